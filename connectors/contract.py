@@ -1,0 +1,442 @@
+"""The vocabulary: every word that the engine and the connectors share is defined here, once.
+
+Theory of operation
+-------------------
+Two **sides**, the person's groupware (``ecs``) and the ``crm``, each hold **collections** (an address book, a
+calendar, a CRM object) of **items**. A connector is one collection seen through one login. It turns the server's
+*native form* (a vCard, a CRM row) into **columns** (canonical name -> typed value) and *patches* the native form
+when it is told to write columns: whatever has no column survives.
+
+The engine asks a connector for ``changes`` since a **cursor**, ``fetch``\\ es what it has to look at, decides without
+any I/O (``daemon/plan``), and hands back conditional ``Write``\\ s. Each write has an ``Outcome``, a value; when the
+conversation itself fails, an exception of ``connectors.errors`` is raised and nothing is concluded about any item.
+
+Three rules make the rest simple:
+
+* A column that is *absent* from ``Record.columns`` means "no opinion" (this side cannot hold it, or could not read
+  it); ``None`` means "known to be empty". Absent never erases anything.
+* Absence of an *item* is only proven by a complete ``listing`` (it is complete, or it raises), by ``Gone`` in
+  ``changes``, or by ``Gone`` from ``fetch``. ``Hidden`` proves nothing.
+* A ``Create`` carries a ``key`` that the engine chose and wrote down before. Repeating it must not make a second item.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Protocol, TypeAlias, runtime_checkable
+
+
+class Side(StrEnum):
+    ECS = "ecs"  # e-mail, contacts, scheduling: what the person works in
+    CRM = "crm"
+
+    @property
+    def other(self) -> "Side":
+        return Side.CRM if self is Side.ECS else Side.ECS
+
+
+class Kind(StrEnum):
+    CONTACT = "contact"
+    APPOINTMENT = "appointment"
+    TASK = "task"
+    EMAIL = "email"
+    PHONE_CALL = "phone_call"
+    LETTER = "letter"
+    FAX = "fax"
+
+
+# ── Columns ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+Value: TypeAlias = str | bool | int | date | datetime | tuple[str, ...] | None
+Columns: TypeAlias = Mapping[str, Value]
+
+
+class Type(StrEnum):
+    TEXT = "text"  # one line
+    LONG = "long"  # lines separated by "\n"
+    EMAIL = "email"
+    PHONE = "phone"
+    URL = "url"
+    DATE = "date"  # datetime.date
+    MOMENT = "moment"  # aware datetime in UTC; or a date, where all_day is true
+    FLAG = "flag"  # bool
+    NUMBER = "number"  # int
+    LIST = "list"  # tuple of str, sorted, no duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    type: Type = Type.TEXT
+    group: str = ""  # columns with the same group mean something only together: they win or lose as one
+
+
+_ADDRESS = ("street", "city", "region", "postal_code", "country")
+_WHEN = "when"
+_PROGRESS = "progress"
+
+COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
+    Kind.CONTACT: {
+        **{
+            n: Column()
+            for n in (
+                "prefix",
+                "first_name",
+                "middle_name",
+                "last_name",
+                "suffix",
+                "nickname",
+                "company",
+                "department",
+                "job_title",
+            )
+        },
+        **{n: Column(Type.EMAIL) for n in ("email", "email_2", "email_3")},  # the preferred one first
+        **{
+            n: Column(Type.PHONE)
+            for n in ("phone_work", "phone_mobile", "phone_home", "phone_fax", "phone_other")
+        },
+        **{f"address_work_{n}": Column(Type.LONG if n == "street" else Type.TEXT) for n in _ADDRESS},
+        **{f"address_home_{n}": Column(Type.LONG if n == "street" else Type.TEXT) for n in _ADDRESS},
+        "website": Column(Type.URL),
+        "birthday": Column(Type.DATE),
+        "anniversary": Column(Type.DATE),
+        "notes": Column(Type.LONG),
+        "categories": Column(Type.LIST),
+    },
+    Kind.APPOINTMENT: {
+        "subject": Column(),
+        "location": Column(),
+        "description": Column(Type.LONG),
+        "start": Column(Type.MOMENT, _WHEN),
+        "end": Column(Type.MOMENT, _WHEN),  # exclusive (RFC 5545 3.6.1); all-day: the day after the last
+        "all_day": Column(Type.FLAG, _WHEN),
+        "time_zone": Column(Type.TEXT, _WHEN),  # IANA name; None: UTC
+        "show_as": Column(),  # free, busy, tentative, out_of_office
+        "status": Column(),  # confirmed, tentative, cancelled
+        "sensitivity": Column(),  # public, private, confidential
+        "categories": Column(Type.LIST),
+    },
+    Kind.TASK: {
+        "subject": Column(),
+        "description": Column(Type.LONG),
+        "start": Column(Type.MOMENT),
+        "due": Column(Type.MOMENT),
+        # not_started, in_progress, completed, waiting, deferred, cancelled
+        "status": Column(Type.TEXT, _PROGRESS),
+        "percent_complete": Column(Type.NUMBER, _PROGRESS),  # 0 to 100
+        "completed_at": Column(Type.MOMENT, _PROGRESS),
+        "priority": Column(),  # high, normal, low
+        "sensitivity": Column(),
+        "categories": Column(Type.LIST),
+    },
+}
+
+
+def with_group(kind: Kind, names: frozenset[str]) -> frozenset[str]:
+    """``names`` and every column that wins or loses together with one of them."""
+    groups = {COLUMNS[kind][n].group for n in names if n in COLUMNS[kind]} - {""}
+    return names | {n for n, c in COLUMNS[kind].items() if c.group in groups}
+
+
+# ── Items ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The link as it stands on the ECS item itself, from which a lost state is rebuilt. Connectors only carry it."""
+
+    organisation: str  # of the CRM
+    record: str  # id of the CRM record
+    uid: str  # of the item it was written on: a copy with another UID is not linked
+    generation: int  # grows with each write to the item
+    mac: str  # over all of the above and the account; made and checked by the engine
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a side says of one item."""
+
+    id: str  # stable in its collection
+    version: str  # changes whenever the item does; opaque
+    kind: Kind
+    columns: Columns  # absent: no opinion; None: known to be empty
+    modified: datetime | None = None  # server time (UTC) of the last change, where the server says so
+    uid: str = ""  # the item's own identity, stable across collections
+    tags: frozenset[str] = frozenset()  # categories, keywords: what a person selects with
+    stamp: Stamp | None = None  # ECS items
+    link: str = ""  # CRM records: value of the external-id field
+    owner: str = ""  # CRM records: user id of the owner
+    native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
+    untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
+    private: bool = False  # marked private or confidential by the person
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An item that exists, or has changed, without saying how."""
+
+    id: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The item was deleted: the server says so itself."""
+
+    id: str
+    survivor: str = ""  # the record it was merged or converted into, where the CRM knows
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The item cannot be seen with this login; whether it exists is unknown. Never a reason to delete."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The item is there, but what the server stores breaks a rule of its format; it is parked, never written to."""
+
+    id: str
+    version: str
+    reason: str  # which rule, for a person
+    kind: Kind | None = None
+
+
+Cursor: TypeAlias = str  # opaque "changes since" token of one collection
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of changes. Everything up to ``cursor`` has been reported once the page has been."""
+
+    items: tuple[Record | Ref | Gone, ...]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the account wants of a collection, so that a server with a search can do the selecting.
+
+    A connector may ignore it (the engine checks every item again), except that an item that *stopped* being selected
+    must not be left out of ``changes(since=cursor)``: the engine has to see that it lost its tag.
+    """
+
+    tag: str = ""  # ECS; empty: everything
+    owner: str = ""  # CRM: user id
+    condition: str = ""  # CRM: a condition in its query language
+    nothing: bool = False  # only items that are linked already (``crm_select = "linked"``)
+
+
+# ── Writes and what becomes of them ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make an item. ``key`` is chosen by the engine and makes the create repeatable: UID and resource name on a DAV
+    server, external id on a CRM that has such a field. An item that already stands under the key is ``Done``."""
+
+    key: str
+    kind: Kind
+    columns: Columns
+    tag: str = ""  # ECS: set this tag
+    stamp: Stamp | None = None  # ECS
+    owner: str = ""  # CRM: user id
+    native: str = ""  # ECS, undo: put exactly this text back (``columns`` are then only informative)
+    since: datetime | None = None  # CRM without external id: a repeated create searches from here
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change these columns (and stamp, and tag) of one item, if it still has version ``expected``."""
+
+    id: str
+    expected: str
+    kind: Kind
+    columns: Columns  # only what changes
+    stamp: Stamp | None = None
+    tag: str = ""
+    link: str = ""  # CRM: write the external id
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete one item, if it still has version ``expected``. Already gone is ``Done``."""
+
+    id: str
+    expected: str
+
+
+Write: TypeAlias = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It stands. ``record`` is what the server keeps now, where the connector read it back."""
+
+    id: str
+    version: str  # empty: not known before the next change listing
+    record: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The item has another version by now, or is gone: load and merge again. Nothing was written."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server will not take this, however often: park it and tell a person."""
+
+    id: str
+    code: str  # short and stable: ``too_long``, ``required``, ``forbidden``, …
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now (locked, busy): try again later."""
+
+    id: str
+    reason: str
+    retry_after: float | None = None  # seconds
+
+
+Outcome: TypeAlias = Done | Stale | Refused | Deferred
+
+
+# ── Connectors ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a collection can do. Plain data: nothing outside a connector asks for its system's name."""
+
+    columns: Mapping[Kind, frozenset[str]]  # what it can hold
+    read_only_columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)  # readable, never written
+    writable: bool = True
+    incremental: bool = True  # ``changes(cursor)`` is cheaper than a listing
+    tombstones: bool = True  # ``changes`` reports ``Gone``
+    conditional: bool = True  # the server itself refuses a stale write
+    tags: bool = False
+    stamps: bool = False  # can carry a ``Stamp``
+    links: bool = False  # has an external-id field, so that a create is repeatable by upsert
+    searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
+    access: bool = False  # ``access`` works: rights differ from record to record
+    batch: int = 100  # items per fetch and per apply
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    id: str  # stable in its source
+    name: str  # what a person calls it, and what ``collections`` in the configuration names
+    kinds: frozenset[Kind]
+    writable: bool = True
+    owner: str = ""  # whose it is, as the server authenticated it; empty: the login's own
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the engine knows of an item for which it seeks a partner; any one key may match."""
+
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=dict)  # kinds without addresses: equal in all of these
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    read: bool
+    edit: bool
+    delete: bool
+
+
+class Connector(Protocol):
+    """One collection through one login. Synchronous; not shared between threads unless it says so."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
+        """What changed since the cursor; everything that is selected when there is none. The cursor of a page may be
+        stored once its items are. Raises CursorExpired where the server cannot tell."""
+
+    def listing(self) -> Iterator[Ref]:
+        """Every item, by id and version only: complete, or an exception."""
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        """One answer for each id, in any order. ``Gone`` only with the server's proof."""
+
+    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+        """One outcome for each write, in the order of the writes; each is yielded as soon as it is known, so that what
+        a crash or exception interrupts has a known beginning."""
+
+    def project(self, kind: Kind, columns: Columns) -> Columns:
+        """``columns`` as they would come back had they been written here (truncated, rounded, rewritten); what cannot
+        be held is absent. Pure."""
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """``capabilities.searchable``: candidates for a match, found by the server."""
+
+    def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
+        """Every visible record that shares a key with any of the probes, once; the engine works out whose it is."""
+
+
+@runtime_checkable
+class Restricting(Protocol):
+    """``capabilities.access``: the login sees more than the account's own user may."""
+
+    def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
+        """Rights of ``user`` on these records; an id that is absent has none."""
+
+
+@runtime_checkable
+class Selecting(Protocol):
+    """A server that can say which of some records meet a selection (a condition in its own query language)."""
+
+    def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class Acknowledging(Protocol):
+    """A side that wants to hear that its changes have been processed."""
+
+    def acknowledge(self, ids: Sequence[str]) -> None: ...
+
+
+class Source(Protocol):
+    """A login to one server, which opens collections. Safe to use from several threads."""
+
+    @property
+    def side(self) -> Side: ...
+
+    def identity(self) -> str:
+        """Who we are logged in as, for a person; the CRM side: the organisation's id. Reaches the server."""
+
+    def collections(self) -> Sequence[Collection]:
+        """What this login offers, read from the server now."""
+
+    def open(self, collection: Collection) -> Connector:
+        """No request is made before the connector is used."""
+
+    def clock_offset(self) -> timedelta:
+        """Server clock minus ours, as last measured; zero before the first answer."""
+
+    def requests(self) -> int:
+        """How many requests this login has sent so far."""
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Directory(Protocol):
+    """CRM sources: who is who."""
+
+    def user_id(self, username: str) -> str:
+        """Raises NotFound, with the sentence for the operator, when there is no active user of that name."""
