@@ -186,6 +186,7 @@ class Gone:
 
     id: str
     survivor: str = ""  # the record it was merged or converted into, where the CRM knows
+    owner: str = ""  # CRM: whose it was, where the server still says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,7 @@ class Unreadable:
     version: str
     reason: str  # which rule, for a person
     kind: Kind | None = None
+    tags: frozenset[str] | None = None  # as far as they could be made out; None: not at all
 
 
 Cursor: TypeAlias = str  # opaque "changes since" token of one collection

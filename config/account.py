@@ -1,0 +1,159 @@
+"""One person: the logins on the groupware side, the CRM user, and what is to travel between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from crmsync.config.problems import Expected
+from crmsync.config.table import Server, Table
+from crmsync.config.values import (
+    Address,
+    Count,
+    CrmSelect,
+    Kind,
+    RequiredSecret,
+    Tag,
+    Text,
+    Zone,
+    surroundings,
+)
+
+DeleteRule: TypeAlias = Literal["mirror", "unlink"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """More deletes or unlinks than this in 24 hours are held for a person."""
+
+    count: int
+    percent: int  # of the linked items; counts from 10 items up
+
+
+THRESHOLDS: Mapping[Kind, Threshold] = MappingProxyType(
+    {"contact": Threshold(250, 25), "appointment": Threshold(50, 10), "task": Threshold(50, 75)}
+)
+
+
+class Delete(Table):
+    """What a deletion on one side does on the other."""
+
+    contact: DeleteRule = Field("mirror", description="For contacts.")
+    appointment: DeleteRule = Field("mirror", description="For appointments.")
+    task: DeleteRule = Field("mirror", description="For tasks.")
+
+
+class DefaultCollection(Table):
+    """Where records that come from the CRM are created, by the name of the collection."""
+
+    contact: Text | None = Field(None, description="Address book.")
+    appointment: Text | None = Field(None, description="Calendar.")
+    task: Text | None = Field(None, description="Task list.")
+
+
+def _normally(limits: Mapping[Kind, int]) -> str:
+    return "Normally " + ", ".join(f"{kind} {limit}" for kind, limit in limits.items()) + "."
+
+
+class GuardOverride(Table):
+    """More deletes or unlinks than this within 24 hours are held for an admin."""
+
+    count: Annotated[Count, Field(ge=0)] | None = Field(
+        None, description="Items. " + _normally({kind: t.count for kind, t in THRESHOLDS.items()})
+    )
+    percent: Annotated[Count, Field(ge=1, le=100)] | None = Field(
+        None,
+        description="Per cent of the linked items, from 10 items up. "
+        + _normally({kind: t.percent for kind, t in THRESHOLDS.items()}),
+    )
+
+
+class Guard(Table):
+    """How many deletes or unlinks are held for an admin."""
+
+    contact: GuardOverride = Field(GuardOverride(), description="For contacts.")
+    appointment: GuardOverride = Field(GuardOverride(), description="For appointments.")
+    task: GuardOverride = Field(GuardOverride(), description="For tasks.")
+
+
+class Source(Server):
+    """One login on the groupware side."""
+
+    secret_names: ClassVar[tuple[str, ...]] = ("password",)
+
+    type: Literal["carddav", "caldav"] = Field(
+        description="`carddav`: contacts; `caldav`: appointments and tasks."
+    )
+    username: Text = Field(description="The login.")
+    password: RequiredSecret = Field(description="Its password.")
+    collections: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None, description="Names of the address books or calendars; otherwise all of the login's own."
+    )
+
+
+def _list_of_tables(value: object) -> object:
+    if isinstance(value, dict):
+        raise Expected("double brackets: [[account.NAME.source]]", found="a single table")
+    return value
+
+
+class Account(Table):
+    """A person whose items are kept in step."""
+
+    crm: str = Field(description="The name of a `[crm.NAME]` table.")
+    crm_user: Text = Field(description="The person's user name in that CRM.")
+    addresses: tuple[Address, ...] = Field((), description="The person's own e-mail addresses.")
+    first_link: Literal["hold", "crm", "ecs", "latest"] = Field(
+        "hold", description="Who wins where the sides differ when an item is first linked; `hold` asks."
+    )
+    select: Literal["tagged", "all"] = Field("tagged", description="What goes to the CRM.")
+    tag: Tag = Field("CRM", description="The category that a person sets on what should be in the CRM.")
+    crm_select: CrmSelect = Field(
+        "owned",
+        description="What comes from the CRM: `owned` by the user, `linked` (nothing new), or a condition in the "
+        "CRM's query language.",
+    )
+    private: Literal["skip", "mask", "sync"] = Field(
+        "skip",
+        description="Items marked private: left out, synced as a busy time without content, or synced.",
+    )
+    time_zone: Zone = Field("UTC", description="The person's time zone, for dates without a time.")
+    default_collection: DefaultCollection = Field(
+        DefaultCollection(), description="Where records that come from the CRM are created."
+    )
+    delete: Delete = Field(Delete(), description="What a deletion on one side does on the other.")
+    guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
+    source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
+        description="The person's logins, at least one."
+    )
+
+    @field_validator("crm")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        known = surroundings(info).crms
+        if name not in known:
+            tables = ", ".join(f'"{n}"' for n in known)
+            expected = (
+                f"the name of a [crm.NAME] table: {tables}" if known else "a [crm.NAME] table of that name"
+            )
+            raise Expected(expected, options=known)
+        return name
+
+    def delete_rule(self, kind: Kind) -> DeleteRule:
+        rule: DeleteRule = getattr(self.delete, kind)
+        return rule
+
+    def collection_for(self, kind: Kind) -> str | None:
+        """Name of the default collection, if one is configured."""
+        name: str | None = getattr(self.default_collection, kind)
+        return name
+
+    def threshold(self, kind: Kind) -> Threshold:
+        changed: GuardOverride = getattr(self.guard, kind)
+        normal = THRESHOLDS[kind]
+        return Threshold(
+            normal.count if changed.count is None else changed.count,
+            normal.percent if changed.percent is None else changed.percent,
+        )

@@ -1,0 +1,121 @@
+"""The configuration as a whole. Each field's description is its line in docs/configuration.md."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, field_validator
+
+from crmsync.config.account import Account
+from crmsync.config.crm import Crm
+from crmsync.config.problems import Expected
+from crmsync.config.secret import Secret
+from crmsync.config.table import Table
+from crmsync.config.values import (
+    Count,
+    DatabaseUrl,
+    Duration,
+    FreePath,
+    Listen,
+    Name,
+    Pause,
+    SocketPath,
+    split_listen,
+)
+
+STATE_FOLDER = Path("/var/lib/crmsync")
+
+
+class State(Table):
+    """Where the service keeps what it knows."""
+
+    url: DatabaseUrl = Field(
+        default=f"sqlite:///{STATE_FOLDER}/state.db",
+        repr=False,
+        description="The state database: `sqlite:////absolute/path` or `postgresql+psycopg://user@host/database` "
+        "(the password is better kept in a `?passfile=`).",
+    )
+    history: Duration = Field(timedelta(days=90), description="How long history and conflict log are kept.")
+    key_file: FreePath | None = Field(
+        None,
+        description="Holds the key that signs the links on the items; made on the first start. Without this key: "
+        f"`link.key` beside the SQLite file, else `{STATE_FOLDER}/link.key`. Back it up apart from the database.",
+    )
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None on another database."""
+        url = urlsplit(self.url)
+        return Path(unquote(url.path[1:])) if url.scheme == "sqlite" else None
+
+    @property
+    def key_path(self) -> Path:
+        """Where the key is, whether it was configured or not."""
+        folder = self.file.parent if self.file else STATE_FOLDER
+        return self.key_file or folder / "link.key"
+
+
+class Schedule(Table):
+    """How often, how patiently."""
+
+    interval: Duration = Field(timedelta(seconds=60), description="Between two cycles of an account.")
+    settle: Pause = Field(
+        timedelta(seconds=10),
+        description="Rest after the last change of an item before it is synced; may be `0s`.",
+    )
+    reconcile: Duration = Field(
+        timedelta(hours=24), description="Between two complete comparisons for deletions."
+    )
+    retries: Annotated[Count, Field(ge=0, le=1000)] = Field(
+        8, description="Attempts after which an item is parked for a person, 0 to 1000."
+    )
+
+
+class Service(Table):
+    """Where the service itself can be reached, on this machine only."""
+
+    listen: Listen = Field(
+        "127.0.0.1:8750", description="Status page, control API and metrics; a loopback address."
+    )
+    socket: SocketPath = Field(
+        Path("/run/crmsync/control.sock"), description="Where the commands talk to the running service."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return split_listen(self.listen)
+
+
+class Config(Table):
+    """Everything that the file says, checked; made by ``load.load``."""
+
+    state: State = Field(State(), description="Where the service keeps what it knows.")
+    schedule: Schedule = Field(Schedule(), description="How often, how patiently.")
+    service: Service = Field(Service(), description="The service itself.")
+    crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
+    account: dict[Name, Account] = Field(
+        default_factory=dict, validate_default=True, description="The people, by a name of your choice."
+    )
+
+    @field_validator("account")
+    @classmethod
+    def _someone(cls, account: dict[str, Account]) -> dict[str, Account]:
+        if not account:
+            raise Expected("at least one [account.NAME] table", found="none")
+        return account
+
+    def secrets(self) -> Iterator[tuple[str, Secret]]:
+        """Every secret with the path of its table and name: ``crm.main.password``."""
+        for name, crm in self.crm.items():
+            yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
+        for name, account in self.account.items():
+            for number, source in enumerate(account.source):
+                path = f"account.{name}.source[{number}]"
+                yield from ((f"{path}.{key}", secret) for key, secret in source.given_secrets())
+
+    def warnings(self) -> list[str]:
+        """What works but is unwise, a sentence each; looks at the files now."""
+        return [f"{path}: {warning}" for path, secret in self.secrets() if (warning := secret.warning())]

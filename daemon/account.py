@@ -1,0 +1,68 @@
+"""What the engine knows of a person's account, with the logins open: configuration turned into working parts."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
+from crmsync.daemon.plan.guard import LIMITS, Limit
+from crmsync.daemon.plan.merge import Policy, Rule
+from crmsync.daemon.plan.reconcile import DeleteRule
+
+
+@dataclass(slots=True)
+class Crm:
+    """One login to a CRM, shared by every account that is bound to it."""
+
+    name: str
+    source: Source
+    rules: Mapping[Kind, Mapping[str, Rule]]
+    lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
+    organisation: str = ""  # the CRM's own id, once known
+    users: dict[str, str] = field(default_factory=dict)  # username -> user id, once known
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """One login on the ECS side of an account."""
+
+    type: str  # of the source, as the configuration has it
+    source: Source
+    only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
+    collections: tuple[Collection, ...] = ()  # as last discovered
+
+    def key(self, collection: Collection) -> str:
+        """The collection's name in the state. It does not name the host: servers move."""
+        return f"{self.type}:{collection.id}"
+
+
+@dataclass(slots=True)
+class Account:
+    name: str
+    crm: Crm
+    crm_user: str  # username in the CRM
+    mailboxes: Sequence[Mailbox]
+    tag: str = "CRM"
+    select_all: bool = False  # everything goes to the CRM, tagged or not
+    crm_select: str = "owned"  # owned, linked, or a condition in the CRM's query language
+    first_link: Policy = Policy.ASK
+    default_collection: Mapping[Kind, str] = field(default_factory=dict)
+    deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
+    limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
+    keep_private: bool = True  # items marked private stay out of the CRM
+
+    def selection(self, user: str) -> Selection:
+        """What of the CRM belongs into this account; ``user`` is its user's id."""
+        if self.crm_select == "owned":
+            return Selection(owner=user)
+        if self.crm_select == "linked":
+            return Selection(nothing=True)
+        return Selection(condition=self.crm_select)
+
+    def delete_rule(self, kind: Kind) -> DeleteRule:
+        return self.deletes.get(kind, DeleteRule.MIRROR)
+
+    def selected(self, record: Record) -> bool:
+        """Whether the person wants this item in the CRM."""
+        wanted = self.tag.casefold()
+        return self.select_all or any(t.casefold() == wanted for t in record.tags)

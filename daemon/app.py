@@ -1,0 +1,178 @@
+"""The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from crmsync.config.account import Account as AccountConfig
+from crmsync.config.account import Source as SourceConfig
+from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
+from crmsync.config.crm import Crm as CrmConfig
+from crmsync.config.model import Config
+from crmsync.config.secret import SecretError
+from crmsync.config.values import Kind as KindName
+from crmsync.connectors.caldav.connector import CalDavSource
+from crmsync.connectors.carddav.connector import CardDavSource
+from crmsync.connectors.contract import Collection, Connector, Kind, Side, Source
+from crmsync.connectors.errors import AuthExpired
+from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
+from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.context import Retries
+from crmsync.daemon.cycle.stamps import Signer, load_key
+from crmsync.daemon.engine import Engine
+from crmsync.daemon.plan.guard import Limit
+from crmsync.daemon.plan.merge import Direction, Policy, Rule
+from crmsync.daemon.plan.reconcile import DeleteRule
+from crmsync.state.database import State
+from crmsync.state.errors import StateError
+
+Clock = Callable[[], datetime]
+_POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
+_KINDS: tuple[tuple[Kind, KindName], ...] = (
+    (Kind.CONTACT, "contact"),
+    (Kind.APPOINTMENT, "appointment"),
+    (Kind.TASK, "task"),
+)
+
+
+def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
+    """Raises StateError. Servers are not asked for anything yet, nor secrets read: a login that is wrong concerns
+    only the account that has it."""
+    state = State.open(config.state.url, now=now)
+    try:
+        signer = Signer(load_key(config.state.key_path))
+    except (OSError, ValueError) as error:
+        state.close()
+        raise StateError(
+            f"the key that signs links cannot be used: {config.state.key_path}: {error}",
+            hint="make it readable and writable for the service's user, or restore it from the backup",
+        ) from error
+    crms = {name: _crm(name, crm, now) for name, crm in config.crm.items()}
+    accounts = {name: _account(name, account, crms, now) for name, account in config.account.items()}
+    return Engine(
+        state=state,
+        signer=signer,
+        accounts=accounts,
+        retries=Retries(budget=config.schedule.retries),
+        history=config.state.history,
+        stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
+        now=now,
+    )
+
+
+def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
+    rules = {kind: config.rules(name) for kind, name in _KINDS}
+    fields = {kind: {c: r.field for c, r in some.items()} for kind, some in rules.items()}
+
+    def connect() -> Source:
+        return SalesforceSource(
+            config.url,
+            auth=_auth(config),
+            fields=fields,
+            external_id=config.external_id or "",
+            api_version=config.api_version or "59.0",
+            ca_file=str(config.ca_file) if config.ca_file else None,
+            now=now,
+        )
+
+    return Crm(
+        name=name,
+        source=LazySource(Side.CRM, connect),
+        rules={
+            kind: {c: Rule(Direction(r.direction), Policy(r.conflict)) for c, r in some.items()}
+            for kind, some in rules.items()
+        },
+    )
+
+
+def _auth(config: CrmConfig) -> Auth:
+    match config.login:
+        case PasswordLogin(client_id, secret, username, password):
+            return Password(client_id, secret.reveal(), username, password.reveal())
+        case ClientCredentialsLogin(client_id, secret):
+            return ClientCredentials(client_id, secret.reveal())
+        case JwtLogin(client_id, username, private_key, audience):
+            return Jwt(client_id, username, private_key.reveal(), audience)
+
+
+def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clock) -> Account:
+    wanted = {kind: config.collection_for(name) for kind, name in _KINDS}
+    return Account(
+        name=name,
+        crm=crms[config.crm],
+        crm_user=config.crm_user,
+        mailboxes=[_mailbox(config, source, now) for source in config.source],
+        tag=config.tag,
+        select_all=config.select == "all",
+        crm_select=config.crm_select,
+        first_link=_POLICIES[config.first_link],
+        default_collection={kind: where for kind, where in wanted.items() if where is not None},
+        deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
+        limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
+        keep_private=config.private != "sync",
+    )
+
+
+def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbox:
+    make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
+
+    def connect() -> Source:
+        return make(
+            config.url,
+            config.username,
+            config.password.reveal(),
+            ca_file=str(config.ca_file) if config.ca_file else None,
+            verify=config.verify,
+            time_zone=account.time_zone,
+            now=now,
+        )
+
+    return Mailbox(config.type, LazySource(Side.ECS, connect), tuple(config.collections or ()))
+
+
+class LazySource:
+    """A source that is made when it is first needed: its secrets are read then, and what is wrong with them is an
+    error of this login alone."""
+
+    def __init__(self, side: Side, connect: Callable[[], Source]) -> None:
+        self._side = side
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._made: Source | None = None
+
+    @property
+    def side(self) -> Side:
+        return self._side
+
+    def identity(self) -> str:
+        return self._source().identity()
+
+    def user_id(self, username: str) -> str:
+        found: str = self._source().user_id(username)  # type: ignore[attr-defined]  # CRM sources are Directories
+        return found
+
+    def collections(self) -> Sequence[Collection]:
+        return self._source().collections()
+
+    def open(self, collection: Collection) -> Connector:
+        return self._source().open(collection)
+
+    def clock_offset(self) -> timedelta:
+        return self._made.clock_offset() if self._made is not None else timedelta(0)
+
+    def requests(self) -> int:
+        return self._made.requests() if self._made is not None else 0
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def _source(self) -> Source:
+        with self._lock:
+            if self._made is None:
+                try:
+                    self._made = self._connect()
+                except SecretError as error:
+                    raise AuthExpired(str(error)) from error
+            return self._made

@@ -1,0 +1,169 @@
+"""Apply: every write is announced in the state before it is sent, and sent in batches."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from crmsync.connectors.contract import (
+    Columns,
+    Create,
+    Deferred,
+    Delete,
+    Done,
+    Kind,
+    Outcome,
+    Refused,
+    Side,
+    Stale,
+    Write,
+)
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.state.model import Change, Intent
+from crmsync.state.transaction import Tx
+from crmsync.state.values import encode_columns
+
+
+@dataclass(slots=True)
+class Task:
+    """One write on its way."""
+
+    place: Place
+    side: Side
+    write: Write
+    item: str  # the item whose row of the sync table asked for it
+    kind: Kind
+    reason: str
+    pair_id: int | None = None
+    native: str = ""  # what stands there now, for a delete
+    ecs_id: str = ""  # for the plan of a dry run
+    crm_id: str = ""
+    outcome: Outcome | None = None  # None: not sent, or the answer was lost
+    intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+
+    @property
+    def done(self) -> Done | None:
+        return self.outcome if isinstance(self.outcome, Done) else None
+
+    @property
+    def action(self) -> str:
+        return type(self.write).__name__.lower()
+
+    @property
+    def columns(self) -> Columns:
+        return {} if isinstance(self.write, Delete) else self.write.columns
+
+
+def carry_out(cx: Context, tasks: Sequence[Task]) -> None:
+    """Send the writes, place by place; each task then has its outcome. A conversation that fails is reported, and what
+    it left unknown stays None: the next cycle loads and looks."""
+    if cx.dry:
+        for task in tasks:
+            cx.intend(task.ecs_id, task.crm_id, task.side, task.action, task.columns, task.reason)
+        return
+    by_place: dict[tuple[Side, str], list[Task]] = defaultdict(list)
+    for task in tasks:
+        by_place[task.side, task.place.key].append(task)
+    for some in by_place.values():
+        _announce(cx, some)
+        try:
+            _send(cx, some[0].place, some)
+        except ConnectorError as error:
+            cx.broke(f"“{some[0].place.label}”", error)
+            cx.again = False
+
+
+def _announce(cx: Context, tasks: Sequence[Task]) -> None:
+    """Write the intents. A create that was announced before keeps its key, and says since when it may stand."""
+    account, side, key = cx.account.name, tasks[0].side, tasks[0].place.key
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        before = tx.intents.open_for(account, side, key, [t.item for t in tasks])
+        for task in tasks:
+            old = before.get(task.item)
+            if old is not None:
+                task.intents.append(old.id)
+                if isinstance(task.write, Create) and old.action == "create":
+                    task.write = replace(task.write, key=old.key, since=old.at)
+        ids = tx.intents.write([_intent(cx, cycle, t) for t in tasks])
+    for task, id in zip(tasks, ids, strict=True):
+        task.intents.append(id)
+
+
+def _intent(cx: Context, cycle: int, task: Task) -> Intent:
+    write = task.write
+    return Intent(
+        cycle=cycle,
+        account=cx.account.name,
+        side=task.side,
+        collection=task.place.key,
+        action=task.action,
+        item=task.item,
+        key=write.key if isinstance(write, Create) else "",
+        columns=encode_columns(task.columns),
+        native=task.native,
+        expected="" if isinstance(write, Create) else write.expected,
+        pair_id=task.pair_id,
+        kind=task.kind,
+        at=cx.now(),
+    )
+
+
+def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
+    outcomes = place.connector.apply([t.write for t in tasks])
+    for task, outcome in zip(tasks, outcomes, strict=False):
+        task.outcome = outcome
+        if isinstance(outcome, Done):
+            cx.writes += 1
+            cx.progress("written", 1)
+
+
+def leave_queued(cx: Context, tx: Tx, rows: Sequence[Change], task: Task, label: str) -> None:
+    """What becomes of the rows of an item whose write did not go through."""
+    ids = [r.id for r in rows]
+    attempts = max((r.attempts for r in rows), default=0)
+    match task.outcome:
+        case None | Done():
+            return  # unknown: the rows stay due
+        case Stale():
+            cx.again = True  # load and merge again; it stays due
+        case Refused(code=code, reason=reason):
+            tx.queue.park(ids, code, reason)
+            cx.count("parked")
+            cx.fail(label, code, reason, retry=False)
+        case Deferred(reason=reason, retry_after=asked):
+            defer(cx, tx, ids, attempts, label, "deferred", reason, asked)
+
+
+def defer(
+    cx: Context,
+    tx: Tx,
+    ids: Sequence[int],
+    attempts: int,
+    label: str,
+    code: str,
+    reason: str,
+    asked: float | None = None,
+) -> None:
+    """Try again later; out of retries, park."""
+    if attempts + 1 >= cx.retries.budget:
+        tx.queue.park(ids, code, f"{reason} (given up after {attempts + 1} attempts)")
+        cx.count("parked")
+        cx.fail(label, code, reason, retry=False)
+    else:
+        tx.queue.defer(ids, cx.now() + cx.retries.wait(attempts, asked, cx.jitter()), code, reason)
+        cx.fail(label, code, reason, retry=True)
+
+
+def park(cx: Context, tx: Tx, rows: Sequence[Change], label: str, code: str, reason: str) -> None:
+    tx.queue.park([r.id for r in rows], code, reason)
+    cx.count("parked")
+    cx.fail(label, code, reason, retry=False)
+
+
+def written(task: Task, before: Columns) -> Columns:
+    """What the target shows after the write: as read back, or as its mapping predicts it."""
+    done = task.done
+    if done is not None and done.record is not None:
+        return done.record.columns
+    return {**before, **task.place.connector.project(task.kind, task.columns)}

@@ -1,0 +1,240 @@
+"""Births: make the partner of an item that has none, note the link, and stamp the item with it.
+
+The key of a create is derived from the item's identity, so that it is the same one however often it is tried.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
+from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
+from crmsync.daemon.cycle.confirm import fresh_columns
+from crmsync.daemon.cycle.context import Context, Place, exchanged
+from crmsync.daemon.cycle.load import rules_of
+from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.state.model import Action, Entry, Pair
+from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
+
+
+def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
+    tasks = []
+    for newcomer in newcomers:
+        record = newcomer.record
+        target = cx.object_for(record.kind)
+        if target is None:
+            continue
+        columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
+        key = cx.signer.record_key(cx.account.name, newcomer.place.key, record.uid or record.id)
+        write = Create(key, record.kind, columns, owner=cx.user)
+        tasks.append((newcomer, _task(newcomer, target, write, "tagged, and not in the CRM yet")))
+    pairs = _bring_forth(cx, tasks)
+    _stamp(cx, pairs)
+
+
+def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
+    tasks = []
+    for newcomer in newcomers:
+        record = newcomer.record
+        target = default_place(cx, record.kind)
+        if target is None:
+            _no_collection(cx, newcomer)
+            continue
+        columns = _columns(cx, target, record.kind, record.columns, Side.ECS)
+        key = item_key(cx.organisation, record.id, cx.account.name)
+        stamp = cx.signer.stamp(cx.account.name, cx.organisation, record.id, key, 1)
+        write = Create(key, record.kind, columns, tag=cx.account.tag, stamp=stamp)
+        tasks.append((newcomer, _task(newcomer, target, write, "in the CRM, and not on the ECS side yet")))
+    _bring_forth(cx, tasks)
+
+
+def default_place(cx: Context, kind: Kind) -> Place | None:
+    """Where items that come from the CRM are made: as configured, else the first collection that can be written."""
+    able = [p for p in cx.places.values() if kind in p.collection.kinds]
+    wanted = cx.account.default_collection.get(kind)
+    if wanted is not None:
+        return next((p for p in able if wanted in (p.collection.name, p.collection.id)), None)
+    return next((p for p in able if p.connector.capabilities.writable), None)
+
+
+def _no_collection(cx: Context, newcomer: Newcomer) -> None:
+    kind = newcomer.record.kind
+    wanted = cx.account.default_collection.get(kind)
+    reason = (
+        f"there is no collection “{wanted}” for a {kind}: correct `default_collection.{kind}` in the configuration"
+        if wanted
+        else f"no collection of this account can be written and holds a {kind}"
+    )
+    with cx.state.transaction() as tx:
+        park(cx, tx, [newcomer.row], newcomer.record.id, "no_collection", reason)
+
+
+def _columns(cx: Context, target: Place, kind: Kind, columns: Columns, side: Side) -> Columns:
+    """What goes along: exchanged in this direction, held by the target, and not empty."""
+    going = exchanged(rules_of(cx, kind), columns, side)
+    held = target.connector.project(kind, going)
+    fixed = target.connector.capabilities.read_only_columns.get(kind, frozenset())
+    return {n: v for n, v in going.items() if n in held and n not in fixed and v is not None}
+
+
+def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task:
+    ecs = newcomer.side is Side.ECS
+    id = newcomer.record.id
+    return Task(
+        target,
+        newcomer.side.other,
+        write,
+        item=id,
+        kind=newcomer.record.kind,
+        reason=reason,
+        ecs_id=id if ecs else "",
+        crm_id="" if ecs else id,
+    )
+
+
+def _bring_forth(cx: Context, births: Sequence[tuple[Newcomer, Task]]) -> list[tuple[Newcomer, Pair]]:
+    """Create, then note mapping, snapshot and history in one transaction. Returns the pairs that stand."""
+    carry_out(cx, [task for _, task in births])
+    if cx.dry or not births:
+        return []
+    cycle = cx.cycle
+    stand: list[tuple[Newcomer, Pair]] = []
+    with cx.state.transaction() as tx:
+        taken = _taken(cx, tx, births)
+        for newcomer, task in births:
+            tx.intents.close(task.intents if task.outcome is not None else [])
+            if task.done is None:
+                leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
+            elif (task.place.key, task.done.id) in taken:
+                reason = f"it would become a second link to {task.done.id}; use `crmsync matches` to say what it is"
+                park(cx, tx, [newcomer.row], newcomer.record.id, "already_linked", reason)
+            else:
+                taken.add((task.place.key, task.done.id))
+                stand.append((newcomer, _note(cx, tx, cycle, newcomer, task, task.done)))
+    cx.progress("synced", len(stand))
+    return stand
+
+
+def _taken(cx: Context, tx: Tx, births: Sequence[tuple[Newcomer, Task]]) -> set[tuple[str, str]]:
+    """A create that was answered with something that is linked already must not be linked twice."""
+    found: set[tuple[str, str]] = set()
+    for key in {t.place.key for _, t in births}:
+        ids = [t.done.id for _, t in births if t.place.key == key and t.done is not None]
+        side = next(t.side for _, t in births if t.place.key == key)
+        linked = (
+            tx.pairs.by_ecs(cx.account.name, key, ids)
+            if side is Side.ECS
+            else tx.pairs.by_crm(cx.account.name, cx.crm, key, ids)
+        )
+        found |= {(key, id) for id in linked}
+    return found
+
+
+def _note(cx: Context, tx: Tx, cycle: int, newcomer: Newcomer, task: Task, done: Done) -> Pair:
+    pair = tx.pairs.add(_pair(cx, newcomer, task, done))
+    tx.snapshots.put(pair.id, _snapshot(cx, newcomer, task, pair))
+    tx.history.add([birth_entry(cx, cycle, pair, task)])
+    cx.count("created")
+    stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
+    if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
+        tx.queue.done_unless_changed([newcomer.row])
+    return pair  # else its row stays until the item carries its stamp
+
+
+def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
+    ecs = newcomer.side is Side.ECS
+    record = newcomer.record
+    made_uid = done.record.uid if done.record is not None else ""
+    write = task.write
+    assert isinstance(write, Create)
+    return Pair(
+        account=cx.account.name,
+        crm=cx.crm,
+        kind=record.kind,
+        ecs_collection=newcomer.place.key if ecs else task.place.key,
+        ecs_id=record.id if ecs else done.id,
+        ecs_uid=record.uid if ecs else made_uid or write.key,
+        ecs_version=record.version if ecs else done.version,
+        crm_collection=task.place.key if ecs else newcomer.place.key,
+        crm_id=done.id if ecs else record.id,
+        crm_version=done.version if ecs else record.version,
+        crm_owner=cx.user if ecs else record.owner,
+        generation=0 if ecs else 1,
+        linked_at=cx.now(),
+        synced_at=cx.now(),
+    )
+
+
+def _snapshot(cx: Context, newcomer: Newcomer, task: Task, pair: Pair) -> Snapshot:
+    source, target = newcomer.side, newcomer.side.other
+    shows = {source: newcomer.record.columns, target: written(task, {})}
+    places = {source: newcomer.place, target: task.place}
+    columns, kept = fresh_columns(pair.kind, task.columns, target, shows, places)
+    return Snapshot(
+        kind=pair.kind,
+        synced=cx.now(),
+        ecs=Mark(pair.ecs_id, pair.ecs_version),
+        crm=Mark(pair.crm_id, pair.crm_version),
+        columns=columns,
+        kept=kept,
+    )
+
+
+def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
+    return Entry(
+        cycle=cycle,
+        account=pair.account,
+        pair_id=pair.id,
+        kind=pair.kind,
+        ecs_collection=pair.ecs_collection,
+        ecs_id=pair.ecs_id,
+        crm_collection=pair.crm_collection,
+        crm_id=pair.crm_id,
+        at=cx.now(),
+        side=task.side,
+        action=Action.CREATE,
+        winner=task.side.other.value,
+        reason=task.reason,
+    )
+
+
+def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
+    """Write the link onto the items. Whoever dies before this finds the rows still queued, and stamps then."""
+    tasks = []
+    for newcomer, pair in born:
+        capabilities = newcomer.place.connector.capabilities
+        if not capabilities.stamps:
+            continue
+        if not capabilities.writable:
+            cx.fail(
+                newcomer.place.label,
+                "read_only",
+                f"“{newcomer.place.label}” cannot be written by this login: its items reach the CRM, "
+                "but nothing from the CRM can come back; give the login write access, or leave the collection out",
+                retry=False,
+            )
+            continue
+        record = newcomer.record
+        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, record.uid, 1)
+        write = Update(record.id, record.version, record.kind, {}, stamp=stamp)
+        task = Task(newcomer.place, Side.ECS, write, record.id, record.kind, "link stamp", pair.id)
+        tasks.append((newcomer, pair, task))
+    carry_out(cx, [task for _, _, task in tasks])
+    with cx.state.transaction() as tx:
+        for newcomer, pair, task in tasks:
+            tx.intents.close(task.intents if task.outcome is not None else [])
+            if task.done is not None:
+                version = "" if _edited_meanwhile(newcomer, task.done) else task.done.version
+                tx.pairs.save(replace(pair, ecs_version=version, generation=1))
+                tx.queue.done_unless_changed([newcomer.row])
+            else:
+                leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
+
+
+def _edited_meanwhile(newcomer: Newcomer, done: Done) -> bool:
+    """Another edit stands in what was read back after the stamp: then its version must not pass for our own echo."""
+    if done.record is None:
+        return False
+    before, after = newcomer.record.columns, done.record.columns
+    return any(n in after and after[n] != v for n, v in before.items())

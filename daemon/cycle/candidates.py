@@ -1,0 +1,73 @@
+"""Who could be the partner of an item: what the CRM finds, and what the match index knows of the ECS side."""
+
+from collections.abc import Sequence
+
+from crmsync.connectors.contract import Kind, Probe, Record, Searchable
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import rights
+from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
+from crmsync.state.model import IndexRow
+from crmsync.state.transaction import Tx
+
+
+def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
+    """What the CRM holds that shares a key with one of the records, is visible to the account's user and not linked."""
+    connector = place.connector
+    if not isinstance(connector, Searchable) or not connector.capabilities.searchable:
+        return []
+    kind = records[0].kind if records else Kind.CONTACT
+    probes = [p for r in records if (p := _probe(r)) is not None]
+    if not probes:
+        return []
+    found = [r for r in connector.search(kind, probes) if not r.untouchable]
+    foreign = [r.id for r in found if r.owner != cx.user]
+    visible = dict(zip(foreign, rights(cx, place, foreign), strict=True)) if foreign else {}
+    with cx.state.reading() as tx:
+        linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
+    return [
+        cx.signer.candidate(r)
+        for r in found
+        if r.id not in linked and (r.id not in visible or visible[r.id].read)
+    ]
+
+
+def _probe(record: Record) -> Probe | None:
+    columns = record.columns
+    if record.kind is Kind.CONTACT:
+        emails, phones = (
+            tuple(v for n in names if isinstance(v := columns.get(n), str) and v)
+            for names in (EMAILS, PHONES)
+        )
+        return Probe(emails, phones) if emails or phones else None
+    names = IDENTIFYING.get(record.kind, ())
+    if not all(columns.get(n) for n in names[:2]):
+        return None
+    return Probe(columns={n: columns.get(n) for n in names})
+
+
+def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
+    """Unlinked ECS items that share a key; their id names the collection too."""
+    rows: dict[tuple[str, str], IndexRow] = {}
+    for some in tx.index.find(cx.account.name, keys).values():
+        rows.update({(r.collection, r.item): r for r in some})
+    for collection in {c for c, _ in rows}:
+        items = [i for c, i in rows if c == collection]
+        for item in tx.pairs.by_ecs(cx.account.name, collection, items):
+            del rows[collection, item]
+    return [Candidate(qualified(c, i), r.keys, _name(r)) for (c, i), r in rows.items()]
+
+
+def qualified(collection: str, item: str) -> str:
+    """An ECS item's id with its collection: ids may contain anything a person can type, so they are kept apart by
+    something that cannot be typed."""
+    return f"{collection}\x1f{item}"
+
+
+def split(id: str) -> tuple[str, str]:
+    collection, _, item = id.partition("\x1f")
+    return collection, item
+
+
+def _name(row: IndexRow) -> Name:
+    first, _, last = row.name.partition("|")
+    return Name(first, last)

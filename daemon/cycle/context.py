@@ -1,0 +1,171 @@
+"""What one cycle carries along: the account, the state, the clock, and what it has counted so far."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from crmsync.connectors.contract import (
+    Collection,
+    Columns,
+    Connector,
+    Kind,
+    Record,
+    Side,
+)
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.account import Account
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.state.database import State
+
+BATCH = 500  # rows of the sync table in work at a time: what bounds our memory
+MAX_WAIT = timedelta(hours=1)
+COUNTS = ("created", "updated", "deleted", "unlinked", "parked", "held", "conflicts")
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often an item is tried again before it is parked, and how long we wait in between."""
+
+    budget: int = 8
+    first: timedelta = timedelta(seconds=30)
+
+    def wait(self, attempts: int, asked: float | None, jitter: float) -> timedelta:
+        """``attempts`` so far, ``asked`` seconds by the server, ``jitter`` in 0..1."""
+        doubled: timedelta = self.first * (1 << min(attempts, 7))
+        return min(max(doubled * (0.75 + jitter / 2), timedelta(seconds=asked or 0)), MAX_WAIT)
+
+
+class RecordCache:
+    """Records that a change listing brought along, so that they are not fetched again; bounded, oldest out first."""
+
+    def __init__(self, size: int = 4000) -> None:
+        self._records: OrderedDict[tuple[str, str], Record] = OrderedDict()
+        self._size = size
+
+    def put(self, scope: str, records: Iterable[Record]) -> None:
+        for record in records:
+            self._records[scope, record.id] = record
+            self._records.move_to_end((scope, record.id))
+        while len(self._records) > self._size:
+            self._records.popitem(last=False)
+
+    def take(self, scope: str, id: str, version: str) -> Record | None:
+        """Only once, and only in the version that was asked for: a cache must not serve what has been written since."""
+        record = self._records.pop((scope, id), None)
+        return record if record is not None and record.version == version else None
+
+
+@dataclass(slots=True)
+class Place:
+    """One ECS collection of the account, open."""
+
+    key: str
+    collection: Collection
+    connector: Connector
+    clock_offset: Callable[[], timedelta]
+
+    @property
+    def label(self) -> str:
+        return self.collection.name
+
+
+@dataclass(slots=True)
+class Context:
+    account: Account
+    state: State
+    signer: Signer
+    now: Callable[[], datetime]
+    jitter: Callable[[], float]
+    records: RecordCache
+    retries: Retries = field(default_factory=Retries)
+    dry: bool = False
+    user: str = ""  # id of the account's CRM user
+    places: dict[str, Place] = field(default_factory=dict)  # by key
+    objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    plan: list[dict[str, Any]] = field(default_factory=list)
+    writes: int = 0
+    again: bool = False  # something is left that the next cycle can do at once
+    progress: Callable[[str, int], None] = lambda what, count: None
+    _cycle: int = 0
+
+    @property
+    def cycle(self) -> int:
+        """Its number, given out when it first has something to record: an idle cycle leaves no row behind."""
+        if not self._cycle:
+            with self.state.transaction() as tx:
+                self._cycle = tx.cycles.start(self.account.name, self.now())
+        return self._cycle
+
+    @property
+    def recorded(self) -> bool:
+        return self._cycle != 0
+
+    @property
+    def crm(self) -> str:
+        return self.account.crm.name
+
+    @property
+    def organisation(self) -> str:
+        return self.account.crm.organisation
+
+    def place(self, side: Side, key: str) -> Place | None:
+        return (self.places if side is Side.ECS else self.objects).get(key)
+
+    def kinds(self) -> frozenset[Kind]:
+        """What this account can hold on its ECS side."""
+        return frozenset(k for p in self.places.values() for k in p.collection.kinds)
+
+    def object_for(self, kind: Kind) -> Place | None:
+        return next((p for p in self.objects.values() if kind in p.collection.kinds), None)
+
+    def count(self, what: str, number: int = 1) -> None:
+        self.counts[what] += number
+
+    def fail(self, item: str, code: str, message: str, *, retry: bool) -> None:
+        """One line for the operator; each is said once a cycle."""
+        line = {
+            "account": self.account.name,
+            "item": item,
+            "code": code,
+            "message": message,
+            "retry": retry,
+        }
+        if line not in self.errors:
+            self.errors.append(line)
+
+    def broke(self, what: str, error: ConnectorError) -> None:
+        self.fail("", error.code, f"{what}: {error}", retry=error.retry)
+
+    def intend(self, item: str, record: str, side: Side, action: str, columns: Columns, reason: str) -> None:
+        """A line of the dry run's plan."""
+        self.plan.append(
+            {
+                "account": self.account.name,
+                "item": item,
+                "record": record,
+                "side": side.value,
+                "action": action,
+                "columns": sorted(columns),
+                "reason": reason,
+            }
+        )
+
+
+def in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def exchanged(rules: Mapping[str, Any], columns: Columns, target: Side) -> Columns:
+    """The columns that may go to ``target`` at all."""
+    return {n: v for n, v in columns.items() if n in rules and rules[n].direction.allows(target)}

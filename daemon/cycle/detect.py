@@ -1,0 +1,339 @@
+"""Detect: ask every collection what changed since the cursor, and put it into the sync table with the new cursor.
+
+A lost cursor means a full listing by id and version. What is missing from it is only *suspected* to be gone: the load
+phase reads each such item by its id before anything is concluded.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from crmsync.connectors.contract import (
+    Collection,
+    Gone,
+    Page,
+    Record,
+    Ref,
+    Restricting,
+    Selecting,
+    Selection,
+    Side,
+)
+from crmsync.connectors.errors import ConnectorError, CursorExpired
+from crmsync.daemon.account import Account, Mailbox
+from crmsync.daemon.cycle.context import Context, Place, in_batches
+from crmsync.daemon.plan.match import matchable
+from crmsync.state.model import Detected, IndexRow, Pair, PairState
+from crmsync.state.transaction import Tx
+
+
+def open_mailboxes(cx: Context) -> None:
+    """Find the account's collections. A login that fails costs the account nothing but that login."""
+    for mailbox in cx.account.mailboxes:
+        try:
+            mailbox.collections = tuple(mailbox.source.collections())
+        except ConnectorError as error:
+            cx.broke(f"{mailbox.type} source", error)
+            continue
+        for collection in _chosen(cx, mailbox):
+            key = mailbox.key(collection)
+            connector = mailbox.source.open(collection)
+            cx.places[key] = Place(key, collection, connector, mailbox.source.clock_offset)
+
+
+def open_crm(cx: Context) -> bool:
+    """Who we are in the CRM, and its collections."""
+    crm = cx.account.crm
+    try:
+        with crm.lock:
+            crm.organisation = crm.organisation or crm.source.identity()
+            if cx.account.crm_user not in crm.users:
+                crm.users[cx.account.crm_user] = crm.source.user_id(cx.account.crm_user)  # type: ignore[attr-defined]
+        cx.user = crm.users[cx.account.crm_user]
+        for collection in crm.source.collections():
+            connector = crm.source.open(collection)
+            cx.objects[collection.id] = Place(collection.id, collection, connector, crm.source.clock_offset)
+    except ConnectorError as error:
+        cx.broke(f"CRM {crm.name}", error)
+        return False
+    return True
+
+
+def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:
+    if not mailbox.only:
+        return [c for c in mailbox.collections if c.kinds]
+    found = {c.name: c for c in mailbox.collections} | {c.id: c for c in mailbox.collections}
+    for name in mailbox.only:
+        if name not in found:
+            there = ", ".join(sorted(c.name for c in mailbox.collections)) or "none"
+            cx.fail(
+                name,
+                "no_collection",
+                f"{mailbox.type}: there is no collection “{name}” (there is: {there}); "
+                "correct `collections` in the configuration, or create it",
+                retry=True,
+            )
+    return [found[n] for n in dict.fromkeys(mailbox.only) if n in found]
+
+
+# ── ECS ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
+    scope = f"ecs/{cx.account.name}/{place.key}"
+    wanted = "" if cx.account.select_all else cx.account.tag
+    selection = Selection(tag="" if matchable(place.collection.kinds) else wanted)
+    with cx.state.reading() as tx:
+        stored = json.loads(tx.cursors.get(scope) or "{}")
+    other_tag = bool(stored) and stored.get("tag") != wanted
+    cursor = None if full or other_tag else stored.get("cursor")
+    pull = _Pull(scope, selection, wanted, afresh=full or other_tag)
+    try:
+        try:
+            _pull_ecs(cx, place, pull, cursor)
+        except CursorExpired:
+            _pull_ecs(cx, place, pull, None)
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error)
+        del cx.places[place.key]  # nothing more is asked of it in this cycle
+
+
+@dataclass(frozen=True, slots=True)
+class _Pull:
+    scope: str
+    selection: Selection  # what is asked of the server
+    tag: str  # what the account wants
+    afresh: bool  # look at every item again, whether its version is known or not
+
+    def stored(self, page: Page) -> str:
+        return json.dumps({"cursor": page.cursor, "tag": self.tag})
+
+
+def _pull_ecs(cx: Context, place: Place, pull: _Pull, cursor: str | None) -> None:
+    seen: set[str] = set()
+    page = Page((), "")
+    for page in place.connector.changes(cursor, pull.selection):
+        with cx.state.transaction() as tx:
+            for part in in_batches(page.items, 500):
+                _record_ecs(cx, tx, place, part, pull.afresh)
+            if cursor is None:
+                seen.update(i.id for i in page.items)
+            if cursor is not None:
+                tx.cursors.put(pull.scope, pull.stored(page))
+        cx.progress("detected", len(page.items))
+    if (
+        cursor is None
+    ):  # only a listing that came to its end proves anything, and only then its cursor is worth keeping
+        _suspect_missing(cx, place, seen)
+        with cx.state.transaction() as tx:
+            tx.cursors.put(pull.scope, pull.stored(page))
+
+
+def _record_ecs(
+    cx: Context, tx: Tx, place: Place, items: Sequence[Record | Ref | Gone], afresh: bool
+) -> None:
+    """Our own writes coming back, and items that we have looked at in this version, are dropped here."""
+    ids = [i.id for i in items]
+    pairs = tx.pairs.by_ecs(cx.account.name, place.key, ids)
+    known = tx.index.get(cx.account.name, place.key, ids)
+    detected = []
+    for item in items:
+        pair, row = pairs.get(item.id), known.get(item.id)
+        if isinstance(item, Gone):
+            if pair is not None or row is not None:
+                detected.append(Detected(item.id, gone=True))
+            continue
+        if isinstance(item, Record):
+            cx.records.put(place.key, [item])
+        if not afresh and _seen_before(pair, row, item.version):
+            continue
+        detected.append(Detected(item.id, item.version))
+    tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
+
+
+def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
+    if pair is not None and pair.state is PairState.LINKED:
+        return pair.ecs_version == version
+    return row is not None and row.version == version
+
+
+def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
+    after = 0
+    while True:
+        with cx.state.transaction() as tx:
+            pairs = tx.pairs.iterate(
+                cx.account.name, ecs_collection=place.key, crm_collection=None, after_id=after, limit=500
+            )
+            missing = [p for p in pairs if p.ecs_id not in seen and p.state is PairState.LINKED]
+            tx.queue.record(
+                cx.account.name,
+                Side.ECS,
+                place.key,
+                [Detected(p.ecs_id, gone=True) for p in missing],
+                cx.now(),
+            )
+        if not pairs:
+            return
+        after = pairs[-1].id
+
+
+# ── CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def detect_crm(
+    cx: Context, accounts: Sequence[Account], users: dict[str, str], *, full: bool = False
+) -> None:
+    """One poll per login and object, for all the accounts that are bound to it (``users``: account -> user id)."""
+    with cx.account.crm.lock:
+        for place in list(cx.objects.values()):
+            try:
+                _poll(cx, place, accounts, users, full=full)
+            except ConnectorError as error:
+                cx.broke(f"CRM {cx.crm}, {place.label}", error)
+                del cx.objects[place.key]
+
+
+def _poll(
+    cx: Context, place: Place, accounts: Sequence[Account], users: dict[str, str], *, full: bool
+) -> None:
+    scope = f"crm/{cx.crm}/{place.key}"
+    with cx.state.reading() as tx:
+        cursor = tx.cursors.get(scope)
+    if cursor is None:  # first the cursor, then what stood before it: nothing falls between the two
+        cursor = _only_cursor(cx, place, scope)
+    for account in accounts:
+        if account.name in users:
+            _cover(cx, place, account, users[account.name], again=full and account is cx.account)
+    try:
+        for page in place.connector.changes(cursor, Selection()):
+            _distribute(cx, place, scope, page, accounts, users)
+    except CursorExpired:
+        for account in accounts:
+            with cx.state.transaction() as tx:
+                tx.cursors.remove(_coverage(cx, place, account))
+                tx.cursors.remove(scope)
+        suspect_all(cx, place, accounts)
+        cx.again = True
+
+
+def _only_cursor(cx: Context, place: Place, scope: str) -> str:
+    cursor = ""
+    for page in place.connector.changes(None, Selection(nothing=True)):
+        cursor = page.cursor
+    with cx.state.transaction() as tx:
+        tx.cursors.put(scope, cursor)
+    return cursor
+
+
+def _coverage(cx: Context, place: Place, account: Account) -> str:
+    return f"cover/{cx.crm}/{place.key}/{account.name}"
+
+
+def _cover(cx: Context, place: Place, account: Account, user: str, *, again: bool) -> None:
+    """An account that is new, or selects something else than before, first gets what the CRM holds for it already."""
+    selection = account.selection(user)
+    wanted = json.dumps([selection.owner, selection.condition, selection.nothing])
+    scope = _coverage(cx, place, account)
+    with cx.state.reading() as tx:
+        if tx.cursors.get(scope) == wanted and not again:
+            return
+    if not selection.nothing:
+        for page in place.connector.changes(None, selection):
+            with cx.state.transaction() as tx:
+                for part in in_batches(page.items, 500):
+                    records = [i for i in part if isinstance(i, Record)]
+                    _record_crm(cx, tx, place, account, records)
+            cx.progress("detected", len(page.items))
+    with cx.state.transaction() as tx:
+        tx.cursors.put(scope, wanted)
+
+
+def _distribute(
+    cx: Context,
+    place: Place,
+    scope: str,
+    page: Page,
+    accounts: Sequence[Account],
+    users: dict[str, str],
+) -> None:
+    wanted = {a.name: _wanted(cx, place, a, users[a.name], page) for a in accounts if a.name in users}
+    with cx.state.transaction() as tx:
+        for part in in_batches(page.items, 500):
+            linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
+            for account in accounts:
+                mine = [
+                    i
+                    for i in part
+                    if any(p.account == account.name for p in linked.get(i.id, ()))
+                    or i.id in wanted.get(account.name, ())
+                ]
+                _record_crm(cx, tx, place, account, mine)
+        tx.cursors.put(scope, page.cursor)
+    cx.progress("detected", len(page.items))
+
+
+def _wanted(cx: Context, place: Place, account: Account, user: str, page: Page) -> frozenset[str]:
+    """Which of the changed records the account selects, linked or not."""
+    selection = account.selection(user)
+    records = [i for i in page.items if isinstance(i, Record)]
+    if selection.nothing or not records:
+        return frozenset()
+    if selection.condition:
+        if not isinstance(place.connector, Selecting):
+            return frozenset()
+        return place.connector.selected([r.id for r in records], selection)
+    return frozenset(r.id for r in records if r.owner == selection.owner)
+
+
+def _record_crm(
+    cx: Context, tx: Tx, place: Place, account: Account, items: Sequence[Record | Ref | Gone]
+) -> None:
+    pairs = tx.pairs.by_crm(account.name, cx.crm, place.key, [i.id for i in items])
+    detected = []
+    for item in items:
+        pair = pairs.get(item.id)
+        if isinstance(item, Gone):
+            if pair is not None:
+                detected.append(Detected(item.id, gone=True, survivor=item.survivor))
+        elif not _known(pair, item):
+            if isinstance(item, Record):
+                cx.records.put(place.key, [item])
+            detected.append(Detected(item.id, item.version))
+    tx.queue.record(account.name, Side.CRM, place.key, detected, cx.now())
+
+
+def _known(pair: Pair | None, item: Record | Ref) -> bool:
+    """Our own write coming back, or a record whose link was given up."""
+    if pair is None:
+        return False
+    return pair.state is PairState.UNLINKED or pair.crm_version == item.version
+
+
+def suspect_all(cx: Context, place: Place, accounts: Sequence[Account]) -> None:
+    """The CRM cannot say what changed: every linked record is looked at, by its id."""
+    for account in accounts:
+        after = 0
+        while True:
+            with cx.state.transaction() as tx:
+                pairs = tx.pairs.iterate(
+                    account.name, ecs_collection=None, crm_collection=place.key, after_id=after, limit=500
+                )
+                linked = [p for p in pairs if p.state is PairState.LINKED]
+                tx.queue.record(
+                    account.name,
+                    Side.CRM,
+                    place.key,
+                    [Detected(p.crm_id, version="?") for p in linked],
+                    cx.now(),
+                )
+            if not pairs:
+                break
+            after = pairs[-1].id
+
+
+def restricting(place: Place) -> Restricting | None:
+    return (
+        place.connector
+        if isinstance(place.connector, Restricting) and place.connector.capabilities.access
+        else None
+    )

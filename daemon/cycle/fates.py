@@ -1,0 +1,117 @@
+"""What becomes of a linked pair besides a merge: created again, forgotten, left alone, parked."""
+
+from dataclasses import replace
+
+from crmsync.connectors.contract import Create, Done, Record, Side, Unreadable
+from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
+from crmsync.daemon.cycle.confirm import fresh_columns
+from crmsync.daemon.cycle.context import Context, exchanged
+from crmsync.daemon.cycle.load import Work, rules_of
+from crmsync.daemon.cycle.stamps import item_key
+from crmsync.state.model import Action, Entry, Pair
+from crmsync.state.snapshot import Mark, Snapshot
+
+
+def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
+    """The edit wins over the delete: what survives is created again where it is gone."""
+    pair = work.pair
+    source = work.record(side.other)
+    columns = exchanged(rules_of(cx, pair.kind), source.columns, side)
+    generation = pair.generation + 1
+    if side is Side.ECS:
+        place = cx.places[pair.ecs_collection]
+        key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)
+        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, key, generation)
+        write = Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
+    else:
+        place = cx.objects[pair.crm_collection]
+        key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
+        write = Create(key, pair.kind, columns, owner=cx.user)
+    item = pair.ecs_id if side is Side.ECS else pair.crm_id
+    task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
+    carry_out(cx, [task])
+    if cx.dry:
+        return
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        tx.intents.close(task.intents if task.outcome is not None else [])
+        done = task.done
+        if done is None:
+            leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+            return
+        cx.count("created")
+        again = _moved(pair, side, done, key, generation)
+        tx.pairs.save(again)
+        tx.snapshots.put(pair.id, _recreated_snapshot(cx, work, again, side, task))
+        tx.history.add([entry(cx, cycle, again, side, Action.CREATE, reason)])
+        tx.queue.done_unless_changed(work.rows)
+        tx.clocks.clear([pair.id])
+    cx.again = True  # a new CRM id has to reach the item's stamp
+
+
+def _moved(pair: Pair, side: Side, done: Done, key: str, generation: int) -> Pair:
+    if side is Side.ECS:
+        uid = done.record.uid if done.record else key
+        return replace(pair, ecs_id=done.id, ecs_uid=uid, ecs_version=done.version, generation=generation)
+    return replace(pair, crm_id=done.id, crm_version=done.version, generation=0)
+
+
+def _recreated_snapshot(cx: Context, work: Work, pair: Pair, side: Side, task: Task) -> Snapshot:
+    source = work.record(side.other)
+    shows = {side: written(task, {}), side.other: source.columns}
+    places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
+    columns, kept = fresh_columns(pair.kind, task.columns, side, shows, places)
+    return Snapshot(
+        pair.kind,
+        cx.now(),
+        Mark(pair.ecs_id, pair.ecs_version),
+        Mark(pair.crm_id, pair.crm_version),
+        columns,
+        kept,
+    )
+
+
+def forget(cx: Context, work: Work) -> None:
+    if cx.dry:
+        return
+    with cx.state.transaction() as tx:
+        tx.queue.done_unless_changed(work.rows)
+        tx.pairs.remove(work.pair.id)
+
+
+def leave(cx: Context, work: Work) -> None:
+    """Untouchable for now: versions are noted, the snapshot stays; the exchange goes on when it is usual again."""
+    if cx.dry:
+        return
+    with cx.state.transaction() as tx:
+        tx.queue.done_unless_changed(work.rows)
+        ecs, crm = work.ecs, work.crm
+        pair = work.pair
+        if isinstance(ecs, Record):
+            pair = replace(pair, ecs_version=ecs.version)
+        if isinstance(crm, Record):
+            pair = replace(pair, crm_version=crm.version)
+        tx.pairs.save(pair)
+
+
+def park_unreadable(cx: Context, work: Work) -> None:
+    reason = next(a.reason for a in (work.ecs, work.crm) if isinstance(a, Unreadable))
+    with cx.state.transaction() as tx:
+        park(cx, tx, work.rows, work.pair.ecs_id, "unreadable", reason)
+
+
+def entry(cx: Context, cycle: int, pair: Pair, side: Side, action: Action, reason: str) -> Entry:
+    return Entry(
+        cycle=cycle,
+        account=pair.account,
+        pair_id=pair.id,
+        kind=pair.kind,
+        ecs_collection=pair.ecs_collection,
+        ecs_id=pair.ecs_id,
+        crm_collection=pair.crm_collection,
+        crm_id=pair.crm_id,
+        at=cx.now(),
+        side=side,
+        action=action,
+        reason=reason,
+    )

@@ -1,0 +1,321 @@
+"""Linked pairs: merge column by column, write, confirm.
+
+CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a delete, an unlink) is handed to
+``removals``, because a storm of them has to be seen as one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from crmsync.connectors.contract import Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, written
+from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
+from crmsync.daemon.cycle.load import Work, load, observe, rules_of, seen, standing
+from crmsync.daemon.plan.merge import Clash, Held, Merged, Standing, Verdict, merge
+from crmsync.daemon.plan.reconcile import (
+    DeleteOn,
+    Forget,
+    Leave,
+    Merge,
+    Recreate,
+    Seen,
+    Ties,
+    Unlink,
+    decide,
+)
+from crmsync.state.model import Conflict, Pair
+from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
+
+
+@dataclass(slots=True)
+class Removal:
+    """A pair that shall be deleted on one side, or unlinked; decided, not done."""
+
+    work: Work
+    fate: DeleteOn | Unlink
+
+
+@dataclass(slots=True)
+class Draft:
+    """A pair in the middle of its merge."""
+
+    work: Work
+    merged: Merged
+    tasks: dict[Side, Task] = field(default_factory=dict)
+
+    def done(self, side: Side) -> bool:
+        """Whether nothing is missing on this side: no write was needed, or it stands."""
+        return side not in self.tasks or self.tasks[side].done is not None
+
+
+def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
+    """Bring linked pairs in step. Returns what has to be removed, for the guard to judge as a whole."""
+    removals: list[Removal] = []
+    drafts: list[Draft] = []
+    loaded = load(cx, works)
+    decisions = _decisions(cx, loaded)
+    for work in loaded:
+        if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):
+            park_unreadable(cx, work)
+            continue
+        fate, standings = _fate(cx, work)
+        match fate:
+            case Merge():
+                drafts.append(_merge(cx, work, standings, decisions))
+            case DeleteOn() | Unlink():
+                removals.append(Removal(work, fate))
+            case Recreate(side=side, reason=reason):
+                recreate(cx, work, side, reason)
+            case Forget():
+                forget(cx, work)
+            case Leave():
+                leave(cx, work)
+    _bring_in_step(cx, drafts)
+    return removals
+
+
+def watch_unsettled(cx: Context, works: Sequence[Work]) -> None:
+    """Items that a person may still be editing: nothing is decided, only noted which columns have changed by now."""
+    observe(cx, load(cx, works))
+
+
+# ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
+    standings = {}
+    if isinstance(work.ecs, Record):
+        place = cx.places[work.pair.ecs_collection]
+        standings[Side.ECS] = standing(cx, place, work, Side.ECS)
+    if isinstance(work.crm, Record):
+        place = cx.objects[work.pair.crm_collection]
+        standings[Side.CRM] = standing(cx, place, work, Side.CRM, writable=work.access.edit)
+    ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
+    return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
+
+
+def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
+    """Asked only where a delete is in question: it costs a look at the other accounts."""
+    if Seen.GONE not in (ecs, crm):
+        return Ties()
+    pair = work.pair
+    with cx.state.reading() as tx:
+        others = tx.pairs.accounts_of(cx.crm, pair.crm_collection, [pair.crm_id]).get(pair.crm_id, [])
+    owner = getattr(work.crm, "owner", "") or pair.crm_owner
+    ecs_writable = cx.places[pair.ecs_collection].connector.capabilities.writable
+    return Ties(
+        rule=cx.account.delete_rule(pair.kind),
+        owned=owner == cx.user,
+        elsewhere=any(p.account != cx.account.name for p in others),
+        deletable=work.access.delete if ecs is Seen.GONE else ecs_writable,
+    )
+
+
+@dataclass(slots=True)
+class Decisions:
+    """What people have decided, or still have to, by pair and column."""
+
+    held: dict[tuple[int, str], Conflict]
+    chosen: dict[tuple[int, str], Conflict]
+
+
+def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
+    ids = [w.pair.id for w in works]
+    with cx.state.reading() as tx:
+        return Decisions(tx.conflicts.open_for(ids), tx.conflicts.decided_for(ids))
+
+
+def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
+    pair = work.pair
+    merged = merge(
+        pair.kind,
+        work.snapshot.columns if work.snapshot else None,
+        standings[Side.ECS],
+        standings[Side.CRM],
+        rules_of(cx, pair.kind),
+        first_link=cx.account.first_link,
+        held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
+        decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
+    )
+    return Draft(work, merged, _tasks(cx, work, merged))
+
+
+def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
+    pair, tasks = work.pair, {}
+    ecs_place, crm_place = cx.places[pair.ecs_collection], cx.objects[pair.crm_collection]
+    stamp = _stamp(cx, ecs_place, work)
+    tag = cx.account.tag if work.adopted and not cx.account.selected(work.record(Side.ECS)) else ""
+    if merged.to_ecs or tag or (stamp is not None and pair.generation == 0):
+        write = Update(
+            pair.ecs_id, work.record(Side.ECS).version, pair.kind, merged.to_ecs, stamp=stamp, tag=tag
+        )
+        tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
+    if merged.to_crm:
+        change = Update(pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm)
+        tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
+    return tasks
+
+
+def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -> Task:
+    wanted = Verdict.TO_ECS if side is Side.ECS else Verdict.TO_CRM
+    reasons = dict.fromkeys(d.reason for d in merged.decisions if d.verdict is wanted)
+    return Task(
+        place,
+        side,
+        write,
+        item=write.id,
+        kind=work.pair.kind,
+        reason="; ".join(reasons) or "link stamp",
+        pair_id=work.pair.id,
+        ecs_id=work.pair.ecs_id,
+        crm_id=work.pair.crm_id,
+    )
+
+
+def _stamp(cx: Context, place: Place, work: Work) -> Stamp | None:
+    """The stamp that the next write to the item carries."""
+    if not place.connector.capabilities.stamps or not place.connector.capabilities.writable:
+        return None
+    uid = work.record(Side.ECS).uid
+    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, uid, work.pair.generation + 1)
+
+
+# ── Doing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
+    for (
+        side
+    ) in Side:  # ECS first: what the CRM says reaches the person before the person's edits reach the CRM
+        carry_out(cx, [d.tasks[side] for d in drafts if side in d.tasks])
+    if cx.dry:
+        _say_conflicts(cx, drafts)
+        return
+    cycle = cx.cycle if any(_something(d) for d in drafts) else 0
+    with cx.state.transaction() as tx:
+        for draft in drafts:
+            _confirm(cx, tx, draft, cycle)
+
+
+def _something(draft: Draft) -> bool:
+    """Whether the cycle has anything to record of it."""
+    return bool(draft.tasks or draft.merged.clashes)
+
+
+def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+    work, merged = draft.work, draft.merged
+    for task in draft.tasks.values():
+        tx.intents.close(task.intents)
+        if task.done is not None:
+            entries = column_entries(cx, cycle, work, task, merged)
+            tx.history.add(entries)
+            cx.count("updated", 1 if task.columns else 0)
+    _note_clashes(cx, tx, draft, cycle)
+    pair = _confirmed_pair(cx, draft)
+    if pair != work.pair:
+        tx.pairs.save(pair)
+    snapshot = _snapshot(cx, draft, pair)
+    if work.snapshot is None or (snapshot.columns, snapshot.kept) != (
+        work.snapshot.columns,
+        work.snapshot.kept,
+    ):
+        tx.snapshots.put(pair.id, snapshot)
+    if all(draft.done(side) for side in Side):
+        tx.queue.done_unless_changed(work.rows)
+        if work.clocks:
+            tx.clocks.clear([pair.id])
+    else:
+        tx.clocks.put({(pair.id, s, c): noted for (s, c), noted in work.clocks.items()})
+        for task in draft.tasks.values():
+            leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+
+
+def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+    work, merged = draft.work, draft.merged
+    pair = work.pair
+    arrived = [c for c in merged.clashes if _arrived(draft, c)]
+    waiting = {n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns}
+    settled = merged.settled - with_group(pair.kind, frozenset(waiting))
+    if settled or arrived:
+        tx.conflicts.settle(pair.id, settled | {c.column for c in arrived}, cx.now())
+    rows = clash_rows(cx, cycle, pair, arrived)
+    for row in rows:
+        tx.conflicts.add([row])
+        cx.count("conflicts")
+        if row.winner is None:
+            cx.count("held")
+
+
+def _arrived(draft: Draft, clash: Clash) -> bool:
+    """A decision is noted once its write stands; until then it may still turn out differently."""
+    return clash.winner is None or draft.done(clash.winner.other)
+
+
+def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
+    work = draft.work
+    ecs, crm = work.record(Side.ECS), work.record(Side.CRM)
+    pair = replace(
+        work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
+    )
+    if task := draft.tasks.get(Side.ECS):
+        if task.done is not None:
+            stamped = isinstance(task.write, Update) and task.write.stamp is not None
+            pair = replace(
+                pair,
+                ecs_version=_version(task, work, Side.ECS),
+                generation=pair.generation + (1 if stamped else 0),
+                synced_at=cx.now(),
+            )
+    else:
+        pair = replace(pair, ecs_version=ecs.version)
+    if task := draft.tasks.get(Side.CRM):
+        if task.done is not None:
+            pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())
+    else:
+        pair = replace(pair, crm_version=crm.version)
+    return pair
+
+
+def _version(task: Task, work: Work, side: Side) -> str:
+    """The version that is our own echo. Empty when someone else's edit stands in it too: then it must be looked at."""
+    done = task.done
+    assert done is not None
+    if done.record is None:
+        return done.version
+    before, after = work.record(side).columns, done.record.columns
+    foreign = any(n in after and after[n] != before[n] and n not in _unit_of(task) for n in before)
+    return "" if foreign else done.version
+
+
+def _unit_of(task: Task) -> frozenset[str]:
+    return with_group(task.kind, frozenset(task.columns))
+
+
+def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
+    work = draft.work
+    shows = {}
+    for side in Side:
+        before, task = work.record(side).columns, draft.tasks.get(side)
+        shows[side] = written(task, before) if task is not None and task.done is not None else before
+    failed = frozenset(n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns)
+    places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
+    columns, kept = advance(pair.kind, work.snapshot, draft.merged, failed, shows, places)
+    return Snapshot(
+        kind=pair.kind,
+        synced=cx.now(),
+        ecs=Mark(pair.ecs_id, pair.ecs_version, work.record(Side.ECS).modified),
+        crm=Mark(pair.crm_id, pair.crm_version, work.record(Side.CRM).modified),
+        columns=columns,
+        kept=kept,
+    )
+
+
+def _say_conflicts(cx: Context, drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        for clash in draft.merged.clashes:
+            if clash.winner is None:
+                cx.count("held")
+            cx.count("conflicts")

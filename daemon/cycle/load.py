@@ -1,0 +1,255 @@
+"""Load: fetch both native items of linked pairs, in batches, and see what became of each."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeAlias
+
+from crmsync.connectors.contract import (
+    Access,
+    Columns,
+    Gone,
+    Hidden,
+    Kind,
+    Record,
+    Side,
+    Unreadable,
+)
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.detect import restricting
+from crmsync.daemon.plan.merge import Direction, Rule, Standing
+from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.reconcile import Seen
+from crmsync.state.model import Change, Pair, PairState
+from crmsync.state.snapshot import Snapshot
+from crmsync.state.values import encode
+
+Answer: TypeAlias = Record | Gone | Hidden | Unreadable
+FULL_ACCESS = Access(read=True, edit=True, delete=True)
+
+
+@dataclass(slots=True)
+class Work:
+    """A linked pair with everything that is needed to decide about it."""
+
+    pair: Pair
+    rows: list[Change]
+    snapshot: Snapshot | None = None
+    ecs: Answer | None = None
+    crm: Answer | None = None
+    access: Access = FULL_ACCESS
+    adopted: bool = False  # found by a match from the CRM side: it gets the tag
+    clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
+
+    def answer(self, side: Side) -> Answer | None:
+        return self.ecs if side is Side.ECS else self.crm
+
+    def record(self, side: Side) -> Record:
+        answer = self.answer(side)
+        assert isinstance(answer, Record)
+        return answer
+
+
+def load(cx: Context, works: Sequence[Work]) -> list[Work]:
+    """Those of the works for which both sides answered; a conversation that failed leaves its rows for later."""
+    with cx.state.reading() as tx:
+        snapshots = tx.snapshots.get_many([w.pair.id for w in works])
+        clocks = tx.clocks.get([w.pair.id for w in works])
+    for work in works:
+        work.snapshot = snapshots.get(work.pair.id)
+        work.clocks = {(s, c): seen for (p, s, c), seen in clocks.items() if p == work.pair.id}
+    _load_side(cx, works, Side.ECS)
+    _load_side(cx, works, Side.CRM)
+    _follow_survivors(cx, works)
+    _check_access(cx, works)
+    return [w for w in works if w.ecs is not None and w.crm is not None]
+
+
+def fetch(cx: Context, place: Place, ids: Sequence[str]) -> dict[str, Answer]:
+    """One answer per id. Raises ConnectorError."""
+    answers: dict[str, Answer] = {}
+    for answer in place.connector.fetch(ids):
+        answers[answer.id] = answer
+    cx.progress("loaded", len(ids))
+    return answers
+
+
+def _load_side(cx: Context, works: Sequence[Work], side: Side) -> None:
+    by_place: dict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        by_place[work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection].append(work)
+    for key, some in by_place.items():
+        place = cx.place(side, key)
+        if place is None:
+            continue  # its login or collection failed in this cycle, and that has been said
+        try:
+            _load_place(cx, place, some, side)
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error)
+
+
+def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) -> None:
+    wanted = []
+    for work in works:
+        id = _id(work.pair, side)
+        row = next((r for r in work.rows if r.side is side), None)
+        cached = cx.records.take(place.key, id, row.version) if row is not None else None
+        if cached is not None:
+            _set(work, side, cached)
+        else:
+            wanted.append(work)
+    if not wanted:
+        return
+    answers = fetch(cx, place, [_id(w.pair, side) for w in wanted])
+    for work in wanted:
+        _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
+
+
+def _id(pair: Pair, side: Side) -> str:
+    return pair.ecs_id if side is Side.ECS else pair.crm_id
+
+
+def _set(work: Work, side: Side, answer: Answer) -> None:
+    if side is Side.ECS:
+        work.ecs = answer
+    else:
+        work.crm = answer
+
+
+def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
+    """A record that was merged or converted lives on in another one, and so does the link."""
+    for work in works:
+        survivor = work.crm.survivor if isinstance(work.crm, Gone) else ""
+        survivor = survivor or next((r.survivor for r in work.rows if r.survivor), "")
+        if not survivor or not isinstance(work.crm, Gone):
+            continue
+        place = cx.objects[work.pair.crm_collection]
+        with cx.state.reading() as tx:
+            taken = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [survivor])
+        if taken:
+            work.crm = Hidden(work.pair.crm_id)  # unlinked, not deleted: its twin is linked already
+            continue
+        try:
+            answer = fetch(cx, place, [survivor]).get(survivor, Hidden(survivor))
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error)
+            work.crm = None
+            continue
+        work.pair = replace(work.pair, crm_id=survivor, crm_version="")
+        work.crm = answer
+        with cx.state.transaction() as tx:
+            tx.pairs.save(work.pair)
+
+
+def _check_access(cx: Context, works: Sequence[Work]) -> None:
+    """What the account's own CRM user may not see is hidden here too, whatever our login sees."""
+    by_place: dict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        if isinstance(work.crm, Record) and work.crm.owner != cx.user:
+            by_place[work.pair.crm_collection].append(work)
+    for key, some in by_place.items():
+        for work, access in zip(
+            some, rights(cx, cx.objects[key], [w.pair.crm_id for w in some]), strict=True
+        ):
+            work.access = access
+            if not access.read:
+                work.crm = Hidden(work.pair.crm_id)
+
+
+def rights(cx: Context, place: Place, ids: Sequence[str]) -> list[Access]:
+    """Of the account's CRM user, in the order of the ids. Raises ConnectorError."""
+    connector = restricting(place)
+    if connector is None:
+        return [FULL_ACCESS] * len(ids)
+    granted = connector.access(cx.user, ids)
+    return [granted.get(id, Access(read=False, edit=False, delete=False)) for id in ids]
+
+
+# ── What was seen ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rules_of(cx: Context, kind: Kind) -> Mapping[str, Rule]:
+    return cx.account.crm.rules.get(kind, {})
+
+
+def baseline(cx: Context, place: Place, work: Work, side: Side) -> Columns:
+    """The snapshot as this side would show it: what it keeps instead, or what its mapping makes of the value."""
+    if work.snapshot is None:
+        return {}
+    columns, kept = work.snapshot.columns, work.snapshot.kept.get(side, {})
+    shown = place.connector.project(work.pair.kind, columns)
+    return {n: kept[n] if n in kept else shown.get(n, v) for n, v in columns.items()}
+
+
+def standing(cx: Context, place: Place, work: Work, side: Side, *, writable: bool = True) -> Standing:
+    record, kind = work.record(side), work.pair.kind
+    known = baseline(cx, place, work, side)
+    capabilities = place.connector.capabilities
+    columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}
+    can_write = capabilities.columns.get(kind, frozenset()) - capabilities.read_only_columns.get(
+        kind, frozenset()
+    )
+    return Standing(
+        columns=columns,
+        baseline=known,
+        writable=can_write if writable and capabilities.writable else frozenset(),
+        project=lambda some: place.connector.project(kind, some),
+        clocks=_clocks(cx, place, work, side, columns, known),
+    )
+
+
+def _clocks(
+    cx: Context, place: Place, work: Work, side: Side, columns: Columns, known: Columns
+) -> dict[str, datetime]:
+    """When each changed column's value was last seen to change: as observed before, or now, by the server's time."""
+    record = work.record(side)
+    told = record.modified - place.clock_offset() if record.modified else None
+    clocks = {}
+    for name, value in columns.items():
+        if name in known and same(value, known[name]):
+            continue
+        digest = cx.signer.hashed(name, encode(value) or "")
+        before = work.clocks.get((side, name))
+        if before is None or before[0] != digest:
+            before = (digest, told or cx.now())
+            work.clocks[side, name] = before
+        clocks[name] = before[1]
+    return clocks
+
+
+def seen(cx: Context, work: Work, side: Side, standing: Standing | None) -> Seen:
+    answer = work.answer(side)
+    if isinstance(answer, Gone):
+        return Seen.GONE
+    if not isinstance(answer, Record):
+        return Seen.HIDDEN
+    if answer.untouchable or (side is Side.ECS and answer.private and cx.account.keep_private):
+        return Seen.LEFT
+    if side is Side.ECS and not work.adopted and not cx.account.selected(answer):
+        return Seen.UNTAGGED
+    assert standing is not None
+    rules = rules_of(cx, work.pair.kind)
+    watched = [
+        n
+        for n in standing.columns
+        if n in standing.baseline and n in rules and rules[n].direction is not Direction.NONE
+    ]
+    return Seen.EDITED if standing.changed(watched) else Seen.SAME
+
+
+def observe(cx: Context, works: Iterable[Work]) -> None:
+    """Note which columns have changed by now, for items that are still being edited (settle time): their clocks must
+    not move when another column of the same item is edited later."""
+    for work in works:
+        if work.pair.state is not PairState.LINKED:
+            continue
+        for side in Side:
+            place = cx.place(side, work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection)
+            if place is not None and isinstance(work.answer(side), Record):
+                standing(cx, place, work, side)
+    with cx.state.transaction() as tx:
+        tx.clocks.put(
+            {(w.pair.id, side, column): noted for w in works for (side, column), noted in w.clocks.items()}
+        )

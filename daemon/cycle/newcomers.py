@@ -1,0 +1,327 @@
+"""Newcomers: find the partner of an item that is new on one side, or make it.
+
+No create without a match first; whatever is ambiguous waits for a person.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.apply import park
+from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
+from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Work, fetch, rights
+from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
+from crmsync.daemon.plan.match import Ambiguous, Match, NoPartner, Partner, match
+from crmsync.state.model import Change, Held, HeldState, Pair, PairState, What
+from crmsync.state.transaction import Tx
+
+PARTNER_MISSING = "partner_missing"
+
+
+def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
+    """Link or create what the person selected. Returns the links, for the merge."""
+    works: list[Work] = []
+    unstamped: list[Newcomer] = []
+    for newcomer in newcomers:
+        work = _by_stamp(cx, newcomer)
+        if work is None:
+            unstamped.append(newcomer)
+        elif work.pair.id:
+            works.append(work)
+    births: list[Newcomer] = []
+    for kind in dict.fromkeys(n.record.kind for n in unstamped):
+        place = cx.object_for(kind)
+        if place is None:
+            continue  # the CRM cannot be asked just now, or has no place for this kind: it stays due
+        some = [n for n in unstamped if n.record.kind is kind]
+        try:
+            linked, new = _match_in_crm(cx, place, some)
+        except ConnectorError as error:
+            cx.broke(f"CRM {cx.crm}, {place.label}", error)
+            continue
+        works += linked
+        births += new
+    create_in_crm(cx, births)
+    return works
+
+
+def bring_to_mailbox(cx: Context, rows: Sequence[Change]) -> list[Work]:
+    """Link or create on the ECS side what the CRM holds for this account. Returns the links, for the merge."""
+    works: list[Work] = []
+    births: list[Newcomer] = []
+    for key in dict.fromkeys(r.collection for r in rows):
+        place = cx.objects.get(key)
+        if place is None:
+            continue
+        try:
+            newcomers = _wanted(cx, place, [r for r in rows if r.collection == key])
+            linked, new = _match_in_mailbox(cx, place, newcomers)
+        except ConnectorError as error:
+            cx.broke(f"CRM {cx.crm}, {place.label}", error)
+            continue
+        works += linked
+        births += new
+    create_in_mailbox(cx, births)
+    return works
+
+
+# ── ECS -> CRM ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
+    """What the item's own link stamp says. None: nothing to go by. A work whose pair has no id: it waits."""
+    record, stamp, account = newcomer.record, newcomer.record.stamp, cx.account.name
+    place = cx.object_for(record.kind)
+    if stamp is None or place is None or stamp.organisation != cx.organisation:
+        return None
+    if not cx.signer.verifies(account, record.uid, stamp):
+        return None  # copied from another item, or not ours
+    with cx.state.reading() as tx:
+        pair = tx.pairs.by_crm(account, cx.crm, place.key, [stamp.record]).get(stamp.record)
+        decided = tx.held.for_item(account, Side.CRM, record.id)
+    if decided is not None and decided.state is HeldState.APPROVED:
+        return None  # a person said: create it
+    try:
+        if pair is not None:
+            return _moved_here(cx, newcomer, pair)
+        partner = fetch(cx, place, [stamp.record]).get(stamp.record)
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error)
+        return Work(_pair(cx, newcomer, place, stamp.record), [newcomer.row])
+    if isinstance(
+        partner, Record
+    ):  # our state was lost: the stamp brings the link back, differences are held
+        return link(
+            cx, replace(_pair(cx, newcomer, place, stamp.record), generation=stamp.generation), newcomer.row
+        )
+    reason = (
+        f"it was linked to {stamp.record}, which is no longer there; say whether it shall be created again"
+    )
+    hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
+    return Work(_pair(cx, newcomer, place, stamp.record), [newcomer.row])
+
+
+def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
+    """The link follows an item that was moved to another collection; a copy beside the original has none."""
+    origin = cx.places.get(pair.ecs_collection)
+    if origin is None:
+        return Work(replace(pair, id=0), [newcomer.row])  # cannot be told now: it waits
+    there = fetch(cx, origin, [pair.ecs_id]).get(pair.ecs_id)
+    if not isinstance(there, Gone):
+        return None
+    moved = replace(
+        pair,
+        ecs_collection=newcomer.place.key,
+        ecs_id=newcomer.record.id,
+        ecs_uid=newcomer.record.uid,
+        ecs_version="",
+        state=PairState.LINKED,
+        untagged=False,
+    )
+    with cx.state.transaction() as tx:
+        gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
+        tx.queue.done_unless_changed(gone)
+        tx.pairs.save(moved)
+    return Work(moved, [newcomer.row])
+
+
+def _match_in_crm(
+    cx: Context, place: Place, newcomers: Sequence[Newcomer]
+) -> tuple[list[Work], list[Newcomer]]:
+    account = cx.account.name
+    candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
+    found = search(cx, place, [n.record for n in newcomers])
+    with cx.state.reading() as tx:
+        own = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
+        decided = tx.held.for_items(account, Side.CRM, list(candidates))
+    works: list[Work] = []
+    births: list[Newcomer] = []
+    for newcomer in newcomers:
+        candidate = candidates[newcomer.record.id]
+        others = [o for o in own if o.id != qualified(newcomer.place.key, newcomer.record.id)]
+        verdict = match(candidate, found, others)
+        _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.record.id), works, births)
+    return works, births
+
+
+def _settle_match(
+    cx: Context,
+    newcomer: Newcomer,
+    place: Place,
+    verdict: Match,
+    decided: Held | None,
+    works: list[Work],
+    births: list[Newcomer],
+) -> None:
+    target = newcomer.side.other
+    if decided is not None and decided.state is HeldState.REJECTED:  # a person said: ignore it
+        with cx.state.transaction() as tx:
+            tx.queue.done_unless_changed([newcomer.row])
+        return
+    if decided is not None and decided.state is HeldState.APPROVED:  # a person said: create it
+        verdict = NoPartner()
+    match verdict:
+        case NoPartner():
+            births.append(newcomer)
+        case Partner(id=id):
+            work = link(cx, _pair(cx, newcomer, place, id), newcomer.row)
+            work.adopted = target is Side.ECS
+            works.append(work)
+        case Ambiguous(ids=ids, reason=reason):
+            meant = [split(id)[1] if target is Side.ECS else id for id in ids]
+            hold(cx, newcomer, target, meant, "ambiguous", reason)
+
+
+# ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]:
+    """Those of the records that are still selected, visible, and not to be left alone."""
+    answers = {r.item: cx.records.take(place.key, r.item, r.version) for r in rows}
+    missing = [id for id, a in answers.items() if a is None]
+    fetched = fetch(cx, place, missing) if missing else {}
+    records = {id: a for id in answers if isinstance(a := answers[id] or fetched.get(id), Record)}
+    selected = _selected(cx, place, list(records.values()))
+    foreign = [id for id in selected if records[id].owner != cx.user]
+    granted = rights(cx, place, foreign) if foreign else []
+    wanted = selected - {id for id, access in zip(foreign, granted, strict=True) if not access.read}
+    newcomers: list[Newcomer] = []
+    left: list[tuple[Change, Record, str]] = []
+    with cx.state.transaction() as tx:
+        for row in rows:
+            answer = records.get(row.item)
+            broken = fetched.get(row.item)
+            if isinstance(broken, Unreadable):
+                park(cx, tx, [row], row.item, "unreadable", broken.reason)
+            elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
+                tx.queue.done_unless_changed([row])
+            elif reason := _left_in_crm(cx, tx, answer):
+                left.append((row, answer, reason))
+            else:
+                newcomers.append(Newcomer(place, Side.CRM, answer, row))
+    note_left(cx, place, Side.CRM, left)
+    return [n for n in newcomers if not _orphan(cx, n)]
+
+
+def _selected(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:
+    selection = cx.account.selection(cx.user)
+    if selection.nothing or not records:
+        return frozenset()
+    if selection.condition:
+        ids = [r.id for r in records]
+        return (
+            place.connector.selected(ids, selection)
+            if isinstance(place.connector, Selecting)
+            else frozenset()
+        )
+    return frozenset(r.id for r in records if r.owner == selection.owner)
+
+
+def _left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
+    if record.untouchable:
+        return f"{record.untouchable}: such records are not exchanged yet and stay as they are"
+    if is_forgotten(cx, tx, record):
+        return "this person was forgotten on request and is not imported again"
+    return ""
+
+
+def _orphan(cx: Context, newcomer: Newcomer) -> bool:
+    """A record that we once made for an item of this account, which we no longer know: after a loss of our state the
+    item may have been deleted since, and must not come back in silence."""
+    record, account = newcomer.record, cx.account.name
+    if not record.link.startswith(cx.signer.account_prefix(account) + "-"):
+        return False
+    with cx.state.reading() as tx:
+        decided = tx.held.for_item(account, Side.ECS, record.id)
+        under_way = any(i.key == record.link for i in tx.intents.open(account))
+    if decided is not None and decided.state is not HeldState.HELD:
+        return False
+    if not under_way:
+        reason = "it was made for an item of this account that is no longer there; say whether to create that again"
+        hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, reason)
+    return True
+
+
+def _match_in_mailbox(
+    cx: Context, place: Place, newcomers: Sequence[Newcomer]
+) -> tuple[list[Work], list[Newcomer]]:
+    candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
+    with cx.state.reading() as tx:
+        others = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
+        decided = tx.held.for_items(cx.account.name, Side.ECS, list(candidates))
+    shared = frozenset(k for o in others for k in o.keys)
+    rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
+    works: list[Work] = []
+    births: list[Newcomer] = []
+    for newcomer in newcomers:
+        id = newcomer.record.id
+        verdict = match(candidates[id], others, rivals)
+        _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
+    return works, births
+
+
+# ── Both ways ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
+    """``other``: the partner's id; of an ECS item with its collection before it."""
+    record = newcomer.record
+    if newcomer.side is Side.ECS:
+        ecs_collection, ecs_id, crm_id = newcomer.place.key, record.id, other
+        uid = record.uid
+    else:
+        ecs_collection, ecs_id = split(other)
+        crm_id, uid = record.id, ""
+    return Pair(
+        account=cx.account.name,
+        crm=cx.crm,
+        kind=record.kind,
+        ecs_collection=ecs_collection,
+        ecs_id=ecs_id,
+        ecs_uid=uid,
+        crm_collection=place.key,
+        crm_id=crm_id,
+        linked_at=cx.now(),
+        synced_at=cx.now(),
+    )
+
+
+def link(cx: Context, pair: Pair, row: Change) -> Work:
+    with cx.state.transaction() as tx:
+        stored = tx.pairs.add(pair)
+    return Work(stored, [row])
+
+
+def hold(
+    cx: Context, newcomer: Newcomer, target: Side, candidates: Sequence[str], code: str, reason: str
+) -> None:
+    """Nothing is done before a person has said which partner it is, or that there is none."""
+    record = newcomer.record
+    cx.count("held")
+    if cx.dry:
+        cx.intend(record.id, "", target, "hold", {}, reason)
+        return
+    cycle = cx.cycle
+    ecs = newcomer.side is Side.ECS
+    with cx.state.transaction() as tx:
+        tx.queue.hold([newcomer.row.id], code, reason)
+        if tx.held.for_item(cx.account.name, target, record.id) is None:
+            tx.held.add(
+                [
+                    Held(
+                        account=cx.account.name,
+                        what=What.MATCH,
+                        kind=record.kind,
+                        side=target,
+                        item=record.id if ecs else "",
+                        record="" if ecs else record.id,
+                        reason=reason,
+                        candidates=list(candidates),
+                        cycle=cycle,
+                        at=cx.now(),
+                    )
+                ]
+            )

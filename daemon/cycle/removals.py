@@ -1,0 +1,199 @@
+"""Removals: deletes and unlinks, judged together by the guard, then carried out or held.
+
+They come last in a cycle, when all of them are known: only a storm that is seen whole can be recognised as one.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
+from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.fates import entry, recreate
+from crmsync.daemon.cycle.linked import Removal
+from crmsync.daemon.plan import guard
+from crmsync.daemon.plan.reconcile import DeleteOn
+from crmsync.state.model import Action, Entry, Held, HeldState, PairState, What
+from crmsync.state.transaction import Tx
+
+
+def remove(cx: Context, removals: Sequence[Removal]) -> None:
+    with cx.state.reading() as tx:
+        decided = tx.held.for_pair([r.work.pair.id for r in removals])
+    fresh: list[Removal] = []
+    going: list[Removal] = []
+    for removal in removals:
+        held = decided.get(removal.work.pair.id)
+        match held.state if held is not None else None:
+            case HeldState.APPROVED:
+                going.append(removal)
+            case HeldState.REJECTED if held is not None:
+                _restore(cx, removal, held)
+            case _:
+                fresh.append(removal)
+    allowed, stopped = _guarded(cx, fresh)
+    _hold(cx, stopped)
+    _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
+    _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
+
+
+def _guarded(cx: Context, removals: Sequence[Removal]) -> tuple[list[Removal], list[Removal]]:
+    """Kind by kind: what may go on, and what is too much to be believed."""
+    planned = Counter(r.work.pair.kind for r in removals)
+    with cx.state.reading() as tx:
+        stormy = {
+            kind
+            for kind, number in planned.items()
+            if guard.storm(
+                kind,
+                planned=number,
+                recent=tx.history.deletes_since(cx.account.name, kind, cx.now() - guard.WINDOW),
+                linked=tx.pairs.count(cx.account.name, kind),
+                limits=cx.account.limits,
+            )
+        }
+    allowed = [r for r in removals if r.work.pair.kind not in stormy]
+    return allowed, [r for r in removals if r.work.pair.kind in stormy]
+
+
+def _hold(cx: Context, removals: Sequence[Removal]) -> None:
+    if not removals:
+        return
+    cx.count("held", len(removals))
+    if cx.dry:
+        for removal in removals:
+            pair = removal.work.pair
+            cx.intend(pair.ecs_id, pair.crm_id, _side(removal), "hold", {}, removal.fate.reason)
+        return
+    cycle = cx.cycle
+    counts = Counter(r.work.pair.kind for r in removals)
+    with cx.state.transaction() as tx:
+        known = tx.held.for_pair([r.work.pair.id for r in removals])
+        for removal in removals:
+            pair = removal.work.pair
+            why = f"{removal.fate.reason}; held: {_many(counts, pair.kind)} at once are more than this account allows"
+            tx.queue.hold([r.id for r in removal.work.rows], "delete_storm", why)
+            if pair.id not in known:
+                tx.held.add([_held(cx, cycle, removal, why)])
+
+
+def _many(counts: Counter[Kind], kind: Kind) -> str:
+    return f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
+
+
+def _side(removal: Removal) -> Side:
+    return removal.fate.side if isinstance(removal.fate, DeleteOn) else Side.CRM
+
+
+def _held(cx: Context, cycle: int, removal: Removal, why: str) -> Held:
+    pair = removal.work.pair
+    return Held(
+        account=cx.account.name,
+        what=What.DELETE,
+        kind=pair.kind,
+        pair_id=pair.id,
+        side=_side(removal),
+        item=pair.ecs_id,
+        record=pair.crm_id,
+        reason=why,
+        cycle=cycle,
+        at=cx.now(),
+    )
+
+
+def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) -> None:
+    cx.count("unlinked", len(removals))
+    if cx.dry or not removals:
+        for removal in removals:
+            pair = removal.work.pair
+            cx.intend(pair.ecs_id, pair.crm_id, Side.ECS, "unlink", {}, removal.fate.reason)
+        return
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        for removal in removals:
+            pair = removal.work.pair
+            untagged = removal.fate.reason == "untagged"
+            tx.pairs.save(
+                replace(pair, state=PairState.UNLINKED, reason=removal.fate.reason, untagged=untagged)
+            )
+            tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)])
+            _over(tx, removal, decided)
+
+
+def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) -> None:
+    tasks = [(r, _task(cx, r)) for r in removals]
+    carry_out(cx, [t for _, t in tasks])
+    if cx.dry:
+        cx.count("deleted", len(tasks))
+        return
+    if not tasks:
+        return
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        for removal, task in tasks:
+            pair = removal.work.pair
+            tx.intents.close(task.intents)
+            if task.done is None:
+                leave_queued(cx, tx, removal.work.rows, task, pair.ecs_id)
+                continue
+            cx.count("deleted")
+            tx.history.add(_entries(cx, cycle, removal, task))
+            _over(tx, removal, decided)
+            tx.pairs.remove(pair.id)
+
+
+def _over(tx: Tx, removal: Removal, decided: dict[int, Held]) -> None:
+    tx.queue.done_unless_changed(removal.work.rows)
+    if (held := decided.get(removal.work.pair.id)) is not None:
+        tx.held.set_state([held.id], HeldState.DONE)
+
+
+def _task(cx: Context, removal: Removal) -> Task:
+    work, fate = removal.work, removal.fate
+    assert isinstance(fate, DeleteOn)
+    pair, record = work.pair, work.record(fate.side)
+    key = pair.ecs_collection if fate.side is Side.ECS else pair.crm_collection
+    place = cx.place(fate.side, key)
+    assert place is not None  # it answered a moment ago
+    return Task(
+        place,
+        fate.side,
+        Delete(record.id, record.version),
+        item=record.id,
+        kind=pair.kind,
+        reason=fate.reason,
+        pair_id=pair.id,
+        native=record.native,
+        ecs_id=pair.ecs_id,
+        crm_id=pair.crm_id,
+    )
+
+
+def _entries(cx: Context, cycle: int, removal: Removal, task: Task) -> Iterator[Entry]:
+    """The delete itself, with the text of the item, and every column that went with it: enough to put it back."""
+    pair, record = removal.work.pair, removal.work.record(task.side)
+    whole = entry(cx, cycle, pair, task.side, Action.DELETE, task.reason)
+    yield replace(whole, native=record.native)
+    for name, value in record.columns.items():
+        if value is not None:
+            yield replace(whole, column=name, old=value)
+
+
+def _restore(cx: Context, removal: Removal, held: Held) -> None:
+    """A person said that this delete or unlink was a mistake: what is gone comes back, what lost its tag gets it."""
+    work, fate = removal.work, removal.fate
+    pair = work.pair
+    if isinstance(fate, DeleteOn):
+        recreate(cx, work, fate.side.other, "the delete was rejected by a person")
+    elif isinstance(work.ecs, Record) and not cx.account.selected(work.ecs):
+        place = cx.places[pair.ecs_collection]
+        write = Update(pair.ecs_id, work.ecs.version, pair.kind, {}, tag=cx.account.tag)
+        reason = "the unlink was rejected by a person"
+        task = Task(place, Side.ECS, write, pair.ecs_id, pair.kind, reason, pair.id, ecs_id=pair.ecs_id)
+        carry_out(cx, [task])
+    if cx.dry:
+        return
+    with cx.state.transaction() as tx:
+        tx.held.set_state([held.id], HeldState.DONE)
+    cx.again = True

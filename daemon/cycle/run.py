@@ -1,0 +1,177 @@
+"""One cycle, in a straight line: detect, load, merge, apply, confirm; and again while the servers answer to it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from crmsync.connectors.contract import Side
+from crmsync.daemon.account import Account
+from crmsync.daemon.cycle.context import BATCH, Context
+from crmsync.daemon.cycle.detect import detect_crm, detect_ecs, open_crm, open_mailboxes
+from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
+from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
+from crmsync.daemon.cycle.removals import remove
+from crmsync.daemon.cycle.survey import survey
+from crmsync.state.model import Change, Pair, PairState
+
+MAX_ROUNDS = 6  # a sync repeats its cycle until nothing changes, but not for ever
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a sync."""
+
+    settle: timedelta = timedelta(0)  # leave items alone that changed less than this ago
+    full: bool = False  # list everything again instead of asking what changed
+    keep_idle: bool = True  # record the cycle even if nothing happened
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sync of one account did; the shape of ``crmsync sync --json``."""
+
+    cycles: list[dict[str, Any]] = field(default_factory=list)
+    writes: int = 0
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    plan: list[dict[str, Any]] = field(default_factory=list)
+
+
+def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -> Report:
+    """Cycles of one account until nothing changes. ``make`` gives a fresh context for each of them; the caller holds
+    the account's lock. ``accounts``: all that are bound to the same CRM login, which is polled for all of them."""
+    report = Report()
+    for round in range(MAX_ROUNDS):
+        cx = make()
+        before = _requests(cx)
+        cycle(cx, accounts, Wish(wish.settle, wish.full and round == 0, wish.keep_idle))
+        _conclude(cx, report, wish.keep_idle or bool(cx.writes or cx.errors), _requests(cx) - before)
+        if cx.dry or not (cx.writes or cx.again):
+            break
+    return report
+
+
+def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
+    crm_answers = open_crm(cx)
+    open_mailboxes(cx)
+    whole = all(m.collections for m in cx.account.mailboxes)
+    for place in list(cx.places.values()):
+        detect_ecs(cx, place, full=wish.full)
+        whole = whole and place.key in cx.places
+    if not crm_answers:
+        return  # what was detected waits in the sync table
+    detect_crm(cx, accounts, _users(cx, accounts), full=wish.full)
+
+    _watch(cx, wish)
+    removals: list[Removal] = []
+    for rows in _due(
+        cx, wish
+    ):  # first what is new on the ECS side: it has to be known before anything is made there
+        fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(pair)]
+        newcomers, again = survey(cx, fresh)
+        removals += sync_linked(cx, again + bring_to_crm(cx, newcomers))
+    done: set[int] = set()
+    for rows in _due(cx, wish):
+        removals += sync_linked(cx, _works(cx, rows, done))
+    for rows in _due(cx, wish):
+        fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.CRM and pair is None]
+        if whole:  # with a part of the ECS side out of sight, a partner could be overlooked
+            removals += sync_linked(cx, bring_to_mailbox(cx, fresh))
+    remove(cx, removals)
+
+
+def _users(cx: Context, accounts: Iterable[Account]) -> dict[str, str]:
+    known = cx.account.crm.users
+    return {a.name: known[a.crm_user] for a in accounts if a.crm_user in known}
+
+
+def _watch(cx: Context, wish: Wish) -> None:
+    """Items that are still being edited: note what changed by now, and let matches find them."""
+    if not wish.settle:
+        return
+    with cx.state.reading() as tx:
+        rows = tx.queue.unsettled(cx.account.name, cx.now(), wish.settle, BATCH)
+    survey(cx, [c for c, p in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(p)], decide=False)
+    watch_unsettled(cx, _works(cx, rows, set()))
+
+
+def _due(cx: Context, wish: Wish) -> Iterator[list[Change]]:
+    after = 0
+    while True:
+        with cx.state.reading() as tx:
+            rows = tx.queue.due(cx.account.name, cx.now(), wish.settle, BATCH, after)
+        if not rows:
+            return
+        after = rows[-1].id
+        yield rows
+
+
+def _with_pairs(cx: Context, rows: Sequence[Change]) -> list[tuple[Change, Pair | None]]:
+    account = cx.account.name
+    found: dict[int, Pair] = {}
+    with cx.state.reading() as tx:
+        for side, collection in dict.fromkeys((r.side, r.collection) for r in rows):
+            some = [r for r in rows if (r.side, r.collection) == (side, collection)]
+            ids = [r.item for r in some]
+            pairs = (
+                tx.pairs.by_ecs(account, collection, ids)
+                if side is Side.ECS
+                else tx.pairs.by_crm(account, cx.crm, collection, ids)
+            )
+            found.update({r.id: pairs[r.item] for r in some if r.item in pairs})
+    return [(r, found.get(r.id)) for r in rows]
+
+
+def _linked(pair: Pair | None) -> bool:
+    return pair is not None and pair.state is PairState.LINKED
+
+
+def _works(cx: Context, rows: Sequence[Change], done: set[int]) -> list[Work]:
+    """The linked pairs that these rows are about, each once, with all of its rows."""
+    works: dict[int, Work] = {}
+    dropped = []
+    for row, pair in _with_pairs(cx, rows):
+        if pair is None or pair.id in done:
+            continue
+        if not _linked(pair):
+            if row.side is Side.CRM:
+                dropped.append(row)  # its link was given up: nothing the CRM says of it counts
+            continue
+        work = works.setdefault(pair.id, Work(pair, []))
+        work.rows.append(row)
+    with cx.state.transaction() as tx:
+        if dropped:
+            tx.queue.done_unless_changed(dropped)
+        for work in works.values():
+            _complete(tx.queue.get, work)
+    done.update(works)
+    return list(works.values())
+
+
+def _complete(get: Callable[..., list[Change]], work: Work) -> None:
+    """The other side's row may be in another stretch of the table."""
+    pair, have = work.pair, {r.id for r in work.rows}
+    for side, collection, item in (
+        (Side.ECS, pair.ecs_collection, pair.ecs_id),
+        (Side.CRM, pair.crm_collection, pair.crm_id),
+    ):
+        if not any(r.side is side for r in work.rows):
+            work.rows += [r for r in get(pair.account, side, collection, [item]) if r.id not in have]
+
+
+def _requests(cx: Context) -> int:
+    return cx.account.crm.source.requests() + sum(m.source.requests() for m in cx.account.mailboxes)
+
+
+def _conclude(cx: Context, report: Report, record: bool, requests: int) -> None:
+    counts: Mapping[str, int] = {**cx.counts, "requests": requests}
+    number = cx.cycle if record and not cx.dry else None
+    if cx.recorded and not cx.dry:
+        number = cx.cycle
+        with cx.state.transaction() as tx:
+            tx.cycles.finish(number, cx.now(), counts, cx.errors)
+    report.cycles.append({"id": number, "account": cx.account.name, **counts})
+    report.writes += cx.writes
+    report.errors += [e for e in cx.errors if e not in report.errors]
+    report.plan += cx.plan

@@ -1,0 +1,175 @@
+"""Survey: look at every changed ECS item that has no link, and sort out which of them want one.
+
+Everything that is looked at goes into the match index (as hashes), tagged or not: a record that comes from the CRM must
+find the person's own card instead of making a second one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from crmsync.connectors.contract import Gone, Hidden, Record, Side, Unreadable
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.apply import park
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Answer, Work, fetch
+from crmsync.daemon.plan.match import EMAILS
+from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState
+from crmsync.state.transaction import Tx
+
+
+@dataclass(slots=True)
+class Newcomer:
+    """An item that is selected on its side and has no partner yet."""
+
+    place: Place
+    side: Side
+    record: Record
+    row: Change
+
+
+def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple[list[Newcomer], list[Work]]:
+    """The newcomers among these ECS rows, and the pairs that are linked again because their item was tagged again.
+
+    ``decide`` false: the items are still being edited; they only enter the index.
+    """
+    newcomers: list[Newcomer] = []
+    again: list[Work] = []
+    for key in dict.fromkeys(r.collection for r in rows):
+        place = cx.places.get(key)
+        if place is None:
+            continue
+        some = [r for r in rows if r.collection == key]
+        try:
+            answers = fetch(cx, place, [r.item for r in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error)
+            cx.places.pop(key, None)
+            continue
+        found, relinked = _sort_out(cx, place, some, answers, decide)
+        newcomers += found
+        again += relinked
+    return newcomers, again
+
+
+def _sort_out(
+    cx: Context, place: Place, rows: Sequence[Change], answers: dict[str, Answer], decide: bool
+) -> tuple[list[Newcomer], list[Work]]:
+    newcomers: list[Newcomer] = []
+    again: list[Work] = []
+    left: list[tuple[Change, Record, str]] = []
+    with cx.state.transaction() as tx:
+        pairs = tx.pairs.by_ecs(cx.account.name, place.key, [r.item for r in rows])
+        _index(cx, tx, place, answers)
+        if not decide:
+            return [], []
+        for row in rows:
+            answer = answers.get(row.item, Hidden(row.item))
+            pair = pairs.get(row.item)
+            match answer:
+                case Gone() | Hidden():
+                    tx.queue.done_unless_changed([row])
+                case Unreadable():
+                    _unreadable(cx, tx, row, answer)
+                case Record() if pair is not None:
+                    if (work := _unlinked(cx, tx, row, answer, pair)) is not None:
+                        again.append(work)
+                case Record() if not cx.account.selected(answer):
+                    tx.queue.done_unless_changed([row])
+                case Record():
+                    if reason := _left_alone(cx, tx, answer):
+                        left.append((row, answer, reason))
+                    else:
+                        newcomers.append(Newcomer(place, Side.ECS, answer, row))
+    note_left(cx, place, Side.ECS, left)
+    return newcomers, again
+
+
+def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:
+    tx.index.drop(cx.account.name, place.key, [a.id for a in answers.values() if isinstance(a, Gone)])
+    tx.index.put(
+        cx.account.name,
+        place.key,
+        [index_row(cx, a) for a in answers.values() if isinstance(a, Record)],
+    )
+
+
+def index_row(cx: Context, record: Record) -> IndexRow:
+    """What must be left alone has no keys: it is known, but never matched."""
+    candidate = cx.signer.candidate(record)
+    return IndexRow(
+        item=record.id,
+        uid=record.uid,
+        version=record.version,
+        keys=frozenset() if record.untouchable else candidate.keys,
+        name=f"{candidate.name.first}|{candidate.name.last}",
+        tagged=cx.account.selected(record),
+    )
+
+
+def _unreadable(cx: Context, tx: Tx, row: Change, answer: Unreadable) -> None:
+    """A broken item is parked, unless it is plain that nobody tagged it."""
+    wanted = cx.account.tag.casefold()
+    ours = cx.account.select_all or answer.tags is None or any(t.casefold() == wanted for t in answer.tags)
+    if ours:
+        park(cx, tx, [row], row.item, "unreadable", answer.reason)
+    else:
+        tx.queue.done_unless_changed([row])
+
+
+def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> Work | None:
+    """An item whose link was given up: linked again once it has lost its tag and got it back."""
+    if not cx.account.selected(record):
+        if not pair.untagged:
+            tx.pairs.save(replace(pair, untagged=True, ecs_version=record.version))
+        tx.queue.done_unless_changed([row])
+        return None
+    if not pair.untagged:
+        tx.queue.done_unless_changed([row])
+        return None
+    linked = replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
+    tx.pairs.save(linked)
+    return Work(linked, [row])
+
+
+def _left_alone(cx: Context, tx: Tx, record: Record) -> str:
+    """Why a selected item is not taken into the CRM, or nothing."""
+    if record.untouchable:
+        return f"{record.untouchable}: such items are not exchanged yet and stay as they are"
+    if record.private and cx.account.keep_private:
+        return "marked private: it stays out of the CRM"
+    if is_forgotten(cx, tx, record):
+        return "this person was forgotten on request and is not imported again"
+    return ""
+
+
+def is_forgotten(cx: Context, tx: Tx, record: Record) -> bool:
+    emails = [v for n in EMAILS if isinstance(v := record.columns.get(n), str)]
+    return bool(emails) and bool(tx.forgotten.any(cx.signer.forgotten(emails)))
+
+
+def note_left(cx: Context, place: Place, side: Side, left: Sequence[tuple[Change, Record, str]]) -> None:
+    """``explain`` has to be able to say why nothing happens to an item that a person tagged."""
+    if not left or cx.dry:
+        return
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        for row, record, reason in left:
+            ecs = side is Side.ECS
+            tx.history.add(
+                [
+                    Entry(
+                        cycle=cycle,
+                        account=cx.account.name,
+                        kind=record.kind,
+                        ecs_collection=place.key if ecs else "",
+                        ecs_id=record.id if ecs else "",
+                        crm_collection="" if ecs else place.key,
+                        crm_id="" if ecs else record.id,
+                        at=cx.now(),
+                        side=side,
+                        action=Action.LEAVE,
+                        reason=reason,
+                    )
+                ]
+            )
+            tx.queue.done_unless_changed([row])

@@ -1,0 +1,257 @@
+"""The service without its shell: every operation that the command line, the control socket and the scheduler offer.
+
+Each method returns plain data in the shape that ``--json`` prints. Safe to use from several threads; what touches an
+account holds that account's lock, so that two never sync it at the same time.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.cycle.context import Context, RecordCache, Retries
+from crmsync.daemon.cycle.run import Report, Wish, sync
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations import (
+    decide,
+    explain,
+    forget,
+    links,
+    overview,
+    probe,
+    reconcile,
+    undo,
+)
+from crmsync.state.database import State
+from crmsync.state.errors import Locked
+
+NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
+Progress = Callable[[str, str, int], None]  # account, what, how many more
+
+
+class NoSuchAccount(Exception):
+    """The sentence for the operator."""
+
+
+def no_progress(account: str, what: str, count: int) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(slots=True)
+class Engine:
+    state: State
+    signer: Signer
+    accounts: Mapping[str, Account]
+    retries: Retries = field(default_factory=Retries)
+    history: timedelta = timedelta(days=90)
+    stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jitter: Callable[[], float] = random.random
+    _busy: set[str] = field(default_factory=set)
+    _successes: dict[str, datetime] = field(default_factory=dict)
+    _noted: dict[str, datetime] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    # ── Syncing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def sync(
+        self,
+        names: Sequence[str] = (),
+        *,
+        dry_run: bool = False,
+        full: bool = False,
+        settle: timedelta = timedelta(0),
+        keep_idle: bool = True,
+        progress: Progress = no_progress,
+    ) -> dict[str, Any]:
+        """Sync these accounts, or all, one after the other, until nothing changes."""
+        total = Report()
+        for account in self.chosen(names):
+            report = self.sync_one(account, Wish(settle, full, keep_idle), dry_run=dry_run, progress=progress)
+            total.cycles += report.cycles
+            total.writes += report.writes
+            total.errors += report.errors
+            total.plan += report.plan
+        answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
+        return {**answer, "plan": total.plan} if dry_run else answer
+
+    def sync_one(
+        self,
+        account: Account,
+        wish: Wish,
+        *,
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> Report:
+        try:
+            with self.state.lock(account.name), self._at_work(account.name):
+                if dry_run:
+                    with self.state.rehearsal() as rehearsed:
+                        return sync(
+                            self._maker(account, rehearsed, progress, dry=True), self._bound(account), wish
+                        )
+                report = sync(self._maker(account, self.state, progress), self._bound(account), wish)
+        except Locked as error:
+            return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
+        if not report.errors:
+            self._note_success(account.name)
+        return report
+
+    def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
+        """Compare completely what is there with what is linked, then sync. Same answer as ``sync``."""
+        for account in self.chosen(names):
+            with self.state.lock(account.name):
+                reconcile.reconcile(self.context(account, progress=progress))
+        return self.sync(names, progress=progress)
+
+    # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        with self._guard:
+            busy = frozenset(self._busy)
+        return overview.status(
+            self.state, self.chosen(names), self.now(), busy, self.stale_after, self._successes
+        )
+
+    def queue(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return overview.queue(self.state, self.chosen(names))
+
+    def conflicts(self) -> list[dict[str, Any]]:
+        return overview.conflicts(self.state)
+
+    def deletions(self) -> list[dict[str, Any]]:
+        return overview.deletions(self.state)
+
+    def matches(self) -> list[dict[str, Any]]:
+        return overview.matches(self.state)
+
+    def rejected(self) -> list[dict[str, Any]]:
+        return overview.rejected(self.state)
+
+    def explain(self, item: str) -> dict[str, Any]:
+        return explain.explain(self.state, self._contexts(), item)
+
+    def item_history(self, item: str) -> list[dict[str, Any]]:
+        return explain.history(self.state, item)
+
+    def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
+        """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
+        "hint"}]}``."""
+        return probe.check(self.state, self._contexts(), write=write, repair=repair)
+
+    # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def retry(self, items: Sequence[str] = ()) -> dict[str, Any]:
+        return decide.retry(self.state, items)
+
+    def resolve(self, item: str, column: str, *, keep: str = "", value: str | None = None) -> dict[str, Any]:
+        """``keep``: ecs or crm; else ``value``, as text. The next sync carries it out."""
+        return decide.resolve(self.state, item, column, keep=keep, value=value, now=self.now())
+
+    def decide_deletions(self, *, approve: bool, items: Sequence[str] = ()) -> dict[str, Any]:
+        return decide.deletions(self.state, approve=approve, items=items)
+
+    def match_link(self, item: str, record: str) -> dict[str, Any]:
+        return links.link(self.state, self._contexts(), item, record)
+
+    def match_create(self, item: str) -> dict[str, Any]:
+        return decide.match(self.state, item, create=True)
+
+    def match_ignore(self, item: str) -> dict[str, Any]:
+        return decide.match(self.state, item, create=False)
+
+    def reject_retry(self, item: str) -> dict[str, Any]:
+        return decide.retry(self.state, [item])
+
+    def reject_abandon(self, item: str) -> dict[str, Any]:
+        return decide.abandon(self.state, item)
+
+    def link(self, item: str, record: str) -> dict[str, Any]:
+        return links.link(self.state, self._contexts(), item, record)
+
+    def unlink(self, item: str) -> dict[str, Any]:
+        return links.unlink(self.state, self._contexts(), item, self.now())
+
+    def undo(self, cycle: int) -> dict[str, Any]:
+        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
+        return undo.undo(self.state, self._contexts(), cycle)
+
+    def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
+        return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+
+    def tidy(self) -> int:
+        """Forget history that is older than configured; how many lines that were."""
+        with self.state.transaction() as tx:
+            return tx.history.prune(self.now() - self.history)
+
+    # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def chosen(self, names: Sequence[str]) -> list[Account]:
+        unknown = [n for n in names if n not in self.accounts]
+        if unknown:
+            known = ", ".join(sorted(self.accounts)) or "none"
+            raise NoSuchAccount(f"there is no account “{unknown[0]}” (there is: {known})")
+        return [a for n, a in self.accounts.items() if not names or n in names]
+
+    def context(self, account: Account, *, progress: Progress = no_progress) -> Context:
+        return self._maker(account, self.state, progress)()
+
+    def close(self) -> None:
+        crms: dict[str, Crm] = {a.crm.name: a.crm for a in self.accounts.values()}
+        for crm in crms.values():
+            crm.source.close()
+        for account in self.accounts.values():
+            for mailbox in account.mailboxes:
+                mailbox.source.close()
+        self.state.close()
+
+    def _contexts(self) -> list[Context]:
+        return [self.context(a) for a in self.accounts.values()]
+
+    def _maker(
+        self, account: Account, state: State, progress: Progress, *, dry: bool = False
+    ) -> Callable[[], Context]:
+        records = RecordCache()
+        return lambda: Context(
+            account=account,
+            state=state,
+            signer=self.signer,
+            now=self.now,
+            jitter=self.jitter,
+            records=records,
+            retries=self.retries,
+            dry=dry,
+            progress=lambda what, count: progress(account.name, what, count),
+        )
+
+    def _bound(self, account: Account) -> list[Account]:
+        """All accounts of the same CRM login, the one in work first."""
+        others = [a for a in self.accounts.values() if a.crm is account.crm and a is not account]
+        return [account, *others]
+
+    @contextmanager
+    def _at_work(self, name: str) -> Iterator[None]:
+        with self._guard:
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._busy.discard(name)
+
+    def _note_success(self, name: str) -> None:
+        """Idle cycles leave no row behind, so the last success is noted on its own, and not at every turn."""
+        now = self.now()
+        self._successes[name] = now
+        if name not in self._noted or now - self._noted[name] >= NOTE_SUCCESS:
+            self._noted[name] = now
+            with self.state.transaction() as tx:
+                tx.meta.put(f"success/{name}", now.isoformat())
+
+
+def _error(account: str, code: str, message: str, *, retry: bool) -> dict[str, Any]:
+    return {"account": account, "item": "", "code": code, "message": message, "retry": retry}

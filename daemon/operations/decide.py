@@ -1,0 +1,107 @@
+"""What a person decides about held deletes, ambiguous matches, conflicts, and rows that were parked.
+
+A decision is only noted here; the next sync carries it out, with everything it checks before any other write.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from crmsync.connectors.contract import Side, Value, with_group
+from crmsync.daemon.operations.finding import NoSuchItem, pair_of, rows_named, rows_of
+from crmsync.state.database import State
+from crmsync.state.model import Conflict, Detected, Held, HeldState, Pair, QueueState, What
+from crmsync.state.transaction import Tx
+from crmsync.state.values import decode, type_of
+
+
+def retry(state: State, items: Sequence[str]) -> dict[str, Any]:
+    with state.transaction() as tx:
+        if not items:
+            return {"retried": tx.queue.retry()}
+        ids = []
+        for item in items:
+            rows = rows_named(tx, item)
+            if not rows:
+                raise NoSuchItem(f"“{item}” has no row in the sync table; `crmsync queue` lists them")
+            ids += [r.id for r in rows]
+        return {"retried": tx.queue.retry(ids=ids)}
+
+
+def abandon(state: State, item: str) -> dict[str, Any]:
+    """Give up on a parked change: it leaves the sync table; the next edit of the item brings it back."""
+    with state.transaction() as tx:
+        rows = [r for r in rows_named(tx, item) if r.state is QueueState.PARKED]
+        if not rows:
+            raise NoSuchItem(f"nothing parked is known as “{item}”; `crmsync rejected` lists what is")
+        tx.queue.done([r.id for r in rows])
+        return {"abandoned": len(rows)}
+
+
+def resolve(
+    state: State, item: str, column: str, *, keep: str, value: str | None, now: datetime
+) -> dict[str, Any]:
+    pair = pair_of(state, item)
+    with state.transaction() as tx:
+        conflict = tx.conflicts.get_for_item(pair.id, column)
+        if conflict is None:
+            raise NoSuchItem(f"“{item}” has no conflict in column {column}; `crmsync conflicts` lists them")
+        unit = with_group(pair.kind, frozenset({column}))
+        together = [
+            c for c in tx.conflicts.of_pair(pair.id) if c.cycle == conflict.cycle and c.column in unit
+        ]
+        for one in together:
+            chosen = _chosen(one, keep, value if one.column == column else None)
+            tx.conflicts.choose(one.id, keep or "value", chosen)
+        wake(tx, pair, now)
+    return {"item": pair.ecs_id, "column": column, "winner": keep or "value"}
+
+
+def _chosen(conflict: Conflict, keep: str, value: str | None) -> Value:
+    if keep:
+        return conflict.ecs if keep == Side.ECS else conflict.crm
+    if value is None:  # a column of the same group: it goes with what stands on the ECS side
+        return conflict.ecs
+    try:
+        return decode(type_of(conflict.kind, conflict.column), value or None)
+    except ValueError as error:
+        raise NoSuchItem(f"“{value}” is no value for column {conflict.column}: {error}") from error
+
+
+def wake(tx: Tx, pair: Pair, now: datetime) -> None:
+    """Put a linked pair into the sync table, so that the next sync looks at it whatever the servers report."""
+    woken = f"{pair.ecs_version}#{int(now.timestamp() * 1e6)}"
+    tx.queue.record(pair.account, Side.ECS, pair.ecs_collection, [Detected(pair.ecs_id, woken)], now)
+
+
+def deletions(state: State, *, approve: bool, items: Sequence[str]) -> dict[str, Any]:
+    """Approve: carry them out. Reject: they were a mistake, and the next sync puts back what is gone."""
+    decision = HeldState.APPROVED if approve else HeldState.REJECTED
+    with state.transaction() as tx:
+        held = _named(tx.held.listing(None, What.DELETE, HeldState.HELD), items)
+        tx.held.set_state([h.id for h in held], decision)
+        pairs = tx.pairs.get_many([h.pair_id for h in held if h.pair_id is not None])
+        tx.queue.release([r.id for p in pairs.values() for r in rows_of(tx, p)])
+    return {"approved" if approve else "rejected": len(held)}
+
+
+def match(state: State, item: str, *, create: bool) -> dict[str, Any]:
+    """Create: it has no partner. Otherwise it is ignored from now on."""
+    decision = HeldState.APPROVED if create else HeldState.REJECTED
+    with state.transaction() as tx:
+        held = _named(tx.held.listing(None, What.MATCH, HeldState.HELD), [item])
+        tx.held.set_state([h.id for h in held], decision)
+        tx.queue.release([r.id for r in rows_named(tx, item)])
+    return {"item": item, "decision": "create" if create else "ignore"}
+
+
+def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
+    if not items:
+        return list(held)
+    chosen = []
+    for item in items:
+        some = [h for h in held if item in (h.item, h.record)]
+        if not some:
+            raise NoSuchItem(f"nothing is held that is known as “{item}”")
+        chosen += some
+    return chosen

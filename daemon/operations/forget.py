@@ -1,0 +1,89 @@
+"""Forget a person: every trace in the state, and what keeps them from being imported again without naming them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from crmsync.connectors.contract import Columns, Delete, Record, Side
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.apply import Task, carry_out
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations.finding import opened
+from crmsync.daemon.plan.normalise import email_key
+from crmsync.state.database import State
+from crmsync.state.model import Pair
+
+
+def forget(
+    state: State, contexts: Sequence[Context], signer: Signer, address: str, *, everywhere: bool
+) -> dict[str, Any]:
+    """``everywhere``: delete the items on both sides too; what a server refuses is reported and can be done by hand."""
+    pairs = _pairs_with(state, contexts, address)
+    errors: list[dict[str, Any]] = []
+    deleted = 0
+    if everywhere:
+        for cx in opened(contexts):
+            mine = [p for p in pairs if p.account == cx.account.name]
+            deleted += sum(_delete(cx, p, side) for p in mine for side in Side)
+            errors += cx.errors
+    with state.transaction() as tx:
+        tx.forgotten.add(signer.forgotten([email_key(address)]))
+        for account in {p.account for p in pairs}:
+            tx.erase([p.id for p in pairs if p.account == account], account)
+    return {"forgotten": len(pairs), "deleted": deleted, "errors": errors}
+
+
+def _pairs_with(state: State, contexts: Sequence[Context], address: str) -> list[Pair]:
+    wanted = email_key(address)
+    found = []
+    for cx in contexts:
+        after = 0
+        while True:
+            with state.reading() as tx:
+                pairs = tx.pairs.iterate(cx.account.name, after_id=after, limit=500)
+                snapshots = tx.snapshots.get_many([p.id for p in pairs])
+                histories = {p.id for p in pairs if p.id not in snapshots and _in_history(tx, p, wanted)}
+            if not pairs:
+                break
+            after = pairs[-1].id
+            found += [
+                p
+                for p in pairs
+                if p.id in histories or (p.id in snapshots and _names(snapshots[p.id].columns, wanted))
+            ]
+    return found
+
+
+def _in_history(tx: Any, pair: Pair, wanted: str) -> bool:
+    return any(
+        isinstance(v, str) and email_key(v) == wanted
+        for e in tx.history.of_item(pair.id)
+        for v in (e.old, e.new)
+    )
+
+
+def _names(columns: Columns, wanted: str) -> bool:
+    return any(isinstance(v, str) and "@" in v and email_key(v) == wanted for v in columns.values())
+
+
+def _delete(cx: Context, pair: Pair, side: Side) -> int:
+    key, id = (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
+    place = cx.place(side, key)
+    if place is None:
+        return 0
+    try:
+        record = fetch(cx, place, [id]).get(id)
+        if not isinstance(record, Record):
+            return 0
+        task = Task(place, side, Delete(id, record.version), id, pair.kind, "forgotten on request", pair.id)
+        carry_out(cx, [task])
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error)
+        return 0
+    with cx.state.transaction() as tx:
+        tx.intents.close(task.intents)
+    if task.done is None:
+        cx.fail(id, "not_deleted", f"{id} could not be deleted; delete it by hand", retry=False)
+        return 0
+    return 1

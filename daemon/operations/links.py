@@ -1,0 +1,81 @@
+"""Linking and unlinking by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from crmsync.connectors.contract import Side
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.fates import entry
+from crmsync.daemon.operations.decide import wake
+from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pair_of, rows_named, rows_of
+from crmsync.state.database import State
+from crmsync.state.model import Action, HeldState, Pair, PairState, What
+
+
+def link(state: State, contexts: Sequence[Context], item: str, record: str) -> dict[str, Any]:
+    """``item``: of the ECS side, or the CRM record that was held; ``record``: its partner. The next sync merges them by
+    the account's ``first_link``."""
+    cx, pair = _both(contexts, item, record)
+    cycle = cx.cycle
+    with state.transaction() as tx:
+        known = [
+            *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
+            *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
+        ]
+        for other in known:
+            if other.state is PairState.LINKED:
+                raise NoSuchItem(
+                    f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
+                )
+            tx.pairs.remove(other.id)
+        stored = tx.pairs.add(pair)
+        names = {pair.ecs_id, pair.crm_id}
+        held = [h.id for h in tx.held.listing(pair.account, What.MATCH) if {h.item, h.record} & names]
+        tx.held.set_state(held, HeldState.DONE)
+        tx.queue.release([r.id for name in names for r in rows_named(tx, name)])
+        tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, "linked by hand")])
+        wake(tx, stored, cx.now())
+        tx.cycles.finish(cycle, cx.now(), {}, [])
+    return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}
+
+
+def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context, Pair]:
+    said: list[str] = []
+    for cx in opened(contexts):
+        for one, other in ((item, record), (record, item)):
+            for place, ecs in living(cx, Side.ECS, one):
+                for table, crm in living(cx, Side.CRM, other):
+                    if crm.kind is ecs.kind:
+                        return cx, Pair(
+                            account=cx.account.name,
+                            crm=cx.crm,
+                            kind=ecs.kind,
+                            ecs_collection=place.key,
+                            ecs_id=ecs.id,
+                            ecs_uid=ecs.uid,
+                            crm_collection=table.key,
+                            crm_id=crm.id,
+                            linked_at=cx.now(),
+                            synced_at=cx.now(),
+                        )
+        said += [e["message"] for e in cx.errors]
+    raise NoSuchItem(
+        f"no account has both an item “{item}” and a CRM record “{record}”" + "".join(f"; {s}" for s in said)
+    )
+
+
+def unlink(state: State, contexts: Sequence[Context], item: str, now: datetime) -> dict[str, Any]:
+    """Both stay as they are; nothing is exchanged before the item has lost its tag and got it again."""
+    pair = pair_of(state, item)
+    cx = next((c for c in contexts if c.account.name == pair.account), None)
+    if cx is None:
+        raise NoSuchItem(f"the account {pair.account} of “{item}” is not in the configuration any more")
+    cycle = cx.cycle
+    with state.transaction() as tx:
+        tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
+        tx.queue.done([r.id for r in rows_of(tx, pair)])
+        tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")])
+        tx.cycles.finish(cycle, now, {"unlinked": 1}, [])
+    return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}

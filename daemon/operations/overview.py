@@ -1,0 +1,159 @@
+"""How the accounts stand: traffic lights, the sync table, the conflict log, what is held."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from crmsync.daemon.account import Account
+from crmsync.state.database import State
+from crmsync.state.model import Cycle, HeldState, QueueState, What
+from crmsync.state.transaction import Tx
+from crmsync.state.values import encode
+
+_OFFLINE = frozenset({"unreachable", "throttled"})
+
+
+def status(
+    state: State,
+    accounts: Sequence[Account],
+    now: datetime,
+    busy: frozenset[str],
+    stale_after: timedelta,
+    successes: Mapping[str, datetime],
+) -> dict[str, Any]:
+    with state.reading() as tx:
+        return {
+            "accounts": [_account(tx, a.name, now, a.name in busy, stale_after, successes) for a in accounts]
+        }
+
+
+def _account(
+    tx: Tx, name: str, now: datetime, busy: bool, stale_after: timedelta, successes: Mapping[str, datetime]
+) -> dict[str, Any]:
+    counts = tx.queue.counts(name)
+    conflicts = tx.conflicts.count_open(name)
+    known = [
+        t for t in (tx.cycles.last_success(name), _noted(tx, name), successes.get(name)) if t is not None
+    ]
+    success = max(known, default=None)
+    last = tx.cycles.last(name)
+    failed = last is not None and bool(last.errors) and (success is None or success < last.started)
+    if busy:
+        light = "syncing"
+    elif failed and last is not None and _only_offline(last):
+        light = "offline"
+    elif failed or counts.parked:
+        light = "failing"
+    elif counts.held or conflicts:
+        light = "decision"
+    elif success is None or now - success > stale_after:
+        light = "stale"
+    else:
+        light = "waiting" if counts.pending else "in_step"
+    return {
+        "name": name,
+        "light": light,
+        "last_success": _text(success),
+        "pending": counts.pending,
+        "parked": counts.parked,
+        "held": counts.held,
+        "conflicts": conflicts,
+        "errors": list(last.errors) if failed and last is not None else [],
+    }
+
+
+def _noted(tx: Tx, name: str) -> datetime | None:
+    text = tx.meta.get(f"success/{name}")
+    return datetime.fromisoformat(text) if text else None
+
+
+def _only_offline(cycle: Cycle) -> bool:
+    return all(e.get("code") in _OFFLINE for e in cycle.errors)
+
+
+def queue(state: State, accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    names = {a.name for a in accounts}
+    with state.reading() as tx:
+        return [
+            {
+                "item": c.item,
+                "account": c.account,
+                "side": c.side.value,
+                "collection": c.collection,
+                "state": c.state.value,
+                "attempts": c.attempts,
+                "code": c.code,
+                "error": c.error,
+                "next": _text(c.next_at),
+            }
+            for c in tx.queue.listing(None, limit=100_000)
+            if c.account in names
+        ]
+
+
+def rejected(state: State) -> list[dict[str, Any]]:
+    """What a server has refused for good, or was given up on: the parked rows."""
+    with state.reading() as tx:
+        return [
+            {
+                "item": c.item,
+                "account": c.account,
+                "side": c.side.value,
+                "code": c.code,
+                "error": c.error,
+                "since": _text(c.detected_at),
+            }
+            for c in tx.queue.listing(None, limit=100_000)
+            if c.state is QueueState.PARKED
+        ]
+
+
+def conflicts(state: State) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [
+            {
+                "item": c.item,
+                "record": c.record,
+                "account": c.account,
+                "column": c.column,
+                "base": encode(c.base),
+                "ecs": encode(c.ecs),
+                "crm": encode(c.crm),
+                "winner": c.winner,
+                "resolved": c.resolved,
+                "cycle": c.cycle,
+                "reason": c.reason,
+                "at": _text(c.at),
+            }
+            for c in tx.conflicts.listing(None)
+        ]
+
+
+def deletions(state: State) -> list[dict[str, Any]]:
+    return _held(state, What.DELETE)
+
+
+def matches(state: State) -> list[dict[str, Any]]:
+    return _held(state, What.MATCH)
+
+
+def _held(state: State, what: What) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [
+            {
+                "item": h.item,
+                "record": h.record,
+                "account": h.account,
+                "kind": h.kind.value,
+                "side": h.side.value,
+                "reason": h.reason,
+                "candidates": h.candidates,
+                "cycle": h.cycle,
+                "at": _text(h.at),
+            }
+            for h in tx.held.listing(None, what, HeldState.HELD)
+        ]
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment is not None else None

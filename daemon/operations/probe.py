@@ -1,0 +1,131 @@
+"""``crmsync check``: reach every server, log in, list what is there; and prove that it can be written."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from crmsync.connectors.contract import Create, Delete, Done, Kind, Refused, Side
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.account import Mailbox
+from crmsync.daemon.cycle.births import default_place
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.detect import open_crm, open_mailboxes
+from crmsync.state.database import State
+from crmsync.state.model import Detected
+
+_SAMPLE = {
+    Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
+    Kind.TASK: {"subject": "crmsync write check, please delete"},
+}
+
+
+def check(state: State, contexts: Sequence[Context], *, write: bool, repair: bool) -> dict[str, Any]:
+    checks = [_line("state", True, f"the state can be read and written ({state.size()} bytes)")]
+    for cx in contexts:
+        checks += _servers(cx)
+        checks += _collections(cx)
+        if write:
+            checks += _writes(cx)
+    if repair:
+        checks += [_repaired(state, cx) for cx in contexts]
+    return {"ok": all(c["ok"] for c in checks), "checks": checks}
+
+
+def _line(name: str, ok: bool, message: str, hint: str = "") -> dict[str, Any]:
+    return {"name": name, "ok": ok, "message": message, "hint": hint}
+
+
+def _servers(cx: Context) -> Iterator[dict[str, Any]]:
+    for mailbox in cx.account.mailboxes:
+        name = f"{cx.account.name}: {mailbox.type}"
+        try:
+            yield _line(name, True, f"logged in as {mailbox.source.identity()}; {_names(mailbox)}")
+        except ConnectorError as error:
+            yield _line(name, False, error.message, error.hint)
+    name = f"{cx.account.name}: CRM {cx.crm}"
+    if open_crm(cx):
+        tables = ", ".join(sorted(p.label for p in cx.objects.values()))
+        yield _line(name, True, f"organisation {cx.organisation}, user {cx.account.crm_user}; {tables}")
+    else:
+        yield from (_line(name, False, e["message"]) for e in cx.errors)
+        cx.errors.clear()
+
+
+def _names(mailbox: Mailbox) -> str:
+    found = [
+        f"{c.name} ({', '.join(sorted(c.kinds))}{'' if c.writable else ', read-only'})"
+        for c in mailbox.source.collections()
+    ]
+    return "; ".join(found) or "no collections"
+
+
+def _collections(cx: Context) -> Iterator[dict[str, Any]]:
+    open_mailboxes(cx)
+    for error in cx.errors:
+        if error["code"] == "no_collection":
+            yield _line(f"{cx.account.name}: {error['item']}", False, error["message"])
+    cx.errors.clear()
+    for kind in cx.account.default_collection:
+        if kind in cx.kinds() and default_place(cx, kind) is None:
+            wanted = cx.account.default_collection[kind]
+            yield _line(
+                f"{cx.account.name}: default_collection.{kind}",
+                False,
+                f"there is no collection “{wanted}” that holds a {kind}",
+                "correct the name, or create the collection",
+            )
+
+
+def _writes(cx: Context) -> Iterator[dict[str, Any]]:
+    for side, places in ((Side.ECS, cx.places), (Side.CRM, cx.objects)):
+        for place in places.values():
+            kind = next((k for k in _SAMPLE if k in place.collection.kinds), None)
+            if kind is not None:
+                yield _written(cx, side, place, kind)
+
+
+def _written(cx: Context, side: Side, place: Place, kind: Kind) -> dict[str, Any]:
+    """Make something, and take it away again."""
+    name = f"{cx.account.name}: write {place.label}"
+    key = f"crmsync-check-{secrets.token_hex(8)}"
+    owner = cx.user if side is Side.CRM else ""
+    try:
+        (made,) = place.connector.apply([Create(key, kind, _SAMPLE[kind], owner=owner)])
+        if not isinstance(made, Done):
+            reason = made.reason if isinstance(made, Refused) else "the server did not take it now"
+            return _line(name, False, reason, "give the login write access, or leave the collection out")
+        (gone,) = place.connector.apply([Delete(made.id, made.version)])
+    except ConnectorError as error:
+        return _line(name, False, error.message, error.hint)
+    if not isinstance(gone, Done):
+        return _line(
+            name, False, f"a test item was written, but could not be deleted: {made.id}", "delete it by hand"
+        )
+    return _line(name, True, "an item can be written and deleted")
+
+
+def _repaired(state: State, cx: Context) -> dict[str, Any]:
+    """Links without a snapshot are merged anew, announced writes that nothing waits for are closed."""
+    account, after, woken = cx.account.name, 0, 0
+    while True:
+        with state.transaction() as tx:
+            pairs = tx.pairs.iterate(account, after_id=after, limit=500)
+            bare = {p.id for p in pairs} - set(tx.snapshots.get_many([p.id for p in pairs]))
+            for pair in pairs:
+                if pair.id in bare:
+                    change = Detected(pair.ecs_id, f"{pair.ecs_version}#repair")
+                    tx.queue.record(account, Side.ECS, pair.ecs_collection, [change], cx.now())
+            woken += len(bare)
+        if not pairs:
+            break
+        after = pairs[-1].id
+    with state.transaction() as tx:
+        open_intents = tx.intents.open(account)
+        idle = [i.id for i in open_intents if not tx.queue.get(account, i.side, i.collection, [i.item])]
+        idle = [i for i in idle if all(o.id != i or o.action != "create" for o in open_intents)]
+        tx.intents.close(idle)
+    return _line(
+        f"{account}: repair",
+        True,
+        f"{woken} links will be merged anew, {len(idle)} announced writes were closed",
+    )

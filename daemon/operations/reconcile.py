@@ -1,0 +1,84 @@
+"""Delete reconciliation: compare completely what is there with what is linked, one listing per collection, no fetches.
+
+What is missing is only suspected to be gone: it is put into the sync table, and the next cycle reads each such item by
+its id before it concludes anything.
+"""
+
+from collections.abc import Iterator
+
+from crmsync.connectors.contract import Side
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.detect import open_crm, open_mailboxes
+from crmsync.daemon.cycle.linked import Removal
+from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.removals import remove
+from crmsync.daemon.plan.reconcile import Unlink
+from crmsync.state.model import Detected, Pair, PairState
+
+
+def reconcile(cx: Context) -> None:
+    """The caller holds the account's lock, and syncs afterwards."""
+    open_mailboxes(cx)
+    answers = open_crm(cx)
+    for place in list(cx.places.values()):
+        _compare(cx, place, Side.ECS)
+    if answers:
+        for place in list(cx.objects.values()):
+            _compare(cx, place, Side.CRM)
+    _vanished_collections(cx)
+
+
+def _compare(cx: Context, place: Place, side: Side) -> None:
+    try:
+        there = {ref.id: ref.version for ref in place.connector.listing()}  # complete, or an exception
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error)
+        return
+    for pairs in _linked(cx, place, side):
+        suspects = [d for p in pairs if (d := _suspect(p, side, there)) is not None]
+        if suspects:
+            with cx.state.transaction() as tx:
+                tx.queue.record(cx.account.name, side, place.key, suspects, cx.now())
+
+
+def _suspect(pair: Pair, side: Side, there: dict[str, str]) -> Detected | None:
+    id, version = (pair.ecs_id, pair.ecs_version) if side is Side.ECS else (pair.crm_id, pair.crm_version)
+    if id not in there:
+        return Detected(id, gone=True)
+    if there[id] != version:
+        return Detected(id, there[id])  # a change that no change listing has told us of
+    return None
+
+
+def _linked(cx: Context, place: Place, side: Side) -> Iterator[list[Pair]]:
+    after = 0
+    while True:
+        with cx.state.reading() as tx:
+            pairs = tx.pairs.iterate(
+                cx.account.name,
+                ecs_collection=place.key if side is Side.ECS else None,
+                crm_collection=place.key if side is Side.CRM else None,
+                after_id=after,
+                limit=500,
+            )
+        if not pairs:
+            return
+        after = pairs[-1].id
+        yield [p for p in pairs if p.state is PairState.LINKED]
+
+
+def _vanished_collections(cx: Context) -> None:
+    """A folder or share that is no longer offered: its items are unlinked, never deleted. Only what the server itself
+    listed counts; a login that failed proves nothing."""
+    if not all(m.collections for m in cx.account.mailboxes):
+        return
+    offered = {m.key(c) for m in cx.account.mailboxes for c in m.collections}
+    with cx.state.reading() as tx:
+        lost = [
+            p
+            for p in tx.pairs.listing(cx.account.name)
+            if p.state is PairState.LINKED and p.ecs_collection not in offered
+        ]
+    reason = Unlink("its collection is no longer there")
+    remove(cx, [Removal(Work(p, []), reason) for p in lost])

@@ -1,0 +1,364 @@
+"""One linked item, column by column: the table of the design, a branch a row.
+
+The snapshot decides *whether* a column changed on a side; clocks only break the tie when both changed it. Columns that
+mean something only together (``contract.Column.group``) form one *unit* and win or lose as one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
+from crmsync.daemon.plan.normalise import alike, same, tidy
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Direction(StrEnum):
+    BOTH = "both"
+    TO_CRM = "to_crm"
+    TO_ECS = "to_ecs"
+    NONE = "none"
+
+    def allows(self, target: Side) -> bool:
+        return self is Direction.BOTH or self.value == f"to_{target.value}"
+
+
+class Policy(StrEnum):
+    """Who wins when both sides changed a column. HOLD and ASK are one: a person decides."""
+
+    LATEST = "latest"
+    ECS = "ecs"
+    CRM = "crm"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    direction: Direction = Direction.BOTH
+    conflict: Policy = Policy.LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands on one side, and how to compare it."""
+
+    columns: Columns  # as read; absent: no opinion
+    baseline: Columns  # the snapshot as this side would show it
+    writable: frozenset[str]
+    project: Callable[[Columns], Columns]
+    clocks: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  # last change of the column's value since the snapshot
+
+    def changed(self, names: Sequence[str]) -> bool:
+        return any(not same(self.columns[n], self.baseline[n]) for n in names if n in self.baseline)
+
+    def clock(self, names: Sequence[str]) -> datetime:
+        moved = [n for n in names if n not in self.baseline or not same(self.columns[n], self.baseline[n])]
+        return max((self.clocks[n] for n in moved if n in self.clocks), default=_NEVER)
+
+
+class Verdict(StrEnum):
+    TO_ECS = "to_ecs"
+    TO_CRM = "to_crm"
+    AGREED = "agreed"  # both sides say the same, without a write
+    HELD = "held"  # a person decides
+    KEPT = "kept"  # differs, and may: direction, or the other side cannot hold it
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided of one unit, and why; printable."""
+
+    columns: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Both sides changed a column. ``winner`` None: held for a person."""
+
+    column: str
+    base: Value
+    ecs: Value
+    crm: Value
+    winner: Side | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A difference that already waits for a person: the values it was about."""
+
+    ecs: Value
+    crm: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    to_ecs: Columns
+    to_crm: Columns
+    agreed: Columns  # the snapshot's columns once the writes stand
+    touched: frozenset[
+        str
+    ]  # columns that both sides agree on from here on, whatever each of them shows of it
+    clashes: tuple[Clash, ...]
+    decisions: tuple[Decision, ...]
+    settled: frozenset[str]  # columns whose open conflict is over
+
+    def writes(self, side: Side) -> Columns:
+        return self.to_ecs if side is Side.ECS else self.to_crm
+
+
+@dataclass(slots=True)
+class _Draft:
+    to: dict[Side, dict[str, Value]] = field(default_factory=lambda: {Side.ECS: {}, Side.CRM: {}})
+    agreed: dict[str, Value] = field(default_factory=dict)
+    clashes: list[Clash] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
+
+    def agree(self, value: Columns) -> None:
+        self.agreed.update(value)
+        self.touched.update(value)
+
+    def say(self, names: Sequence[str], verdict: Verdict, reason: str) -> None:
+        self.decisions.append(Decision(tuple(names), verdict, reason))
+
+
+def merge(
+    kind: Kind,
+    snapshot: Columns | None,
+    ecs: Standing,
+    crm: Standing,
+    rules: Mapping[str, Rule],
+    *,
+    first_link: Policy = Policy.ASK,
+    held: Mapping[str, Held] | None = None,
+    decided: Mapping[str, Value] | None = None,
+) -> Merged:
+    """What has to be written where, so that both sides agree.
+
+    ``held``: differences that wait for a person, by column. ``decided``: values that a person has chosen, by column;
+    they go to both sides whatever the rules say. Returned columns are complete units.
+    """
+    held, decided = held or {}, decided or {}
+    base = snapshot or {}
+    draft = _Draft(agreed=dict(base))
+    for unit in _units(kind, ecs, crm):
+        rule = _rule(unit, rules)
+        if chosen := {n: decided[n] for n in unit if n in decided}:
+            _impose(draft, unit, chosen, ecs, crm)
+        elif rule.direction is Direction.NONE:
+            draft.say(unit, Verdict.KEPT, "this column is not exchanged")
+        elif _still_held(unit, ecs, crm, held):
+            draft.say(unit, Verdict.HELD, "waits for a decision")
+        elif all(n in base for n in unit):
+            _three_way(draft, unit, base, ecs, crm, rule)
+        else:
+            _first_meeting(draft, kind, unit, ecs, crm, rule, first_link)
+        draft.settled |= {n for n in unit if n in held and not _unsettled(draft, n)}
+    return Merged(
+        to_ecs=draft.to[Side.ECS],
+        to_crm=draft.to[Side.CRM],
+        agreed=draft.agreed,
+        touched=frozenset(draft.touched),
+        clashes=tuple(draft.clashes),
+        decisions=tuple(draft.decisions),
+        settled=frozenset(draft.settled),
+    )
+
+
+def _three_way(
+    draft: _Draft, unit: Sequence[str], base: Columns, ecs: Standing, crm: Standing, rule: Rule
+) -> None:
+    ecs_changed, crm_changed = ecs.changed(unit), crm.changed(unit)
+    if not ecs_changed and not crm_changed:
+        return  # a a a: a touch at most
+    if ecs_changed and not crm_changed:  # a b a
+        _send(draft, unit, Side.CRM, ecs, crm, rule, "changed on the ECS side")
+    elif crm_changed and not ecs_changed:  # a a b
+        _send(draft, unit, Side.ECS, crm, ecs, rule, "changed in the CRM")
+    elif (common := _common(unit, ecs, crm)) is not None:  # a b b
+        draft.agree(common)
+        draft.say(unit, Verdict.AGREED, "both sides were changed to the same")
+    else:  # a b c
+        _clash(draft, unit, base, ecs, crm, rule, rule.conflict)
+
+
+def _first_meeting(
+    draft: _Draft,
+    kind: Kind,
+    unit: Sequence[str],
+    ecs: Standing,
+    crm: Standing,
+    rule: Rule,
+    policy: Policy,
+) -> None:
+    ecs_empty = all(tidy(ecs.columns[n]) is None for n in unit)
+    crm_empty = all(tidy(crm.columns[n]) is None for n in unit)
+    common = _common(unit, ecs, crm)
+    if common is None and all(alike(kind, n, ecs.columns[n], crm.columns[n]) for n in unit):
+        common = {n: ecs.columns[n] for n in unit}
+    if common is not None:
+        draft.agree(common)
+        draft.say(unit, Verdict.AGREED, "both sides say the same")
+    elif crm_empty:
+        _send(draft, unit, Side.CRM, ecs, crm, rule, "empty in the CRM")
+    elif ecs_empty:
+        _send(draft, unit, Side.ECS, crm, ecs, rule, "empty on the ECS side")
+    else:
+        _clash(draft, unit, {}, ecs, crm, rule, policy)
+
+
+def _clash(
+    draft: _Draft,
+    unit: Sequence[str],
+    base: Columns,
+    ecs: Standing,
+    crm: Standing,
+    rule: Rule,
+    policy: Policy,
+) -> None:
+    winner, reason = _judge(unit, ecs, crm, rule, policy)
+    if winner is None:
+        draft.say(unit, Verdict.HELD, reason)
+    elif winner is Side.ECS:
+        _send(draft, unit, Side.CRM, ecs, crm, rule, reason)
+    else:
+        _send(draft, unit, Side.ECS, crm, ecs, rule, reason)
+    if draft.decisions[-1].verdict is Verdict.KEPT:
+        return  # nobody loses anything, and each cycle would log it anew
+    for n in unit:
+        if not same(ecs.columns[n], crm.columns[n]):
+            draft.clashes.append(Clash(n, base.get(n), ecs.columns[n], crm.columns[n], winner, reason))
+
+
+def _judge(
+    unit: Sequence[str], ecs: Standing, crm: Standing, rule: Rule, policy: Policy
+) -> tuple[Side | None, str]:
+    if policy is Policy.ASK:
+        return None, "both sides differ; a person decides"
+    if not rule.direction.allows(Side.ECS):
+        return Side.ECS, "both sides changed; this column goes to the CRM only"
+    if not rule.direction.allows(Side.CRM):
+        return Side.CRM, "both sides changed; this column comes from the CRM only"
+    if policy is Policy.ECS:
+        return Side.ECS, "both sides changed; the ECS side wins by rule"
+    if policy is Policy.CRM:
+        return Side.CRM, "both sides changed; the CRM wins by rule"
+    ecs_at, crm_at = ecs.clock(unit), crm.clock(unit)
+    if ecs_at > crm_at:
+        return Side.ECS, f"both sides changed; the ECS side later ({_when(ecs_at)} after {_when(crm_at)})"
+    if crm_at > ecs_at:
+        return Side.CRM, f"both sides changed; the CRM later ({_when(crm_at)} after {_when(ecs_at)})"
+    return Side.CRM, "both sides changed at the same time; a tie goes to the CRM"
+
+
+def _send(
+    draft: _Draft,
+    unit: Sequence[str],
+    target: Side,
+    source: Standing,
+    there: Standing,
+    rule: Rule,
+    reason: str,
+) -> None:
+    """The source's value goes to the target, as far as direction and the target's means allow."""
+    if not rule.direction.allows(target):
+        draft.say(unit, Verdict.KEPT, f"{reason}; this column does not go to the {_name(target)}")
+        return
+    value = {n: source.columns[n] for n in unit}
+    shown = there.project(value)
+    if not any(n in shown for n in unit):
+        draft.say(unit, Verdict.KEPT, f"{reason}; the {_name(target)} cannot hold it")
+        return
+    differing = [n for n in unit if n in shown and not same(shown[n], there.columns[n])]
+    writable = {n: value[n] for n in unit if n in shown and n in there.writable}
+    if differing and not writable:
+        draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {_name(target)}")
+        return
+    draft.agree(value)
+    if any(n in writable for n in differing):
+        draft.to[target].update(writable)
+        draft.say(unit, Verdict.TO_CRM if target is Side.CRM else Verdict.TO_ECS, reason)
+    else:
+        draft.say(unit, Verdict.AGREED, f"{reason}; the {_name(target)} shows it already")
+
+
+def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
+    """A person has chosen: the value goes wherever something else stands. What was not chosen of a group comes from the
+    side that has the chosen value, so that the group stays one."""
+    from_crm = not _has(ecs, chosen) and _has(crm, chosen)
+    value = {n: chosen.get(n, (crm if from_crm else ecs).columns[n]) for n in unit}
+    told = len(draft.decisions)
+    for side, there in ((Side.ECS, ecs), (Side.CRM, crm)):
+        shown = there.project(value)
+        differing = [n for n in unit if n in shown and not same(shown[n], there.columns[n])]
+        if not differing:
+            continue
+        if there.writable.isdisjoint(differing):
+            draft.say(unit, Verdict.KEPT, f"decided by a person; it cannot be written in the {_name(side)}")
+            continue
+        draft.to[side].update({n: value[n] for n in unit if n in there.writable})
+        draft.say(unit, Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS, "decided by a person")
+    draft.agree(value)
+    draft.settled |= set(unit)
+    if len(draft.decisions) == told:
+        draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
+
+
+def _has(there: Standing, chosen: Columns) -> bool:
+    return all(same(there.columns[n], value) for n, value in chosen.items())
+
+
+def _units(kind: Kind, ecs: Standing, crm: Standing) -> Iterator[tuple[str, ...]]:
+    """The columns on which both sides have an opinion, grouped. A column of one side only is no one's business."""
+    groups: dict[str, list[str]] = {}
+    for name, column in COLUMNS[kind].items():
+        if name in ecs.columns and name in crm.columns:
+            groups.setdefault(column.group or name, []).append(name)
+    yield from (tuple(names) for names in groups.values())
+
+
+def _rule(unit: Sequence[str], rules: Mapping[str, Rule]) -> Rule:
+    """A unit follows its first column that is exchanged at all; a column without a rule is not exchanged."""
+    found = [rules[n] for n in unit if n in rules]
+    exchanged = [r for r in found if r.direction is not Direction.NONE]
+    return next(iter(exchanged), Rule(Direction.NONE))
+
+
+def _common(unit: Sequence[str], ecs: Standing, crm: Standing) -> Columns | None:
+    """What both sides say: equal as it stands, or equal as one side would show the other's value, in which case the
+    fuller of the two is what they say. None: they differ."""
+    for source, there in ((ecs, crm), (crm, ecs)):
+        value = {n: source.columns[n] for n in unit}
+        if all(same(v, there.columns[n]) for n, v in value.items()):
+            return value
+        shown = there.project(value)
+        if all(n in shown and same(shown[n], there.columns[n]) for n in unit):
+            return value
+    return None
+
+
+def _still_held(unit: Sequence[str], ecs: Standing, crm: Standing, held: Mapping[str, Held]) -> bool:
+    about = [n for n in unit if n in held]
+    return bool(about) and all(
+        same(ecs.columns[n], held[n].ecs) and same(crm.columns[n], held[n].crm) for n in about
+    )
+
+
+def _unsettled(draft: _Draft, name: str) -> bool:
+    return any(name in d.columns and d.verdict is Verdict.HELD for d in draft.decisions)
+
+
+def _name(side: Side) -> str:
+    return "CRM" if side is Side.CRM else "ECS side"
+
+
+def _when(moment: datetime) -> str:
+    return "unknown" if moment == _NEVER else moment.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,116 @@
+"""Whole items: what becomes of a linked pair, given what was seen of it on either side."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from crmsync.connectors.contract import Side
+
+
+class Seen(StrEnum):
+    SAME = "same"  # there, and no exchanged column differs from the snapshot
+    EDITED = "edited"
+    GONE = "gone"  # deleted, with proof
+    HIDDEN = "hidden"  # not visible: permission, filter, archived, folder or share gone
+    UNTAGGED = "untagged"  # there, but no longer selected
+    LEFT = "left"  # there, but to be left as it is (it became recurring, or private)
+
+    @property
+    def there(self) -> bool:
+        return self in (Seen.SAME, Seen.EDITED)
+
+
+class DeleteRule(StrEnum):
+    MIRROR = "mirror"
+    UNLINK = "unlink"
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What decides whether a delete may go to the other side."""
+
+    rule: DeleteRule = DeleteRule.MIRROR
+    owned: bool = True  # the record's owner is this account's CRM user
+    elsewhere: bool = False  # another account links the record too
+    deletable: bool = True  # the CRM user may delete it, the collection can be written
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Both are there: column by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOn:
+    side: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recreate:
+    side: Side
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Both stay as they are; the item is not imported again until it is tagged again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Gone on both sides: nothing is left to link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The link stays, nothing is exchanged."""
+
+    reason: str
+
+
+Fate: TypeAlias = Merge | DeleteOn | Recreate | Unlink | Forget | Leave
+
+
+def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
+    match ecs, crm:
+        case Seen.GONE, Seen.GONE:
+            return Forget()
+        # gone on one side, edited on the other: the edit wins
+        case Seen.GONE, Seen.EDITED:
+            return Recreate(Side.ECS, "deleted on the ECS side, but edited in the CRM: the edit wins")
+        case Seen.EDITED, Seen.GONE:
+            return Recreate(Side.CRM, "deleted in the CRM, but edited on the ECS side: the edit wins")
+        # gone on one side, unchanged on the other
+        case Seen.GONE, Seen.SAME:
+            return _mirror(Side.CRM, "deleted on the ECS side", ties)
+        case Seen.SAME, Seen.GONE:
+            return _mirror(Side.ECS, "deleted in the CRM", ties)
+        # untagged, or no longer visible: never a delete
+        case (Seen.UNTAGGED, _):
+            return Unlink("untagged")
+        case (_, Seen.UNTAGGED):
+            return Unlink("no longer selected in the CRM")
+        case (Seen.HIDDEN, _):
+            return Unlink("no longer visible on the ECS side")
+        case (_, Seen.HIDDEN):
+            return Unlink("no longer visible in the CRM")
+        # there, but not to be touched
+        case (Seen.LEFT, _) | (_, Seen.LEFT):
+            return Leave("left as it is")
+        case _:
+            return Merge()
+
+
+def _mirror(target: Side, what: str, ties: Ties) -> DeleteOn | Unlink:
+    if ties.rule is DeleteRule.UNLINK:
+        return Unlink(f"{what}; this account's rule is to unlink")
+    if not ties.owned:
+        return Unlink(f"{what}; the record belongs to someone else")
+    if ties.elsewhere:
+        return Unlink(f"{what}; another account links the record too")
+    if not ties.deletable:
+        return Unlink(f"{what}; it may not be deleted on the other side")
+    return DeleteOn(target, what)

@@ -1,0 +1,61 @@
+"""The cycles that ran: when, with what counts and errors."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from crmsync.state.model import Cycle
+from crmsync.state.rows import Rows
+from crmsync.state.tables import cycles
+
+_c = cycles.c
+
+
+class Cycles:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows = Rows(connection, cycles, Cycle)
+
+    def start(self, account: str, now: datetime) -> int:
+        query = insert(cycles).returning(_c.id)
+        row = {"account": account, "started": now, "succeeded": False, "counts": {}, "errors": []}
+        return self._connection.execute(query, row).scalar_one()
+
+    def finish(
+        self,
+        id: int,
+        now: datetime,
+        counts: Mapping[str, int],
+        errors: Sequence[Mapping[str, Any]] = (),
+        *,
+        succeeded: bool | None = None,
+    ) -> None:
+        """Unless told otherwise, a cycle succeeded if each of its errors names an ``item``: a parked contact does not
+        make the account stale, an unreachable server does."""
+        if succeeded is None:
+            succeeded = all(error.get("item") for error in errors)
+        self._connection.execute(
+            update(cycles)
+            .where(_c.id == id)
+            .values(finished=now, succeeded=succeeded, counts=dict(counts), errors=[dict(e) for e in errors])
+        )
+
+    def get(self, id: int) -> Cycle | None:
+        return self._rows.first(self._rows.select().where(_c.id == id))
+
+    def last(self, account: str) -> Cycle | None:
+        """The newest, finished or not."""
+        return next(iter(self.recent(account, 1)), None)
+
+    def last_success(self, account: str) -> datetime | None:
+        """When the last cycle that succeeded had finished."""
+        query = select(func.max(_c.finished)).where(_c.account == account, _c.succeeded.is_(True))
+        return self._connection.scalar(query)
+
+    def recent(self, account: str, n: int) -> list[Cycle]:
+        """The newest first."""
+        return self._rows.all(
+            self._rows.select().where(_c.account == account).order_by(_c.id.desc()).limit(n)
+        )

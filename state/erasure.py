@@ -1,0 +1,65 @@
+"""``forget``: every trace of a pair goes."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, and_, delete, or_, select, update
+
+from crmsync.connectors.contract import Side
+from crmsync.state.model import Pair
+from crmsync.state.pairs import Pairs
+from crmsync.state.rows import chunked
+from crmsync.state.tables import conflicts, cycles, held, history, index_rows, intents, pairs, queue
+
+
+def erase(connection: Connection, pair_ids: Iterable[int], account: str) -> None:
+    """See ``Tx.erase``. Pairs of another account are left alone."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")  # overwritten with zeros, not only given free
+    for chunk in chunked(pair_ids, 100):
+        found = [pair for pair in Pairs(connection).get_many(chunk).values() if pair.account == account]
+        ids = [pair.id for pair in found]
+        for table in (conflicts, held, intents, history):
+            connection.execute(delete(table).where(table.c.account == account, table.c.pair_id.in_(ids)))
+        for pair in found:
+            _erase_by_name(connection, pair)
+        connection.execute(delete(pairs).where(pairs.c.id.in_(ids)))
+        _erase_errors(
+            connection, account, frozenset(id for pair in found for id in (pair.ecs_id, pair.crm_id))
+        )
+
+
+def _erase_by_name(connection: Connection, pair: Pair) -> None:
+    """What was written down before the pair had an id."""
+    ends = (
+        (Side.ECS, pair.ecs_collection, pair.ecs_id),
+        (Side.CRM, pair.crm_collection, pair.crm_id),
+    )
+    for side, collection, item in ends:
+        connection.execute(
+            delete(queue).where(
+                queue.c.account == pair.account,
+                queue.c.side == side,
+                queue.c.collection == collection,
+                queue.c.item == item,
+            )
+        )
+        connection.execute(delete(intents).where(intents.c.account == pair.account, intents.c.item == item))
+    h, i = history.c, index_rows.c
+    ecs = and_(h.ecs_collection == pair.ecs_collection, h.ecs_id == pair.ecs_id)
+    crm = and_(h.crm_collection == pair.crm_collection, h.crm_id == pair.crm_id)
+    connection.execute(delete(history).where(h.account == pair.account, or_(ecs, crm)))
+    same = or_(held.c.item == pair.ecs_id, held.c.record == pair.crm_id)
+    connection.execute(delete(held).where(held.c.account == pair.account, same))
+    connection.execute(
+        delete(index_rows).where(
+            i.account == pair.account, i.collection == pair.ecs_collection, i.item == pair.ecs_id
+        )
+    )
+
+
+def _erase_errors(connection: Connection, account: str, items: frozenset[str]) -> None:
+    noted = select(cycles.c.id, cycles.c.errors).where(cycles.c.account == account, cycles.c.errors != [])
+    for id, errors in connection.execute(noted).all():
+        kept = [error for error in errors if error.get("item") not in items]
+        if kept != errors:
+            connection.execute(update(cycles).where(cycles.c.id == id).values(errors=kept))

@@ -1,0 +1,26 @@
+"""Keyed hashes of people who were forgotten, so that they are not imported again. No way leads back to the person."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from crmsync.state.rows import chunked, unique, upsert
+from crmsync.state.tables import forgotten
+
+
+class Forgotten:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, hashes: Iterable[str]) -> None:
+        rows = [{"hash": one} for one in unique(hashes)]
+        if rows:
+            self._connection.execute(upsert(self._connection, forgotten).on_conflict_do_nothing(), rows)
+
+    def any(self, hashes: Iterable[str]) -> set[str]:
+        """Which of these were forgotten."""
+        return {
+            one
+            for chunk in chunked(hashes)
+            for one in self._connection.scalars(select(forgotten.c.hash).where(forgotten.c.hash.in_(chunk)))
+        }

@@ -1,0 +1,236 @@
+"""What the state remembers, as frozen values. Every time is an aware datetime in UTC.
+
+A row that is not stored yet has ``id`` 0; the repository that stores it gives it one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from crmsync.connectors.contract import Kind, Side, Value
+
+# ── The sync table ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class QueueState(StrEnum):
+    DUE = "due"  # to be synced in the next cycle
+    WAITING = "waiting"  # failed, and is tried again at ``next_at``
+    PARKED = "parked"  # out of retries, or refused for good: a person has to look
+    HELD = "held"  # waits for a person's decision
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A change that a connector reported, before it is in the sync table."""
+
+    item: str
+    version: str = ""  # empty for what is gone
+    gone: bool = False
+    survivor: str = ""  # the record that it was merged or converted into
+    kind: Kind | None = None  # where known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row of the sync table: an item of one side that changed and is not synced yet."""
+
+    id: int
+    account: str
+    side: Side
+    collection: str
+    item: str
+    version: str
+    gone: bool
+    survivor: str
+    kind: Kind | None
+    state: QueueState
+    attempts: int
+    code: str  # of the last error; empty: none so far
+    error: str
+    detected_at: datetime  # when the row was made
+    changed_at: datetime  # when its version was last seen to change: the settle time counts from here
+    next_at: datetime  # not to be tried before
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    pending: int  # due or waiting
+    parked: int
+    held: int
+
+
+# ── The ID mapping ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PairState(StrEnum):
+    LINKED = "linked"
+    UNLINKED = "unlinked"  # remembered, so that it is not imported again before it is tagged again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Which ECS item and which CRM record are one thing; unique both ways within an account."""
+
+    id: int = 0
+    account: str
+    crm: str  # name of the CRM login in the configuration
+    kind: Kind
+    ecs_collection: str
+    ecs_id: str
+    ecs_uid: str = ""
+    ecs_version: str = ""  # as last seen or written by us
+    crm_collection: str
+    crm_id: str
+    crm_version: str = ""
+    crm_owner: str = ""  # user id of the record's owner, as last seen
+    state: PairState = PairState.LINKED
+    reason: str = ""  # why it was unlinked
+    untagged: bool = False  # an unlinked item was seen without its tag since
+    generation: int = 0  # of the link stamp
+    linked_at: datetime
+    synced_at: datetime
+
+
+# ── Write-ahead intents ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    LINK = "link"
+    UNLINK = "unlink"
+    LEAVE = "leave"  # seen, and left as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A write that may have been sent and whose outcome is not confirmed yet."""
+
+    id: int = 0
+    cycle: int
+    account: str
+    side: Side  # where the write goes
+    collection: str
+    action: str  # create, update, delete
+    item: str  # the item whose queue row the write stems from
+    key: str = ""  # of a create, chosen by us
+    columns: Mapping[str, str | None] = field(default_factory=dict)  # encoded: ``values.encode_columns``
+    native: str = ""  # what stood there before (delete), or what is put back (undo)
+    expected: str = ""  # the version that the write was computed from
+    pair_id: int | None = None
+    kind: Kind | None = None  # with it ``values.decode_columns`` reads the columns
+    at: datetime
+
+
+# ── Cycles and history ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    id: int
+    account: str
+    started: datetime
+    finished: datetime | None  # None: running, or the process died in it
+    counts: Mapping[str, int]
+    errors: list[dict[str, Any]]  # account, item, code, message, retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of history: a column that was written, or something that happened to a whole item."""
+
+    id: int = 0
+    cycle: int
+    account: str
+    pair_id: int | None = None
+    kind: Kind
+    ecs_collection: str = ""
+    ecs_id: str = ""
+    crm_collection: str = ""
+    crm_id: str = ""
+    at: datetime
+    side: Side  # where it was written
+    action: str  # an ``Action``
+    column: str = ""  # empty: the whole item
+    old: Value = None
+    new: Value = None
+    winner: str = ""
+    reason: str = ""  # for a person
+    native: str = ""  # the text of a deleted item, to put it back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Both sides changed one column differently; the loser stands here and can be brought back."""
+
+    id: int = 0
+    cycle: int
+    account: str
+    pair_id: int
+    kind: Kind
+    item: str  # ECS id
+    record: str  # CRM id
+    column: str
+    base: Value
+    ecs: Value
+    crm: Value
+    winner: str | None = None  # ecs, crm, value; None: held for a person
+    resolved: bool = (
+        False  # nothing is left to do; with a winner and unresolved: decided, not carried out yet
+    )
+    chosen: Value = None  # the value that a person decided on
+    reason: str = ""
+    at: datetime
+    resolved_at: datetime | None = None
+
+
+# ── Held for a person ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class What(StrEnum):
+    DELETE = "delete"  # a delete or unlink past a threshold
+    MATCH = "match"  # an ambiguous match
+
+
+class HeldState(StrEnum):
+    HELD = "held"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    DONE = "done"  # carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    id: int = 0
+    account: str
+    what: What
+    kind: Kind
+    pair_id: int | None = None
+    side: Side  # where the write would go
+    item: str = ""  # ECS id
+    record: str = ""  # CRM id
+    reason: str = ""
+    candidates: list[str] = field(default_factory=list)  # ids on ``side`` that it may be
+    cycle: int
+    at: datetime
+    state: HeldState = HeldState.HELD
+
+
+# ── Match index ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """An ECS item as the match sees it. ``keys`` are hashed by the engine; nothing of the item stands in clear
+    but what it puts into ``name``."""
+
+    item: str
+    uid: str
+    version: str
+    keys: frozenset[str]
+    name: str
+    tagged: bool
+    collection: str = ""  # filled in answers

@@ -1,0 +1,169 @@
+"""The sync table: detected changes that are not synced yet."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
+
+from crmsync.connectors.contract import Side
+from crmsync.state.model import Change, Counts, Detected, QueueState
+from crmsync.state.rows import Rows, chunked, upsert
+from crmsync.state.tables import queue
+
+_PENDING = (QueueState.DUE, QueueState.WAITING)
+_c = queue.c
+
+
+class Queue:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows = Rows(connection, queue, Change)
+
+    def record(
+        self, account: str, side: Side, collection: str, detected: Iterable[Detected], now: datetime
+    ) -> int:
+        """Enters changes and returns how many were news. An item that stands in the table already is due again, from
+        its first attempt, if its version is another one now or it is gone; else its row stays as it is."""
+        common = {
+            "account": account,
+            "side": side,
+            "collection": collection,
+            "state": QueueState.DUE,
+            "attempts": 0,
+            "code": "",
+            "error": "",
+            "detected_at": now,
+            "changed_at": now,
+            "next_at": now,
+        }
+        rows = [
+            {
+                **common,
+                "item": change.item,
+                "version": change.version,
+                "gone": change.gone,
+                "survivor": change.survivor,
+                "kind": change.kind,
+            }
+            for change in detected
+        ]
+        if not rows:
+            return 0
+        query = upsert(self._connection, queue)
+        new = query.excluded
+        renewed = (
+            "version", "gone", "survivor", "state", "attempts", "code", "error", "changed_at", "next_at"
+        )  # fmt: skip
+        query = query.on_conflict_do_update(
+            index_elements=[_c.account, _c.side, _c.collection, _c.item],
+            set_={**{name: new[name] for name in renewed}, "kind": func.coalesce(new.kind, _c.kind)},
+            where=or_(_c.version != new.version, _c.gone != new.gone),
+        )
+        return self._connection.execute(query, rows, execution_options={"preserve_rowcount": True}).rowcount
+
+    def due(
+        self, account: str, now: datetime, settle: timedelta, limit: int, after_id: int = 0
+    ) -> list[Change]:
+        """Rows to be synced now, oldest first: settled, and past their back-off."""
+        return self._rows.all(
+            self._rows.select()
+            .where(_c.account == account, _c.id > after_id, _c.state.in_(_PENDING))
+            .where(_c.next_at <= now, _c.changed_at <= now - settle)
+            .order_by(_c.id)
+            .limit(limit)
+        )
+
+    def unsettled(self, account: str, now: datetime, settle: timedelta, limit: int) -> list[Change]:
+        """Rows that wait only for a person to finish editing."""
+        return self._rows.all(
+            self._rows.select()
+            .where(_c.account == account, _c.state.in_(_PENDING), _c.changed_at > now - settle)
+            .order_by(_c.id)
+            .limit(limit)
+        )
+
+    def get(self, account: str, side: Side, collection: str, items: Iterable[str]) -> list[Change]:
+        """The rows of these items, whatever their state; an item without a row is absent."""
+        where = and_(_c.account == account, _c.side == side, _c.collection == collection)
+        return self._rows.by_id(
+            self._rows.select().where(where, _c.item.in_(chunk)) for chunk in chunked(items)
+        )
+
+    def named(self, item: str) -> list[Change]:
+        """The rows of this id, of either side and whatever account; also written as ``collection/id``."""
+        same = or_(_c.item == item, _c.collection + "/" + _c.item == item)
+        return self._rows.all(self._rows.select().where(same).order_by(_c.id)) if item else []
+
+    def done(self, ids: Iterable[int]) -> None:
+        """Takes rows out, whatever was detected since they were read; see ``done_unless_changed``."""
+        self._rows.remove(ids)
+
+    def done_unless_changed(self, changes: Iterable[Change]) -> None:
+        """Takes rows out; one whose item changed again since it was read stays, for the next cycle."""
+        rows = [{"_id": c.id, "_version": c.version, "_gone": c.gone} for c in changes]
+        if rows:
+            self._connection.execute(
+                delete(queue).where(
+                    _c.id == bindparam("_id"),
+                    _c.version == bindparam("_version", type_=_c.version.type),
+                    _c.gone == bindparam("_gone"),
+                ),
+                rows,
+            )
+
+    def defer(self, ids: Iterable[int], next_at: datetime, code: str, error: str) -> None:
+        """One more attempt failed; again at ``next_at``."""
+        self._set(ids, QueueState.WAITING, code=code, error=error, attempts=_c.attempts + 1, next_at=next_at)
+
+    def park(self, ids: Iterable[int], code: str, error: str) -> None:
+        """The last attempt failed; a person has to look."""
+        self._set(ids, QueueState.PARKED, code=code, error=error, attempts=_c.attempts + 1)
+
+    def hold(self, ids: Iterable[int], code: str, error: str) -> None:
+        """Nothing failed, but a person has to decide."""
+        self._set(ids, QueueState.HELD, code=code, error=error)
+
+    def release(self, ids: Iterable[int]) -> None:
+        """What was held is due."""
+        for chunk in chunked(ids):
+            self._connection.execute(
+                update(queue)
+                .where(_c.id.in_(chunk), _c.state == QueueState.HELD)
+                .values(state=QueueState.DUE, next_at=_c.changed_at, code="", error="")
+            )
+
+    def retry(self, account: str | None = None, ids: Iterable[int] | None = None) -> int:
+        """What is parked or waiting is due, from its first attempt; of one account, of some ids, or everything.
+        How many rows that were."""
+        query = (
+            update(queue)
+            .where(_c.state.in_((QueueState.PARKED, QueueState.WAITING)))
+            .values(state=QueueState.DUE, attempts=0, next_at=_c.changed_at)
+        )
+        if account is not None:
+            query = query.where(_c.account == account)
+        if ids is None:
+            return self._connection.execute(query).rowcount
+        return sum(self._connection.execute(query.where(_c.id.in_(chunk))).rowcount for chunk in chunked(ids))
+
+    def listing(self, account: str | None = None, limit: int = 1000) -> list[Change]:
+        """Rows in any state, oldest first."""
+        query = self._rows.select().order_by(_c.id).limit(limit)
+        return self._rows.all(query if account is None else query.where(_c.account == account))
+
+    def counts(self, account: str) -> Counts:
+        query = select(_c.state, func.count()).where(_c.account == account).group_by(_c.state)
+        found: dict[QueueState, int] = {}
+        for state, count in self._connection.execute(query):
+            found[state] = count
+        pending = sum(found.get(state, 0) for state in _PENDING)
+        return Counts(pending, found.get(QueueState.PARKED, 0), found.get(QueueState.HELD, 0))
+
+    def earliest(self, account: str) -> datetime | None:
+        """When the next row may be tried, its settle time aside; None where nothing is pending."""
+        query = select(func.min(_c.next_at)).where(_c.account == account, _c.state.in_(_PENDING))
+        return self._connection.scalar(query)
+
+    def _set(self, ids: Iterable[int], state: QueueState, **values: object) -> None:
+        for chunk in chunked(ids):
+            self._connection.execute(update(queue).where(_c.id.in_(chunk)).values(state=state, **values))

@@ -1,0 +1,72 @@
+"""Who may see and change which record.
+
+A caller with `all_records` (an administrator, the integration user) may do everything. Everyone else owns
+records and has over the others what the object's default sharing says. Deleting and giving away stay with
+the owner, as in Salesforce's "Public Read/Write".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica.metadata import ObjectType
+
+__all__ = ["Access", "Caller", "Rights"]
+
+MODES = ("private", "read", "read_write")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user on whose behalf something is done."""
+
+    user_id: str
+    all_records: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What one caller may do with one record."""
+
+    read: bool
+    edit: bool
+    delete: bool
+
+
+NOTHING = Rights(read=False, edit=False, delete=False)
+
+
+class Access:
+    """The sharing model: `sharing` overrides an object's default mode, keyed by canonical object name."""
+
+    def __init__(self, sharing: Mapping[str, str] | None = None) -> None:
+        self._sharing = dict(sharing or {})
+        unknown = {mode for mode in self._sharing.values() if mode not in MODES}
+        if unknown:
+            raise ValueError(f"sharing {sorted(unknown)}: expected one of {', '.join(MODES)}")
+
+    def rights(self, caller: Caller, type_: ObjectType, row: Mapping[str, Any]) -> Rights:
+        if caller.all_records:
+            return Rights(read=True, edit=True, delete=type_.deletable)
+        if type_.owned and row["OwnerId"] == caller.user_id:
+            return Rights(read=True, edit=True, delete=type_.deletable)
+        mode = self._mode(type_)
+        return Rights(
+            read=mode != "private", edit=mode == "read_write" and not type_.admin_only, delete=False
+        )
+
+    def readable(
+        self, caller: Caller, type_: ObjectType, table: sa.FromClause
+    ) -> sa.ColumnElement[bool] | None:
+        """The condition on rows that the caller may see; None when that is all of them."""
+        if caller.all_records or self._mode(type_) != "private":
+            return None
+        return table.c.OwnerId == caller.user_id
+
+    def may_create(self, caller: Caller, type_: ObjectType) -> bool:
+        return type_.createable and (caller.all_records or not type_.admin_only)
+
+    def _mode(self, type_: ObjectType) -> str:
+        return self._sharing.get(type_.name, type_.sharing)

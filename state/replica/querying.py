@@ -1,0 +1,217 @@
+"""SOQL queries, in pages.
+
+A result longer than a page is written out when the query runs, so that its pages belong together whatever is
+changed meanwhile, and memory does not grow with it: every further page waits as JSON in an unnamed temporary
+file. A cursor ends when it is the oldest of too many, or some time after its last use.
+"""
+
+import datetime
+import json
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import Lock
+from typing import IO, Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica import record_access, soql
+from crmsync.state.replica.access import Caller
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
+from crmsync.state.replica.soql.plan import Count
+from crmsync.state.replica.store import Clock, Store
+
+__all__ = ["Page", "Queries"]
+
+PAGE = 2000
+SMALLEST_PAGE, LARGEST_PAGE = 200, 2000
+MOST_CURSORS = 10  # of one user, as in Salesforce
+CURSOR_LIFE = datetime.timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: `records` is the JSON text of the list, `next` the locator of the page after it."""
+
+    total: int
+    records: bytes
+    next: str | None
+
+
+@dataclass(slots=True)
+class _Cursor:
+    owner: str
+    total: int
+    file: IO[bytes]
+    used: datetime.datetime
+    pages: dict[int, tuple[int, int, int | None]] = field(
+        default_factory=dict
+    )  # first row -> place, length, next
+    lock: Lock = field(default_factory=Lock)
+
+
+class Queries:
+    """Safe for threads. `random` gives the part of a locator that cannot be guessed."""
+
+    def __init__(
+        self, store: Store, *, clock: Clock, random: Callable[[int], str] = secrets.token_hex
+    ) -> None:
+        self._store, self._clock, self._random = store, clock, random
+        self._catalog = _catalog(store.schema, store.database.tables)
+        self._cursors: dict[str, _Cursor] = {}
+        self._lock = Lock()
+
+    def query(
+        self, caller: Caller, text: str, base: str, *, include_deleted: bool = False, page: int = PAGE
+    ) -> Page:
+        """The first page. `base` is the version's path, for the records' urls; raises Fault."""
+        try:
+            return self._answer(caller, text, base, include_deleted, page)
+        except soql.SoqlError as error:
+            raise Fault(error.code, error.message) from error
+        except (RecursionError, sa.exc.DBAPIError) as error:
+            if isinstance(error, sa.exc.DBAPIError) and not _beyond_limits(error):
+                raise
+            raise Fault("QUERY_TOO_COMPLICATED", "the query is too complicated; split it") from error
+
+    def more(self, caller: Caller, locator: str) -> Page:
+        """A further page, by the `next` of the one before; raises Fault (INVALID_QUERY_LOCATOR)."""
+        name, _, start = locator.partition("-")
+        with self._lock:
+            self._drop_expired()
+            cursor = self._cursors.get(name)
+            if cursor is None or cursor.owner != caller.user_id or not start.isascii() or not start.isdigit():
+                raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator")
+            cursor.used = self._clock()
+        with cursor.lock:
+            if cursor.file.closed or int(start) not in cursor.pages:
+                raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator")
+            place, length, following = cursor.pages[int(start)]
+            cursor.file.seek(place)
+            records = cursor.file.read(length)
+        return Page(cursor.total, records, None if following is None else f"{name}-{following}")
+
+    def close(self) -> None:
+        with self._lock:
+            for name in list(self._cursors):
+                self._drop(name)
+
+    def _answer(self, caller: Caller, text: str, base: str, include_deleted: bool, page: int) -> Page:
+        query = soql.parse(text)
+        if record_access.asks(query):
+            found = record_access.answer(self._store, caller, query)
+            return Page(len(found), _dump(found), None)
+        plan = soql.translate(
+            query,
+            self._catalog,
+            now=self._clock(),
+            include_deleted=include_deleted,
+            visible=lambda object_, table: self._visible(caller, object_.name, table),
+            user=caller.user_id,
+        )
+        with self._store.database.read() as connection:
+            if isinstance(plan.shape, Count):
+                return Page(soql.total_size(connection, plan), b"[]", None)
+            rows = soql.run(connection, plan, url=lambda name, id_: f"{base}/sobjects/{name}/{id_}")
+            return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
+
+    def _visible(self, caller: Caller, name: str, table: sa.FromClause) -> sa.ColumnElement[bool] | None:
+        return self._store.access.readable(caller, self._store.schema.objects[name], table)
+
+    def _paged(self, caller: Caller, rows: Iterator[dict[str, Any]], size: int) -> Page:
+        first = list(islice(rows, size))
+        second = list(islice(rows, size)) if len(first) == size else []
+        if not second:
+            return Page(len(first), _dump(first), None)
+        name = "01g" + self._random(12)
+        cursor = _Cursor(caller.user_id, size, tempfile.TemporaryFile(), self._clock())  # noqa: SIM115
+        try:
+            self._write_out(cursor, second, rows, size)
+        except BaseException:
+            cursor.file.close()
+            raise
+        self._keep(name, cursor)
+        return Page(cursor.total, _dump(first), f"{name}-{size}")
+
+    def _write_out(
+        self, cursor: _Cursor, page: list[dict[str, Any]], rows: Iterator[dict[str, Any]], size: int
+    ) -> None:
+        while page:
+            start, place, text = cursor.total, cursor.file.tell(), _dump(page)
+            cursor.file.write(text)
+            cursor.total += len(page)
+            page = list(islice(rows, size))
+            cursor.pages[start] = (place, len(text), cursor.total if page else None)
+
+    def _keep(self, name: str, cursor: _Cursor) -> None:
+        with self._lock:
+            self._drop_expired()
+            mine = [n for n, c in self._cursors.items() if c.owner == cursor.owner]
+            for oldest in sorted(mine, key=lambda n: self._cursors[n].used)[: len(mine) - MOST_CURSORS + 1]:
+                self._drop(oldest)
+            self._cursors[name] = cursor
+
+    def _drop_expired(self) -> None:
+        end = self._clock() - CURSOR_LIFE
+        for name in [n for n, c in self._cursors.items() if c.used < end]:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        cursor = self._cursors.pop(name)
+        with cursor.lock:
+            cursor.file.close()
+
+
+def _beyond_limits(error: sa.exc.DBAPIError) -> bool:
+    """The database refuses the size of the statement: depth of an expression, number of values or joined tables.
+
+    SQLite says so with its general error or "too big", PostgreSQL with class 54 of its codes.
+    """
+    sqlite_code = getattr(error.orig, "sqlite_errorcode", None)
+    return sqlite_code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG) or str(
+        getattr(error.orig, "sqlstate", None)
+    ).startswith("54")
+
+
+def _dump(records: Sequence[dict[str, Any]]) -> bytes:
+    return json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _catalog(schema: Schema, tables: Any) -> soql.Catalog:
+    return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
+
+
+def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
+    fields = {
+        f.name.lower(): soql.Field(
+            f.name,
+            f.type,
+            table.c[f.name] if f.stored else None,
+            reference_to=f.to,
+            relationship_name=f.relationship,
+            nillable=f.nillable,
+            name_field=f.name_field,
+            custom=f.custom,
+            filterable=f.filterable,
+            groupable=f.groupable,
+            sortable=f.sortable,
+            components={} if f.stored else _components(f.name),
+        )
+        for f in type_.fields
+    }
+    children = {
+        c.field.children.lower(): soql.ChildRelationship(c.field.children, c.child, c.field.name)
+        for c in schema.children(type_.name)
+        if c.field.children
+    }
+    return soql.Object(type_.name, table, fields, children)
+
+
+def _components(compound: str) -> dict[str, str]:
+    prefix = compound.removesuffix("Address")
+    parts = sorted(part for part, _, _ in ADDRESS_PARTS)
+    return {part[0].lower() + part[1:]: prefix + part for part in parts}

@@ -1,0 +1,128 @@
+"""Sessions and log-ins of the embedded CRM.
+
+A session id looks like Salesforce's, `<organisation>!<random>`; only its hash is kept, in memory: a restart logs
+everybody out, which clients answer by logging in again. A session ends after two hours without use.
+"""
+
+import datetime
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+from crmsync.state.replica.access import Caller
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.org import Org, check_password
+from crmsync.state.replica.store import Clock, Store
+
+__all__ = ["LoginRefused", "Session", "Sessions", "TooManyAttempts"]
+
+IDLE = datetime.timedelta(hours=2)
+MOST_SESSIONS = 10_000
+FREE_ATTEMPTS = 5  # wrong passwords for one name before the waiting begins
+LONGEST_WAIT = 60.0  # seconds
+MOST_NAMES = 10_000
+
+
+class LoginRefused(Exception):
+    """Wrong user name or password, or a user who may not log in; never says which."""
+
+
+class TooManyAttempts(LoginRefused):
+    """Too many wrong passwords for this name; the password was not even looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is logged in. `expires` moves with every use."""
+
+    caller: Caller
+    expires: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    count: int
+    blocked_until: datetime.datetime
+
+
+class Sessions:
+    """Safe for threads. `random` gives that many bytes, base64url-encoded."""
+
+    def __init__(
+        self, store: Store, org: Org, *, clock: Clock, random: Callable[[int], str] = secrets.token_urlsafe
+    ) -> None:
+        self._store, self._org, self._clock, self._random = store, org, clock, random
+        self._sessions: dict[bytes, Session] = {}
+        self._failures: dict[str, _Failures] = {}
+        self._lock = Lock()
+
+    def log_in(self, username: str, password: str) -> str:
+        """The user id; raises LoginRefused. Each failure after the first five doubles the wait for that name."""
+        name = username.casefold()[:255]
+        now = self._clock()
+        with self._lock:
+            failures = self._failures.get(name)
+            if failures is not None and now < failures.blocked_until:
+                raise TooManyAttempts(username)
+        user_id = check_password(self._store, name, password)
+        with self._lock:
+            if user_id is not None:
+                self._failures.pop(name, None)
+                return user_id
+            self._note_failure(name, now)
+        raise LoginRefused(username)
+
+    def open(self, user_id: str) -> str:
+        """A new session id for a user; raises LoginRefused when the user is gone or inactive."""
+        try:
+            caller = self._store.caller(user_id)
+        except Fault as fault:
+            raise LoginRefused(user_id) from fault
+        token = f"{self._org.id[:15]}!{self._random(48)}"
+        now = self._clock()
+        with self._lock:
+            if len(self._sessions) >= MOST_SESSIONS:
+                self._forget_oldest(now)
+            self._sessions[_hashed(token)] = Session(caller, now + IDLE)
+        return token
+
+    def use(self, token: str) -> Session | None:
+        """The session of this id, its time renewed; None when it is unknown or has expired."""
+        key, now = _hashed(token), self._clock()
+        with self._lock:
+            session = self._sessions.get(key)
+            if session is None:
+                return None
+            if session.expires <= now:
+                del self._sessions[key]
+                return None
+            self._sessions[key] = Session(session.caller, now + IDLE)
+            return session
+
+    def end(self, token: str) -> None:
+        with self._lock:
+            self._sessions.pop(_hashed(token), None)
+
+    def end_all(self) -> None:
+        """Logs everybody out, as an administrator or an outage would."""
+        with self._lock:
+            self._sessions.clear()
+
+    def _note_failure(self, name: str, now: datetime.datetime) -> None:
+        if len(self._failures) >= MOST_NAMES:
+            self._failures.clear()
+        earlier = self._failures.get(name)
+        count = 1 if earlier is None else earlier.count + 1
+        wait = min(LONGEST_WAIT, 2.0 ** min(count - FREE_ATTEMPTS, 10)) if count >= FREE_ATTEMPTS else 0.0
+        self._failures[name] = _Failures(count, now + datetime.timedelta(seconds=wait))
+
+    def _forget_oldest(self, now: datetime.datetime) -> None:
+        alive = sorted(((s.expires, k) for k, s in self._sessions.items() if s.expires > now), reverse=True)
+        kept = {k for _, k in alive[: MOST_SESSIONS // 2]}
+        self._sessions = {k: s for k, s in self._sessions.items() if k in kept}
+
+
+def _hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,48 @@
+"""The stored snapshots, one for each pair."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, select
+
+from crmsync.state.rows import chunked, upsert
+from crmsync.state.snapshot import Snapshot, from_xml, to_xml
+from crmsync.state.tables import snapshots
+
+_c = snapshots.c
+
+
+class Snapshots:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, pair_id: int) -> Snapshot | None:
+        return self.get_many([pair_id]).get(pair_id)
+
+    def get_many(self, ids: Iterable[int]) -> dict[int, Snapshot]:
+        """By pair; a pair without one is absent. Raises SnapshotError for one that cannot be read."""
+        return {
+            pair_id: from_xml(xml.encode())
+            for chunk in chunked(ids)
+            for pair_id, xml in self._connection.execute(
+                select(_c.pair_id, _c.xml).where(_c.pair_id.in_(chunk))
+            )
+        }
+
+    def text(self, pair_id: int) -> str | None:
+        """The XML as it is stored, for ``explain``."""
+        return self._connection.scalar(select(_c.xml).where(_c.pair_id == pair_id))
+
+    def put(self, pair_id: int, snapshot: Snapshot) -> None:
+        self.put_many({pair_id: snapshot})
+
+    def put_many(self, new: Mapping[int, Snapshot]) -> None:
+        """Stores each in place of the pair's former one. The pairs must be in the mapping."""
+        if not new:
+            return
+        query = upsert(self._connection, snapshots)
+        query = query.on_conflict_do_update(index_elements=[_c.pair_id], set_={"xml": query.excluded.xml})
+        rows = [{"pair_id": id, "xml": to_xml(snapshot).decode()} for id, snapshot in new.items()]
+        self._connection.execute(query, rows)
+
+    def remove(self, pair_id: int) -> None:
+        self._connection.execute(delete(snapshots).where(_c.pair_id == pair_id))

@@ -1,0 +1,44 @@
+"""What stands open during one transaction: a repository for each table."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from crmsync.state.clocks import Clocks
+from crmsync.state.conflicts import Conflicts
+from crmsync.state.cursors import Cursors, Meta
+from crmsync.state.cycles import Cycles
+from crmsync.state.erasure import erase
+from crmsync.state.forgotten import Forgotten
+from crmsync.state.held import HeldItems
+from crmsync.state.history import History
+from crmsync.state.intents import Intents
+from crmsync.state.match_index import MatchIndex
+from crmsync.state.pairs import Pairs
+from crmsync.state.queue import Queue
+from crmsync.state.snapshots import Snapshots
+
+
+class Tx:
+    """Made by ``State.transaction`` and ``State.reading``; of no use after them, and not for two threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.queue = Queue(connection)
+        self.pairs = Pairs(connection)
+        self.snapshots = Snapshots(connection)
+        self.clocks = Clocks(connection)
+        self.cursors = Cursors(connection)
+        self.meta = Meta(connection)
+        self.intents = Intents(connection)
+        self.cycles = Cycles(connection)
+        self.history = History(connection)
+        self.conflicts = Conflicts(connection)
+        self.held = HeldItems(connection)
+        self.index = MatchIndex(connection)
+        self.forgotten = Forgotten(connection)
+
+    def erase(self, pair_ids: Iterable[int], account: str) -> None:
+        """Removes every trace of these pairs: mapping, snapshots, clocks, history, conflicts, what is held, intents,
+        their rows of the sync table and of the match index, and the errors that cycles noted of them."""
+        erase(self.connection, pair_ids, account)

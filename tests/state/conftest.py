@@ -1,0 +1,43 @@
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from crmsync.state.database import State
+from tests.state.samples import NOW
+
+POSTGRESQL = os.environ.get("CRMSYNC_TEST_POSTGRESQL", "")  # URL of a database in which a schema may be made
+_SCHEMA = "crmsync_test"
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/state.db?synchronous=off"
+    url = make_url(POSTGRESQL).set(drivername="postgresql+psycopg")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE")
+        connection.exec_driver_sql(f"CREATE SCHEMA {_SCHEMA}")
+    engine.dispose()
+    within = url.update_query_dict({"options": f"-csearch_path={_SCHEMA}"})
+    return within.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def state(url: str) -> Iterator[State]:
+    state = State.open(url, now=lambda: NOW)
+    yield state
+    state.close()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from crmsync.state.database import State, StateError
+from crmsync.state.migrations import HEAD, VERSION_TABLE
+from crmsync.state.tables import metadata
+from tests.state.samples import NOW
+
+
+def test_the_steps_lead_to_the_tables(state: State) -> None:
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    with state.reading() as tx:
+        assert compare_metadata(MigrationContext.configure(tx.connection, opts=options), metadata) == []
+
+
+def test_on_sqlite_even_to_the_same_words(tmp_path: Path) -> None:
+    """The comparison above knows nothing of AUTOINCREMENT or ON DELETE."""
+    stepped, made = tmp_path / "stepped.db", tmp_path / "made.db"
+    State.open(f"sqlite:///{stepped}", now=lambda: NOW).close()
+    engine = create_engine(f"sqlite:///{made}")
+    metadata.create_all(engine)
+    engine.dispose()
+    words = _words(stepped)
+    del words[VERSION_TABLE]
+    assert words == _words(made)
+
+
+def _words(path: Path) -> dict[str, str]:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        words = {row.name: row.sql for row in rows}
+    engine.dispose()
+    return words
+
+
+def test_the_last_step_is_known_without_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", "crmsync.state:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(url: str, state: State) -> None:
+    with state.transaction() as tx:
+        tx.cursors.put("alice", "1")
+        tx.connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    for migrate in (True, False):
+        with pytest.raises(StateError, match="newer version of crmsync") as refusal:
+            State.open(url, now=lambda: NOW, migrate=migrate)
+        assert "install that version" in refusal.value.hint
+    with state.transaction() as tx:
+        assert tx.cursors.get("alice") == "1"
+        tx.connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{HEAD}'")
+    State.open(url, now=lambda: NOW).close()
+
+
+def test_without_leave_to_migrate_an_empty_database_is_refused(url: str) -> None:
+    with pytest.raises(StateError, match="empty"):
+        State.open(url, now=lambda: NOW, migrate=False)
+    State.open(url, now=lambda: NOW).close()
+    State.open(url, now=lambda: NOW, migrate=False).close()
+
+
+def test_two_threads_may_open_a_new_state_at_once(url: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(lambda _: State.open(url, now=lambda: NOW), range(4)))
+    for state in opened:
+        state.close()
