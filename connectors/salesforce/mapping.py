@@ -1,0 +1,302 @@
+"""Columns to fields of Salesforce's standard objects and back. Pure.
+
+What is not one to one:
+
+* LastName must not be empty. A contact without a last name is written with what else names it in parentheses,
+  ``(Example Ltd)``; a LastName in parentheses reads as "no last name". So the stand-in never comes back as an edit.
+* An all-day event's EndDateTime is its last day (at midnight UTC), the column ``end`` the day after. Start, end and
+  the flag are written together; DurationInMinutes and ActivityDate follow by the server's own rules.
+* ``due`` is a date: a moment becomes its UTC day.
+* A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
+* Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from crmsync.connectors.contract import COLUMNS, Columns, Kind, Value
+from crmsync.connectors.salesforce.describe import Field, Schema
+from crmsync.connectors.salesforce.values import (
+    ABSENT,
+    READ,
+    Absent,
+    Raw,
+    Unmappable,
+    date_of,
+    line_of,
+    written,
+)
+
+TABLES: Mapping[Kind, str] = {Kind.CONTACT: "Contact", Kind.APPOINTMENT: "Event", Kind.TASK: "Task"}
+
+_PLACE = {
+    "street": "Street",
+    "city": "City",
+    "region": "State",
+    "postal_code": "PostalCode",
+    "country": "Country",
+}
+
+DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
+    Kind.CONTACT: {
+        "prefix": "Salutation",
+        "first_name": "FirstName",
+        "middle_name": "MiddleName",
+        "last_name": "LastName",
+        "suffix": "Suffix",
+        "company": "Account.Name",  # a parent's: read only
+        "department": "Department",
+        "job_title": "Title",
+        "email": "Email",
+        "phone_work": "Phone",
+        "phone_mobile": "MobilePhone",
+        "phone_home": "HomePhone",
+        "phone_fax": "Fax",
+        "phone_other": "OtherPhone",
+        **{f"address_work_{c}": f"Mailing{f}" for c, f in _PLACE.items()},
+        **{f"address_home_{c}": f"Other{f}" for c, f in _PLACE.items()},
+        "birthday": "Birthdate",
+        "notes": "Description",
+    },
+    Kind.APPOINTMENT: {
+        "subject": "Subject",
+        "location": "Location",
+        "description": "Description",
+        "start": "StartDateTime",
+        "end": "EndDateTime",
+        "all_day": "IsAllDayEvent",
+        "show_as": "ShowAs",
+        "sensitivity": "IsPrivate",
+    },
+    Kind.TASK: {
+        "subject": "Subject",
+        "description": "Description",
+        "due": "ActivityDate",
+        "status": "Status",
+        "priority": "Priority",
+        "completed_at": "CompletedDateTime",  # set by the server: read only
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A field whose values have names of their own, by column value."""
+
+    field: str
+    values: Mapping[str, str]
+    empty: str  # column value that an empty one stands for, as the server would fill it in
+
+    def read(self, raw: Raw) -> Value | Absent:
+        if raw is None:
+            return None
+        told = str(raw).casefold()
+        return next((ours for ours, theirs in self.values.items() if theirs.casefold() == told), ABSENT)
+
+    def write(self, value: Value) -> Raw | Absent:
+        return self.values.get(str(value or self.empty), ABSENT)
+
+
+CHOICES: Mapping[tuple[Kind, str], Choice] = {
+    (Kind.APPOINTMENT, "show_as"): Choice(
+        "ShowAs", {"busy": "Busy", "out_of_office": "OutOfOffice", "free": "Free"}, "busy"
+    ),
+    (Kind.TASK, "status"): Choice(
+        "Status",
+        {
+            "not_started": "Not Started",
+            "in_progress": "In Progress",
+            "completed": "Completed",
+            "waiting": "Waiting on someone else",
+            "deferred": "Deferred",
+        },
+        "not_started",
+    ),
+    (Kind.TASK, "priority"): Choice("Priority", {"high": "High", "normal": "Normal", "low": "Low"}, "normal"),
+}
+
+
+# ── One item ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+_STAND_IN = re.compile(r"\(.*\)", re.DOTALL)
+_LAST_NAME_ROOM = 78  # of 80 characters, less the parentheses
+_DAY = timedelta(days=1)
+
+
+def stand_in(columns: Columns) -> str:
+    """LastName for a contact without one."""
+    named = (columns.get(c) for c in ("company", "first_name", "email", "phone_work", "phone_mobile"))
+    text = next((line for n in named if n and (line := line_of(n))), "no name")
+    return f"({text[:_LAST_NAME_ROOM]})"
+
+
+def _all_day(columns: Columns) -> bool:
+    """Whether an event is all-day: its times say so themselves; without any, the flag."""
+    times = [columns[c] for c in ("start", "end") if columns.get(c) is not None]
+    return not isinstance(times[0], datetime) if times else bool(columns.get("all_day"))
+
+
+def completed(kind: Kind, columns: Columns) -> dict[str, Value]:
+    """``columns`` with what the server, or a rule of its own, makes of them together."""
+    result = dict(columns)
+    if kind is not Kind.APPOINTMENT:
+        return result
+    if "all_day" in result:
+        result["all_day"] = _all_day(columns)
+    if result.get("start") is not None and "end" in result:
+        result["end"] = _end(result["start"], result["end"])
+    return result
+
+
+def _end(start: Value, end: Value) -> Value:
+    """The end of an event of the start's form: at least a day if it is all-day, else no time at all."""
+    match start, end:
+        case datetime(), datetime():
+            return end
+        case datetime(), date():
+            return datetime(end.year, end.month, end.day, tzinfo=UTC)
+        case datetime(), _:
+            return start
+        case date(), date():
+            given = date_of(end)
+            return start + _DAY if given == start else given
+        case date(), _:
+            return start + _DAY
+    return end
+
+
+_SERVER_SET = frozenset({"completeddatetime"})  # nobody writes it; known without asking
+
+
+class Mapper:
+    """One kind's columns and the fields that hold them."""
+
+    def __init__(self, kind: Kind, fields: Mapping[str, str]) -> None:
+        unknown = sorted(set(fields) - set(COLUMNS[kind]))
+        if unknown:
+            raise ValueError(f"{kind} has no column {', '.join(unknown)}")
+        self.kind = kind
+        self.fields = dict(fields)
+
+    def columns(self, row: Mapping[str, object]) -> dict[str, Value]:
+        """A row's columns. Raises Unmappable, naming the field and never its value."""
+        all_day = bool(_get(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
+        result: dict[str, Value] = {}
+        for column, path in self.fields.items():
+            raw = _get(row, path)
+            if isinstance(raw, Absent):
+                continue
+            try:
+                value = self._read(column, path, raw, all_day)
+            except (ValueError, OverflowError) as error:
+                raise Unmappable(f"{path} does not hold what its type promises") from error
+            if not isinstance(value, Absent):
+                result[column] = value
+        return result
+
+    def row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
+        """The fields to write for ``columns``; what cannot be written or held is left out."""
+        result = {}
+        for column, value in completed(self.kind, columns).items():
+            path = self.fields.get(column, "")
+            raw = self._write(column, value, columns, schema) if schema.writable(path) else ABSENT
+            if not isinstance(raw, Absent):
+                result[path] = raw
+        return result
+
+    def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
+        """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
+        given = self.row(columns, schema)
+        result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
+        if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
+            result["LastName"] = stand_in(columns)
+        return result
+
+    def project(self, columns: Columns, schema: Schema) -> dict[str, Value]:
+        """``columns`` as they would be read back. A read-only column stands for itself: it can be compared."""
+        result: dict[str, Value] = {}
+        given = completed(self.kind, columns)
+        all_day = self.kind is Kind.APPOINTMENT and _all_day(given)
+        for column, value in given.items():
+            path = self.fields.get(column, "")
+            if not path or not schema.has(path):
+                continue
+            raw = self._write(column, value, columns, schema)
+            kept = raw if isinstance(raw, Absent) else self._read(column, path, raw, all_day)
+            if not isinstance(kept, Absent):
+                result[column] = kept
+        return result
+
+    def held(self, schema: Schema | None) -> tuple[frozenset[str], frozenset[str]]:
+        """Columns that can be held, and those of them that cannot be written."""
+        if schema is None:
+            closed = (c for c, f in self.fields.items() if "." in f or f.lower() in _SERVER_SET)
+            return frozenset(self.fields), frozenset(closed)
+        held = {c: f for c, f in self.fields.items() if schema.has(f)}
+        return frozenset(held), frozenset(c for c, f in held.items() if not schema.writable(f))
+
+    def _choice(self, column: str) -> Choice | None:
+        """Only for the standard field: a custom one has values of its own, which are ours as they stand."""
+        choice = CHOICES.get((self.kind, column))
+        return choice if choice and choice.field.lower() == self.fields[column].lower() else None
+
+    def _read(self, column: str, path: str, raw: object, all_day: bool) -> Value | Absent:
+        if not isinstance(raw, str | bool | int | float | None):
+            raise Unmappable(f"{path} is no single value")
+        if choice := self._choice(column):
+            return choice.read(raw)
+        if raw is None:
+            return None
+        if column == "sensitivity" and isinstance(raw, bool):
+            return "private" if raw else "public"
+        if path.lower() == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
+            return None
+        if all_day and path.lower() in ("startdatetime", "enddatetime"):
+            return date_of(raw) + (_DAY if path.lower() == "enddatetime" else timedelta(0))
+        return READ[COLUMNS[self.kind][column].type](raw)
+
+    def _write(self, column: str, value: Value, columns: Columns, schema: Schema) -> Raw | Absent:
+        path = self.fields[column]
+        field = schema.field(path) or Field(path)
+        if choice := self._choice(column):
+            raw = choice.write(value)
+        elif column == "sensitivity" and field.type == "boolean":
+            raw = value in ("private", "confidential")
+        elif path.lower() == "enddatetime" and isinstance(value, date) and not isinstance(value, datetime):
+            raw = written(value - _DAY, field.type)
+        else:
+            kept = None if value is None else READ[COLUMNS[self.kind][column].type](value)
+            raw = written(kept, field.type)
+        if path.lower() == "lastname" and raw is None:
+            raw = stand_in(columns)
+        if field.values is not None and raw is not None and raw not in field.values:
+            return ABSENT
+        return raw
+
+
+def objection(row: Mapping[str, Raw], schema: Schema) -> tuple[str, str] | None:
+    """Code and sentence for the first thing that the server would refuse in a row, as far as we can tell."""
+    for path, raw in row.items():
+        field = schema.field(path)
+        if isinstance(raw, str) and field and 0 < field.length < len(raw):
+            return "too_long", f"{field.name} holds {field.length} characters in the CRM, this has {len(raw)}"
+    start, end = row.get("StartDateTime"), row.get("EndDateTime")  # one form, so that text compares as time
+    if isinstance(start, str) and isinstance(end, str) and end < start:
+        return "invalid", "the event ends before it starts"
+    return None
+
+
+def _get(row: Mapping[str, object], path: str) -> object:
+    """The value at ``path``, without regard to case; None below an empty parent, ABSENT if the row does not say."""
+    value: object = row
+    for step in path.split("."):
+        if not isinstance(value, Mapping):
+            return None if value is None else ABSENT
+        value = value[step] if step in value else _any_case(value, step)
+    return value
+
+
+def _any_case(row: Mapping[str, object], step: str) -> object:
+    return next((v for k, v in row.items() if k.lower() == step.lower()), ABSENT)

@@ -1,0 +1,182 @@
+"""The web application: bytes to `Call`, `Reply` to bytes.
+
+Everything that may wait for the database runs in worker threads; the event loop only moves bytes.
+"""
+
+import datetime
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import format_datetime
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from crmsync.daemon.crm_api import soap
+from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
+from crmsync.daemon.crm_api.api import build_api
+from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, too_large, unzip
+from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
+from crmsync.daemon.crm_api.oauth import OAuth
+from crmsync.daemon.crm_api.resources import known_version, versions
+from crmsync.state.replica import faults
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.sessions import Session
+
+__all__ = ["build_app"]
+
+log = logging.getLogger(__name__)
+METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
+
+
+def build_app(crm: Crm) -> Starlette:
+    """The ASGI application. `app.state.crm` is the Crm; its `usage.total` counts API requests."""
+    app = Starlette(routes=[Route("/{path:path}", _Endpoint(crm))])
+    app.state.crm = crm
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One HTTP request, read completely."""
+
+    method: str
+    path: tuple[str, ...]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    origin: str
+
+    def form(self) -> Mapping[str, str]:
+        """Form fields; the query string may carry them too, as Salesforce lets it."""
+        return {**self.query, **parameters(unzip(self.body, self.headers.get("content-encoding", "")))}
+
+    def json(self) -> object:
+        return parse_json(unzip(self.body, self.headers.get("content-encoding", "")))
+
+
+class _Endpoint:
+    """Answers everything: Salesforce's addresses are looser than a router's."""
+
+    def __init__(self, crm: Crm) -> None:
+        self._crm = crm
+        self._oauth = OAuth(crm)
+        self._api = build_api(crm)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            message = await _read(request)
+        except ClientDisconnect:
+            return
+        except Fault as fault:
+            reply = fault_reply(fault)
+        else:
+            reply = await run_in_threadpool(self._answer, message)
+        await self._response(request, reply)(scope, receive, send)
+
+    def _response(self, request: Request, reply: Reply) -> Response:
+        payload = reply.payload()
+        now = self._crm.clock().astimezone(datetime.UTC)
+        headers = {
+            "Date": format_datetime(now, usegmt=True),
+            "Sforce-Limit-Info": self._crm.usage.header(),
+            **reply.headers,
+        }
+        if payload and "Content-Type" not in headers:
+            headers["Content-Type"] = "application/json;charset=UTF-8"
+        if request.method == "HEAD":
+            payload = b""
+        return Response(payload, reply.status, headers)
+
+    def _answer(self, message: _Message) -> Reply:
+        try:
+            return self._dispatch(message)
+        except Fault as fault:
+            return fault_reply(fault)
+        except Exception:
+            log.exception(
+                "%s /%s failed", message.method, "/".join(message.path), extra={"action": "crm.defect"}
+            )
+            what = "the CRM failed to answer; its log has the reason. Try again, then report it"
+            return fault_reply(Fault("UNKNOWN_EXCEPTION", what))
+
+    def _dispatch(self, message: _Message) -> Reply:
+        match tuple(part.lower() for part in message.path[:3]):
+            case ("services", "oauth2", "token"):
+                form = message.form() if message.method == "POST" else {}
+                return self._oauth.token(form, message.headers.get("authorization", ""), message.origin)
+            case ("services", "oauth2", "revoke"):
+                return self._oauth.revoke(message.form())
+            case ("services", "oauth2", "userinfo"):
+                return self._oauth.user_info(self._session(message).caller, message.origin)
+            case ("services", "soap", "u" | "c"):
+                return soap.answer(self._crm, message.path, message.body, message.headers, message.origin)
+            case ("id", _, _):
+                return self._oauth.identity(self._session(message).caller, message.origin)
+            case ("services", "data"):
+                return Reply(200, versions())
+            case ("services", "data", version):
+                return self._data(message, version)
+        raise faults.not_found()
+
+    def _data(self, message: _Message, version_segment: str) -> Reply:
+        version = version_of(version_segment)
+        if version is None or not known_version(version):
+            raise faults.not_found()
+        caller = self._session(message).caller
+        if not self._crm.usage.count():
+            raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        return self._api(
+            Call(
+                message.method,
+                message.path[3:],
+                caller,
+                version,
+                message.origin,
+                message.query,
+                message.headers,
+                message.json,
+            )
+        )
+
+    def _session(self, message: _Message) -> Session:
+        scheme, _, token = message.headers.get("authorization", "").partition(" ")
+        if scheme.lower() not in ("bearer", "oauth"):
+            token = message.headers.get("x-sfdc-session", "")
+        session = self._crm.sessions.use(token.strip())
+        if session is None:
+            raise Fault("INVALID_SESSION_ID", "Session expired or invalid")
+        return session
+
+
+async def _read(request: Request) -> _Message:
+    """The whole request; raises Fault when the body is too large."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise too_large()
+        chunks.append(chunk)
+    scope = request.scope
+    raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
+    headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+    origin = f"{scope['scheme']}://{headers.get('host') or _server(scope)}"
+    return _Message(
+        scope["method"],
+        segments(raw_path.partition(b"?")[0]),
+        parameters(scope["query_string"]),
+        headers,
+        b"".join(chunks),
+        origin,
+    )
+
+
+def _server(scope: Scope) -> str:
+    host, port = scope.get("server") or ("localhost", 80)
+    return f"{host}:{port}"

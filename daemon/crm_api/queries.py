@@ -1,0 +1,73 @@
+"""`query`, `queryAll` and their further pages; `updated` and `deleted`."""
+
+import json
+import re
+from typing import Any
+
+from crmsync.daemon.crm_api.messages import Call, Reply
+from crmsync.state.replica.changes import Changes
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.querying import PAGE, Page, Queries
+from crmsync.state.replica.values import encode_datetime, parse_datetime
+
+__all__ = ["QueryHandlers"]
+
+_BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d{1,6})", re.IGNORECASE)
+
+
+class QueryHandlers:
+    """Handlers; each takes the call and the variables of its route."""
+
+    def __init__(self, queries: Queries, changes: Changes) -> None:
+        self._queries, self._changes = queries, changes
+
+    def query(self, call: Call) -> Reply:
+        return self._first(call, include_deleted=False)
+
+    def query_all(self, call: Call) -> Reply:
+        return self._first(call, include_deleted=True)
+
+    def more(self, call: Call, locator: str) -> Reply:
+        return _page(call, self._queries.more(call.caller, locator))
+
+    def updated(self, call: Call, object: str) -> Reply:
+        start, end = _window(call)
+        ids, covered = self._changes.updated(call.caller, object, start, end)
+        return Reply(200, {"ids": ids, "latestDateCovered": encode_datetime(covered)})
+
+    def deleted(self, call: Call, object: str) -> Reply:
+        start, end = _window(call)
+        found = self._changes.deleted(call.caller, object, start, end)
+        records = [{"deletedDate": encode_datetime(when), "id": id_} for id_, when in found.records]
+        content = {
+            "deletedRecords": records,
+            "earliestDateAvailable": encode_datetime(found.earliest_available),
+            "latestDateCovered": encode_datetime(found.latest_covered),
+        }
+        return Reply(200, content)
+
+    def _first(self, call: Call, *, include_deleted: bool) -> Reply:
+        text = call.query.get("q")
+        if not text:
+            raise Fault("MALFORMED_QUERY", "A query string has to be specified, as the parameter q")
+        asked = _BATCH_SIZE.search(call.headers.get("sforce-query-options", ""))
+        size = int(asked[1]) if asked else PAGE
+        page = self._queries.query(call.caller, text, call.base, include_deleted=include_deleted, page=size)
+        return _page(call, page)
+
+
+def _page(call: Call, page: Page) -> Reply:
+    """The records are JSON already; only the frame is written here."""
+    frame: dict[str, Any] = {"totalSize": page.total, "done": page.next is None}
+    if page.next is not None:
+        frame["nextRecordsUrl"] = f"{call.base}/{call.path[0]}/{page.next}"
+    return Reply(200, json.dumps(frame)[:-1].encode() + b',"records":' + page.records + b"}")
+
+
+def _window(call: Call) -> Any:
+    try:
+        return tuple(parse_datetime(call.query[name].replace(" ", "+")) for name in ("start", "end"))
+    except KeyError as missing:
+        raise Fault("INVALID_REPLICATION_DATE", f"parameter {missing} is missing") from None
+    except (ValueError, OverflowError) as error:
+        raise Fault("INVALID_REPLICATION_DATE", f"start and end: {error}") from None

@@ -1,0 +1,67 @@
+"""What there is: versions, the resources of one, objects and their describes, limits."""
+
+from typing import Any
+
+from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.messages import Call, Reply
+from crmsync.state.replica import faults
+from crmsync.state.replica.describe import describe_global, describe_object, summary
+from crmsync.state.replica.metadata import ObjectType
+
+__all__ = ["Resources", "known_version", "versions"]
+
+OLDEST, NEWEST = 20, 62
+RELEASES = ("Spring", "Summer", "Winter")
+
+
+def versions() -> list[dict[str, str]]:
+    """GET /services/data: needs no session."""
+    return [
+        {"label": _label(number), "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+        for number in range(OLDEST, NEWEST + 1)
+    ]
+
+
+def known_version(version: str) -> bool:
+    return OLDEST <= int(version.partition(".")[0]) <= NEWEST
+
+
+def _label(number: int) -> str:
+    """Three releases a year; API 20.0 was Winter '11."""
+    years, season = divmod(number - OLDEST + 2, 3)
+    winter = season == 2
+    return f"{RELEASES[season]} '{11 + years if winter else 10 + years}"
+
+
+class Resources:
+    """Handlers; each takes the call and the variables of its route."""
+
+    def __init__(self, crm: Crm) -> None:
+        self._crm = crm
+        self._schema = crm.store.schema
+
+    def index(self, call: Call) -> Reply:
+        names = ("composite", "limits", "query", "queryAll", "sobjects")
+        content = {name: f"{call.base}/{name}" for name in names}
+        content["identity"] = f"{call.origin}/id/{self._crm.org.id}/{call.caller.user_id}"
+        return Reply(200, content)
+
+    def objects(self, call: Call) -> Reply:
+        return Reply(200, describe_global(self._schema, call.base))
+
+    def object(self, call: Call, object: str) -> Reply:
+        return Reply(200, {"objectDescribe": summary(self._type(object), call.base), "recentItems": []})
+
+    def describe(self, call: Call, object: str) -> Reply:
+        return Reply(200, describe_object(self._schema, self._type(object), call.base, call.origin))
+
+    def limits(self, call: Call) -> Reply:
+        usage = self._crm.usage
+        requests: dict[str, Any] = {"Max": usage.limit, "Remaining": usage.limit - usage.used}
+        return Reply(200, {"DailyApiRequests": requests})
+
+    def _type(self, name: str) -> ObjectType:
+        type_ = self._schema.find(name)
+        if type_ is None:
+            raise faults.not_found()
+        return type_

@@ -1,0 +1,122 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from crmsync.connectors.contract import Access, Hidden, Kind, Probe, Record, Selection
+from crmsync.connectors.salesforce import soql
+from crmsync.connectors.salesforce.search import spellings
+from tests.connectors.salesforce.stub import (
+    USER,
+    Reply,
+    Request,
+    connector,
+    contact,
+    described,
+    found,
+    serving,
+    stamp,
+)
+
+OLD = stamp(datetime.now(UTC) - timedelta(hours=1))
+
+
+def test_addresses_and_numbers_in_every_field() -> None:
+    with serving(lambda _: found(contact(1, OLD))) as stub, connector(stub.url) as contacts:
+        probe = Probe(emails=("Ada@example.com", "o'neil@example.com"), phones=("+493012345678",))
+        records = list(contacts.search(Kind.CONTACT, [probe, probe]))
+        assert [r.id for r in records] == ["003000000000001AAA"]
+        (request,) = stub.requests
+        assert r"Email IN ('ada@example.com','o\'neil@example.com')" in request.soql
+        assert all(
+            f"({f} IN (" in request.soql for f in ("Phone", "MobilePhone", "HomePhone", "Fax", "OtherPhone")
+        )
+        assert "'+493012345678'" in request.soql
+
+
+def test_spellings_of_a_number() -> None:
+    assert {"+493012345678", "493012345678", "00493012345678", "03012345678", "030 12345678"} <= spellings(
+        "+493012345678"
+    )
+    assert spellings("030 / 12 34") == {"030 / 12 34", "0301234", "+0301234"}
+    assert spellings("none") == frozenset()
+
+
+def test_many_probes_are_spread_over_bounded_queries() -> None:
+    with serving(lambda _: found(contact(1, OLD))) as stub, connector(stub.url) as contacts:
+        probes = [Probe(emails=(f"person.{n}@example.com",), phones=(f"+4930{n:08d}",)) for n in range(400)]
+        assert len(list(contacts.search(Kind.CONTACT, probes))) == 1
+        assert len(stub.requests) > 5
+        assert all(len(r.target) < 16_384 for r in stub.requests)
+        assert all(any(f"person.{n}@" in r.soql for r in stub.requests) for n in range(400))
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "where"),
+    [
+        (
+            Kind.APPOINTMENT,
+            {"subject": "it's", "start": datetime(2026, 1, 2, 3, tzinfo=UTC), "location": "x"},
+            r"((Subject = 'it\'s') AND (StartDateTime = 2026-01-02T03:00:00.000Z))",
+        ),
+        (
+            Kind.APPOINTMENT,
+            {"subject": None, "start": date(2026, 1, 2)},
+            "((Subject = null) AND (StartDateTime = 2026-01-02T00:00:00.000Z))",
+        ),
+        (
+            Kind.TASK,
+            {"subject": "x' OR Id != '", "due": date(2026, 1, 2)},
+            r"((Subject = 'x\' OR Id != \'') AND (ActivityDate = 2026-01-02))",
+        ),
+    ],
+)
+def test_equal_in_the_key_columns(kind: Kind, columns: dict[str, object], where: str) -> None:
+    def script(request: Request) -> Reply:
+        return described(kind) if request.path.endswith("/describe") else found()
+
+    with serving(script) as stub, connector(stub.url, kind) as items:
+        assert list(items.search(kind, [Probe(columns=columns)])) == []
+        assert stub.requests[-1].soql.endswith(f" WHERE {where}")
+
+
+def test_nothing_to_search_for() -> None:
+    with serving(lambda _: found()) as stub, connector(stub.url) as contacts:
+        assert list(contacts.search(Kind.CONTACT, [Probe(), Probe(emails=("\0",), phones=("-",))])) == []
+        assert list(contacts.search(Kind.TASK, [Probe(emails=("ada@example.com",))])) == []
+        assert not stub.requests
+
+
+def test_rights_of_a_user() -> None:
+    first, second, third = (f"003{n:012d}AAA" for n in (1, 2, 3))
+
+    def script(_: Request) -> Reply:
+        rights = {"HasReadAccess": True, "HasEditAccess": False, "HasDeleteAccess": False}
+        return found({"RecordId": first, **rights}, {"RecordId": second, **dict.fromkeys(rights, False)})
+
+    with serving(script) as stub, connector(stub.url) as contacts:
+        assert contacts.access(USER, [first, second, third]) == {first: Access(True, False, False)}
+        assert len(stub.requests) == 1
+        with pytest.raises(ValueError):
+            contacts.access("' OR '1' = '1", [first])
+        assert contacts.access(USER, ["' OR '1' = '1"]) == {}
+
+
+def test_which_meet_a_selection() -> None:
+    records = [f"003{n:012d}AAA" for n in range(1, 402)]
+    with serving(lambda _: found({"Id": records[0]})) as stub, connector(stub.url) as contacts:
+        assert contacts.selected(records, Selection(condition="Email != null")) == {records[0]}
+        assert len(stub.requests) == 3
+        assert all(r.soql.endswith(" AND ((Email != null))") for r in stub.requests)
+        assert contacts.selected(records, Selection(nothing=True)) == frozenset()
+        assert len(stub.requests) == 3
+
+
+def test_what_is_not_returned_is_hidden() -> None:
+    ids = [f"003{n:012d}AAA" for n in range(1, 402)]
+    with serving(lambda _: found(contact(1, OLD))) as stub, connector(stub.url) as contacts:
+        told = list(contacts.fetch([*ids, ids[0], "' OR Id != '"]))
+        assert sum(isinstance(i, Hidden) for i in told) == 401  # 400 records and what is no id
+        assert {i.id for i in told} == {*ids, "' OR Id != '"}
+        assert [i.id for i in told if isinstance(i, Record)] == [ids[0]]
+        assert len(stub.requests) == 3
+        assert all(len(soql.quote(r.soql)) < 16_384 for r in stub.requests)
