@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
 from crmsync.daemon.plan.guard import LIMITS, Limit
@@ -36,6 +37,19 @@ class Mailbox:
         return f"{self.type}:{collection.id}"
 
 
+class Private(StrEnum):
+    """What happens to items that a person marked private."""
+
+    SKIP = "skip"  # they stay out of the CRM
+    MASK = (
+        "mask"  # appointments become a busy time without content, and nothing comes back; the rest stays out
+    )
+    SYNC = "sync"  # like all others
+
+
+_SHOWN_OF_MASKED = frozenset({"start", "end", "all_day", "time_zone", "show_as", "sensitivity"})
+
+
 @dataclass(slots=True)
 class Account:
     name: str
@@ -49,7 +63,7 @@ class Account:
     default_collection: Mapping[Kind, str] = field(default_factory=dict)
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
-    keep_private: bool = True  # items marked private stay out of the CRM
+    private: Private = Private.SKIP
 
     def selection(self, user: str) -> Selection:
         """What of the CRM belongs into this account; ``user`` is its user's id."""
@@ -61,6 +75,19 @@ class Account:
 
     def delete_rule(self, kind: Kind) -> DeleteRule:
         return self.deletes.get(kind, DeleteRule.MIRROR)
+
+    def masks(self, record: Record) -> bool:
+        return record.private and self.private is Private.MASK and record.kind is Kind.APPOINTMENT
+
+    def keeps_out(self, record: Record) -> bool:
+        return record.private and self.private is not Private.SYNC and not self.masks(record)
+
+    def shown(self, record: Record) -> Record:
+        """An ECS item as the CRM may know it."""
+        if not self.masks(record):
+            return record
+        columns = {n: v for n, v in record.columns.items() if n in _SHOWN_OF_MASKED}
+        return replace(record, columns={**columns, "subject": "Private"})
 
     def selected(self, record: Record) -> bool:
         """Whether the person wants this item in the CRM."""

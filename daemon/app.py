@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from crmsync.config.account import Account as AccountConfig
 from crmsync.config.account import Source as SourceConfig
@@ -17,7 +18,7 @@ from crmsync.connectors.contract import Collection, Connector, Kind, Side, Sourc
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
-from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.account import Account, Crm, Mailbox, Private
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
@@ -110,7 +111,7 @@ def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clo
         default_collection={kind: where for kind, where in wanted.items() if where is not None},
         deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
-        keep_private=config.private != "sync",
+        private=Private(config.private),
     )
 
 
@@ -123,8 +124,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             config.username,
             config.password.reveal(),
             ca_file=str(config.ca_file) if config.ca_file else None,
-            verify=config.verify,
-            time_zone=account.time_zone,
+            default_zone=ZoneInfo(account.time_zone),
             now=now,
         )
 

@@ -114,6 +114,8 @@ def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
     for task, outcome in zip(tasks, outcomes, strict=False):
         task.outcome = outcome
         if isinstance(outcome, Done):
+            if task.side is Side.ECS and outcome.record is not None:
+                task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
             cx.writes += 1
             cx.progress("written", 1)
 

@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
 from crmsync.daemon.cycle.load import Work, load, observe, rules_of, seen, standing
-from crmsync.daemon.plan.merge import Clash, Held, Merged, Standing, Verdict, merge
+from crmsync.daemon.plan.merge import Clash, Held, Merged, Policy, Standing, Verdict, merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
     Forget,
@@ -130,17 +130,37 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
+    restored = _state_is_older(cx, work)
+    if restored:  # our snapshot is not what both sides last agreed on: every difference is held
+        standings = {side: replace(s, baseline={}) for side, s in standings.items()}
     merged = merge(
         pair.kind,
-        work.snapshot.columns if work.snapshot else None,
+        work.snapshot.columns if work.snapshot and not restored else None,
         standings[Side.ECS],
         standings[Side.CRM],
         rules_of(cx, pair.kind),
-        first_link=cx.account.first_link,
+        first_link=Policy.ASK if restored else cx.account.first_link,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )
     return Draft(work, merged, _tasks(cx, work, merged))
+
+
+def _state_is_older(cx: Context, work: Work) -> bool:
+    """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
+    that was announced and never confirmed is none: that is a process that died in between."""
+    record, pair = work.record(Side.ECS), work.pair
+    if work.snapshot is None or _generation(cx, record) <= pair.generation:
+        return False
+    with cx.state.reading() as tx:
+        return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
+
+
+def _generation(cx: Context, record: Record) -> int:
+    """Of the item's stamp, where it is ours."""
+    stamp = record.stamp
+    ours = stamp is not None and cx.signer.verifies(cx.account.name, record.uid, stamp)
+    return stamp.generation if stamp is not None and ours else 0
 
 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
@@ -179,17 +199,17 @@ def _stamp(cx: Context, place: Place, work: Work) -> Stamp | None:
     """The stamp that the next write to the item carries."""
     if not place.connector.capabilities.stamps or not place.connector.capabilities.writable:
         return None
-    uid = work.record(Side.ECS).uid
-    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, uid, work.pair.generation + 1)
+    record = work.record(Side.ECS)
+    generation = max(work.pair.generation, _generation(cx, record)) + 1
+    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, generation)
 
 
 # ── Doing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
-    for (
-        side
-    ) in Side:  # ECS first: what the CRM says reaches the person before the person's edits reach the CRM
+    # ECS first: what the CRM says reaches the person before the person's edits reach the CRM
+    for side in Side:
         carry_out(cx, [d.tasks[side] for d in drafts if side in d.tasks])
     if cx.dry:
         _say_conflicts(cx, drafts)
@@ -262,15 +282,15 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
     )
     if task := draft.tasks.get(Side.ECS):
         if task.done is not None:
-            stamped = isinstance(task.write, Update) and task.write.stamp is not None
+            stamp = task.write.stamp if isinstance(task.write, Update) else None
             pair = replace(
                 pair,
                 ecs_version=_version(task, work, Side.ECS),
-                generation=pair.generation + (1 if stamped else 0),
+                generation=stamp.generation if stamp is not None else pair.generation,
                 synced_at=cx.now(),
             )
     else:
-        pair = replace(pair, ecs_version=ecs.version)
+        pair = replace(pair, ecs_version=ecs.version, generation=max(pair.generation, _generation(cx, ecs)))
     if task := draft.tasks.get(Side.CRM):
         if task.done is not None:
             pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())

@@ -71,7 +71,7 @@ def fetch(cx: Context, place: Place, ids: Sequence[str]) -> dict[str, Answer]:
     """One answer per id. Raises ConnectorError."""
     answers: dict[str, Answer] = {}
     for answer in place.connector.fetch(ids):
-        answers[answer.id] = answer
+        answers[answer.id] = cx.account.shown(answer) if isinstance(answer, Record) else answer
     cx.progress("loaded", len(ids))
     return answers
 
@@ -188,13 +188,14 @@ def standing(cx: Context, place: Place, work: Work, side: Side, *, writable: boo
     known = baseline(cx, place, work, side)
     capabilities = place.connector.capabilities
     columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}
+    masked = side is Side.ECS and cx.account.masks(record)
     can_write = capabilities.columns.get(kind, frozenset()) - capabilities.read_only_columns.get(
         kind, frozenset()
     )
     return Standing(
         columns=columns,
         baseline=known,
-        writable=can_write if writable and capabilities.writable else frozenset(),
+        writable=can_write if writable and capabilities.writable and not masked else frozenset(),
         project=lambda some: place.connector.project(kind, some),
         clocks=_clocks(cx, place, work, side, columns, known),
     )
@@ -225,7 +226,7 @@ def seen(cx: Context, work: Work, side: Side, standing: Standing | None) -> Seen
         return Seen.GONE
     if not isinstance(answer, Record):
         return Seen.HIDDEN
-    if answer.untouchable or (side is Side.ECS and answer.private and cx.account.keep_private):
+    if answer.untouchable or (side is Side.ECS and cx.account.keeps_out(answer)):
         return Seen.LEFT
     if side is Side.ECS and not work.adopted and not cx.account.selected(answer):
         return Seen.UNTAGGED

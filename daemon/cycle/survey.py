@@ -135,7 +135,7 @@ def _left_alone(cx: Context, tx: Tx, record: Record) -> str:
     """Why a selected item is not taken into the CRM, or nothing."""
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"
-    if record.private and cx.account.keep_private:
+    if cx.account.keeps_out(record):
         return "marked private: it stays out of the CRM"
     if is_forgotten(cx, tx, record):
         return "this person was forgotten on request and is not imported again"

@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
+from crmsync.state.replica.soql.collation import ignore_case
 
 __all__ = ["Database"]
 
@@ -147,6 +148,7 @@ def _engine(url: str, durable: bool) -> sa.Engine:
     )
     event.listen(engine, "connect", _configure_durable if durable else _configure_fast)
     event.listen(engine, "begin", _begin)
+    ignore_case(engine)
     return engine
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.daemon.account import Private
 from tests.daemon.cycle.world import World
 
 
@@ -321,3 +322,53 @@ def test_forget_keeps_the_person_out(world: World) -> None:
     world.sync()
     assert world.contacts() == []
     del card
+
+
+def test_a_restored_backup_of_the_state_holds_what_differs(world: World) -> None:
+    card = world.person(job_title="Analyst", department="Engines")
+    world.sync()
+    world.state.close()
+    backup = (world.folder / "state.db").read_bytes()
+    world.start()
+    world.crm.edit(world.the_record().id, job_title="Countess")
+    world.sync()
+    world.state.close()
+    for file in world.folder.glob("state.db?*"):
+        if file.is_file():
+            file.unlink()
+    (world.folder / "state.db").write_bytes(backup)
+    world.start()
+    world.ecs.edit(card, department="Maths")
+    report = world.sync()
+    assert report["errors"] == []
+    assert world.the_card().columns["job_title"] == world.the_record().columns["job_title"] == "Countess"
+    assert world.the_record().columns["department"] == "Engines"
+    (conflict,) = world.engine.conflicts()
+    assert (conflict["column"], conflict["winner"]) == ("department", None)
+    world.engine.resolve(card, "department", keep="ecs")
+    world.sync()
+    assert world.the_record().columns["department"] == "Maths"
+    world.idle()
+
+
+def test_a_private_appointment_stays_out(world: World) -> None:
+    world.appointment(private=True)
+    world.sync()
+    assert world.crm.all(world.events) == []
+
+
+def test_a_masked_appointment_shows_when_and_nothing_else(tmp_path: Path) -> None:
+    world = World(tmp_path, private=Private.MASK)
+    item = world.appointment(private=True, subject="Doctor", location="Hospital")
+    report = world.sync()
+    assert report["errors"] == []
+    (event,) = world.crm.all(world.events)
+    assert event.columns["subject"] == "Private"
+    assert event.columns.get("location") is None
+    world.idle()
+    world.crm.edit(event.id, subject="What is it?", location="Where?")
+    world.sync()
+    world.idle()
+    assert world.ecs.read(item).columns["subject"] == "Doctor"
+    assert world.ecs.read(item).columns["location"] == "Hospital"
+    world.close()

@@ -82,6 +82,12 @@ class World:
         columns = {"first_name": first, "last_name": last, "email": f"{first}@example.com".lower(), **more}
         return self.ecs.put(self.book, columns, tags=["CRM"] if tag else [])
 
+    def appointment(self, *, private: bool = False, tag: bool = True, **more: Value) -> str:
+        start = datetime(2026, 12, 1, 9, tzinfo=UTC)
+        columns: dict[str, Value] = {"subject": "Meeting", "start": start, "end": start + timedelta(hours=1)}
+        columns |= {"all_day": False, "show_as": "busy", **more}
+        return self.ecs.put(self.calendar, columns, tags=["CRM"] if tag else [], private=private)
+
     def record(self, first: str = "Grace", last: str = "Hopper", owner: str = "", **more: Value) -> str:
         columns = {"first_name": first, "last_name": last, "email": f"{first}@example.com".lower(), **more}
         return self.crm.put(self.people, columns, owner=owner or self.alice)
