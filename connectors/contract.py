@@ -437,6 +437,13 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Homing(Protocol):
+    """Sources whose collections have to be found first: what was found can be kept, and set before the first use."""
+
+    home: str | None  # opaque; None: not known yet
+
+
+@runtime_checkable
 class Directory(Protocol):
     """CRM sources: who is who."""
 

@@ -29,6 +29,7 @@ class Mailbox:
 
     type: str  # of the source, as the configuration has it
     source: Source
+    address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     collections: tuple[Collection, ...] = ()  # as last discovered
 

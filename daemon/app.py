@@ -14,7 +14,7 @@ from crmsync.config.secret import SecretError
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Kind, Side, Source
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Side, Source
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -128,7 +128,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             now=now,
         )
 
-    return Mailbox(config.type, LazySource(Side.ECS, connect), tuple(config.collections or ()))
+    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), config.url, tuple(config.collections or ()))
 
 
 class LazySource:
@@ -176,3 +176,18 @@ class LazySource:
                 except SecretError as error:
                     raise AuthExpired(str(error)) from error
             return self._made
+
+
+class LazyMailbox(LazySource):
+    """An ECS source, which also knows where its collections are."""
+
+    @property
+    def home(self) -> str | None:
+        found: str | None = getattr(self._source(), "home", None)
+        return found
+
+    @home.setter
+    def home(self, value: str | None) -> None:
+        source = self._source()
+        if isinstance(source, Homing):
+            source.home = value

@@ -5,76 +5,24 @@ phase reads each such item by its id before anything is concluded.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crmsync.connectors.contract import (
-    Collection,
     Gone,
     Page,
     Record,
     Ref,
-    Restricting,
     Selecting,
     Selection,
     Side,
 )
 from crmsync.connectors.errors import ConnectorError, CursorExpired
-from crmsync.daemon.account import Account, Mailbox
+from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.plan.match import matchable
 from crmsync.state.model import Detected, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
-
-
-def open_mailboxes(cx: Context) -> None:
-    """Find the account's collections. A login that fails costs the account nothing but that login."""
-    for mailbox in cx.account.mailboxes:
-        try:
-            mailbox.collections = tuple(mailbox.source.collections())
-        except ConnectorError as error:
-            cx.broke(f"{mailbox.type} source", error)
-            continue
-        for collection in _chosen(cx, mailbox):
-            key = mailbox.key(collection)
-            connector = mailbox.source.open(collection)
-            cx.places[key] = Place(key, collection, connector, mailbox.source.clock_offset)
-
-
-def open_crm(cx: Context) -> bool:
-    """Who we are in the CRM, and its collections."""
-    crm = cx.account.crm
-    try:
-        with crm.lock:
-            crm.organisation = crm.organisation or crm.source.identity()
-            if cx.account.crm_user not in crm.users:
-                crm.users[cx.account.crm_user] = crm.source.user_id(cx.account.crm_user)  # type: ignore[attr-defined]
-        cx.user = crm.users[cx.account.crm_user]
-        for collection in crm.source.collections():
-            connector = crm.source.open(collection)
-            cx.objects[collection.id] = Place(collection.id, collection, connector, crm.source.clock_offset)
-    except ConnectorError as error:
-        cx.broke(f"CRM {crm.name}", error)
-        return False
-    return True
-
-
-def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:
-    if not mailbox.only:
-        return [c for c in mailbox.collections if c.kinds]
-    found = {c.name: c for c in mailbox.collections} | {c.id: c for c in mailbox.collections}
-    for name in mailbox.only:
-        if name not in found:
-            there = ", ".join(sorted(c.name for c in mailbox.collections)) or "none"
-            cx.fail(
-                name,
-                "no_collection",
-                f"{mailbox.type}: there is no collection “{name}” (there is: {there}); "
-                "correct `collections` in the configuration, or create it",
-                retry=True,
-            )
-    return [found[n] for n in dict.fromkeys(mailbox.only) if n in found]
-
 
 # ── ECS ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -329,11 +277,3 @@ def suspect_all(cx: Context, place: Place, accounts: Sequence[Account]) -> None:
             if not pairs:
                 break
             after = pairs[-1].id
-
-
-def restricting(place: Place) -> Restricting | None:
-    return (
-        place.connector
-        if isinstance(place.connector, Restricting) and place.connector.capabilities.access
-        else None
-    )

@@ -18,7 +18,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.detect import restricting
+from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.plan.merge import Direction, Rule, Standing
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import Seen

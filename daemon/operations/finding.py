@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from crmsync.connectors.contract import Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.detect import open_crm, open_mailboxes
 from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.state.database import State
 from crmsync.state.model import Change, Pair
 from crmsync.state.transaction import Tx

@@ -9,7 +9,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.detect import open_crm, open_mailboxes
+from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.state.database import State
 from crmsync.state.model import Detected
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.detect import open_crm, open_mailboxes
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.plan.reconcile import Unlink
 from crmsync.state.model import Detected, Pair, PairState

@@ -1,0 +1,98 @@
+"""Open: log in on both sides, find out who we are and which collections there are."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from crmsync.connectors.contract import Collection, Homing, Restricting
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.account import Mailbox
+from crmsync.daemon.cycle.context import Context, Place
+
+USER_KNOWN = timedelta(days=1)  # how long the id of a CRM user is believed
+
+
+def open_mailboxes(cx: Context) -> None:
+    """Find the account's collections. A login that fails costs the account nothing but that login."""
+    for number, mailbox in enumerate(cx.account.mailboxes):
+        try:
+            mailbox.collections = tuple(_discovered(cx, number, mailbox))
+        except ConnectorError as error:
+            cx.broke(f"{mailbox.type} source", error)
+            continue
+        for collection in _chosen(cx, mailbox):
+            key = mailbox.key(collection)
+            connector = mailbox.source.open(collection)
+            cx.places[key] = Place(key, collection, connector, mailbox.source.clock_offset)
+
+
+def _discovered(cx: Context, number: int, mailbox: Mailbox) -> Sequence[Collection]:
+    """What the login offers now. Where it is to be found is remembered from one run to the next."""
+    source, scope = mailbox.source, f"home/{cx.account.name}/{number}/{mailbox.address}"
+    if not isinstance(source, Homing):
+        return source.collections()
+    with cx.state.reading() as tx:
+        known = tx.meta.get(scope)
+    source.home = source.home or known
+    found = source.collections()
+    if source.home is not None and source.home != known:
+        with cx.state.transaction() as tx:
+            tx.meta.put(scope, source.home)
+    return found
+
+
+def open_crm(cx: Context) -> bool:
+    """Who we are in the CRM, and its collections."""
+    crm = cx.account.crm
+    try:
+        with crm.lock:
+            crm.organisation = crm.organisation or crm.source.identity()
+            cx.user = _user(cx, cx.account.crm_user)
+        for collection in crm.source.collections():
+            connector = crm.source.open(collection)
+            cx.objects[collection.id] = Place(collection.id, collection, connector, crm.source.clock_offset)
+    except ConnectorError as error:
+        cx.broke(f"CRM {crm.name}", error)
+        return False
+    return True
+
+
+def _user(cx: Context, username: str) -> str:
+    """The user's id, asked for once a day: whoever is no longer active must not go on for ever."""
+    crm = cx.account.crm
+    if username in crm.users:
+        return crm.users[username]
+    scope = f"user/{crm.name}/{crm.organisation}/{username}"
+    with cx.state.reading() as tx:
+        noted = json.loads(tx.meta.get(scope) or "{}")
+    if not noted or cx.now() - datetime.fromisoformat(noted["at"]) > USER_KNOWN:
+        noted = {"id": crm.source.user_id(username), "at": cx.now().isoformat()}  # type: ignore[attr-defined]
+        with cx.state.transaction() as tx:
+            tx.meta.put(scope, json.dumps(noted))
+    crm.users[username] = noted["id"]
+    return crm.users[username]
+
+
+def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:
+    if not mailbox.only:
+        return [c for c in mailbox.collections if c.kinds]
+    found = {c.name: c for c in mailbox.collections} | {c.id: c for c in mailbox.collections}
+    for name in mailbox.only:
+        if name not in found:
+            there = ", ".join(sorted(c.name for c in mailbox.collections)) or "none"
+            cx.fail(
+                name,
+                "no_collection",
+                f"{mailbox.type}: there is no collection “{name}” (there is: {there}); "
+                "correct `collections` in the configuration, or create it",
+                retry=True,
+            )
+    return [found[n] for n in dict.fromkeys(mailbox.only) if n in found]
+
+
+def restricting(place: Place) -> Restricting | None:
+    return (
+        place.connector
+        if isinstance(place.connector, Restricting) and place.connector.capabilities.access
+        else None
+    )
