@@ -1,0 +1,1 @@
+"""The commands of ``crmsync``. Importing them costs nothing but click: the rest is loaded when a command runs."""

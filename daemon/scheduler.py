@@ -1,0 +1,113 @@
+"""When it is an account's turn: APScheduler's jobs around ``Rounds``."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.debug import DebugExecutor
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from crmsync.daemon.rounds import Pace, Rounds
+
+log = logging.getLogger(__name__)
+
+THREADS = 8  # accounts that are synced at the same time
+RECONCILING = 2  # and reconciled: in threads of their own, they take long
+SPREAD = 0.1  # part of the interval over which the accounts are spread
+
+
+class Schedule:
+    """A job for each account's cycles and one for its reconciliation; an account's cycles never overlap."""
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        *,
+        now: Callable[[], datetime],
+        jitter: Callable[[], float],
+        threads: int = THREADS,
+    ) -> None:
+        """``jitter``: 0..1."""
+        self._rounds = rounds
+        self._now = now
+        self._jitter = jitter
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                "default": ThreadPoolExecutor(threads),
+                "reconcile": ThreadPoolExecutor(RECONCILING),
+                "here": DebugExecutor(),  # in the scheduler's own thread
+            },
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+        )
+
+    def start(self, accounts: Iterable[str], pace: Pace) -> None:
+        self._add(accounts, pace)
+        self._every(timedelta(days=1), self._rounds.tidy, "tidy", first=self._now() + timedelta(minutes=1))
+        self._scheduler.start()
+
+    def replace(self, accounts: Iterable[str], pace: Pace) -> None:
+        """Other accounts, or another pace, from now on."""
+        for job in self._scheduler.get_jobs():
+            if ":" in job.id:
+                job.remove()
+        self._add(accounts, pace)
+
+    def beat(self, every: timedelta, alive: Callable[[], None]) -> None:
+        """Calls ``alive`` from the scheduler's own thread: only while that one does its work."""
+        self._every(every, alive, "beat", executor="here", first=self._now())
+
+    def stop(self) -> None:
+        """No new cycle begins; those that run are not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _add(self, accounts: Iterable[str], pace: Pace) -> None:
+        for name in accounts:
+            first = self._now() + min(pace.interval * SPREAD, timedelta(seconds=10)) * self._jitter()
+            self._every(
+                pace.interval,
+                self._cycle,
+                f"cycle:{name}",
+                name,
+                first=first,
+                jitter=pace.interval.total_seconds() * SPREAD,
+            )
+            due = max(self._rounds.reconcile_due(name), first + pace.interval * self._jitter())
+            self._every(
+                pace.reconcile, self._reconcile, f"reconcile:{name}", name, first=due, executor="reconcile"
+            )
+
+    def _every(
+        self,
+        interval: timedelta,
+        what: Callable[..., object],
+        id: str,
+        *args: str,
+        first: datetime,
+        jitter: float | None = None,
+        executor: str = "default",
+    ) -> None:
+        trigger = IntervalTrigger(
+            seconds=interval.total_seconds(), start_date=first, timezone=UTC, jitter=jitter
+        )
+        options: dict[str, Any] = {"id": id, "args": args, "executor": executor, "next_run_time": first}
+        self._scheduler.add_job(what, trigger, **options)
+
+    def _cycle(self, name: str) -> None:
+        pause = self._rounds.cycle(name)
+        if pause is not None:
+            self._postpone(f"cycle:{name}", pause)
+
+    def _reconcile(self, name: str) -> None:
+        self._postpone(f"reconcile:{name}", self._rounds.reconcile(name))
+
+    def _postpone(self, id: str, pause: timedelta) -> None:
+        try:
+            self._scheduler.modify_job(id, next_run_time=self._now() + pause)
+        except JobLookupError:
+            log.debug("%s is not scheduled any more", id, extra={"action": "schedule.gone"})

@@ -1,0 +1,274 @@
+"""``crmsync run``: the engine with a clock, a control socket and systemd around it.
+
+The status page on ``[service] listen`` is not here.
+"""
+
+import logging
+import os
+import queue
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+from crmsync.config.model import Config
+from crmsync.config.problems import ConfigError
+from crmsync.daemon import logs
+from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
+from crmsync.daemon.control import fingerprint
+from crmsync.daemon.control_server import ControlServer, listen
+from crmsync.daemon.engine import Engine
+from crmsync.daemon.notify import Notifier
+from crmsync.daemon.rounds import Pace, Rounds
+from crmsync.daemon.scheduler import Schedule
+from crmsync.daemon.turns import Turns
+from crmsync.state.database import State
+from crmsync.state.errors import Locked, StateError
+
+log = logging.getLogger(__name__)
+
+GRACE = 4.0  # seconds that running cycles have to end when the service stops
+LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
+SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
+
+
+def run(
+    load: Callable[[], Config],
+    build: Callable[[Config], Engine],
+    environ: Mapping[str, str],
+    *,
+    debug: bool = False,
+) -> int:
+    """Runs until SIGTERM or SIGINT. Raises ConfigError, Failure, StateError when it cannot start."""
+    config = load()
+    logs.setup("debug" if debug else config.service.log_level, environ)
+    for warning in config.warnings():
+        log.warning("%s", warning, extra={"action": "config.unwise"})
+    engine = _opened(config, build)
+    service: Service | None = None
+    try:
+        with alone(engine.state):
+            path = config.service.socket
+            service = Service(config, engine, load, build, Notifier.of(environ), environ, debug=debug)
+            return service.run(ControlServer(listen(path), path, service.handle, service.about))
+    finally:
+        (service.engine if service else engine).close()
+
+
+def _opened(config: Config, build: Callable[[Config], Engine]) -> Engine:
+    try:
+        return build(config)
+    except Failure as error:
+        if error.code == "state" and config.state.file is None:
+            # A database server that does not answer yet will; systemd does not start us again after exit code 2.
+            raise Failure("state_failed", error.message) from error
+        raise
+
+
+@contextmanager
+def alone(state: State) -> Iterator[None]:
+    """We are the service of this state. Raises Failure where there is one."""
+    deadline = time.monotonic() + SETTLING
+    while True:
+        lock: AbstractContextManager[None] = state.exclusive()
+        try:
+            lock.__enter__()
+            break
+        except Locked as error:
+            if time.monotonic() > deadline:
+                raise Failure(
+                    "busy", f"another service runs on this state, so this one does not start: {error.message}"
+                ) from None
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+@dataclass(slots=True)
+class Service:
+    config: Config
+    engine: Engine
+    load: Callable[[], Config]
+    build: Callable[[Config], Engine]
+    notify: Notifier
+    environ: Mapping[str, str]
+    debug: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    jitter: Callable[[], float] = random.random
+    turns: Turns = field(init=False)
+    rounds: Rounds = field(init=False)
+    schedule: Schedule = field(init=False)
+    _signals: "queue.SimpleQueue[int]" = field(
+        default_factory=queue.SimpleQueue
+    )  # its put may be used in handlers
+    _since: datetime = field(init=False)
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        self._since = self.now()
+        self.turns = Turns(self.engine)
+        self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
+        self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
+
+    # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, server: ControlServer) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._signalled)
+        server.start()
+        self.schedule.start(self.engine.accounts, self.rounds.pace)
+        if self.notify.watchdog is not None:
+            self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
+        self.notify.ready(self._status())
+        log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
+        while self._signals.get() == signal.SIGHUP:
+            self.reload()
+        return self._stop(server)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        self._signals.put(number)
+
+    def _stop(self, server: ControlServer) -> int:
+        self.notify.stopping()
+        log.info("stopping", extra={"action": "service.stopping"})
+        self.turns.close()
+        self.turns.interrupt()
+        self.schedule.stop()
+        clean = self._wait_idle(GRACE)
+        server.stop(1.0)
+        if not clean:
+            log.warning(
+                "a server kept us waiting; what is not confirmed yet is found again at the next start",
+                extra={"action": "service.stopped_hard"},
+            )
+            logging.shutdown()
+            # Threads that hang in a request cannot be ended otherwise, and Python would wait for them. Nothing is
+            # lost: every write has its intent in the state, and every state change its transaction.
+            os._exit(0)
+        log.info("stopped", extra={"action": "service.stopped"})
+        return 0
+
+    def _wait_idle(self, seconds: float) -> bool:
+        """Whether all cycles ended in time; a second signal cuts the waiting short."""
+        deadline = time.monotonic() + seconds
+        while not self.turns.idle(0.2):
+            if time.monotonic() > deadline or not self._signals.empty():
+                return False
+        return True
+
+    # ── Reload ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def reload(self) -> None:
+        """Another configuration from now on, if it is a good one; else the old one stays in force."""
+        self.notify.reloading()
+        try:
+            config = self.load()
+            _same_place(self.config, config)
+            engine = self.build(config)
+        except (ConfigError, StateError, Failure) as error:
+            log.error(
+                "the configuration was not changed, the old one stays in force: %s",
+                error,
+                extra={"action": "reload.refused"},
+            )
+        else:
+            self._change(config, engine)
+        self.notify.ready(self._status())
+
+    def _change(self, config: Config, engine: Engine) -> None:
+        self.turns.close()
+        try:
+            self._drain()
+            if not self._signals.empty():  # we are to stop: not worth a new engine any more
+                engine.close()
+                return
+            self.turns.swap(engine)
+        finally:
+            self.turns.reopen()
+        self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
+        logs.setup("debug" if self.debug else config.service.log_level, self.environ)
+        for warning in config.warnings():
+            log.warning("%s", warning, extra={"action": "config.unwise"})
+        self.schedule.replace(engine.accounts, self.rounds.pace)
+        log.info("the configuration was read again", extra={"action": "reload.done"})
+
+    def _drain(self) -> None:
+        if not self._wait_idle(LET_FINISH):
+            self.turns.interrupt()
+        while not self.turns.idle(0.2) and self._signals.empty():
+            pass
+
+    # ── What commands ask ────────────────────────────────────────────────────────────────────────────────────
+
+    def about(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), "config": fingerprint(self.config), "since": self._since.isoformat()}
+
+    def handle(self, name: str, arguments: object, progress: Progress) -> Any:
+        """A command over the control socket. Raises what ``calls.explained`` explains, and Stopping."""
+
+        def watched(account: str, what: str, count: int) -> None:
+            progress(account, what, count)
+            self.turns.checkpoint(account, what, count)
+
+        method, fitting = checked(name, arguments)
+        match method.reach:
+            case Reach.EACH:
+                return self._each(name, fitting, watched)
+            case Reach.ALL:
+                with self.turns.patiently(self._names(())) as engine:
+                    return invoke(engine, name, fitting, watched)
+            case Reach.LOOK:
+                with self.turns.looking() as engine:
+                    return invoke(engine, name, fitting, watched)
+
+    def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""
+        total: dict[str, Any] = {}
+        for account in self._names(arguments.get("names", ())):
+            with self.turns.patiently([account]) as engine:
+                answer = invoke(engine, name, {**arguments, "names": [account]}, progress)
+            for key, value in answer.items():
+                total[key] = total[key] + value if key in total else value
+        return total
+
+    def _names(self, names: Any) -> list[str]:
+        with self.turns.looking() as engine:
+            return [account.name for account in engine.chosen(names)]
+
+    # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _status(self) -> str:
+        with self.turns.looking() as engine:
+            names = list(engine.accounts)
+        broken = self.rounds.outages.broken(names)
+        accounts = "1 account" if len(names) == 1 else f"{len(names)} accounts"
+        return f"{accounts}, {f'{len(broken)} failing' if broken else 'all well'}"
+
+    def _tell_status(self) -> None:
+        status = self._status()
+        if status != self._said:
+            self._said = status
+            self.notify.status(status)
+
+
+def pace_of(config: Config) -> Pace:
+    return Pace(config.schedule.interval, config.schedule.settle, config.schedule.reconcile)
+
+
+def _same_place(old: Config, new: Config) -> None:
+    """What a reload cannot change. Raises Failure."""
+    for key, before, after in (
+        ("[state] url", old.state.url, new.state.url),
+        ("[state] key_file", old.state.key_path, new.state.key_path),
+        ("[service] socket", old.service.socket, new.service.socket),
+        ("[service] listen", old.service.listen, new.service.listen),
+    ):
+        if before != after:
+            raise Failure("config", f"{key} is another one, which needs a restart of the service")

@@ -1,0 +1,209 @@
+"""The real ``crmsync run`` in a process of its own, told by signals and watched through systemd's socket."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.fakes import CONFIG, eventually
+
+SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice"}
+
+
+class Systemd:
+    """Hears what the service notifies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = str(folder / "notify")
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._door.bind(self.address)
+        self.heard: list[dict[str, str]] = []
+
+    def close(self) -> None:
+        self._door.close()
+
+    def wait_for(self, **wanted: str) -> dict[str, str]:
+        """The next message that says so."""
+        deadline = time.monotonic() + 30
+        while (left := deadline - time.monotonic()) > 0:
+            self._door.settimeout(left)
+            message = dict(line.split("=", 1) for line in self._door.recv(4096).decode().splitlines())
+            self.heard.append(message)
+            if all(message.get(key) == value for key, value in wanted.items()):
+                return message
+        raise AssertionError(f"{wanted} was not notified, but {self.heard}")
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    made = Systemd(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Path]:
+    """Servers that refuse, and a cycle every second."""
+    file = tmp_path / "config.toml"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # ours, so that no other server gets it; it does not listen
+        text = CONFIG.format(folder=tmp_path).replace(":9", f":{nobody.getsockname()[1]}")
+        file.write_text(text + '\n[schedule]\ninterval = "1s"\n')
+        yield file
+
+
+def command(config: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "crmsync.daemon.cli", "--config", str(config), *arguments]
+
+
+def once(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **SECRETS}
+    return subprocess.run(
+        command(config, *arguments), capture_output=True, text=True, timeout=60, check=False, env=environ
+    )
+
+
+@contextmanager
+def running(config: Path, systemd: Systemd) -> Iterator[subprocess.Popen[bytes]]:
+    """The service, ready. Its log is ``run.log`` beside the configuration."""
+    environ = {**os.environ, **SECRETS, "NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "400000"}
+    environ.pop("WATCHDOG_PID", None)
+    with (config.parent / "run.log").open("ab") as log:
+        process = subprocess.Popen(command(config, "run"), stdout=log, stderr=log, env=environ)
+    try:
+        systemd.wait_for(READY="1")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def said(config: Path) -> str:
+    return (config.parent / "run.log").read_text()
+
+
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+    process.send_signal(number)
+    return process.wait(20)
+
+
+def test_from_ready_to_a_clean_stop(config, systemd):
+    with running(config, systemd) as process:
+        systemd.wait_for(STATUS="1 account, 1 failing")  # signs of life go on, whatever the accounts do
+        systemd.wait_for(WATCHDOG="1")
+        assert end(process) == 0
+        systemd.wait_for(STOPPING="1")
+    log = said(config)
+    assert log.count("action=broke.unreachable") == 1  # however many cycles failed
+    assert "action=service.stopped" in log
+    assert "Traceback" not in log
+    assert "hush" not in log
+    assert "@" not in log
+    assert not (config.parent / "run/control.sock").exists()
+
+
+def test_ctrl_c_stops_it_too(config, systemd):
+    with running(config, systemd) as process:
+        assert end(process, signal.SIGINT) == 0
+
+
+def test_a_second_service_refuses_in_words(config, systemd):
+    with running(config, systemd):
+        second = once(config, "run")
+    assert second.returncode == 1
+    assert "another service runs on this state" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_commands_go_through_the_service(config, systemd):
+    with running(config, systemd):
+        status = once(config, "status", "--json")
+        synced = once(config, "sync", "--json")
+        unknown = once(config, "sync", "bob")
+    assert status.returncode == 0
+    assert [a["name"] for a in json.loads(status.stdout)["accounts"]] == ["alice"]
+    assert synced.returncode == 1
+    assert {e["code"] for e in json.loads(synced.stdout)["errors"]} == {"unreachable"}
+    assert unknown.returncode == 2
+
+
+def test_a_good_configuration_is_read_again(config, systemd):
+    with running(config, systemd) as process:
+        text = config.read_text()
+        config.write_text(text.replace("account.alice", "account.ada"))
+        process.send_signal(signal.SIGHUP)
+        assert systemd.wait_for(RELOADING="1")["MONOTONIC_USEC"].isdecimal()
+        systemd.wait_for(READY="1")
+        answer = json.loads(once(config, "status", "--json").stdout)
+        assert [a["name"] for a in answer["accounts"]] == ["ada"]
+        assert end(process) == 0
+    assert "action=reload.done" in said(config)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "word"),
+    [("crm_user", "crm_usr", "crm_usr"), ("/state.db", "/other.db", "needs a restart")],
+    ids=["mistyped", "unchangeable"],
+)
+def test_a_wrong_configuration_changes_nothing(config, systemd, good, bad, word):
+    text = config.read_text()
+    with running(config, systemd) as process:
+        config.write_text(text.replace(good, bad))
+        process.send_signal(signal.SIGHUP)
+        systemd.wait_for(RELOADING="1")
+        systemd.wait_for(READY="1")
+        config.write_text(text)
+        answer = json.loads(once(config, "status", "--json").stdout)
+        assert [a["name"] for a in answer["accounts"]] == ["alice"]
+        assert end(process) == 0
+    refusal = next(line for line in said(config).splitlines() if "action=reload.refused" in line)
+    assert word in refusal
+
+
+def test_it_stops_in_mid_cycle_although_a_server_hangs(config, systemd):
+    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
+        port = server.getsockname()[1]
+        text = config.read_text()
+        crm = text.partition("[crm.main]")[2].partition('url = "')[2].partition('"')[0]
+        config.write_text(text.replace(crm, f"http://127.0.0.1:{port}"))
+        server.settimeout(30)
+        with running(config, systemd) as process:
+            connection, _ = server.accept()
+            with connection:
+                assert end(process) == 0  # waits 20 s; the server would keep us for 60
+    assert "action=service.stopped_hard" in said(config)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "word"),
+    [
+        ("crm_user", "crm_usr", "crm_usr"),
+        ("/run/control.sock", "/config.toml/control.sock", "socket = "),
+        ("/state.db", "/config.toml/state.db", "state database"),
+    ],
+    ids=["configuration", "socket", "state"],
+)
+def test_what_it_cannot_start_with(config, good, bad, word):
+    config.write_text(config.read_text().replace(good, bad))
+    result = once(config, "run")
+    assert result.returncode == 2
+    assert word in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_it_starts_where_another_one_was_killed(config, systemd):
+    with running(config, systemd) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    assert (config.parent / "run/control.sock").exists()
+    with running(config, systemd) as process:
+        eventually(lambda: once(config, "status").returncode == 0)
+        assert end(process) == 0
