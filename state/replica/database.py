@@ -138,7 +138,9 @@ def _engine(url: str, durable: bool) -> sa.Engine:
         return sa.create_engine(parsed, pool_size=10, max_overflow=30)
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("the embedded CRM needs a file: sqlite:////path/crm.db")
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(str(parsed.database))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)  # people's data; what SQLite puts beside it gets the same mode
     engine = sa.create_engine(
         parsed,
         poolclass=QueuePool,

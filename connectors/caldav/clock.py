@@ -1,0 +1,150 @@
+"""Date and date-time properties of one calendar object, in the time zones that this object means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import TypeAlias
+
+from crmsync.connectors.dav.contentline import Component, Line, parameter
+from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.dav.patch import Editor
+from crmsync.connectors.dav.values import (
+    format_date,
+    format_moment,
+    plain_date,
+    plain_duration,
+    plain_moment,
+)
+from crmsync.connectors.dav.zones import Zone, Zones, to_local, to_utc
+
+Day: TypeAlias = date | datetime  # a date that is no datetime; or an aware datetime in UTC
+
+_FIRST_YEAR, _LAST_YEAR = 2, 9998  # so that no offset and no "day after" leaves the calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a property writes its time."""
+
+    tzid: str = ""  # the TZID parameter
+    zone: Zone | None = None  # what it means in this object
+    floating: bool = False  # neither TZID nor Z
+
+
+IN_UTC = Style()
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    value: Day
+    style: Style = IN_UTC
+
+
+def is_day(value: object) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
+
+
+def within_bounds(value: Day) -> bool:
+    return _FIRST_YEAR <= value.year <= _LAST_YEAR
+
+
+class Clock:
+    """Reads and writes the times of one object. ``default_zone`` is that of floating times."""
+
+    def __init__(self, calendar: Component, default_zone: tzinfo) -> None:
+        self.zones = Zones(calendar)
+        self._default = default_zone
+
+    def read(self, line: Line) -> Time:
+        """Raises Malformed for a property that names no moment."""
+        text = line.value.strip()
+        day = plain_date(text)
+        moment = None if day else plain_moment(text)
+        if moment and line.parameter("VALUE").upper() == "DATE":
+            day = moment[0].date()
+        found = day or (moment and moment[0])
+        if not found or not within_bounds(found):
+            raise Malformed(f"its {line.name} is no date or date-time: {text[:40]!r} (RFC 5545 3.3.4, 3.3.5)")
+        if day or moment is None:
+            return Time(found)
+        return self._in_zone(*moment, line)
+
+    def _in_zone(self, local: datetime, utc: bool, line: Line) -> Time:
+        tzid = line.parameter("TZID").strip()
+        if utc:  # some write a TZID beside the Z; the Z is plain, the TZID forbidden (RFC 5545 3.2.19)
+            return Time(local.replace(tzinfo=UTC))
+        if not tzid:
+            return Time(to_utc(local, self._default), Style(floating=True))
+        zone = self.zones.resolve(tzid)
+        if zone is None:
+            raise Malformed(
+                f"its {line.name} is in the time zone {tzid[:60]!r}, which is neither known nor defined in it "
+                "(RFC 5545 3.2.19)"
+            )
+        return Time(to_utc(local, zone.rules), Style(tzid, zone))
+
+    def local(self, time: Time) -> datetime:
+        """The wall clock time (naive) of a date-time."""
+        moment = (
+            time.value
+            if isinstance(time.value, datetime)
+            else datetime.combine(time.value, datetime.min.time(), UTC)
+        )
+        return to_local(moment, self._rules(time.style))
+
+    def _rules(self, style: Style) -> tzinfo:
+        if style.zone:
+            return style.zone.rules
+        return self._default if style.floating else UTC
+
+    def plus(self, start: Time, line: Line) -> Day:
+        """``start`` and a DURATION: days by the calendar, hours by the clock (RFC 5545 3.3.6)."""
+        found = plain_duration(line.value.strip())
+        if not found:
+            raise Malformed(f"its DURATION is none: {line.value.strip()[:40]!r} (RFC 5545 3.3.6)")
+        days, exact = found
+        try:
+            if not isinstance(start.value, datetime):
+                end: Day = start.value + timedelta(days=(days + exact) // timedelta(days=1))
+            else:
+                end = (
+                    to_utc(self.local(start) + days, self._rules(start.style)) + exact
+                    if days
+                    else start.value + exact
+                )
+        except OverflowError:
+            raise Malformed("its DURATION reaches beyond the year 9999 (RFC 5545 3.3.4)") from None
+        if not within_bounds(end):
+            raise Malformed("its DURATION reaches beyond the year 9998 (RFC 5545 3.3.4)")
+        return end
+
+    def style_for(self, name: str | None, old: Style) -> Style:
+        """How to write a time that was written as ``old`` in the zone of this IANA name (None: UTC). A zone that the
+        object does not define cannot be named in it: the old TZID stays, or else it is UTC."""
+        tzid = self.zones.tzid_of(name) if name else None
+        if tzid:
+            return Style(tzid, self.zones.resolve(tzid))
+        return old if name and old.tzid else IN_UTC
+
+    def written(self, time: Time) -> tuple[str, str]:
+        """Parameters and value. A moment that its zone has no unambiguous wall clock time for is written in UTC."""
+        if not isinstance(time.value, datetime):
+            return ";VALUE=DATE", format_date(time.value)
+        if time.style != IN_UTC:
+            local = self.local(time)
+            if to_utc(local, self._rules(time.style)) == time.value:
+                return parameter("TZID", time.style.tzid) if time.style.tzid else "", format_moment(local)
+        return "", format_moment(time.value)
+
+    def put(self, edit: Editor, name: str, time: Time | None) -> None:
+        """Writes (or takes out) a property, with its other parameters as they are."""
+        lines: Sequence[Line] = edit.component.all(name)
+        if time is None:
+            if lines:
+                edit.remove(lines[0])
+            return
+        parameters, value = self.written(time)
+        if lines:
+            edit.rewrite(lines[0], value, drop=("VALUE", "TZID"), add=parameters)
+        else:
+            edit.add(name, value, parameters)

@@ -1,0 +1,29 @@
+"""CalDAV (RFC 4791): calendars of events and tasks."""
+
+from typing import Unpack
+
+from crmsync.connectors.caldav import mapping
+from crmsync.connectors.contract import Kind
+from crmsync.connectors.dav.flavour import Flavour
+from crmsync.connectors.dav.source import DavSource, Options
+from crmsync.connectors.dav.wire import CALDAV
+
+FLAVOUR = Flavour(
+    name="caldav",
+    thing="calendar",
+    format=mapping,
+    suffix=".ics",
+    content_type="text/calendar; charset=utf-8",
+    data=CALDAV + "calendar-data",
+    multiget=CALDAV + "calendar-multiget",
+    query=CALDAV + "calendar-query",
+    resource_type=CALDAV + "calendar",
+    home=CALDAV + "calendar-home-set",
+    well_known="/.well-known/caldav",
+    kinds={"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK},
+)
+
+
+class CalDavSource(DavSource):
+    def __init__(self, url: str, username: str, password: str, **options: Unpack[Options]) -> None:
+        super().__init__(FLAVOUR, url, username, password, **options)

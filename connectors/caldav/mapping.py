@@ -1,0 +1,193 @@
+"""Appointments and tasks: the columns of VEVENT and VTODO (RFC 5545), one row each, both ways."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, tzinfo
+
+from crmsync.connectors.caldav.clock import Clock
+from crmsync.connectors.caldav.create import skeleton
+from crmsync.connectors.caldav.fields import Priority, ShowAs
+from crmsync.connectors.caldav.progress import PROGRESS, project_progress, read_progress, write_progress
+from crmsync.connectors.caldav.when import (
+    project_task_time,
+    project_when,
+    read_task_times,
+    read_when,
+    write_task_times,
+    write_when,
+)
+from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.dav.contentline import Component, Document, parse
+from crmsync.connectors.dav.fields import Categories, Choice, Rows, Text, project_rows, read_rows, write_rows
+from crmsync.connectors.dav.item import Item, Malformed, NotOurs
+from crmsync.connectors.dav.patch import Editor, categories, changes, put_now, put_stamp, put_tag, stamp_of
+from crmsync.connectors.dav.values import text_of
+
+_SENSITIVITY = Choice(
+    "CLASS",
+    {"public": "PUBLIC", "private": "PRIVATE", "confidential": "CONFIDENTIAL"},
+    default="public",
+    unknown="private",  # RFC 5545 3.8.1.3
+)
+_COMMON: Rows = {
+    "subject": Text("SUMMARY"),
+    "description": Text("DESCRIPTION", Type.LONG),
+    "sensitivity": _SENSITIVITY,
+    "categories": Categories(),
+}
+_ROWS: Mapping[Kind, Rows] = {
+    Kind.APPOINTMENT: {
+        **_COMMON,
+        "location": Text("LOCATION"),
+        "show_as": ShowAs(),
+        "status": Choice(
+            "STATUS", {"confirmed": "CONFIRMED", "tentative": "TENTATIVE", "cancelled": "CANCELLED"}
+        ),
+    },
+    Kind.TASK: {**_COMMON, "priority": Priority()},
+}
+# Columns that are not one property each: see when.py and progress.py.
+_WHEN = frozenset({"start", "end", "all_day", "time_zone"})
+_TIMES = frozenset({"start", "due"})
+_GROUPS = {Kind.APPOINTMENT: _WHEN, Kind.TASK: _TIMES | PROGRESS}
+
+HOLDS: Mapping[Kind, frozenset[str]] = {
+    kind: (frozenset(rows) | _GROUPS[kind]) & frozenset(COLUMNS[kind]) for kind, rows in _ROWS.items()
+}
+_KINDS = {"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK}
+_OTHERS = frozenset({"VJOURNAL", "VFREEBUSY", "VAVAILABILITY", "VPOLL"})
+_RECURRING = ("RRULE", "RDATE", "EXRULE", "RECURRENCE-ID")
+
+
+def project(kind: Kind, columns: Columns) -> Columns:
+    """``columns`` as they would be read back; what cannot be held is absent."""
+    if kind not in _ROWS:
+        return {}
+    held = project_rows(_ROWS[kind], columns)
+    if kind is Kind.APPOINTMENT:
+        return held | project_when({n: v for n, v in columns.items() if n in _WHEN})
+    held.update({n: project_task_time(v) for n, v in columns.items() if n in _TIMES})
+    return held | project_progress({n: v for n, v in columns.items() if n in PROGRESS})
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A calendar object resource (RFC 4791 4.1) and the one component of it that the columns are of."""
+
+    document: Document
+    component: Component
+    kind: Kind
+    clock: Clock
+    untouchable: str
+
+    def columns(self) -> dict[str, Value]:
+        columns = read_rows(_ROWS[self.kind], self.component)
+        if self.kind is Kind.APPOINTMENT:
+            return columns | read_when(self.component, self.clock).columns
+        return (
+            columns | read_task_times(self.component, self.clock) | read_progress(self.component, self.clock)
+        )
+
+
+def read(text: str, *, default_zone: tzinfo = UTC) -> Item:
+    """Raises Malformed, and NotOurs for an object without VEVENT and VTODO."""
+    found = _object(text, default_zone)
+    columns = found.columns()
+    return Item(
+        kind=found.kind,
+        uid=_uid(found.component),
+        columns=columns,
+        tags=frozenset(categories(found.component)),
+        stamp=stamp_of(found.component),
+        untouchable=found.untouchable,
+        private=columns.get("sensitivity") in ("private", "confidential"),
+    )
+
+
+def _uid(component: Component) -> str:
+    line = component.first("UID")
+    return (text_of(line, Type.TEXT) or "") if line else ""
+
+
+def _object(text: str, default_zone: tzinfo) -> _Object:
+    document = parse(text)
+    calendars = [root for root in document.components if root.name == "VCALENDAR"]
+    if not calendars:
+        raise Malformed("there is no BEGIN:VCALENDAR in it (RFC 5545 3.4)")
+    inner = [each for calendar in calendars for each in calendar.components]
+    ours = [each for each in inner if each.name in _KINDS]
+    if not ours:
+        others = sorted({each.name for each in inner} & _OTHERS)
+        if others:
+            raise NotOurs(f"it holds no event and no task, but {', '.join(others)}")
+        raise Malformed("it is a calendar without event or task (RFC 5545 3.6)")
+    main = next((each for each in ours if not each.all("RECURRENCE-ID")), ours[0])
+    calendar = main.outer or calendars[0]
+    return _Object(document, main, _KINDS[main.name], Clock(calendar, default_zone), _untouchable(ours, main))
+
+
+def _untouchable(ours: list[Component], main: Component) -> str:
+    if len(ours) > 1:
+        same = len({(each.name, _uid(each)) for each in ours}) == 1
+        return "recurring" if same and any(each.all("RECURRENCE-ID") for each in ours) else "several items"
+    return "recurring" if any(main.all(name) for name in _RECURRING) else ""
+
+
+def patch(
+    text: str,
+    columns: Columns,
+    *,
+    tag: str = "",
+    stamp: Stamp | None = None,
+    now: datetime,
+    default_zone: tzinfo = UTC,
+) -> str:
+    """See ``dav.item.Format.patch``."""
+    found = _object(text, default_zone)
+    edit = Editor(found.document, found.component)
+    given = project(found.kind, columns)
+    wanted = changes(found.columns(), given)
+    write_rows(_ROWS[found.kind], edit, wanted)
+    if found.kind is Kind.APPOINTMENT and wanted.keys() & _WHEN:
+        write_when(edit, found.clock, {n: v for n, v in given.items() if n in _WHEN})
+    if found.kind is Kind.TASK and wanted.keys() & _TIMES:
+        write_task_times(edit, found.clock, {n: v for n, v in given.items() if n in _TIMES})
+    if found.kind is Kind.TASK and wanted.keys() & PROGRESS:
+        write_progress(edit, found.clock, {n: v for n, v in given.items() if n in PROGRESS}, now)
+    if tag:
+        put_tag(edit, tag)
+    if stamp:
+        put_stamp(edit, stamp)
+    if not edit.changed:
+        return text
+    put_now(edit, "LAST-MODIFIED", now)
+    put_now(edit, "DTSTAMP", now, required=True)
+    return found.document.text
+
+
+def build(
+    kind: Kind,
+    uid: str,
+    columns: Columns,
+    *,
+    tag: str = "",
+    stamp: Stamp | None = None,
+    now: datetime,
+    default_zone: tzinfo = UTC,
+) -> str:
+    """Raises Malformed for an appointment without start, and for a kind that no calendar holds."""
+    if kind not in _ROWS:
+        raise Malformed(f"a calendar object cannot be a {kind.value}")
+    held = dict(project(kind, columns))
+    start = held.get("start")
+    if kind is Kind.APPOINTMENT and not isinstance(start, date):
+        raise Malformed("an event must have a start (RFC 5545 3.6.1)")
+    zone = held.get("time_zone")
+    text = skeleton(
+        "vevent" if kind is Kind.APPOINTMENT else "vtodo",
+        uid,
+        start if isinstance(start, date) and kind is Kind.APPOINTMENT else None,
+        zone if isinstance(zone, str) else None,
+        now,
+    )
+    return patch(text, held, tag=tag, stamp=stamp, now=now, default_zone=default_zone)

@@ -1,0 +1,83 @@
+"""One address book or calendar through one login: what CardDAV and CalDAV share.
+
+Reading is ``reading.py``, "changes since" ``changes.py`` and ``cursor.py``, writing ``writing.py`` and ``verdict.py``.
+Not shared between threads; what it learns of the server (``habits.py``) is.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, tzinfo
+
+from crmsync.connectors.contract import (
+    Capabilities,
+    Collection,
+    Columns,
+    Cursor,
+    Gone,
+    Hidden,
+    Kind,
+    Outcome,
+    Page,
+    Record,
+    Ref,
+    Selection,
+    Unreadable,
+    Write,
+)
+from crmsync.connectors.dav.changes import Changes
+from crmsync.connectors.dav.client import Dav
+from crmsync.connectors.dav.flavour import Flavour
+from crmsync.connectors.dav.habits import Habits
+from crmsync.connectors.dav.place import Place
+from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Reader
+from crmsync.connectors.dav.writing import Writer
+
+
+class DavConnector:
+    def __init__(
+        self,
+        flavour: Flavour,
+        dav: Dav,
+        collection: Collection,
+        habits: Habits,
+        *,
+        now: Callable[[], datetime],
+        pause: Callable[[float], None],
+        default_zone: tzinfo,
+        max_item: int = MAX_ITEM,
+    ) -> None:
+        place = Place(collection.id)
+        self._flavour = flavour
+        self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
+        self._changes = Changes(dav, place, habits, self._reader)
+        self._writer = Writer(
+            dav, place, flavour, self._reader, habits.pace, now=now, pause=pause, default_zone=default_zone
+        )
+        self._capabilities = Capabilities(
+            columns={k: c for k, c in flavour.format.HOLDS.items() if k in collection.kinds},
+            writable=collection.writable,
+            tags=True,
+            stamps=True,
+            batch=BATCH,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
+        """Ids and versions; DAV servers cannot select by tag, so ``selection`` is not used."""
+        self._reader.forget()
+        return self._changes.since(since)
+
+    def listing(self) -> Iterator[Ref]:
+        self._reader.forget()
+        return self._reader.listing()
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        return self._reader.fetch(ids)
+
+    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+        return self._writer.apply(writes)
+
+    def project(self, kind: Kind, columns: Columns) -> Columns:
+        return self._flavour.format.project(kind, columns)

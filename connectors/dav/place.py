@@ -1,0 +1,65 @@
+"""Where an item stands: hrefs to ids and back. An id is the resource's name in its collection, percent-decoded.
+
+Servers encode hrefs as they like (``@`` or ``%40``) and may send whole URLs; what counts is the decoded path. An href
+that does not name a direct child of the collection is nobody's: it is ignored, whatever it says.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from urllib.parse import quote, unquote, urlsplit
+
+_PATH_SAFE = "@:!$&'()*+,;=~-._"  # RFC 3986 3.3, pchar
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,180}\Z")
+
+
+class Place:
+    """One collection's path on its server."""
+
+    def __init__(self, path: str) -> None:
+        self._segments = _segments(path)
+        self.path = canonical(path)
+
+    def href(self, item: str) -> str:
+        return self.path + quote(item, safe=_PATH_SAFE)
+
+    def item(self, href: str) -> str | None:
+        """The id, or None: the collection itself, a collection within it, or something elsewhere."""
+        try:
+            path = urlsplit(href).path
+            name = unquote(path.rpartition("/")[2], errors="strict")
+            outside = _segments(path)[:-1] != self._segments
+        except ValueError:  # no URL at all, or bytes that are no text
+            return None
+        if outside or not name or name in (".", "..") or "/" in name or "\0" in name:
+            return None
+        return name
+
+    def is_self(self, href: str) -> bool:
+        try:
+            return _segments(urlsplit(href).path) == self._segments
+        except ValueError:
+            return False
+
+
+def canonical(url: str) -> str:
+    """The path of a collection, encoded in one way, with the slash at its end."""
+    segments = _segments(urlsplit(url).path)
+    return "/" + "".join(quote(segment, safe=_PATH_SAFE) + "/" for segment in segments)
+
+
+def file_name(key: str, suffix: str) -> str:
+    """A resource name for a chosen key; the same key always gives the same name. Not every server takes every name
+    (a slash, a colon, a leading dot), so odd keys are hashed."""
+    name = key if _SAFE_NAME.match(key) else sha256(key.encode()).hexdigest()[:40]
+    return name + suffix
+
+
+def last_segment(url: str) -> str:
+    segments = _segments(urlsplit(url).path)
+    return segments[-1] if segments else ""
+
+
+def _segments(path: str) -> Sequence[str]:
+    """Decoded; doubled slashes and the last one do not count."""
+    return [unquote(segment) for segment in path.split("/") if segment]

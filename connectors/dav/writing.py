@@ -1,0 +1,297 @@
+"""Conditional writes to one collection: planned, sent, read back, judged.
+
+Writes go out in groups of ``GROUP``. Before a group, one request looks at what it needs to know: what stands under the
+names of new items, the text of items that are not remembered, the versions of items to delete (there are servers that
+ignore If-Match on DELETE, or If-None-Match on PUT). After it, one request reads back what the server has made of the
+texts; then the outcomes of the group are handed out. An exception in between hands out the known beginning first.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import TypeAlias
+
+from crmsync.connectors.contract import (
+    Create,
+    Delete,
+    Done,
+    Gone,
+    Hidden,
+    Outcome,
+    Record,
+    Ref,
+    Refused,
+    Stale,
+    Update,
+    Write,
+)
+from crmsync.connectors.dav import wire
+from crmsync.connectors.dav.client import Dav, Refusal
+from crmsync.connectors.dav.flavour import Flavour
+from crmsync.connectors.dav.habits import Pace
+from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.dav.place import Place, file_name
+from crmsync.connectors.dav.reading import Found, Reader, version_of
+from crmsync.connectors.dav.verdict import Erase, Put, Sent, Step, judge_erase, judge_put, planned_erase
+from crmsync.connectors.errors import ConnectorError
+
+GROUP = 25  # writes between two readings back
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before a locked resource is tried again
+
+Plan: TypeAlias = Step | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _After:
+    items: Mapping[str, Found] = field(default_factory=dict)
+    versions: Mapping[str, Ref | Gone | Hidden] = field(default_factory=dict)
+
+
+class Writer:
+    def __init__(
+        self,
+        dav: Dav,
+        place: Place,
+        flavour: Flavour,
+        reader: Reader,
+        pace: Pace,
+        *,
+        now: Callable[[], datetime],
+        pause: Callable[[float], None],
+        default_zone: tzinfo,
+    ) -> None:
+        self._dav = dav
+        self._place = place
+        self._flavour = flavour
+        self._reader = reader
+        self._pace = pace
+        self._now = now
+        self._pause = pause
+        self._zone = default_zone
+
+    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+        for group in self._groups(writes):
+            plans = self._planned(group)
+            sent, error = self._sent(plans)
+            after, error = self._afterwards(plans, sent, error)
+            yield from self._judged(plans, sent, after, broken=error is not None)
+            if error is not None:
+                raise error
+
+    def _groups(self, writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+        """An item stands in a group once: what is planned for it must not depend on what is about to happen."""
+        group: list[Write] = []
+        taken: set[str] = set()
+        for write in writes:
+            item = self._name(write) if isinstance(write, Create) else write.id
+            if item in taken or len(group) == GROUP:
+                yield group
+                group, taken = [], set()
+            group.append(write)
+            taken.add(item)
+        if group:
+            yield group
+
+    # ── plan ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _planned(self, group: Sequence[Write]) -> Sequence[Plan]:
+        unknown = [name for write in group if (name := self._to_look_at(write))]
+        there = {found.id: found for found in self._reader.look(unknown)}
+        doomed = [write.id for write in group if isinstance(write, Delete)]
+        versions = {found.id: found for found in self._reader.versions(doomed)}
+        return [self._plan(write, there, versions) for write in group]
+
+    def _to_look_at(self, write: Write) -> str:
+        match write:
+            case Create():
+                return self._name(write)
+            case Update() if self._reader.remembered(write.id, write.expected) is None:
+                return write.id
+            case _:
+                return ""
+
+    def _plan(
+        self, write: Write, there: Mapping[str, Found], versions: Mapping[str, Ref | Gone | Hidden]
+    ) -> Plan:
+        match write:
+            case Create():
+                return self._plan_create(write, there)
+            case Update():
+                return self._plan_update(write, there)
+            case Delete():
+                return planned_erase(write.id, write.expected, versions[write.id])
+
+    def _plan_create(self, write: Create, there: Mapping[str, Found]) -> Plan:
+        name = self._name(write)
+        try:
+            text = write.native or self._built(write)
+        except Malformed as error:
+            return Refused(name, "unfit", f"no item can be made of these columns: {error.rule}")
+        put = Put(name, text, "", self._uid(name, text))
+        found = there[name]
+        if not isinstance(found, Gone):
+            return judge_put(put, Sent(412), found)
+        if write.native and put.uid and (twin := self._twin(put)) is not None:
+            return twin
+        return put
+
+    def _plan_update(self, write: Update, there: Mapping[str, Found]) -> Plan:
+        found = self._reader.remembered(write.id, write.expected) or there[write.id]
+        match found:
+            case Record() if found.version == write.expected != "":
+                return self._patched(write, found)
+            case Record() | Gone():
+                return Stale(write.id)
+            case Hidden():
+                return Refused(write.id, "forbidden", "the item cannot be read with this login")
+            case _:
+                return Refused(write.id, "unreadable", found.reason)
+
+    def _patched(self, write: Update, record: Record) -> Plan:
+        if record.untouchable:
+            return Refused(write.id, "untouchable", f"this item is left as it is: {record.untouchable}")
+        try:
+            text = self._flavour.format.patch(
+                record.native,
+                write.columns,
+                tag=write.tag,
+                stamp=write.stamp,
+                now=self._now(),
+                default_zone=self._zone,
+            )
+        except Malformed as error:
+            return Refused(write.id, "unreadable", error.rule)
+        if text == record.native:
+            return Done(write.id, record.version, record)
+        return Put(write.id, text, write.expected, record.uid)
+
+    def _built(self, write: Create) -> str:
+        return self._flavour.format.build(
+            write.kind,
+            write.key,
+            write.columns,
+            tag=write.tag,
+            stamp=write.stamp,
+            now=self._now(),
+            default_zone=self._zone,
+        )
+
+    def _name(self, write: Create) -> str:
+        return file_name(write.key, self._flavour.suffix)
+
+    def _uid(self, name: str, text: str) -> str:
+        read = self._reader.record(name, "", text)
+        return read.uid if isinstance(read, Record) else ""
+
+    def _twin(self, put: Put) -> Done | None:
+        """The same UID under another name: servers refuse it with 409, 412 or 403, or take it twice."""
+        name = self._reader.with_uid(put.uid) if put.uid else None
+        if name is None or name == put.id:
+            return None
+        found = next(iter(self._reader.look([name])))
+        return (
+            Done(name, found.version, found) if isinstance(found, Record) and found.uid == put.uid else None
+        )
+
+    # ── send ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _sent(self, plans: Sequence[Plan]) -> tuple[dict[int, Sent], ConnectorError | None]:
+        """What the server said to each step, by its index in the group; and what broke the conversation, if it did."""
+        steps = [(index, plan) for index, plan in enumerate(plans) if isinstance(plan, Put | Erase)]
+        sent: dict[int, Sent] = {}
+        broken: ConnectorError | None = None
+        at = 0
+        while at < len(steps) and broken is None:
+            wave = steps[at : at + self._pace.width]
+            at += len(wave)
+            for (index, _), future in zip(wave, self._wave([step for _, step in wave]), strict=True):
+                try:
+                    sent[index] = future.result()
+                except ConnectorError as error:
+                    broken = broken or error
+        return sent, broken
+
+    def _wave(self, steps: Sequence[Step]) -> Sequence["Future[Sent]"]:
+        if len(steps) == 1:
+            alone: Future[Sent] = Future()
+            try:
+                alone.set_result(self._send(steps[0]))
+            except ConnectorError as error:
+                alone.set_exception(error)
+            return [alone]
+        with ThreadPoolExecutor(len(steps)) as threads:
+            return [threads.submit(self._send, step) for step in steps]
+
+    def _send(self, step: Step) -> Sent:
+        """423: somebody holds the resource or, on Xandikos, writes to the collection at all."""
+        sent = self._send_once(step)
+        for seconds in _PAUSES:
+            if sent.status != 423:
+                break
+            self._pace.pushed_back()
+            self._pause(seconds)
+            sent = self._send_once(step)
+        else:
+            return sent
+        self._pace.went_well()
+        return sent
+
+    def _send_once(self, step: Step) -> Sent:
+        href = self._place.href(step.id)
+        match step:
+            case Put():
+                answer = self._dav.put(href, step.text, self._flavour.content_type, expected=step.expected)
+            case Erase():
+                answer = self._dav.delete(href, expected=step.expected)
+        conditions = wire.conditions(answer.body) if answer.status >= 400 else ()
+        if isinstance(step, Put) and not step.expected and answer.status in (404, 410):
+            refusal = Refusal(answer.status, conditions, f"PUT {answer.url}")
+            raise self._dav.error(refusal)  # it is the collection that is missing
+        return Sent(answer.status, version_of(answer.headers.get("ETag")), conditions)
+
+    # ── judge ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _afterwards(
+        self, plans: Sequence[Plan], sent: Mapping[int, Sent], error: ConnectorError | None
+    ) -> tuple[_After, ConnectorError | None]:
+        """What stands there now, as far as it matters: texts that were taken, and all doubtful steps."""
+        if error is not None:
+            return _After(), error
+        steps = [(plans[index], answer) for index, answer in sent.items()]
+        texts = [p.id for p, answer in steps if isinstance(p, Put) and (answer.taken or answer.doubtful)]
+        doomed = [p.id for p, answer in steps if isinstance(p, Erase) and answer.doubtful]
+        try:
+            there = {found.id: found for found in self._reader.look(texts)}
+            return _After(there, {found.id: found for found in self._reader.versions(doomed)}), None
+        except ConnectorError as broken:
+            return _After(), broken
+
+    def _judged(
+        self, plans: Sequence[Plan], sent: Mapping[int, Sent], after: _After, *, broken: bool
+    ) -> Iterator[Outcome]:
+        """In the order of the writes; up to the first whose fate is unknown, if the conversation broke off."""
+        for index, plan in enumerate(plans):
+            if not isinstance(plan, Put | Erase):
+                yield plan
+                continue
+            answer = sent.get(index)
+            if answer is None or (broken and answer.doubtful):
+                return
+            if isinstance(plan, Put):
+                yield self._settled(plan, answer, after.items.get(plan.id))
+            else:
+                yield judge_erase(plan, answer, after.versions.get(plan.id))
+
+    def _settled(self, put: Put, sent: Sent, found: Found | None) -> Outcome:
+        """A new item that was refused, or is not where it was put, may stand under another name."""
+        meant = None
+        if isinstance(found, Record) and found.version != sent.etag:
+            meant = self._reader.record(put.id, "", put.text)
+        outcome = judge_put(put, sent, found, meant)
+        elsewhere = isinstance(found, Gone) or sent.status in (403, 409, 412)
+        if not put.expected and elsewhere and not (isinstance(outcome, Done) and outcome.record):
+            outcome = self._twin(put) or outcome
+        if isinstance(outcome, Done) and outcome.record:
+            self._reader.remember(outcome.record)
+        return outcome
