@@ -4,6 +4,7 @@ A thin coat over urllib3 (docs/decisions/0004-http-client.md). It never retries:
 request would do.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,12 @@ from crmsync.connectors.errors import ProtocolError, Throttled, Unreachable
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of one answer that is held in memory
 MAX_REDIRECTS = 5
+
+
+class TooLarge(ProtocolError):
+    """One answer is larger than the caller is ready to hold."""
+
+    code = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +51,18 @@ class Http:
     ) -> None:
         self.base = base
         self._origin = _origin(base)
+        self._prefix = urljoin(base, "/")  # as the base spells its origin
+        self._dated = ""
         self._headers = {"User-Agent": "crmsync", "Accept-Encoding": "gzip", **(headers or {})}
         self._now = now
-        self._pool = urllib3.PoolManager(
+        self._timeout = timeout
+        self._pool = urllib3.connection_from_url(  # one origin: a PoolManager would parse each URL once more
+            self._origin,
             maxsize=connections,
             block=True,
             retries=False,
             timeout=urllib3.Timeout(connect=min(timeout, 15.0), read=timeout),
-            ca_certs=ca_file,
+            **({"ca_certs": ca_file} if ca_file and self._origin.startswith("https:") else {}),
         )
         self._lock = threading.Lock()
         self.requests = 0
@@ -68,16 +79,10 @@ class Http:
     ) -> Response:
         """One exchange; redirects within the same origin are followed. Raises Unreachable, Throttled (429, and 503
         with Retry-After) and ProtocolError; every other status is the caller's to judge."""
-        url = urljoin(self.base, url)
-        for _ in range(MAX_REDIRECTS):
-            answer = self._exchange(method, url, body, headers)
-            with_body = self._read(answer, url, limit)
-            target = with_body.headers.get("Location", "")
-            if with_body.status not in (301, 302, 307, 308) or not target:
-                self._throttling(with_body)
-                return with_body
-            url = self._same_origin(urljoin(url, target))
-        raise ProtocolError(f"{self._origin} keeps redirecting {method} {urlsplit(url).path}")
+        answer, url = self._followed(method, urljoin(self.base, url), body, headers)
+        content = self._read(answer, url, limit)
+        self._throttling(answer)
+        return Response(answer.status, answer.headers, content, url)
 
     def stream(
         self,
@@ -87,51 +92,80 @@ class Http:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> "Stream":
-        """Like ``request``, but the body is read piece by piece (a listing can be larger than memory). Redirects are
-        not followed. Close it, or use it in a ``with``."""
-        return Stream(self._exchange(method, urljoin(self.base, url), body, headers), self._origin)
+        """Like ``request``, but the body is read piece by piece (a listing can be larger than memory). Close it, or
+        use it in a ``with``."""
+        answer, _ = self._followed(method, urljoin(self.base, url), body, headers)
+        stream = Stream(answer, self._origin)
+        try:
+            self._throttling(answer)
+        except Throttled:
+            stream.close()
+            raise
+        return stream
 
     def close(self) -> None:
-        self._pool.clear()
+        self._pool.close()
+
+    def _followed(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """The first answer that is no redirect, its body unread, and where it came from."""
+        for _ in range(MAX_REDIRECTS):
+            answer = self._exchange(method, url, body, headers)
+            target = answer.headers.get("Location", "")
+            if answer.status not in (301, 302, 307, 308) or not target:
+                return answer, url
+            Stream(answer, self._origin).close()
+            url = self._same_origin(urljoin(url, target))
+        raise ProtocolError(f"{self._origin} keeps redirecting {method} {urlsplit(url).path}")
 
     def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> urllib3.BaseHTTPResponse:
-        self._same_origin(url)
+        target = self._target(url)
         with self._lock:
             self.requests += 1
         try:
-            answer = self._pool.request(
+            answer = self._pool.urlopen(
                 method,
-                url,
+                target,
                 body=body,
                 headers={**self._headers, **(headers or {})},
                 redirect=False,
                 preload_content=False,
+                pool_timeout=max(
+                    1, round(self._timeout)
+                ),  # streams left open must not make the next request wait for ever
             )
         except HTTPError as error:
             raise _unreachable(self._origin, error) from error
         self._note_clock(answer.headers.get("Date"))
         return answer
 
-    def _read(self, answer: urllib3.BaseHTTPResponse, url: str, limit: int) -> Response:
+    def _read(self, answer: urllib3.BaseHTTPResponse, url: str, limit: int) -> bytes:
         with Stream(answer, self._origin) as stream:
             pieces: list[bytes] = []
             size = 0
             for piece in stream:
                 size += len(piece)
                 if size > limit:
-                    raise ProtocolError(f"{self._origin} sent more than {limit} bytes for one answer")
+                    raise TooLarge(f"{url} is larger than {limit} bytes")
                 pieces.append(piece)
-        return Response(answer.status, answer.headers, b"".join(pieces), url)
+        return b"".join(pieces)
 
-    def _throttling(self, response: Response) -> None:
-        pause = retry_after(response.headers.get("Retry-After"), self._now())
-        if response.status == 429 or (response.status == 503 and pause is not None):
-            raise Throttled(f"{self._origin} asks us to slow down ({response.status})", retry_after=pause)
+    def _throttling(self, answer: urllib3.BaseHTTPResponse) -> None:
+        pause = retry_after(answer.headers.get("Retry-After"), self._now())
+        if answer.status == 429 or (answer.status == 503 and pause is not None):
+            raise Throttled(f"{self._origin} asks us to slow down ({answer.status})", retry_after=pause)
+
+    def _target(self, url: str) -> str:
+        """What stands in the request line."""
+        self._same_origin(url)
+        parts = urlsplit(url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _same_origin(self, url: str) -> str:
-        if _origin(url) != self._origin:
+        if not url.startswith(self._prefix) and _origin(url) != self._origin:
             raise ProtocolError(
                 f"{self._origin} points to another host ({_origin(url)}); not followed",
                 hint="put the new address into the configuration if it is right",
@@ -140,8 +174,9 @@ class Http:
 
     def _note_clock(self, stamp: str | None) -> None:
         """The Date header has whole seconds: differences under two are ours, not the server's."""
-        if stamp is None:
+        if stamp is None or stamp == self._dated:
             return
+        self._dated = stamp
         try:
             told = parsedate_to_datetime(stamp)
         except ValueError:
@@ -171,6 +206,9 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """A body that was read to its end leaves the connection reusable; any other is dropped with it."""
         if not self._answer.closed:
             self._answer.close()
@@ -188,7 +226,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
             seconds = (parsedate_to_datetime(value) - now).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(seconds, 0.0), 3600.0)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), 3600.0)
 
 
 def pause(seconds: float) -> None:

@@ -1,0 +1,273 @@
+"""A small CardDAV server in memory, with the habits of servers that cannot be installed for a test.
+
+One user, one address book at ``/dav/book/``. Each habit has been seen on a real server in use. It keeps every request,
+and what a test puts into ``before`` runs first: an answer it returns is sent instead.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape
+
+BOOK = "/dav/book/"
+_NAMESPACES = (
+    'xmlns="DAV:" xmlns:CR="urn:ietf:params:xml:ns:carddav" xmlns:CS="http://calendarserver.org/ns/"'
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+
+    @property
+    def report(self) -> str:
+        """Local name of the body's root: ``sync-collection``, ``addressbook-multiget``, …"""
+        found = re.search(r"<(?:\w+:)?([\w-]+) xmlns", self.body)
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Quirky:
+    url: str = ""
+    # ── habits ──
+    sync: bool = True  # knows sync-collection
+    ctag: bool = True
+    lost: Reply | None = (
+        None  # answer to a token it does not know; None: everything, as if there had been no token
+    )
+    page: int = 0  # answers of one sync-collection, then 507; 0: all
+    put_etag: bool = True  # tells the ETag of what was PUT
+    heeds_match: bool = True  # If-Match and If-None-Match are obeyed
+    times: str = "inline"  # inline, aside (PROPFIND only), never
+    forgets: set[str] = field(default_factory=set)  # names left out of a multiget
+    hides: set[str] = field(default_factory=set)  # names that are forbidden
+    breaks: set[str] = field(default_factory=set)  # names that turn a multiget into a 500
+    rewrites: Callable[[bytes], bytes] = lambda text: text  # what it stores of a PUT
+    before: Callable[[Request], Reply | None] = lambda request: None
+    # ── state ──
+    items: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> ETag, text
+    log: list[str] = field(default_factory=list)  # names, as they changed
+    first_token: int = 0  # older ones are forgotten
+    requests: list[Request] = field(default_factory=list)
+
+    def set(self, name: str, text: str | bytes) -> str:
+        data = text.encode() if isinstance(text, str) else text
+        etag = f'"e{len(self.log)}"'
+        self.items[name] = (etag, data)
+        self.log.append(name)
+        return etag
+
+    def remove(self, name: str) -> None:
+        del self.items[name]
+        self.log.append(name)
+
+    def seen(self, method: str) -> list[Request]:
+        return [request for request in self.requests if request.method == method]
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, request: Request) -> Reply:
+        self.requests.append(request)
+        instead = self.before(request)
+        if instead is not None:
+            return instead
+        return getattr(self, f"_{request.method.lower()}")(request)  # type: ignore[no-any-return]
+
+    def _propfind(self, request: Request) -> Reply:
+        if request.path != BOOK:
+            return self._about_item(_name(request.path))
+        ctag = f"<CS:getctag>{len(self.log)}</CS:getctag>" if self.ctag else ""
+        kind = "<resourcetype><collection/><CR:addressbook/></resourcetype><displayname>Book</displayname>"
+        me = f"{kind}{ctag}<current-user-principal><href>/dav/</href></current-user-principal>"
+        answers = [_response(BOOK, me)]
+        if request.headers.get("Depth") == "1":
+            answers += [_response(_href(n), self._properties(n, aside=True)) for n in sorted(self.items)]
+        return _multistatus(answers)
+
+    def _about_item(self, name: str) -> Reply:
+        if name not in self.items:
+            return Reply(404)
+        return _multistatus([_response(_href(name), self._properties(name, aside=True))])
+
+    def _report(self, request: Request) -> Reply:
+        if request.path != BOOK:
+            return Reply(404)
+        match request.report:
+            case "sync-collection" if self.sync:
+                return self._changes(request)
+            case "addressbook-multiget":
+                return self._multiget(request)
+            case "addressbook-query":
+                return self._query(request)
+            case _:
+                return Reply(403, b'<error xmlns="DAV:"><supported-report/></error>')
+
+    def _changes(self, request: Request) -> Reply:
+        told = re.search(r"sync-token>t(\d+)<", request.body)
+        since = int(told[1]) if told else 0
+        if told and since < self.first_token:
+            if self.lost is not None:
+                return self.lost
+            since, told = 0, None
+        names = list(dict.fromkeys(self.log[since:]))
+        if told is None:
+            names = [name for name in dict.fromkeys(self.log) if name in self.items]
+        end = len(self.log)
+        more = self.page and len(names) > self.page
+        if more:
+            end = max(self.log.index(name, since) for name in names[: self.page]) + 1
+            names = [name for name in dict.fromkeys(self.log[since:end]) if told or name in self.items]
+        answers = [self._changed(name) for name in names]
+        if more:
+            answers.append(f"<response><href>{BOOK}</href><status>HTTP/1.1 507 More</status></response>")
+        return _multistatus([*answers, f"<sync-token>t{end}</sync-token>"])
+
+    def _changed(self, name: str) -> str:
+        if name not in self.items:
+            return _gone(name)
+        return _response(_href(name), f"<getetag>{self.items[name][0]}</getetag>")
+
+    def _multiget(self, request: Request) -> Reply:
+        names = [_name(href) for href in re.findall(r"href>([^<]+)<", request.body)]
+        if self.breaks & set(names):
+            return Reply(500)
+        data = "address-data" in request.body
+        answers = [self._got(name, data) for name in names if name not in self.forgets]
+        return _multistatus(answers)
+
+    def _got(self, name: str, data: bool) -> bytes | str:
+        if name in self.hides:
+            return _gone(name, "403 Forbidden")
+        if name not in self.items:
+            return _gone(name)
+        text = escape(self.items[name][1].decode("utf-8", "surrogateescape"))
+        found = self._properties(name) + (f"<CR:address-data>{text}</CR:address-data>" if data else "")
+        return _response(_href(name), found).encode("utf-8", "surrogateescape")
+
+    def _query(self, request: Request) -> Reply:
+        uid = re.search(r"text-match[^>]*>([^<]*)<", request.body)
+        wanted = f"UID:{uid[1] if uid else ''}\r\n".encode()
+        return _multistatus(
+            [_response(_href(n), self._properties(n)) for n, i in self.items.items() if wanted in i[1]]
+        )
+
+    def _properties(self, name: str, *, aside: bool = False) -> str:
+        time = "<getlastmodified>Sun, 22 Nov 2026 10:00:00 GMT</getlastmodified>"
+        told = self.times == "inline" or (aside and self.times == "aside")
+        return f"<getetag>{self.items[name][0]}</getetag>{time if told else ''}"
+
+    def _get(self, request: Request) -> Reply:
+        name = _name(request.path)
+        if name in self.hides:
+            return Reply(403)
+        if name not in self.items:
+            return Reply(404)
+        return Reply(200, self.items[name][1], {"ETag": self.items[name][0]})
+
+    def _head(self, request: Request) -> Reply:
+        return self._get(request)
+
+    def _put(self, request: Request) -> Reply:
+        name = _name(request.path)
+        if not self._matches(request, name):
+            return Reply(412)
+        etag = self.set(name, self.rewrites(request.body.encode("utf-8", "surrogateescape")))
+        return Reply(201, headers={"ETag": etag} if self.put_etag else {})
+
+    def _delete(self, request: Request) -> Reply:
+        name = _name(request.path)
+        if name not in self.items:
+            return Reply(404)
+        if not self._matches(request, name):
+            return Reply(412)
+        self.remove(name)
+        return Reply(204)
+
+    def _matches(self, request: Request, name: str) -> bool:
+        wanted = request.headers.get("If-Match")
+        if not self.heeds_match:
+            return True
+        if request.headers.get("If-None-Match") == "*" and name in self.items:
+            return False
+        return wanted is None or (name in self.items and self.items[name][0] == wanted)
+
+
+@contextmanager
+def quirky() -> Iterator[Quirky]:
+    state = Quirky()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline(65537)
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length).decode("utf-8", "surrogateescape")
+            reply = state.answer(Request(self.command, self.path, dict(self.headers), body))
+            self.send_response(reply.status)
+            for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(reply.body)
+            self.wfile.flush()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing to tell: the test reads ``requests``."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_address[1]}{BOOK}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _name(path: str) -> str:
+    return unquote(path.rpartition("/")[2])
+
+
+def _href(name: str) -> str:
+    return BOOK + quote(name)
+
+
+def _response(href: str, properties: str) -> str:
+    found = f"<propstat><prop>{properties}</prop><status>HTTP/1.1 200 OK</status></propstat>"
+    return f"<response><href>{href}</href>{found}</response>"
+
+
+def _gone(name: str, status: str = "404 Not Found") -> str:
+    return f"<response><href>{_href(name)}</href><status>HTTP/1.1 {status}</status></response>"
+
+
+def _multistatus(answers: "list[str] | list[bytes] | list[bytes | str]") -> Reply:
+    content = b"".join(a.encode() if isinstance(a, str) else a for a in answers)
+    return Reply(
+        207,
+        f"<multistatus {_NAMESPACES}>".encode() + content + b"</multistatus>",
+        {"Content-Type": "text/xml"},
+    )
