@@ -5,16 +5,28 @@ request would do.
 """
 
 import math
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    EmptyPoolError,
+    HTTPError,
+    InsecureRequestWarning,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from crmsync.connectors.errors import ProtocolError, Throttled, Unreachable
 
@@ -45,10 +57,12 @@ class Http:
         *,
         headers: Mapping[str, str] | None = None,
         ca_file: str | None = None,
+        verify: bool = True,
         connections: int = 4,
         timeout: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """``verify`` False takes any certificate of this one server; the configuration asks for its host by name."""
         self.base = base
         self._origin = _origin(base)
         self._prefix = urljoin(base, "/")  # as the base spells its origin
@@ -62,7 +76,7 @@ class Http:
             block=True,
             retries=False,
             timeout=urllib3.Timeout(connect=min(timeout, 15.0), read=timeout),
-            **({"ca_certs": ca_file} if ca_file and self._origin.startswith("https:") else {}),
+            **(_tls(ca_file, verify) if self._origin.startswith("https:") else {}),
         )
         self._lock = threading.Lock()
         self.requests = 0
@@ -240,6 +254,15 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
+def _tls(ca_file: str | None, verify: bool) -> dict[str, Any]:
+    if verify:
+        return {"ca_certs": ca_file} if ca_file else {}
+    urllib3.disable_warnings(InsecureRequestWarning)  # said once by the configuration, not at every request
+    context = urllib3.util.create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    context.check_hostname = False
+    return {"ssl_context": context, "assert_hostname": False}
+
+
 def _unreachable(origin: str, error: HTTPError) -> Unreachable:
     cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
     if isinstance(cause, SSLError):
@@ -247,4 +270,16 @@ def _unreachable(origin: str, error: HTTPError) -> Unreachable:
             f"{origin}: the TLS certificate or handshake was not accepted: {cause}",
             hint="is the clock right, and the CA known to this machine or named in ca_file?",
         )
-    return Unreachable(f"{origin} cannot be reached or broke off: {type(cause).__name__}: {cause}")
+    return Unreachable(f"{origin} {_in_words(cause)}")
+
+
+def _in_words(cause: BaseException) -> str:
+    """What the library found, without its inner workings."""
+    if isinstance(cause, NameResolutionError):
+        return "cannot be found: its name does not resolve"
+    if isinstance(cause, ConnectTimeoutError | NewConnectionError):
+        refused = isinstance(cause.__cause__, ConnectionRefusedError)
+        return "refuses the connection: is it running?" if refused else "cannot be reached"
+    if isinstance(cause, TimeoutError | ReadTimeoutError | EmptyPoolError):
+        return "does not answer in time"
+    return f"broke off in the middle of an exchange ({type(cause).__name__})"

@@ -74,6 +74,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             external_id=config.external_id or "",
             api_version=config.api_version or "59.0",
             ca_file=str(config.ca_file) if config.ca_file else None,
+            verify=config.verify,
             now=now,
         )
 
@@ -124,6 +125,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             config.username,
             config.password.reveal(),
             ca_file=str(config.ca_file) if config.ca_file else None,
+            verify=config.verify,
             default_zone=ZoneInfo(account.time_zone),
             now=now,
         )

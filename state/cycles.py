@@ -21,7 +21,8 @@ class Cycles:
     def start(self, account: str, now: datetime) -> int:
         query = insert(cycles).returning(_c.id)
         row = {"account": account, "started": now, "succeeded": False, "counts": {}, "errors": []}
-        return self._connection.execute(query, row).scalar_one()
+        id: int = self._connection.execute(query, row).scalar_one()
+        return id
 
     def finish(
         self,
@@ -52,7 +53,8 @@ class Cycles:
     def last_success(self, account: str) -> datetime | None:
         """When the last cycle that succeeded had finished."""
         query = select(func.max(_c.finished)).where(_c.account == account, _c.succeeded.is_(True))
-        return self._connection.scalar(query)
+        found: datetime | None = self._connection.scalar(query)
+        return found
 
     def recent(self, account: str, n: int) -> list[Cycle]:
         """The newest first."""

@@ -162,7 +162,8 @@ class Queue:
     def earliest(self, account: str) -> datetime | None:
         """When the next row may be tried, its settle time aside; None where nothing is pending."""
         query = select(func.min(_c.next_at)).where(_c.account == account, _c.state.in_(_PENDING))
-        return self._connection.scalar(query)
+        found: datetime | None = self._connection.scalar(query)
+        return found
 
     def _set(self, ids: Iterable[int], state: QueueState, **values: object) -> None:
         for chunk in chunked(ids):

@@ -48,7 +48,8 @@ class Word(TypeDecorator[Word_], Generic[Word_]):
         return lambda value: None if value is None else words(value).value
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Word_ | None]:
-        return {None: None, **{word.value: word for word in self.words}}.__getitem__
+        known: dict[Any, Word_ | None] = {None: None, **{word.value: word for word in self.words}}
+        return known.__getitem__
 
 
 class Verbatim(TypeDecorator[str]):

@@ -23,6 +23,7 @@ _WRITE = frozenset(wire.DAV + name for name in ("all", "write", "write-content")
 class Options(TypedDict, total=False):
     name: str  # what the operator calls this login
     ca_file: str | None
+    verify: bool
     now: Callable[[], datetime]
     pause: Callable[[float], None]  # waits that many seconds
     default_zone: tzinfo  # of times that name no zone
@@ -59,6 +60,7 @@ class DavSource:
             self._url,
             headers=basic(username, password),
             ca_file=options.get("ca_file"),
+            verify=options.get("verify", True),
             connections=options.get("connections", 4),
             timeout=options.get("timeout", 60.0),
             now=self._now,

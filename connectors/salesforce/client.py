@@ -57,6 +57,7 @@ class Client:
         *,
         api_version: str = "59.0",
         ca_file: str | None = None,
+        verify: bool = True,
         now: Callable[[], datetime],
     ) -> None:
         if not re.fullmatch(r"[0-9]{2,3}\.[0-9]", api_version):
@@ -64,8 +65,8 @@ class Client:
         self.url = url.rstrip("/")
         self.root = f"/services/data/v{api_version}"
         self.usage = 0.0  # share of the organisation's daily requests that is used up, as last told
-        self._auth, self._ca_file, self._now = auth, ca_file, now
-        self._https = {self.url: Http(self.url, ca_file=ca_file, now=now)}  # by address
+        self._auth, self._ca_file, self._verify, self._now = auth, ca_file, verify, now
+        self._https = {self.url: Http(self.url, ca_file=ca_file, verify=verify, now=now)}  # by address
         self._login = _Login()
         self._schemas: dict[str, Schema] = {}
         self._schema_lock = threading.Lock()
@@ -95,7 +96,9 @@ class Client:
                 login.refusal = refusal
                 raise
             if session.instance not in self._https:
-                self._https[session.instance] = Http(session.instance, ca_file=self._ca_file, now=self._now)
+                self._https[session.instance] = Http(
+                    session.instance, ca_file=self._ca_file, verify=self._verify, now=self._now
+                )
             login.session = session
             return session
 

@@ -142,13 +142,14 @@ class SalesforceSource:
         external_id: str = "",
         api_version: str = "59.0",
         ca_file: str | None = None,
+        verify: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
     ) -> None:
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
-        self._client = Client(url, auth, api_version=api_version, ca_file=ca_file, now=now)
+        self._client = Client(url, auth, api_version=api_version, ca_file=ca_file, verify=verify, now=now)
         self._tables = {
             kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
             for kind, columns in fields.items()

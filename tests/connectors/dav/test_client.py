@@ -74,7 +74,7 @@ def test_a_redirect_to_another_host_is_not(at: Desk) -> None:
 
 def test_nobody_listens() -> None:
     source = CardDavSource(f"http://127.0.0.1:{free_port()}/", "alice", "secret")
-    with pytest.raises(Unreachable, match="cannot be reached"):
+    with pytest.raises(Unreachable, match="refuses the connection"):
         source.collections()
     source.close()
 
