@@ -39,7 +39,7 @@ def defaults(crm_type: str) -> Mapping[Kind, Mapping[str, ColumnRule]]:
     data = pkgutil.get_data(__package__, f"{crm_type}.toml")
     assert data is not None  # shipped with the package
     tables = tomllib.loads(data.decode())
-    return MappingProxyType({cast(Kind, k): MappingProxyType(_rules(tables[k])) for k in KINDS})
+    return MappingProxyType({k: MappingProxyType(_rules(tables[k])) for k in KINDS})
 
 
 def _rules(table: Mapping[str, Mapping[str, str]]) -> dict[str, ColumnRule]:

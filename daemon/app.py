@@ -25,6 +25,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.merge import Direction, Policy, Rule
 from crmsync.daemon.plan.reconcile import DeleteRule
+from crmsync.daemon.surroundings import check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 
@@ -38,8 +39,9 @@ _KINDS: tuple[tuple[Kind, KindName], ...] = (
 
 
 def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
-    """Raises StateError. Servers are not asked for anything yet, nor secrets read: a login that is wrong concerns
+    """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything yet, nor secrets read: a login that is wrong concerns
     only the account that has it."""
+    check_urllib3()
     state = State.open(config.state.url, now=now)
     try:
         signer = Signer(load_key(config.state.key_path))
