@@ -39,8 +39,8 @@ _KINDS: tuple[tuple[Kind, KindName], ...] = (
 
 
 def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
-    """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything yet, nor secrets read: a login that is wrong concerns
-    only the account that has it."""
+    """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything
+    yet, nor secrets read: a login that is wrong concerns only the account that has it."""
     check_urllib3()
     state = State.open(config.state.url, now=now)
     try:

@@ -7,7 +7,7 @@ from crmsync.daemon.calls import Failure
 
 
 def check_urllib3(version_of: Callable[[str], str] = metadata.version) -> None:
-    """urllib3-future installs itself over urllib3; connections then hang after a server's first fault. Raises Failure."""
+    """urllib3-future installs itself over urllib3: connections hang after a first fault. Raises Failure."""
     try:
         found = version_of("urllib3-future")
     except metadata.PackageNotFoundError:
@@ -15,5 +15,6 @@ def check_urllib3(version_of: Callable[[str], str] = metadata.version) -> None:
     raise Failure(
         "config",
         f"urllib3-future {found} has replaced urllib3 in this environment, and connections would hang; give crmsync a "
-        "virtual environment of its own, or: pip uninstall urllib3-future niquests && pip install --force-reinstall urllib3",
+        "virtual environment of its own, or: pip uninstall urllib3-future niquests; "
+        "pip install --force-reinstall urllib3",
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import TypeAlias
 
 from crmsync.connectors.dav.contentline import Component, Line, parameter
@@ -15,7 +16,8 @@ from crmsync.connectors.dav.values import (
     plain_duration,
     plain_moment,
 )
-from crmsync.connectors.dav.zones import Zone, Zones, to_local, to_utc
+from crmsync.connectors.dav.vtimezone import definition
+from crmsync.connectors.dav.zones import Zone, Zones, iana, is_unambiguous, to_local, to_utc
 
 Day: TypeAlias = date | datetime  # a date that is no datetime; or an aware datetime in UTC
 
@@ -118,22 +120,32 @@ class Clock:
             raise Malformed("its DURATION reaches beyond the year 9998 (RFC 5545 3.3.4)")
         return end
 
-    def style_for(self, name: str | None, old: Style) -> Style:
-        """How to write a time that was written as ``old`` in the zone of this IANA name (None: UTC). A zone that the
-        object does not define cannot be named in it: the old TZID stays, or else it is UTC."""
-        tzid = self.zones.tzid_of(name) if name else None
-        if tzid:
-            return Style(tzid, self.zones.resolve(tzid))
-        return old if name and old.tzid else IN_UTC
+    def style_for(self, name: str | None) -> Style:
+        """How to write a time in the zone of this IANA name (None: UTC). One that the object does not define goes by
+        that name, and has to be defined when it is written: see ``define``."""
+        if not name:
+            return IN_UTC
+        tzid = self.zones.tzid_of(name) or name
+        zone = self.zones.resolve(tzid)
+        return Style(tzid, zone) if zone else IN_UTC
+
+    def define(self, edit: Editor, style: Style, year: int) -> None:
+        """Puts the VTIMEZONE of an IANA zone in front of the component, where the object has none (RFC 5545 3.2.19: for
+        each TZID one) and the component names the zone."""
+        name = style.zone.name if style.zone else None
+        named = (each.parameter("TZID").strip() for each in edit.component.lines)
+        if name and not self.zones.tzid_of(name) and style.tzid in named:
+            text = _definition(name, year, edit.component.begin.eol or "\r\n")
+            edit.document.insert_component(text, edit.component)
+            edit.changed = True
 
     def written(self, time: Time) -> tuple[str, str]:
         """Parameters and value. A moment that its zone has no unambiguous wall clock time for is written in UTC."""
         if not isinstance(time.value, datetime):
             return ";VALUE=DATE", format_date(time.value)
-        if time.style != IN_UTC:
-            local = self.local(time)
-            if to_utc(local, self._rules(time.style)) == time.value:
-                return parameter("TZID", time.style.tzid) if time.style.tzid else "", format_moment(local)
+        if time.style != IN_UTC and is_unambiguous(time.value, self._rules(time.style)):
+            tzid = parameter("TZID", time.style.tzid) if time.style.tzid else ""
+            return tzid, format_moment(self.local(time))
         return "", format_moment(time.value)
 
     def put(self, edit: Editor, name: str, time: Time | None) -> None:
@@ -148,3 +160,9 @@ class Clock:
             edit.rewrite(lines[0], value, drop=("VALUE", "TZID"), add=parameters)
         else:
             edit.add(name, value, parameters)
+
+
+@lru_cache(maxsize=256)
+def _definition(name: str, year: int, eol: str) -> str:
+    found = iana(name)
+    return definition(name, found.rules, year, eol) if found else ""

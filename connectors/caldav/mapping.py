@@ -182,12 +182,10 @@ def build(
     start = held.get("start")
     if kind is Kind.APPOINTMENT and not isinstance(start, date):
         raise Malformed("an event must have a start (RFC 5545 3.6.1)")
-    zone = held.get("time_zone")
     text = skeleton(
         "vevent" if kind is Kind.APPOINTMENT else "vtodo",
         uid,
         start if isinstance(start, date) and kind is Kind.APPOINTMENT else None,
-        zone if isinstance(zone, str) else None,
         now,
     )
     return patch(text, held, tag=tag, stamp=stamp, now=now, default_zone=default_zone)

@@ -9,7 +9,7 @@ from crmsync.connectors.dav.contentline import Component, Line
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import in_utc
-from crmsync.connectors.dav.zones import zone_name
+from crmsync.connectors.dav.zones import iana, is_unambiguous, zone_name
 
 _ONE_DAY = timedelta(days=1)
 
@@ -79,7 +79,17 @@ def project_when(columns: Columns) -> dict[str, Value]:
             value = in_utc(value) if isinstance(value, datetime) else value
             if within_bounds(value):
                 held[name] = value
-    return _agreeing(held)
+    held = _agreeing(held)
+    if not _names_zone(held):
+        held["time_zone"] = None
+    return held
+
+
+def _names_zone(held: Columns) -> bool:
+    """A start in the second of two equal hours is written in UTC, and its zone is that of the event."""
+    start, name = held.get("start"), held.get("time_zone")
+    zone = iana(name) if isinstance(name, str) else None
+    return not (zone and isinstance(start, datetime)) or is_unambiguous(start, zone.rules)
 
 
 def _agreeing(held: dict[str, Value]) -> dict[str, Value]:
@@ -109,18 +119,16 @@ def write_when(edit: Editor, clock: Clock, wanted: Columns) -> None:
     start, end = after["start"], after["end"]
     if not isinstance(start, date) or not isinstance(end, date) or after == before.columns:
         return
-    if after["time_zone"] != before.columns["time_zone"] and not is_day(start):
-        name = after["time_zone"]
-        zone = name if isinstance(name, str) else None
-        start_style, end_style = (
-            clock.style_for(zone, style) for style in (before.start.style, before.end_style)
-        )
-    else:
-        start_style, end_style = before.start.style, before.end_style
-    new_start, new_end = Time(start, start_style), Time(end, end_style)
+    zone = after["time_zone"]
+    style = None  # each end keeps its own
+    if zone != before.columns["time_zone"] and not is_day(start):
+        style = clock.style_for(zone if isinstance(zone, str) else None)
+    new_start, new_end = Time(start, style or before.start.style), Time(end, style or before.end_style)
     if new_start != before.start:
         clock.put(edit, "DTSTART", new_start)
     _write_end(edit, clock, before, new_start, new_end)
+    if style:
+        clock.define(edit, style, start.year)
     _write_all_day_mark(edit, all_day=is_day(start))
     _count_up(edit)
 

@@ -177,6 +177,16 @@ class Document:
         same = owner.by_name.setdefault(new.name, [])
         same[:] = [line for line in owner.lines if line.name == new.name]
 
+    def insert_component(self, text: str, before: Component) -> None:
+        """Puts the component that is ``text`` (line ends included) in front of another, within the same outer one."""
+        new = parse(text)
+        at = _index(self.lines, before.begin)
+        self.lines[at:at] = new.lines
+        siblings = before.outer.components if before.outer else self.components
+        for component in new.components:
+            component.outer = before.outer
+            siblings.insert(siblings.index(before), component)
+
 
 def _index(lines: list[Line], line: Line) -> int:
     return next(i for i, other in enumerate(lines) if other is line)

@@ -67,7 +67,13 @@ _ESCAPED_IN_URI = re.compile(r"\\([:,;\\])")
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """A URI is not TEXT and nothing in it is escaped (RFC 6350 6.7.8), but several producers do it."""
+    r"""A comma is escaped whatever the property's type, "even for properties that don't allow multiple instances"; a
+    semicolon may be, outside of compound properties (RFC 6350 3.4). Readers must know both spellings: vCard 3.0 escapes
+    nothing in a URI, and some producers escape even the colon.
+
+    Seen with Radicale 3.9.0 (vobject 0.9.9): ``URL:…?a=b,c;d`` is stored as ``URL:…?a=b``, and with ``\,`` whole. A
+    semicolon is safe as it is, so it stays plain for readers that unescape nothing.
+    """
 
     name: str
 
@@ -76,7 +82,7 @@ class Uri:
         return checked(_ESCAPED_IN_URI.sub(r"\1", found.text_value), self.name, Type.URL) if found else None
 
     def write(self, edit: Editor, value: Value) -> None:
-        text = None if value is None else str(value).replace("\\", "\\\\")
+        text = None if value is None else str(value).replace("\\", "\\\\").replace(",", "\\,")
         edit.put(edit.component.all(self.name), text, self.name)
 
     def project(self, value: Value) -> Maybe:

@@ -109,6 +109,11 @@ def to_utc(local: datetime, rules: tzinfo) -> datetime:
     return local.replace(tzinfo=rules).astimezone(UTC)
 
 
+def is_unambiguous(moment: datetime, rules: tzinfo) -> bool:
+    """Whether its wall clock time says which moment it is: that of the second of two equal hours is the first's."""
+    return to_utc(to_local(moment, rules), rules) == moment.astimezone(UTC)
+
+
 def to_local(moment: datetime, rules: tzinfo) -> datetime:
     """An aware moment as wall clock time, naive."""
     return moment.astimezone(rules).replace(tzinfo=None, fold=0)

@@ -157,7 +157,9 @@ def merge(
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
             draft.say(unit, Verdict.HELD, "waits for a decision")
-        elif all(n in base for n in unit):
+        elif any(n in base for n in unit):
+            # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
+            # yet. It goes along with the others; by itself it is nobody's edit.
             _three_way(draft, unit, base, ecs, crm, rule)
         else:
             _first_meeting(draft, kind, unit, ecs, crm, rule, first_link)

@@ -1,5 +1,6 @@
 """Appointments and tasks both ways: real-life objects, and what must never change."""
 
+import re
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from crmsync.connectors.caldav.mapping import HOLDS, build, patch, project, read
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Malformed, NotOurs
+from crmsync.connectors.dav.vtimezone import definition
 from tests.connectors.dav.corpora import changed_names, files, lines, needs_corpora
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -247,7 +249,6 @@ MOVED: Columns = {"start": at(2, 8), "end": at(2, 9), "all_day": False}
         (LOCAL, {"end": at(1, 10)}, f"{BERLIN}\nDTEND;TZID=Europe/Berlin:20260701T120000"),
         (LOCAL, {"start": at(1, 7)}, LOCAL.replace("T100000", "T090000")),
         (LOCAL, {**MOVED, "time_zone": None}, "DTSTART:20260702T080000Z\nDTEND:20260702T090000Z"),
-        (LOCAL, {"time_zone": "America/New_York"}, LOCAL),  # not defined in the object: the old TZID stays
         (
             LOCAL,
             {"start": date(2026, 7, 1), "end": date(2026, 7, 3), "all_day": True, "time_zone": None},
@@ -279,6 +280,79 @@ def test_patch_when(old: str, columns: Columns, new: str) -> None:
     want = event(*new.split("\n"))
     assert after == (want if old == new else after_dtstamp(want))
     read(after, default_zone=zone)
+
+
+def defined(text: str, zone: str, eol: str = "\r\n") -> str:
+    """The text with the definition of an IANA zone for 2026 in front of its event."""
+    return text.replace("BEGIN:VEVENT", definition(zone, ZoneInfo(zone), 2026, eol) + "BEGIN:VEVENT", 1)
+
+
+NOON = {"start": at(1, 10), "end": at(1, 11), "all_day": False}
+IN_NEW_YORK = "DTSTART;TZID=America/New_York:20260701T040000\nDTEND;TZID=America/New_York:20260701T050000"
+
+
+@pytest.mark.parametrize(
+    ("old", "columns", "new"),
+    [
+        ("DTSTART:20260701T080000Z", {"time_zone": "Europe/Berlin"}, BERLIN),  # no time at all: start is end
+        (
+            "DTSTART:20260701T080000Z\nDTEND:20260701T080000Z\nSEQUENCE:1",
+            {"start": at(1, 8), "end": at(1, 8), "all_day": False, "time_zone": "Europe/Berlin"},
+            f"{BERLIN}\nDTEND;TZID=Europe/Berlin:20260701T100000\nSEQUENCE:2",
+        ),
+        ("DTSTART:20260701T080000Z\nDURATION:PT1H", {"time_zone": "Europe/Berlin"}, f"{BERLIN}\nDURATION:PT1H"),
+        ("DTSTART;VALUE=DATE:20260630", {**NOON, "start": at(1, 8), "time_zone": "Europe/Berlin"},
+         f"{BERLIN}\nDTEND;TZID=Europe/Berlin:20260701T130000"),
+        (LOCAL, {"time_zone": "America/New_York"}, IN_NEW_YORK),
+        (LOCAL.replace("DTEND;TZID=Europe/Berlin", "DTEND;TZID=Asia/Tokyo").replace("T110000", "T180000"),
+         {"time_zone": "America/New_York"}, IN_NEW_YORK),
+        ("DTSTART:20260701T040000", {"time_zone": "America/New_York"}, "DTSTART;TZID=America/New_York:20260701T000000"),
+    ],
+)  # fmt: skip
+def test_a_zone_that_the_object_lacks_is_defined_in_it(old: str, columns: Columns, new: str) -> None:
+    zone = str(columns["time_zone"])
+    text = event(*old.split("\n"), "BEGIN:VALARM", "TRIGGER:-PT5M", "END:VALARM")
+    after = patch(text, columns, now=NOW)
+    want = event(*new.split("\n"), "BEGIN:VALARM", "TRIGGER:-PT5M", "END:VALARM")
+    assert after == defined(after_dtstamp(want), zone)
+    found = read(after).columns
+    assert {name: found[name] for name in columns} == project(Kind.APPOINTMENT, columns)
+    assert patch(after, columns, now=NOW) == after
+
+
+def test_a_new_definition_stands_beside_the_others_with_their_line_ends() -> None:
+    text = event("DTSTART;TZID=Customized Time Zone:20260701T100000", zone=CUSTOM).replace("\r\n", "\n")
+    after = patch(text, {"time_zone": "Europe/Berlin"}, now=NOW)
+    want = text.replace("DTSTART;TZID=Customized Time Zone", "DTSTART;TZID=Europe/Berlin")
+    assert after == defined(after_dtstamp(want), "Europe/Berlin", "\n")
+    back = patch(after, {"time_zone": "America/New_York"}, now=NOW)
+    again = patch(back, {"time_zone": "Europe/Berlin"}, now=NOW)
+    assert (again.count("TZID:Europe/Berlin\n"), again.count("BEGIN:VTIMEZONE\n")) == (1, 3)
+
+
+@pytest.mark.parametrize("columns", [MOVED, {**MOVED, "time_zone": "Europe/Berlin"}])
+def test_a_move_within_its_zone_defines_nothing(columns: Columns) -> None:
+    after = patch(event(*LOCAL.split("\n")), columns, now=NOW)
+    assert "DTSTART;TZID=Europe/Berlin:20260702T100000\r\n" in after
+    assert "VTIMEZONE" not in after
+
+
+def test_another_reader_reads_a_zone_that_came_later() -> None:
+    after = patch(meeting(), {"time_zone": "Europe/Berlin"}, now=NOW)
+    found = vobject.readOne(after).vevent
+    assert (found.dtstart.value.astimezone(UTC), found.dtend.value.astimezone(UTC)) == (at(1, 10), at(1, 11))
+    assert found.dtstart.params["X-VOBJ-ORIGINAL-TZID"] == ["Europe/Berlin"]
+
+
+def test_a_zone_is_not_foretold_for_an_hour_that_it_has_twice() -> None:
+    """Such a start is written in UTC, and the zone of an event is that of its start."""
+    second = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    columns: Columns = {"start": second, "end": second, "all_day": False, "time_zone": "Europe/Berlin"}
+    assert project(Kind.APPOINTMENT, columns) == {**columns, "time_zone": None}
+    for text in (patch(meeting(), columns, now=NOW), build(Kind.APPOINTMENT, "u", columns, now=NOW)):
+        assert read(text).columns["time_zone"] is None
+        assert "VTIMEZONE" not in text
+        assert patch(text, columns, now=NOW) == text
 
 
 def test_a_zone_that_the_object_defines_can_be_named() -> None:
@@ -587,10 +661,30 @@ def test_a_whole_group_reads_back(text: str, start: datetime, length: timedelta,
 
 
 @settings(max_examples=100)
+@given(
+    st.sampled_from(EVENTS),
+    MOMENTS,
+    st.timedeltas(timedelta(0), timedelta(days=40)),
+    st.sampled_from([None, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"]),
+)
+def test_a_whole_group_with_its_zone_reads_back(
+    text: str, start: datetime, length: timedelta, zone: str | None
+) -> None:
+    group: Columns = {"start": start, "end": start + length, "all_day": False, "time_zone": zone}
+    after = patch(text, group, now=NOW)
+    found = read(after).columns
+    assert {name: found[name] for name in group} == project(Kind.APPOINTMENT, group)
+    assert patch(after, group, now=NOW) == after
+
+
+@settings(max_examples=100)
 @given(ITEMS.flatmap(lambda item: st.tuples(st.just(item), _some_columns(item[0]))), st.text())
 def test_no_value_makes_a_line(case: tuple[tuple[Kind, str], Columns], tag: str) -> None:
     (_, text), columns = case
     after = patch(text, columns, tag=tag, stamp=STAMP, now=NOW)
+    zone = project(Kind.APPOINTMENT, columns).get("time_zone")
+    if isinstance(zone, str):  # the definitions of zones that an event may have been given
+        after = re.sub(rf"BEGIN:VTIMEZONE\r?\nTZID:{zone}\r?\n.*?END:VTIMEZONE\r?\n", "", after, flags=re.S)
     names = {line.partition(":")[0].partition(";")[0].upper() for line in lines(after)}
     known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED"
     added = {"PERCENT-COMPLETE", "X-CRMSYNC-LINK", "X-MICROSOFT-CDO-BUSYSTATUS"}

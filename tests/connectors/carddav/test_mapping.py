@@ -224,7 +224,8 @@ def test_patch(old: str, columns: Columns, new: str) -> None:
         ("4.0", "anniversary", date(2000, 1, 2), "ANNIVERSARY:20000102"),
         ("3.0", "address_home_city", "P", "ADR;TYPE=HOME:;;;P;;;"),
         ("3.0", "department", "D", "ORG:;D"),
-        ("3.0", "website", "http://x/a,b;c", "URL:http://x/a,b;c"),
+        ("3.0", "website", "http://x/a,b;c", "URL:http://x/a\\,b;c"),
+        ("4.0", "website", "http://x/a,b;c", "URL:http://x/a\\,b;c"),
         ("3.0", "notes", "a\r\nb", "NOTE:a\\nb"),
         ("3.0", "categories", ("a,b", "c"), "CATEGORIES:a\\,b,c"),
     ],
@@ -232,6 +233,23 @@ def test_patch(old: str, columns: Columns, new: str) -> None:
 def test_a_new_line(version: str, column: str, value: Value, line: str) -> None:
     text = contact("X-LAST:1", version=version)
     assert patch(text, {column: value}, now=NOW) == contact("X-LAST:1", line, version=version)
+
+
+@pytest.mark.parametrize("version", ["3.0", "4.0"])
+@pytest.mark.parametrize("value", ["http://x/?a=b,c;d", "http://x/,", "http://x/a\\,b\\;c\\n", "a, b"])
+def test_a_website_outlives_a_server_that_rewrites_it(version: str, value: str) -> None:
+    """Radicale stores what vobject makes of a card, and vobject takes every value for a list of which it keeps the
+    first."""
+    written = patch(contact(version=version), {"website": value}, now=NOW)
+    stored = vobject.readOne(written).serialize(validate=False)
+    assert read(written).columns["website"] == read(stored).columns["website"] == value
+    assert patch(stored, {"website": value}, now=NOW) == stored
+
+
+@pytest.mark.parametrize("line", ["URL:http://x/a,b;c", "URL:http://x/a\\,b\\;c", "URL:http\\://x/a\\,b;c"])
+def test_an_untouched_website_keeps_its_spelling(line: str) -> None:
+    columns: Columns = {"website": "http://x/a,b;c", "job_title": "x"}
+    assert patch(contact(line), columns, now=NOW) == contact(line, "TITLE:x")
 
 
 @pytest.mark.parametrize(
@@ -322,6 +340,7 @@ def test_another_reader_reads_what_is_built() -> None:
     assert parsed.org.value == ["A;B, C", "R\\D"]
     assert parsed.adr.value.street == "12 Square,\nFloor 2"
     assert [each.value for each in parsed.contents["tel"]] == ["+44 20 7946 0001", "+44 20 7946 0002"]
+    assert parsed.url.value == FULL["website"]
     assert parsed.note.value == FULL["notes"]
     assert parsed.bday.value == "1815-12-10"
     assert parsed.categories.value == ["a,b", "c", "CRM"]
