@@ -38,6 +38,7 @@ class Candidate:
     id: str
     keys: frozenset[str]
     name: Name
+    born: str = ""  # key of the create that this is the outcome of, while that is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,22 @@ Match: TypeAlias = Partner | NoPartner | Ambiguous
 
 
 def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]) -> Match:
-    """``others``: unlinked items of the other side; ``own``: unlinked items of the item's own side."""
-    sharing = [o for o in others if o.id and o.keys & item.keys]
+    """``others``: unlinked items of the other side; ``own``: unlinked items of the item's own side.
+
+    What a create that was interrupted has left on the other side is its own item's (the create is repeated, and finds
+    it), and nobody else's.
+    """
+    if item.born and any(o.born == item.born for o in others):
+        return NoPartner()
+    sharing = [o for o in others if o.id and not o.born and o.keys & item.keys]
     agreeing = [o for o in sharing if o.name.agrees(item.name)]
     if not agreeing:
         return NoPartner()  # nobody shares a key, or only people of another name do (a family's address)
-    if len(sharing) > 1:
-        return Ambiguous(tuple(o.id for o in sharing), "several records share its address or number")
     partner = agreeing[0]
+    # A number that many share (a switchboard) says nothing; an address that only the partner has says enough.
+    telling = partner.keys.difference(*(o.keys for o in sharing if o is not partner)) & item.keys
+    if len(agreeing) > 1 or not telling:
+        return Ambiguous(tuple(o.id for o in sharing), "several records share its address or number")
     rivals = [
         o for o in own if o.id != item.id and o.keys & item.keys & partner.keys and o.name.agrees(item.name)
     ]

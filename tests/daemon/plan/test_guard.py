@@ -1,0 +1,52 @@
+"""The row "many deletes or unlinks": how many are held for an admin."""
+
+import pytest
+
+from crmsync.connectors.contract import Kind
+from crmsync.daemon.plan.guard import WINDOW, Limit, storm
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"), [(Kind.CONTACT, 250), (Kind.APPOINTMENT, 50), (Kind.TASK, 50), (Kind.PHONE_CALL, 100)]
+)
+def test_many_deletes_past_a_count(kind: Kind, count: int) -> None:
+    assert not storm(kind, planned=count, recent=0, linked=100_000)
+    assert storm(kind, planned=count + 1, recent=0, linked=100_000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "percent"), [(Kind.CONTACT, 25), (Kind.APPOINTMENT, 10), (Kind.TASK, 75), (Kind.EMAIL, 25)]
+)
+def test_many_deletes_past_a_percentage(kind: Kind, percent: int) -> None:
+    linked = 40
+    allowed = linked * percent // 100
+    assert not storm(kind, planned=allowed, recent=0, linked=linked)
+    assert storm(kind, planned=allowed + 1, recent=0, linked=linked)
+
+
+def test_a_percentage_counts_from_ten_items_up() -> None:
+    assert not storm(Kind.CONTACT, planned=9, recent=0, linked=9)
+    assert storm(Kind.CONTACT, planned=10, recent=0, linked=10)
+
+
+def test_many_deletes_count_over_the_window_and_not_over_a_cycle() -> None:
+    assert WINDOW.total_seconds() == 24 * 3600
+    assert not storm(Kind.APPOINTMENT, planned=1, recent=0, linked=20)
+    assert storm(Kind.APPOINTMENT, planned=1, recent=2, linked=18), "3 of the 20 at the window's beginning"
+    assert storm(Kind.CONTACT, planned=1, recent=250, linked=100_000)
+
+
+def test_a_storm_in_small_steps_is_a_storm() -> None:
+    """One at a time, and yet no more than a quarter goes."""
+    linked, gone = 40, 0
+    while not storm(Kind.CONTACT, planned=1, recent=gone, linked=linked):
+        linked, gone = linked - 1, gone + 1
+    assert gone == 10
+
+
+def test_nothing_planned_is_no_storm() -> None:
+    assert not storm(Kind.CONTACT, planned=0, recent=10_000, linked=0)
+
+
+def test_limits_can_be_set() -> None:
+    assert storm(Kind.CONTACT, planned=2, recent=0, linked=5, limits={Kind.CONTACT: Limit(1, 100)})

@@ -1,0 +1,129 @@
+"""Of the merge: columns that win or lose as one, and what waits for a person or was decided by one."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from crmsync.connectors.contract import Columns, Kind, Side
+from crmsync.daemon.plan.merge import Direction, Held, Merged, Policy, Rule, Verdict, merge
+from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
+
+CONTACT = Kind.CONTACT
+
+# ── columns that mean something only together ────────────────────────────────────────────────────────────────
+
+NINE, TEN, ELEVEN, TWELVE = (datetime(2026, 3, 2, h, tzinfo=UTC) for h in (9, 10, 11, 12))
+WHEN: Columns = {"start": NINE, "end": TEN, "all_day": False, "time_zone": "Europe/Berlin"}
+
+
+def test_start_and_end_win_or_lose_as_one() -> None:
+    moved = Place({**WHEN, "start": TEN, "end": ELEVEN}, clocks={"start": NOON, "end": NOON})
+    longer = Place({**WHEN, "end": TWELVE}, clocks={"end": LATER})
+    merged = merge(Kind.APPOINTMENT, WHEN, *standings(WHEN, moved, longer), rules(Kind.APPOINTMENT))
+    assert writes(merged) == ({**WHEN, "end": TWELVE}, {})
+    assert merged.agreed == {**WHEN, "end": TWELVE}
+    assert {c.column for c in merged.clashes} == {"start", "end"}
+
+
+def test_status_and_percent_win_or_lose_as_one() -> None:
+    base: Columns = {"status": "in_progress", "percent_complete": 40}
+    done = Place({"status": "completed", "percent_complete": 100})
+    merged = merge(Kind.TASK, base, *standings(base, done, Place(base)), rules(Kind.TASK))
+    assert writes(merged) == ({}, {"status": "completed", "percent_complete": 100})
+
+
+def test_of_a_group_only_what_both_sides_hold_is_exchanged() -> None:
+    without_zone = {n: v for n, v in WHEN.items() if n != "time_zone"}
+    moved = Place({**WHEN, "start": TEN, "end": ELEVEN})
+    merged = merge(
+        Kind.APPOINTMENT, WHEN, *standings(WHEN, moved, Place(without_zone)), rules(Kind.APPOINTMENT)
+    )
+    assert merged.to_crm == {"start": TEN, "end": ELEVEN, "all_day": False}
+
+
+def test_what_one_side_fills_in_by_itself_goes_along_and_is_nobodys_edit() -> None:
+    base: Columns = {"status": "in_progress", "percent_complete": 40}
+    ecs = Place({**base, "completed_at": None})
+    filled = Place({**base, "completed_at": NOON}, read_only=frozenset({"completed_at"}))
+    merged = merge(Kind.TASK, base, *standings(base, ecs, filled), rules(Kind.TASK))
+    assert writes(merged) == ({}, {})
+    done = Place({"status": "completed", "percent_complete": 100, "completed_at": NOON})
+    merged = merge(Kind.TASK, base, *standings(base, ecs, done), rules(Kind.TASK))
+    assert writes(merged) == (done.columns, {})
+    assert merged.clashes == ()
+
+
+# ── what a person decided or has to decide ───────────────────────────────────────────────────────────────────
+
+
+def _held(ecs: str, crm: str, rule: Rule | None = None) -> Merged:
+    base = {"first_name": "a"}
+    return merge(
+        CONTACT,
+        base,
+        *standings(base, Place({"first_name": ecs}), Place({"first_name": crm})),
+        rules(CONTACT, rule or Rule(conflict=Policy.ASK)),
+        held={"first_name": Held("b", "c")},
+    )
+
+
+def test_held_stays_held_without_a_new_conflict() -> None:
+    merged = _held("b", "c", Rule(conflict=Policy.LATEST))
+    assert (writes(merged), merged.clashes, merged.settled) == (({}, {}), (), frozenset())
+    assert verdicts(merged) == [Verdict.HELD]
+
+
+def test_held_is_over_when_a_side_gives_in() -> None:
+    assert _held("b", "b").settled == {"first_name"}
+    assert writes(_held("b", "b")) == ({}, {})
+    assert _held("b", "a").to_crm == {"first_name": "b"}
+    assert _held("b", "a").settled == {"first_name"}
+
+
+def test_held_again_when_a_side_moves_on() -> None:
+    merged = _held("b", "d")
+    assert [(c.ecs, c.crm, c.winner) for c in merged.clashes] == [("b", "d", None)]
+    assert merged.settled == frozenset()
+
+
+@pytest.mark.parametrize("choice", ["b", "c", "d", None])
+def test_a_persons_decision_goes_wherever_something_else_stands(choice: str | None) -> None:
+    base = {"first_name": "a"}
+    merged = merge(
+        CONTACT,
+        base,
+        *standings(base, Place({"first_name": "b"}), Place({"first_name": "c"})),
+        rules(CONTACT, Rule(Direction.NONE)),
+        held={"first_name": Held("b", "c")},
+        decided={"first_name": choice},
+    )
+    expected = {"first_name": choice}
+    assert writes(merged) == ({} if choice == "b" else expected, {} if choice == "c" else expected)
+    assert merged.agreed == expected
+    assert merged.settled == {"first_name"}
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_decision_about_one_column_takes_its_group_from_the_side_that_had_it(side: Side) -> None:
+    ecs = Place({**WHEN, "start": TEN, "end": ELEVEN})
+    crm = Place({**WHEN, "start": ELEVEN, "end": TWELVE, "time_zone": "Europe/Paris"})
+    chosen = ecs if side is Side.ECS else crm
+    merged = merge(
+        Kind.APPOINTMENT,
+        WHEN,
+        *standings(WHEN, ecs, crm),
+        rules(Kind.APPOINTMENT),
+        decided={"start": chosen.columns["start"]},
+    )
+    assert merged.agreed == chosen.columns
+    assert merged.writes(side.other) == chosen.columns
+    assert merged.writes(side) == {}
+
+
+def test_a_decision_that_a_side_may_not_write_says_so() -> None:
+    base = {"first_name": "a"}
+    ecs = Place({"first_name": "b"})
+    crm = Place({"first_name": "c"}, read_only=frozenset({"first_name"}))
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT), decided={"first_name": "b"})
+    assert writes(merged) == ({}, {})
+    assert verdicts(merged) == [Verdict.KEPT]

@@ -1,0 +1,321 @@
+"""The first table of the design ("Merge, column by column"), a test for each row."""
+
+from datetime import date, datetime
+
+import pytest
+
+from crmsync.connectors.contract import Columns, Kind, Side, Value
+from crmsync.daemon.plan.merge import Clash, Decision, Direction, Merged, Policy, Rule, Verdict, merge
+from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
+
+CONTACT = Kind.CONTACT
+
+
+def first_name(
+    snapshot: Value | None,
+    ecs: Value,
+    crm: Value,
+    rule: Rule | None = None,
+    *,
+    first_link: Policy = Policy.ASK,
+    ecs_at: datetime = NOON,
+    crm_at: datetime = NOON,
+    linked: bool = True,
+) -> Merged:
+    """One column; ``linked`` False: there is no snapshot yet."""
+    base = {"first_name": snapshot} if linked else None
+    on_ecs = Place({"first_name": ecs}, clocks={"first_name": ecs_at})
+    on_crm = Place({"first_name": crm}, clocks={"first_name": crm_at})
+    return merge(CONTACT, base, *standings(base, on_ecs, on_crm), rules(CONTACT, rule), first_link=first_link)
+
+
+# ── a a a ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_a_a_nothing() -> None:
+    merged = first_name("a", "a", "a")
+    assert merged == Merged({}, {}, {"first_name": "a"}, frozenset(), (), (), frozenset())
+
+
+@pytest.mark.parametrize("touched", [" a", "a\r\n", "a "])
+def test_a_a_a_white_space_that_servers_add_is_no_edit(touched: str) -> None:
+    assert writes(first_name("a", touched, "a")) == ({}, {})
+    assert writes(first_name("a", "a", touched)) == ({}, {})
+
+
+def test_a_a_a_two_spellings_of_one_letter_are_no_edit() -> None:
+    assert writes(first_name("Zoe\u0308", "Zo\u00eb", "Zoe\u0308")) == ({}, {})
+
+
+def test_a_a_a_an_empty_text_is_nothing() -> None:
+    assert writes(first_name(None, "", None)) == ({}, {})
+
+
+# ── one side ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_b_a_b_to_the_crm() -> None:
+    merged = first_name("a", "b", "a")
+    assert writes(merged) == ({}, {"first_name": "b"})
+    assert merged.agreed == {"first_name": "b"}
+    assert verdicts(merged) == [Verdict.TO_CRM]
+
+
+def test_a_a_b_b_to_the_ecs() -> None:
+    merged = first_name("a", "a", "b")
+    assert writes(merged) == ({"first_name": "b"}, {})
+    assert merged.agreed == {"first_name": "b"}
+    assert verdicts(merged) == [Verdict.TO_ECS]
+
+
+@pytest.mark.parametrize("ecs_at", [NOON, LATER])
+def test_a_a_b_time_decides_nothing_when_only_one_side_changed(ecs_at: datetime) -> None:
+    assert first_name("a", "a", "b", ecs_at=ecs_at).to_ecs == {"first_name": "b"}
+
+
+def test_a_empty_a_emptying_is_an_edit() -> None:
+    assert writes(first_name("a", None, "a")) == ({}, {"first_name": None})
+    assert writes(first_name("a", "a", None)) == ({"first_name": None}, {})
+
+
+def test_different_columns_of_one_item_both_survive() -> None:
+    base = {"first_name": "Ada", "last_name": "King"}
+    ecs, crm = Place({**base, "first_name": "Augusta"}), Place({**base, "last_name": "Lovelace"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({"last_name": "Lovelace"}, {"first_name": "Augusta"})
+    assert merged.agreed == {"first_name": "Augusta", "last_name": "Lovelace"}
+    assert merged.clashes == ()
+
+
+# ── both sides ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_b_b_agreed_no_write() -> None:
+    merged = first_name("a", "b", "b")
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == {"first_name": "b"}
+    assert merged.touched == {"first_name"}
+    assert verdicts(merged) == [Verdict.AGREED]
+
+
+def test_a_b_c_the_later_clock_wins() -> None:
+    merged = first_name("a", "b", "c", ecs_at=LATER)
+    assert writes(merged) == ({}, {"first_name": "b"})
+    assert merged.agreed == {"first_name": "b"}
+    assert [c.winner for c in merged.clashes] == [Side.ECS]
+    merged = first_name("a", "b", "c", crm_at=LATER)
+    assert writes(merged) == ({"first_name": "c"}, {})
+    assert [c.winner for c in merged.clashes] == [Side.CRM]
+
+
+def test_a_b_c_a_tie_goes_to_the_crm() -> None:
+    assert writes(first_name("a", "b", "c")) == ({"first_name": "c"}, {})
+
+
+def test_a_b_c_a_side_without_a_clock_is_the_earlier() -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}, clocks={"first_name": NOON}), Place({"first_name": "c"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({}, {"first_name": "b"})
+
+
+def test_a_b_c_ecs_or_crm_by_rule_whatever_the_clocks_say() -> None:
+    ecs, crm = Rule(conflict=Policy.ECS), Rule(conflict=Policy.CRM)
+    assert writes(first_name("a", "b", "c", ecs, crm_at=LATER)) == ({}, {"first_name": "b"})
+    assert writes(first_name("a", "b", "c", crm, ecs_at=LATER)) == ({"first_name": "c"}, {})
+
+
+def test_a_b_c_ask_holds_it_and_writes_nothing() -> None:
+    merged = first_name("a", "b", "c", Rule(conflict=Policy.ASK), ecs_at=LATER)
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == {"first_name": "a"}
+    assert [c.winner for c in merged.clashes] == [None]
+    assert verdicts(merged) == [Verdict.HELD]
+
+
+def test_a_b_c_the_loser_stands_in_the_conflict_log() -> None:
+    (clash,) = first_name("a", "b", "c").clashes
+    assert clash == Clash("first_name", "a", "b", "c", Side.CRM, clash.reason)
+    assert clash.reason
+
+
+# ── the first link ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_none_b_empty_b_to_the_crm() -> None:
+    merged = first_name(None, "b", None, linked=False)
+    assert writes(merged) == ({}, {"first_name": "b"})
+    assert merged.agreed == {"first_name": "b"}
+
+
+def test_none_empty_c_c_to_the_ecs() -> None:
+    assert writes(first_name(None, "  ", "c", linked=False)) == ({"first_name": "c"}, {})
+
+
+def test_none_empty_empty_is_agreed_to_be_empty() -> None:
+    merged = first_name(None, None, "", linked=False)
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == {"first_name": None}
+
+
+@pytest.mark.parametrize(
+    ("column", "ecs", "crm"),
+    [
+        ("first_name", "ADA  Augusta", "ada augusta"),
+        ("email", "Ada@Example.COM", "ada@example.com"),
+        ("phone_work", "+49 (30) 123-4567", "+49301234567"),
+        ("company", "Ａｎａｌｙｔｉｃａｌ", "analytical"),
+    ],
+)
+def test_none_b_c_equal_after_normalising_is_agreed(column: str, ecs: str, crm: str) -> None:
+    on_ecs, on_crm = Place({column: ecs}), Place({column: crm})
+    merged = merge(CONTACT, None, *standings(None, on_ecs, on_crm), rules(CONTACT))
+    assert writes(merged) == ({}, {})
+    assert verdicts(merged) == [Verdict.AGREED]
+    assert merged.touched == {column}
+
+
+def test_none_b_c_is_held_by_default() -> None:
+    merged = first_name(None, "b", "c", linked=False, ecs_at=LATER)
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == {}
+    assert [c.winner for c in merged.clashes] == [None]
+
+
+@pytest.mark.parametrize(
+    ("first_link", "to_ecs", "to_crm"),
+    [
+        (Policy.ECS, {}, {"first_name": "b"}),
+        (Policy.CRM, {"first_name": "c"}, {}),
+        (Policy.LATEST, {}, {"first_name": "b"}),
+    ],
+)
+def test_none_b_c_by_the_accounts_first_link(first_link: Policy, to_ecs: Columns, to_crm: Columns) -> None:
+    merged = first_name(None, "b", "c", linked=False, first_link=first_link, ecs_at=LATER)
+    assert writes(merged) == (to_ecs, to_crm)
+    assert len(merged.clashes) == 1
+
+
+def test_none_b_c_numbers_that_differ_in_their_extension_are_not_the_same() -> None:
+    ecs, crm = Place({"phone_work": "+49 30 1234567 ext. 5"}), Place({"phone_work": "+49 30 1234567 ext. 6"})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
+    assert verdicts(merged) == [Verdict.HELD]
+
+
+# ── what a side cannot hold, truncates or may not write ──────────────────────────────────────────────────────
+
+
+def test_a_b_cannot_hold_is_kept_and_no_opinion_on_the_other() -> None:
+    base: Columns = {"first_name": "Ada", "birthday": date(1815, 12, 10)}
+    ecs, crm = Place({**base, "birthday": date(1815, 12, 11)}), Place({"first_name": "Ada"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == base, "a snapshot advances only when both sides hold the column"
+
+
+def test_first_link_cannot_hold_erases_nothing() -> None:
+    ecs, crm = Place({"first_name": "Ada", "birthday": date(1815, 12, 10)}), Place({"first_name": "Ada"})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({}, {})
+    assert "birthday" not in merged.agreed
+
+
+def _three_letters(columns: Columns) -> Columns:
+    return {n: v[:3] if isinstance(v, str) else v for n, v in columns.items()}
+
+
+def test_what_a_side_truncates_is_no_edit() -> None:
+    base = {"first_name": "Augusta"}
+    ecs, crm = Place(base), Place({"first_name": "Aug"}, _three_letters)
+    assert writes(merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))) == ({}, {})
+
+
+def test_an_edit_beyond_what_the_other_side_shows_is_agreed_without_a_write() -> None:
+    base = {"first_name": "Augusta"}
+    ecs, crm = Place({"first_name": "August"}), Place({"first_name": "Aug"}, _three_letters)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({}, {})
+    assert merged.agreed == {"first_name": "August"}
+
+
+def test_an_edit_of_the_truncated_value_goes_to_the_other_side() -> None:
+    base = {"first_name": "Augusta"}
+    ecs, crm = Place(base), Place({"first_name": "Ada"}, _three_letters)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({"first_name": "Ada"}, {})
+
+
+def test_first_link_of_a_truncated_value_is_agreed() -> None:
+    ecs, crm = Place({"first_name": "Augusta"}), Place({"first_name": "Aug"}, _three_letters)
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
+    assert verdicts(merged) == [Verdict.AGREED]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_agreed_on_is_the_longer_of_a_value_and_its_truncation(side: Side) -> None:
+    long, short = Place({"first_name": "Augusta"}), Place({"first_name": "Aug"}, _three_letters)
+    ecs, crm = (long, short) if side is Side.ECS else (short, long)
+    for base in ({"first_name": "Bob"}, None):
+        merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+        assert writes(merged) == ({}, {})
+        assert merged.agreed == {"first_name": "Augusta"}
+
+
+def test_what_the_other_side_may_not_write_is_kept() -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}), Place(base, read_only=frozenset({"first_name"}))
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.KEPT])
+
+
+def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:
+    """Else the conflict log would gain a line, naming a winner, with every cycle."""
+    base = {"first_name": "a"}
+    ecs = Place({"first_name": "b"}, clocks={"first_name": LATER})
+    crm = Place({"first_name": "c"}, read_only=frozenset({"first_name"}))
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
+
+
+# ── directions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("direction", "to_ecs", "to_crm"),
+    [
+        (Direction.BOTH, {"last_name": "c"}, {"first_name": "b"}),
+        (Direction.TO_CRM, {}, {"first_name": "b"}),
+        (Direction.TO_ECS, {"last_name": "c"}, {}),
+        (Direction.NONE, {}, {}),
+    ],
+)
+def test_any_direction_per_column(direction: Direction, to_ecs: Columns, to_crm: Columns) -> None:
+    base = {"first_name": "a", "last_name": "a"}
+    ecs, crm = Place({**base, "first_name": "b"}), Place({**base, "last_name": "c"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT, Rule(direction)))
+    assert writes(merged) == (to_ecs, to_crm)
+    kept = base.keys() - to_ecs.keys() - to_crm.keys()
+    assert all(merged.agreed[n] == "a" for n in kept), "kept: the snapshot stays where both sides agreed last"
+
+
+@pytest.mark.parametrize(
+    ("direction", "winner"), [(Direction.TO_CRM, Side.ECS), (Direction.TO_ECS, Side.CRM)]
+)
+def test_any_one_direction_decides_a_conflict(direction: Direction, winner: Side) -> None:
+    merged = first_name("a", "b", "c", Rule(direction, Policy.LATEST), ecs_at=LATER)
+    assert [c.winner for c in merged.clashes] == [winner]
+    assert writes(merged) == (({}, {"first_name": "b"}) if winner is Side.ECS else ({"first_name": "c"}, {}))
+
+
+def test_any_a_column_without_a_rule_is_not_exchanged() -> None:
+    base = {"notes": "a"}
+    ecs, crm = Place({"notes": "b"}), Place({"notes": "c"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), {})
+    assert (writes(merged), verdicts(merged)) == (({}, {}), [Verdict.KEPT])
+
+
+def test_every_decision_is_printable() -> None:
+    (decision,) = first_name("a", "b", "c").decisions
+    assert isinstance(decision, Decision)
+    assert decision.columns == ("first_name",)
+    assert decision.reason
