@@ -32,6 +32,7 @@ class Mailbox:
     address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     collections: tuple[Collection, ...] = ()  # as last discovered
+    answered: bool = False  # when it was last asked
 
     def key(self, collection: Collection) -> str:
         """The collection's name in the state. It does not name the host: servers move."""

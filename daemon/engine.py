@@ -90,7 +90,8 @@ class Engine:
         try:
             with self.state.lock(account.name), self._at_work(account.name):
                 if dry_run:
-                    with self.state.rehearsal() as rehearsed:
+                    # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
+                    with account.crm.lock, self.state.rehearsal() as rehearsed:
                         return sync(
                             self._maker(account, rehearsed, progress, dry=True), self._bound(account), wish
                         )
@@ -103,10 +104,14 @@ class Engine:
 
     def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """Compare completely what is there with what is linked, then sync. Same answer as ``sync``."""
+        errors: list[dict[str, Any]] = []
         for account in self.chosen(names):
+            cx = self.context(account, progress=progress)
             with self.state.lock(account.name):
-                reconcile.reconcile(self.context(account, progress=progress))
-        return self.sync(names, progress=progress)
+                reconcile.reconcile(cx)
+            errors += cx.errors
+        answer = self.sync(names, progress=progress)
+        return {**answer, "errors": errors + [e for e in answer["errors"] if e not in errors]}
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────
 

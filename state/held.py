@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, func, select, update
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Held, HeldState, What
 from crmsync.state.rows import Rows, chunked
 from crmsync.state.tables import held
@@ -55,6 +55,22 @@ class HeldItems:
             query.where(column.in_(chunk)) for column in (_c.item, _c.record) for chunk in chunked(asked)
         )
         return {id: one for one in found for id in (one.item, one.record) if id in asked}
+
+    def overtaken(self, pair_ids: Iterable[int]) -> None:
+        """These pairs are not to be deleted or unlinked any more, whatever was held or decided."""
+        for chunk in chunked(pair_ids):
+            self._connection.execute(
+                update(held)
+                .where(_c.pair_id.in_(chunk), _c.what == What.DELETE, _c.state != HeldState.DONE)
+                .values(state=HeldState.DONE)
+            )
+
+    def waiting(self, account: str, kind: Kind) -> int:
+        """How many deletes and unlinks of the kind nobody has decided about."""
+        query = select(func.count()).where(
+            _c.account == account, _c.kind == kind, _c.what == What.DELETE, _c.state == HeldState.HELD
+        )
+        return self._connection.execute(query).scalar_one()
 
     def remove(self, ids: Iterable[int]) -> None:
         self._rows.remove(ids)

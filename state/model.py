@@ -118,7 +118,9 @@ class Intent:
     item: str  # the item whose queue row the write stems from
     key: str = ""  # of a create, chosen by us
     columns: Mapping[str, str | None] = field(default_factory=dict)  # encoded: ``values.encode_columns``
-    native: str = ""  # what stood there before (delete), or what is put back (undo)
+    native: str = (
+        ""  # what stood there before (delete; update: its columns as JSON), or what is put back (undo)
+    )
     expected: str = ""  # the version that the write was computed from
     pair_id: int | None = None
     kind: Kind | None = None  # with it ``values.decode_columns`` reads the columns

@@ -21,7 +21,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
-from crmsync.state.values import encode_columns
+from crmsync.state.values import decode_columns, encode_columns
 
 
 @dataclass(slots=True)
@@ -35,11 +35,12 @@ class Task:
     kind: Kind
     reason: str
     pair_id: int | None = None
-    native: str = ""  # what stands there now, for a delete
+    native: str = ""  # what stands there now: the text (delete), the columns as JSON (update)
     ecs_id: str = ""  # for the plan of a dry run
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
     def done(self) -> Done | None:
@@ -74,7 +75,8 @@ def carry_out(cx: Context, tasks: Sequence[Task]) -> None:
 
 
 def _announce(cx: Context, tasks: Sequence[Task]) -> None:
-    """Write the intents. A create that was announced before keeps its key, and says since when it may stand."""
+    """Write the intents. A create that was announced before is repeated as it was, whatever has changed since: only
+    then is what it finds its own. It says since when it may stand."""
     account, side, key = cx.account.name, tasks[0].side, tasks[0].place.key
     cycle = cx.cycle
     with cx.state.transaction() as tx:
@@ -84,9 +86,12 @@ def _announce(cx: Context, tasks: Sequence[Task]) -> None:
             if old is not None:
                 task.intents.append(old.id)
                 if isinstance(task.write, Create) and old.action == "create":
-                    task.write = replace(task.write, key=old.key, since=old.at)
-        ids = tx.intents.write([_intent(cx, cycle, t) for t in tasks])
-    for task, id in zip(tasks, ids, strict=True):
+                    columns = decode_columns(task.kind, old.columns)
+                    task.write = replace(task.write, key=old.key, columns=columns, since=old.at)
+                    task.repeated = True
+        new = [t for t in tasks if not t.repeated]
+        ids = tx.intents.write([_intent(cx, cycle, t) for t in new])
+    for task, id in zip(new, ids, strict=True):
         task.intents.append(id)
 
 
@@ -164,8 +169,9 @@ def park(cx: Context, tx: Tx, rows: Sequence[Change], label: str, code: str, rea
 
 
 def written(task: Task, before: Columns) -> Columns:
-    """What the target shows after the write: as read back, or as its mapping predicts it."""
+    """What the target shows after the write: as read back, or as its mapping predicts it. Of a repeated create, what it
+    showed then: whatever it shows now beyond that is an edit."""
     done = task.done
-    if done is not None and done.record is not None:
+    if done is not None and done.record is not None and not task.repeated:
         return done.record.columns
     return {**before, **task.place.connector.project(task.kind, task.columns)}

@@ -26,11 +26,18 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         if target is None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
-        key = cx.signer.record_key(cx.account.name, newcomer.place.key, record.uid or record.id)
-        write = Create(key, record.kind, columns, owner=cx.user)
+        write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
         tasks.append((newcomer, _task(newcomer, target, write, "tagged, and not in the CRM yet")))
     pairs = _bring_forth(cx, tasks)
-    _stamp(cx, pairs)
+    repeated = {t.item for _, t in tasks if t.repeated}
+    _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
+
+
+def record_key(cx: Context, newcomer: Newcomer) -> str:
+    """The external id of the record that is made for this item."""
+    return cx.signer.record_key(
+        cx.account.name, newcomer.place.key, newcomer.record.uid or newcomer.record.id
+    )
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -137,6 +144,8 @@ def _note(cx: Context, tx: Tx, cycle: int, newcomer: Newcomer, task: Task, done:
     tx.history.add([birth_entry(cx, cycle, pair, task)])
     cx.count("created")
     stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
+    if task.repeated:
+        return pair  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
         tx.queue.done_unless_changed([newcomer.row])
     return pair  # else its row stays until the item carries its stamp
@@ -148,6 +157,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     made_uid = done.record.uid if done.record is not None else ""
     write = task.write
     assert isinstance(write, Create)
+    known = not task.repeated  # else either side may have been edited since the create was sent first
     return Pair(
         account=cx.account.name,
         crm=cx.crm,
@@ -155,10 +165,10 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
         ecs_collection=newcomer.place.key if ecs else task.place.key,
         ecs_id=record.id if ecs else done.id,
         ecs_uid=record.uid if ecs else made_uid or write.key,
-        ecs_version=record.version if ecs else done.version,
+        ecs_version=(record.version if ecs else done.version) if known else "",
         crm_collection=task.place.key if ecs else newcomer.place.key,
         crm_id=done.id if ecs else record.id,
-        crm_version=done.version if ecs else record.version,
+        crm_version=(done.version if ecs else record.version) if known else "",
         crm_owner=cx.user if ecs else record.owner,
         generation=0 if ecs else 1,
         linked_at=cx.now(),
@@ -168,7 +178,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
 
 def _snapshot(cx: Context, newcomer: Newcomer, task: Task, pair: Pair) -> Snapshot:
     source, target = newcomer.side, newcomer.side.other
-    shows = {source: newcomer.record.columns, target: written(task, {})}
+    shows = {source: task.columns if task.repeated else newcomer.record.columns, target: written(task, {})}
     places = {source: newcomer.place, target: task.place}
     columns, kept = fresh_columns(pair.kind, task.columns, target, shows, places)
     return Snapshot(

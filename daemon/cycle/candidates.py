@@ -1,13 +1,16 @@
 """Who could be the partner of an item: what the CRM finds, and what the match index knows of the ECS side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from crmsync.connectors.contract import Kind, Probe, Record, Searchable
+from crmsync.connectors.contract import Kind, Probe, Record, Searchable, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
-from crmsync.state.model import IndexRow
+from crmsync.daemon.plan.normalise import same
+from crmsync.state.model import IndexRow, Intent
 from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
@@ -24,11 +27,24 @@ def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candida
     visible = dict(zip(foreign, rights(cx, place, foreign), strict=True)) if foreign else {}
     with cx.state.reading() as tx:
         linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
+        under_way = [i for i in tx.intents.open(cx.account.name) if i.key and i.side is Side.CRM]
     return [
-        cx.signer.candidate(r)
+        replace(cx.signer.candidate(r), born=_born(place, r, under_way))
         for r in found
         if r.id not in linked and (r.id not in visible or visible[r.id].read)
     ]
+
+
+def _born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
+    """Key of the create under way that made this record: its external id; without one, everything that was sent."""
+    if place.connector.capabilities.links:
+        return record.link if any(i.key == record.link for i in under_way) else ""
+    return next((i.key for i in under_way if i.kind is record.kind and _shows(place, record, i)), "")
+
+
+def _shows(place: Place, record: Record, intent: Intent) -> bool:
+    sent = place.connector.project(record.kind, decode_columns(record.kind, intent.columns))
+    return all(n in record.columns and same(record.columns[n], v) for n, v in sent.items())
 
 
 def _probe(record: Record) -> Probe | None:
@@ -49,12 +65,17 @@ def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
     """Unlinked ECS items that share a key; their id names the collection too."""
     rows: dict[tuple[str, str], IndexRow] = {}
     for some in tx.index.find(cx.account.name, keys).values():
-        rows.update({(r.collection, r.item): r for r in some})
+        rows.update({(r.collection, r.item): r for r in some if r.tagged or _can_be_tagged(cx, r.collection)})
     for collection in {c for c, _ in rows}:
         items = [i for c, i in rows if c == collection]
         for item in tx.pairs.by_ecs(cx.account.name, collection, items):
             del rows[collection, item]
     return [Candidate(qualified(c, i), r.keys, _name(r)) for (c, i), r in rows.items()]
+
+
+def _can_be_tagged(cx: Context, collection: str) -> bool:
+    place = cx.places.get(collection)
+    return place is not None and place.connector.capabilities.writable
 
 
 def qualified(collection: str, item: str) -> str:

@@ -49,6 +49,9 @@ def fresh_columns(
     held = places[target].connector.project(kind, sent)
     columns = {n: v for n, v in sent.items() if n in held}
     # what is empty on both sides is agreed as well, so that filling it in later is an edit and not a first meeting
+    source = shows[target.other]
+    blank = places[target].connector.project(kind, {n: None for n, v in source.items() if same(v, None)})
+    shows = {**shows, target: {**blank, **shows[target]}}  # not sent, because it is empty: so it is there
     empty = {n for n in shows[Side.ECS].keys() & shows[Side.CRM].keys() if n not in columns}
     columns.update(
         {n: None for n in empty if same(shows[Side.ECS][n], None) and same(shows[Side.CRM][n], None)}

@@ -151,7 +151,11 @@ def _poll(
         cursor = _only_cursor(cx, place, scope)
     for account in accounts:
         if account.name in users:
-            _cover(cx, place, account, users[account.name], again=full and account is cx.account)
+            try:
+                _cover(cx, place, account, users[account.name], again=full and account is cx.account)
+            except ConnectorError:
+                if account is cx.account:
+                    raise
     try:
         for page in place.connector.changes(cursor, Selection()):
             _distribute(cx, place, scope, page, accounts, users)
@@ -189,8 +193,8 @@ def _cover(cx: Context, place: Place, account: Account, user: str, *, again: boo
         for page in place.connector.changes(None, selection):
             with cx.state.transaction() as tx:
                 for part in in_batches(page.items, 500):
-                    records = [i for i in part if isinstance(i, Record)]
-                    _record_crm(cx, tx, place, account, records)
+                    there = [i for i in part if not isinstance(i, Gone)]
+                    _record_crm(cx, tx, place, account, there)
             cx.progress("detected", len(page.items))
     with cx.state.transaction() as tx:
         tx.cursors.put(scope, wanted)
@@ -204,7 +208,13 @@ def _distribute(
     accounts: Sequence[Account],
     users: dict[str, str],
 ) -> None:
-    wanted = {a.name: _wanted(cx, place, a, users[a.name], page) for a in accounts if a.name in users}
+    wanted = {}
+    for account in (a for a in accounts if a.name in users):
+        try:
+            wanted[account.name] = _wanted(cx, place, account, users[account.name], page)
+        except ConnectorError as error:
+            if account is cx.account:
+                cx.broke(f"CRM {cx.crm}, {place.label}, `crm_select` of {account.name}", error)
     with cx.state.transaction() as tx:
         for part in in_batches(page.items, 500):
             linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
@@ -216,21 +226,27 @@ def _distribute(
                     or i.id in wanted.get(account.name, ())
                 ]
                 _record_crm(cx, tx, place, account, mine)
+        for account in accounts:
+            if (
+                account.name not in wanted and page.items
+            ):  # we cannot say what is theirs: they get it when it is known
+                tx.cursors.remove(_coverage(cx, place, account))
         tx.cursors.put(scope, page.cursor)
     cx.progress("detected", len(page.items))
 
 
 def _wanted(cx: Context, place: Place, account: Account, user: str, page: Page) -> frozenset[str]:
-    """Which of the changed records the account selects, linked or not."""
+    """Which of the changed records the account selects, linked or not; what a listing tells only by its version may be
+    one of them, and is looked at."""
     selection = account.selection(user)
-    records = [i for i in page.items if isinstance(i, Record)]
-    if selection.nothing or not records:
+    there = [i for i in page.items if not isinstance(i, Gone)]
+    if selection.nothing or not there:
         return frozenset()
     if selection.condition:
         if not isinstance(place.connector, Selecting):
             return frozenset()
-        return place.connector.selected([r.id for r in records], selection)
-    return frozenset(r.id for r in records if r.owner == selection.owner)
+        return place.connector.selected([i.id for i in there], selection)
+    return frozenset(i.id for i in there if isinstance(i, Ref) or i.owner == selection.owner)
 
 
 def _record_crm(

@@ -8,7 +8,7 @@ from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.load import Work, rules_of
 from crmsync.daemon.cycle.stamps import item_key
-from crmsync.state.model import Action, Entry, Pair
+from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 
 
@@ -41,10 +41,18 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
             return
         cx.count("created")
         again = _moved(pair, side, done, key, generation)
+        if task.repeated:
+            again = replace(again, ecs_version="", crm_version="")
         tx.pairs.save(again)
         tx.snapshots.put(pair.id, _recreated_snapshot(cx, work, again, side, task))
         tx.history.add([entry(cx, cycle, again, side, Action.CREATE, reason)])
         tx.queue.done_unless_changed(work.rows)
+        tx.held.overtaken([pair.id])
+        if (
+            task.repeated or side is Side.CRM
+        ):  # the merge looks at both again; a new CRM id has to reach the stamp
+            woken = [Detected(again.ecs_id, f"{again.ecs_version}#again")]
+            tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())
         tx.clocks.clear([pair.id])
     cx.again = True  # a new CRM id has to reach the item's stamp
 
@@ -58,7 +66,7 @@ def _moved(pair: Pair, side: Side, done: Done, key: str, generation: int) -> Pai
 
 def _recreated_snapshot(cx: Context, work: Work, pair: Pair, side: Side, task: Task) -> Snapshot:
     source = work.record(side.other)
-    shows = {side: written(task, {}), side.other: source.columns}
+    shows = {side: written(task, {}), side.other: task.columns if task.repeated else source.columns}
     places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
     columns, kept = fresh_columns(pair.kind, task.columns, side, shows, places)
     return Snapshot(

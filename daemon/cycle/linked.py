@@ -12,7 +12,8 @@ from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, written
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
-from crmsync.daemon.cycle.load import Work, load, observe, rules_of, seen, standing
+from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
+from crmsync.daemon.cycle.recover import overwritten, recover
 from crmsync.daemon.plan.merge import Clash, Held, Merged, Policy, Standing, Verdict, merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
@@ -56,6 +57,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     removals: list[Removal] = []
     drafts: list[Draft] = []
     loaded = load(cx, works)
+    recover(cx, loaded)
     decisions = _decisions(cx, loaded)
     for work in loaded:
         if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):
@@ -94,6 +96,8 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
         place = cx.objects[work.pair.crm_collection]
         standings[Side.CRM] = standing(cx, place, work, Side.CRM, writable=work.access.edit)
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
+    if work.again and crm is Seen.GONE and ecs.there:
+        return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
     return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
 
 
@@ -150,17 +154,10 @@ def _state_is_older(cx: Context, work: Work) -> bool:
     """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
     that was announced and never confirmed is none: that is a process that died in between."""
     record, pair = work.record(Side.ECS), work.pair
-    if work.snapshot is None or _generation(cx, record) <= pair.generation:
+    if work.snapshot is None or generation(cx, pair, record) <= pair.generation:
         return False
     with cx.state.reading() as tx:
         return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-
-
-def _generation(cx: Context, record: Record) -> int:
-    """Of the item's stamp, where it is ours."""
-    stamp = record.stamp
-    ours = stamp is not None and cx.signer.verifies(cx.account.name, record.uid, stamp)
-    return stamp.generation if stamp is not None and ours else 0
 
 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
@@ -188,6 +185,7 @@ def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -
         write,
         item=write.id,
         kind=work.pair.kind,
+        native=overwritten(work.record(side), write),
         reason="; ".join(reasons) or "link stamp",
         pair_id=work.pair.id,
         ecs_id=work.pair.ecs_id,
@@ -200,8 +198,8 @@ def _stamp(cx: Context, place: Place, work: Work) -> Stamp | None:
     if not place.connector.capabilities.stamps or not place.connector.capabilities.writable:
         return None
     record = work.record(Side.ECS)
-    generation = max(work.pair.generation, _generation(cx, record)) + 1
-    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, generation)
+    next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
+    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one)
 
 
 # ── Doing ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,11 +226,14 @@ def _something(draft: Draft) -> bool:
 def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
     work, merged = draft.work, draft.merged
     for task in draft.tasks.values():
-        tx.intents.close(task.intents)
+        tx.intents.close(
+            task.intents if task.outcome is not None else []
+        )  # else ``recover`` looks what became of it
         if task.done is not None:
             entries = column_entries(cx, cycle, work, task, merged)
             tx.history.add(entries)
             cx.count("updated", 1 if task.columns else 0)
+    tx.held.overtaken([work.pair.id])  # nothing is to be deleted any more
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
@@ -280,6 +281,8 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
     pair = replace(
         work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
     )
+    if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.done(Side.ECS)):
+        pair = replace(pair, reason="")  # adopted: it carries the tag
     if task := draft.tasks.get(Side.ECS):
         if task.done is not None:
             stamp = task.write.stamp if isinstance(task.write, Update) else None
@@ -290,7 +293,9 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
                 synced_at=cx.now(),
             )
     else:
-        pair = replace(pair, ecs_version=ecs.version, generation=max(pair.generation, _generation(cx, ecs)))
+        pair = replace(
+            pair, ecs_version=ecs.version, generation=max(pair.generation, generation(cx, pair, ecs))
+        )
     if task := draft.tasks.get(Side.CRM):
         if task.done is not None:
             pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())

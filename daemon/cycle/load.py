@@ -27,6 +27,7 @@ from crmsync.state.snapshot import Snapshot
 from crmsync.state.values import encode
 
 Answer: TypeAlias = Record | Gone | Hidden | Unreadable
+ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
 FULL_ACCESS = Access(read=True, edit=True, delete=True)
 
 
@@ -40,8 +41,15 @@ class Work:
     ecs: Answer | None = None
     crm: Answer | None = None
     access: Access = FULL_ACCESS
-    adopted: bool = False  # found by a match from the CRM side: it gets the tag
+    again: bool = (
+        False  # the item was tagged again: the person wants a record, whatever became of the old one
+    )
     clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
+
+    @property
+    def adopted(self) -> bool:
+        """Found by a match from the CRM side, or linked by hand: it gets the tag with the first write."""
+        return self.pair.reason == ADOPTED
 
     def answer(self, side: Side) -> Answer | None:
         return self.ecs if side is Side.ECS else self.crm
@@ -97,7 +105,7 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
         row = next((r for r in work.rows if r.side is side), None)
         cached = cx.records.take(place.key, id, row.version) if row is not None else None
         if cached is not None:
-            _set(work, side, cached)
+            _set(work, side, cx.account.shown(cached) if side is Side.ECS else cached)
         else:
             wanted.append(work)
     if not wanted:
@@ -150,9 +158,15 @@ def _check_access(cx: Context, works: Sequence[Work]) -> None:
         if isinstance(work.crm, Record) and work.crm.owner != cx.user:
             by_place[work.pair.crm_collection].append(work)
     for key, some in by_place.items():
-        for work, access in zip(
-            some, rights(cx, cx.objects[key], [w.pair.crm_id for w in some]), strict=True
-        ):
+        place = cx.objects[key]
+        try:
+            granted = rights(cx, place, [w.pair.crm_id for w in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error)
+            for work in some:
+                work.crm = None
+            continue
+        for work, access in zip(some, granted, strict=True):
             work.access = access
             if not access.read:
                 work.crm = Hidden(work.pair.crm_id)
@@ -238,6 +252,14 @@ def seen(cx: Context, work: Work, side: Side, standing: Standing | None) -> Seen
         if n in standing.baseline and n in rules and rules[n].direction is not Direction.NONE
     ]
     return Seen.EDITED if standing.changed(watched) else Seen.SAME
+
+
+def generation(cx: Context, pair: Pair, record: Record) -> int:
+    """Of the item's link stamp, where it is ours, and of this very link."""
+    stamp = record.stamp
+    if stamp is None or stamp.record != pair.crm_id:
+        return 0
+    return stamp.generation if cx.signer.verifies(cx.account.name, record.uid, stamp) else 0
 
 
 def observe(cx: Context, works: Iterable[Work]) -> None:

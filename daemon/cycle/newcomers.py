@@ -9,12 +9,12 @@ from dataclasses import replace
 from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
-from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
+from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
 from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work, fetch, rights
+from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
-from crmsync.daemon.plan.match import Ambiguous, Match, NoPartner, Partner, match
+from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
 from crmsync.state.model import Change, Held, HeldState, Pair, PairState, What
 from crmsync.state.transaction import Tx
 
@@ -132,7 +132,7 @@ def _match_in_crm(
     cx: Context, place: Place, newcomers: Sequence[Newcomer]
 ) -> tuple[list[Work], list[Newcomer]]:
     account = cx.account.name
-    candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
+    candidates = {n.record.id: _candidate(cx, n) for n in newcomers}
     found = search(cx, place, [n.record for n in newcomers])
     with cx.state.reading() as tx:
         own = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
@@ -145,6 +145,11 @@ def _match_in_crm(
         verdict = match(candidate, found, others)
         _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.record.id), works, births)
     return works, births
+
+
+def _candidate(cx: Context, newcomer: Newcomer) -> Candidate:
+    key = record_key(cx, newcomer)
+    return replace(cx.signer.candidate(newcomer.record), born=key)
 
 
 def _settle_match(
@@ -167,8 +172,8 @@ def _settle_match(
         case NoPartner():
             births.append(newcomer)
         case Partner(id=id):
-            work = link(cx, _pair(cx, newcomer, place, id), newcomer.row)
-            work.adopted = target is Side.ECS
+            pair = _pair(cx, newcomer, place, id)
+            work = link(cx, replace(pair, reason=ADOPTED) if target is Side.ECS else pair, newcomer.row)
             works.append(work)
         case Ambiguous(ids=ids, reason=reason):
             meant = [split(id)[1] if target is Side.ECS else id for id in ids]

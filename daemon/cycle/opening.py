@@ -19,9 +19,20 @@ def open_mailboxes(cx: Context) -> None:
             mailbox.collections = tuple(_discovered(cx, number, mailbox))
         except ConnectorError as error:
             cx.broke(f"{mailbox.type} source", error)
+            mailbox.answered = False
             continue
+        mailbox.answered = True
         for collection in _chosen(cx, mailbox):
             key = mailbox.key(collection)
+            if key in cx.places:
+                cx.fail(
+                    collection.name,
+                    "same_collection",
+                    f"two {mailbox.type} sources of this account offer {collection.id}, and only the first one is "
+                    "used; name the collections of each in `collections`",
+                    retry=False,
+                )
+                continue
             connector = mailbox.source.open(collection)
             cx.places[key] = Place(key, collection, connector, mailbox.source.clock_offset)
 
@@ -47,7 +58,7 @@ def open_crm(cx: Context) -> bool:
     try:
         with crm.lock:
             crm.organisation = crm.organisation or crm.source.identity()
-            cx.user = _user(cx, cx.account.crm_user)
+            cx.user = user_id(cx, cx.account.crm_user)
         for collection in crm.source.collections():
             connector = crm.source.open(collection)
             cx.objects[collection.id] = Place(collection.id, collection, connector, crm.source.clock_offset)
@@ -57,7 +68,7 @@ def open_crm(cx: Context) -> bool:
     return True
 
 
-def _user(cx: Context, username: str) -> str:
+def user_id(cx: Context, username: str) -> str:
     """The user's id, asked for once a day: whoever is no longer active must not go on for ever."""
     crm = cx.account.crm
     if username in crm.users:

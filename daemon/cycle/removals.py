@@ -6,6 +6,7 @@ They come last in a cycle, when all of them are known: only a storm that is seen
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
@@ -26,9 +27,9 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
     for removal in removals:
         held = decided.get(removal.work.pair.id)
         match held.state if held is not None else None:
-            case HeldState.APPROVED:
+            case HeldState.APPROVED if held is not None and _same_fate(held, removal):
                 going.append(removal)
-            case HeldState.REJECTED if held is not None:
+            case HeldState.REJECTED if held is not None and _same_fate(held, removal):
                 _restore(cx, removal, held)
             case _:
                 fresh.append(removal)
@@ -48,7 +49,8 @@ def _guarded(cx: Context, removals: Sequence[Removal]) -> tuple[list[Removal], l
             if guard.storm(
                 kind,
                 planned=number,
-                recent=tx.history.deletes_since(cx.account.name, kind, cx.now() - guard.WINDOW),
+                recent=tx.history.deletes_since(cx.account.name, kind, cx.now() - guard.WINDOW)
+                + tx.held.waiting(cx.account.name, kind),
                 linked=tx.pairs.count(cx.account.name, kind),
                 limits=cx.account.limits,
             )
@@ -70,12 +72,22 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
     counts = Counter(r.work.pair.kind for r in removals)
     with cx.state.transaction() as tx:
         known = tx.held.for_pair([r.work.pair.id for r in removals])
+        stale = [
+            r.work.pair.id for r in removals if (h := known.get(r.work.pair.id)) and not _same_fate(h, r)
+        ]
+        tx.held.overtaken(stale)
+        known = {id: one for id, one in known.items() if id not in stale}
         for removal in removals:
             pair = removal.work.pair
             why = f"{removal.fate.reason}; held: {_many(counts, pair.kind)} at once are more than this account allows"
             tx.queue.hold([r.id for r in removal.work.rows], "delete_storm", why)
             if pair.id not in known:
                 tx.held.add([_held(cx, cycle, removal, why)])
+
+
+def _same_fate(held: Held, removal: Removal) -> bool:
+    """A person decided about this, not about something that happened to the item since."""
+    return held.reason.startswith(f"{removal.fate.reason}; ")
 
 
 def _many(counts: Counter[Kind], kind: Kind) -> str:
@@ -118,7 +130,7 @@ def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
                 replace(pair, state=PairState.UNLINKED, reason=removal.fate.reason, untagged=untagged)
             )
             tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)])
-            _over(tx, removal, decided)
+            _over(tx, removal, decided, cx.now())
 
 
 def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) -> None:
@@ -139,11 +151,14 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
                 continue
             cx.count("deleted")
             tx.history.add(_entries(cx, cycle, removal, task))
-            _over(tx, removal, decided)
+            _over(tx, removal, decided, cx.now())
             tx.pairs.remove(pair.id)
 
 
-def _over(tx: Tx, removal: Removal, decided: dict[int, Held]) -> None:
+def _over(tx: Tx, removal: Removal, decided: dict[int, Held], now: datetime) -> None:
+    id = removal.work.pair.id
+    open_ = [*tx.conflicts.open_for([id]), *tx.conflicts.decided_for([id])]
+    tx.conflicts.settle(id, [column for _, column in open_], now)
     tx.queue.done_unless_changed(removal.work.rows)
     if (held := decided.get(removal.work.pair.id)) is not None:
         tx.held.set_state([held.id], HeldState.DONE)
@@ -186,12 +201,20 @@ def _restore(cx: Context, removal: Removal, held: Held) -> None:
     pair = work.pair
     if isinstance(fate, DeleteOn):
         recreate(cx, work, fate.side.other, "the delete was rejected by a person")
-    elif isinstance(work.ecs, Record) and not cx.account.selected(work.ecs):
+        return  # done with the confirmation; until then it stays rejected
+    if isinstance(work.ecs, Record) and not cx.account.selected(work.ecs):
         place = cx.places[pair.ecs_collection]
         write = Update(pair.ecs_id, work.ecs.version, pair.kind, {}, tag=cx.account.tag)
         reason = "the unlink was rejected by a person"
         task = Task(place, Side.ECS, write, pair.ecs_id, pair.kind, reason, pair.id, ecs_id=pair.ecs_id)
         carry_out(cx, [task])
+        if cx.dry:
+            return
+        with cx.state.transaction() as tx:
+            tx.intents.close(task.intents if task.outcome is not None else [])
+            if task.done is None:
+                leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+                return
     if cx.dry:
         return
     with cx.state.transaction() as tx:

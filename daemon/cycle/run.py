@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Gone, Side
+from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import BATCH, Context
 from crmsync.daemon.cycle.detect import detect_crm, detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
-from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
+from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
 from crmsync.state.model import Change, Pair, PairState
@@ -56,7 +57,8 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
 def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     crm_answers = open_crm(cx)
     open_mailboxes(cx)
-    whole = all(m.collections for m in cx.account.mailboxes)
+    chosen = set(cx.places)
+    whole = all(m.answered for m in cx.account.mailboxes)
     for place in list(cx.places.values()):
         detect_ecs(cx, place, full=wish.full)
         whole = whole and place.key in cx.places
@@ -74,17 +76,36 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
         removals += sync_linked(cx, again + bring_to_crm(cx, newcomers))
     done: set[int] = set()
     for rows in _due(cx, wish):
-        removals += sync_linked(cx, _works(cx, rows, done))
+        removals += sync_linked(cx, [w for w in _works(cx, rows, done) if _settled(cx, w, wish)])
     for rows in _due(cx, wish):
         fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.CRM and pair is None]
-        if whole:  # with a part of the ECS side out of sight, a partner could be overlooked
+        if (
+            whole and chosen <= cx.places.keys()
+        ):  # with a part of the ECS side out of sight, a partner could be overlooked
             removals += sync_linked(cx, bring_to_mailbox(cx, fresh))
-    remove(cx, removals)
+    remove(cx, [r for r in removals if whole or not _could_have_moved(r)])
+
+
+def _could_have_moved(removal: Removal) -> bool:
+    """What is gone from one collection may stand in another that did not answer: its rows stay due."""
+    return isinstance(removal.work.ecs, Gone)
+
+
+def _settled(cx: Context, work: Work, wish: Wish) -> bool:
+    """Neither of the two is still being edited."""
+    return all(r.changed_at <= cx.now() - wish.settle for r in work.rows)
 
 
 def _users(cx: Context, accounts: Iterable[Account]) -> dict[str, str]:
-    known = cx.account.crm.users
-    return {a.name: known[a.crm_user] for a in accounts if a.crm_user in known}
+    """Of all accounts, also of those that have not synced since we started: the poll is theirs too."""
+    known = {}
+    for account in accounts:
+        try:
+            with cx.account.crm.lock:
+                known[account.name] = user_id(cx, account.crm_user)
+        except ConnectorError:
+            continue  # its own cycle says so
+    return known
 
 
 def _watch(cx: Context, wish: Wish) -> None:

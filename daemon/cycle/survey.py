@@ -13,6 +13,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import Answer, Work, fetch
 from crmsync.daemon.plan.match import EMAILS
+from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
 
@@ -123,12 +124,12 @@ def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> W
             tx.pairs.save(replace(pair, untagged=True, ecs_version=record.version))
         tx.queue.done_unless_changed([row])
         return None
-    if not pair.untagged:
+    if not pair.untagged and not pair.reason.startswith(OUT_OF_SIGHT):
         tx.queue.done_unless_changed([row])
         return None
     linked = replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
     tx.pairs.save(linked)
-    return Work(linked, [row])
+    return Work(linked, [row], again=True)
 
 
 def _left_alone(cx: Context, tx: Tx, record: Record) -> str:

@@ -71,7 +71,7 @@ def _linked(cx: Context, place: Place, side: Side) -> Iterator[list[Pair]]:
 def _vanished_collections(cx: Context) -> None:
     """A folder or share that is no longer offered: its items are unlinked, never deleted. Only what the server itself
     listed counts; a login that failed proves nothing."""
-    if not all(m.collections for m in cx.account.mailboxes):
+    if not all(m.answered for m in cx.account.mailboxes):
         return
     offered = {m.key(c) for m in cx.account.mailboxes for c in m.collections}
     with cx.state.reading() as tx:

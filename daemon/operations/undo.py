@@ -118,6 +118,7 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
             undone.keep(one, "changed by someone since")
     if not back:
         return
+    other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
     task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
     carry_out(cx, [task])
@@ -125,17 +126,22 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
-    _note_columns(cx, pair, entries, back, task, record)
+    _note_columns(cx, pair, entries, back, task, record, other)
     undone.done += len(back)
 
 
 def _note_columns(
-    cx: Context, pair: Pair, entries: Sequence[Entry], back: Columns, task: Task, before: Record
+    cx: Context,
+    pair: Pair,
+    entries: Sequence[Entry],
+    back: Columns,
+    task: Task,
+    before: Record,
+    other: Record | None,
 ) -> None:
     """The old value is the snapshot again, and the difference to the other side waits for a person."""
     assert task.done is not None
     side, cycle = task.side, cx.cycle
-    other = _other_side(cx, pair, side)
     version = task.done.version
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
@@ -252,6 +258,14 @@ def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     ecs = one.side is Side.ECS
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
+        ecs_id, crm_id = (done.id, one.crm_id) if ecs else (one.ecs_id, done.id)
+        known = {
+            **tx.pairs.by_ecs(one.account, one.ecs_collection, [ecs_id]),
+            **tx.pairs.by_crm(one.account, cx.crm, one.crm_collection, [crm_id]),
+        }
+        if known:
+            undone.keep(one, "it was put back before, or its partner is linked to another item by now")
+            return
         pair = tx.pairs.add(
             Pair(
                 account=one.account,

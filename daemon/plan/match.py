@@ -81,9 +81,7 @@ def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]
     telling = partner.keys.difference(*(o.keys for o in sharing if o is not partner)) & item.keys
     if len(agreeing) > 1 or not telling:
         return Ambiguous(tuple(o.id for o in sharing), "several records share its address or number")
-    rivals = [
-        o for o in own if o.id != item.id and o.keys & item.keys & partner.keys and o.name.agrees(item.name)
-    ]
+    rivals = [o for o in own if o.id != item.id and o.keys & partner.keys and o.name.agrees(partner.name)]
     if rivals:
         return Ambiguous((partner.id,), "several items of this side share the record's address or number")
     return Partner(partner.id)

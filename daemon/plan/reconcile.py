@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 from crmsync.connectors.contract import Side
 
+OUT_OF_SIGHT = "no longer visible on the ECS side"  # ends when the item is seen again
+
 
 class Seen(StrEnum):
     SAME = "same"  # there, and no exchanged column differs from the snapshot
@@ -94,7 +96,7 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
         case (_, Seen.UNTAGGED):
             return Unlink("no longer selected in the CRM")
         case (Seen.HIDDEN, _):
-            return Unlink("no longer visible on the ECS side")
+            return Unlink(OUT_OF_SIGHT)
         case (_, Seen.HIDDEN):
             return Unlink("no longer visible in the CRM")
         # there, but not to be touched

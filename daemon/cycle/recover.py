@@ -1,0 +1,154 @@
+"""Recover: what became of the updates that were announced, and whose answer nobody has heard.
+
+The process died, or the line did, between a write and its confirmation. What the item shows now tells which: a write
+that stands is our own and no edit, it goes into snapshot and history as if it had been confirmed, and what it has
+overwritten stands in the conflict log. A create is simply repeated (``apply``), and so is a delete.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Columns, Record, Side, Update, with_group
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Work, baseline, generation
+from crmsync.daemon.plan.normalise import same
+from crmsync.state.model import Action, Conflict, Entry, Intent
+from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.values import decode_columns, encode_columns
+
+
+def overwritten(record: Record, write: Update) -> str:
+    """What an intent keeps of the columns that its write replaces."""
+    return json.dumps(encode_columns({n: record.columns.get(n) for n in write.columns}))
+
+
+def recover(cx: Context, works: Sequence[Work]) -> None:
+    with cx.state.reading() as tx:
+        left = [i for i in tx.intents.open(cx.account.name) if i.action == Action.UPDATE]
+    for work in works if left else ():
+        if mine := [i for i in left if i.pair_id == work.pair.id]:
+            _recover(cx, work, mine)
+
+
+def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
+    entries: list[Entry] = []
+    lost: list[Conflict] = []
+    for intent in intents:
+        answer = work.answer(intent.side)
+        if isinstance(answer, Record) and answer.version == intent.expected:
+            continue  # it never arrived
+        now = answer.columns if isinstance(answer, Record) else {}
+        lost += _lost(cx, work, intent, now)
+        stands = _standing(cx, work, intent, now)
+        entries += _entries(cx, work, intent, stands)
+        work.snapshot = _advanced(cx, work, stands)
+        if intent.side is Side.ECS and isinstance(
+            answer, Record
+        ):  # the stamp came with it: no sign of an older state
+            reached = max(work.pair.generation, generation(cx, work.pair, answer))
+            work.pair = replace(work.pair, generation=reached)
+    with cx.state.transaction() as tx:
+        tx.history.add(entries)
+        tx.conflicts.settle(work.pair.id, [c.column for c in lost], cx.now())
+        tx.conflicts.add(lost)
+        tx.pairs.save(work.pair)
+        if work.snapshot is not None:
+            tx.snapshots.put(work.pair.id, work.snapshot)
+        tx.intents.close([i.id for i in intents])
+        cx.count("conflicts", len(lost))
+
+
+def _standing(cx: Context, work: Work, intent: Intent, now: Columns) -> Columns:
+    """The columns of the write that the item shows, in whole units."""
+    sent = decode_columns(work.pair.kind, intent.columns)
+    shown = _place(cx, work, intent.side).connector.project(work.pair.kind, sent)
+    missing = {n for n in sent if n not in now or n not in shown or not same(now[n], shown[n])}
+    broken = with_group(work.pair.kind, frozenset(missing))
+    return {n: v for n, v in sent.items() if n not in broken}
+
+
+def _lost(cx: Context, work: Work, intent: Intent, now: Columns) -> list[Conflict]:
+    """Edits that stood where the write went, and no longer do."""
+    kind, side = work.pair.kind, intent.side
+    sent, before = decode_columns(kind, intent.columns), _before(work, intent)
+    place = _place(cx, work, side)
+    known, shown = baseline(cx, place, work, side), place.connector.project(kind, sent)
+    edits = {
+        n: v
+        for n, v in before.items()
+        if not same(v, known.get(n)) and not same(v, shown.get(n)) and not (n in now and same(v, now[n]))
+    }
+    winner, pair = side.other, work.pair
+    base = work.snapshot.columns if work.snapshot else {}
+    return [
+        Conflict(
+            cycle=intent.cycle,
+            account=pair.account,
+            pair_id=pair.id,
+            kind=kind,
+            item=pair.ecs_id,
+            record=pair.crm_id,
+            column=n,
+            base=base.get(n),
+            ecs=v if side is Side.ECS else sent[n],
+            crm=v if side is Side.CRM else sent[n],
+            winner=winner.value,
+            resolved=True,
+            reason="both sides changed; the write was interrupted, and found again later",
+            at=cx.now(),
+        )
+        for n, v in edits.items()
+    ]
+
+
+def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[Entry]:
+    pair, before = work.pair, _before(work, intent)
+    return [
+        Entry(
+            cycle=intent.cycle,
+            account=pair.account,
+            pair_id=pair.id,
+            kind=pair.kind,
+            ecs_collection=pair.ecs_collection,
+            ecs_id=pair.ecs_id,
+            crm_collection=pair.crm_collection,
+            crm_id=pair.crm_id,
+            at=cx.now(),
+            side=intent.side,
+            action=Action.UPDATE,
+            column=n,
+            old=before.get(n),
+            new=value,
+            winner=intent.side.other.value,
+            reason="the write was interrupted, and found again later",
+        )
+        for n, value in stands.items()
+        if not same(before.get(n), value)
+    ]
+
+
+def _advanced(cx: Context, work: Work, stands: Columns) -> Snapshot | None:
+    old = work.snapshot
+    if not stands:
+        return old
+    pair = work.pair
+    if old is None:
+        old = Snapshot(
+            pair.kind, cx.now(), Mark(pair.ecs_id, pair.ecs_version), Mark(pair.crm_id, pair.crm_version), {}
+        )
+    kept = {side: {n: v for n, v in some.items() if n not in stands} for side, some in old.kept.items()}
+    return replace(
+        old, columns={**old.columns, **stands}, kept={side: some for side, some in kept.items() if some}
+    )
+
+
+def _before(work: Work, intent: Intent) -> Columns:
+    return decode_columns(work.pair.kind, json.loads(intent.native or "{}"))
+
+
+def _place(cx: Context, work: Work, side: Side) -> Place:
+    pair = work.pair
+    place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
+    assert place is not None  # it answered a moment ago
+    return place
