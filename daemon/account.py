@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
@@ -20,7 +21,10 @@ class Crm:
     rules: Mapping[Kind, Mapping[str, Rule]]
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
-    users: dict[str, str] = field(default_factory=dict)  # username -> user id, once known
+    resume_at: datetime | None = None  # when the pause that the server asked for is over
+    users: dict[str, tuple[str, datetime]] = field(
+        default_factory=dict
+    )  # username -> user id, and when it was asked
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class Mailbox:
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     collections: tuple[Collection, ...] = ()  # as last discovered
     answered: bool = False  # when it was last asked
+    resume_at: datetime | None = None  # when the pause that the server asked for is over
 
     def key(self, collection: Collection) -> str:
         """The collection's name in the state. It does not name the host: servers move."""
@@ -88,7 +93,7 @@ class Account:
         """An ECS item as the CRM may know it."""
         if not self.masks(record):
             return record
-        columns = {n: v for n, v in record.columns.items() if n in _SHOWN_OF_MASKED}
+        columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
         return replace(record, columns={**columns, "subject": "Private"})
 
     def selected(self, record: Record) -> bool:

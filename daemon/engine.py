@@ -27,7 +27,7 @@ from crmsync.daemon.operations import (
     undo,
 )
 from crmsync.state.database import State
-from crmsync.state.errors import Locked
+from crmsync.state.errors import Locked, StateError
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
 Progress = Callable[[str, str, int], None]  # account, what, how many more
@@ -98,6 +98,8 @@ class Engine:
                 report = sync(self._maker(account, self.state, progress), self._bound(account), wish)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
+        except StateError as error:
+            return Report(errors=[_error(account.name, "state_failed", str(error), retry=True)])
         if not report.errors:
             self._note_success(account.name)
         return report

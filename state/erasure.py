@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, Text, and_, cast, delete, func, or_, select, update
 
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Pair
@@ -26,6 +26,34 @@ def erase(connection: Connection, pair_ids: Iterable[int], account: str) -> None
         _erase_errors(
             connection, account, frozenset(id for pair in found for id in (pair.ecs_id, pair.crm_id))
         )
+
+
+def erase_address(connection: Connection, address: str) -> None:
+    """What still names this address in any account: history of items whose link is gone, former values, conflicts, and
+    writes that were announced. The whole item goes, not only the line."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    text = address.strip().lower()
+    inside = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    h, c, i = history.c, conflicts.c, intents.c
+    named = or_(
+        func.lower(h.old) == text, func.lower(h.new) == text, func.lower(h.native).like(inside, escape="\\")
+    )
+    rows = connection.execute(select(h.id, h.account, h.pair_id, h.ecs_id, h.crm_id).where(named)).all()
+    connection.execute(delete(history).where(named))
+    for _, account, pair_id, ecs_id, crm_id in rows:
+        same = [h.pair_id == pair_id] if pair_id is not None else []
+        same += [and_(h.ecs_id == ecs_id, h.crm_id == crm_id)]
+        connection.execute(delete(history).where(h.account == account, or_(*same)))
+        if pair_id is not None:
+            connection.execute(delete(conflicts).where(c.account == account, c.pair_id == pair_id))
+    values = (c.base, c.ecs, c.crm, c.chosen)
+    connection.execute(delete(conflicts).where(or_(*(func.lower(v) == text for v in values))))
+    announced = or_(
+        func.lower(cast(i.columns, Text)).like(inside, escape="\\"),
+        func.lower(i.native).like(inside, escape="\\"),
+    )
+    connection.execute(delete(intents).where(announced))
 
 
 def _erase_by_name(connection: Connection, pair: Pair) -> None:

@@ -8,7 +8,7 @@ from crmsync.state.clocks import Clocks
 from crmsync.state.conflicts import Conflicts
 from crmsync.state.cursors import Cursors, Meta
 from crmsync.state.cycles import Cycles
-from crmsync.state.erasure import erase
+from crmsync.state.erasure import erase, erase_address
 from crmsync.state.forgotten import Forgotten
 from crmsync.state.held import HeldItems
 from crmsync.state.history import History
@@ -42,3 +42,7 @@ class Tx:
         """Removes every trace of these pairs: mapping, snapshots, clocks, history, conflicts, what is held, intents,
         their rows of the sync table and of the match index, and the errors that cycles noted of them."""
         erase(self.connection, pair_ids, account)
+
+    def erase_address(self, address: str) -> None:
+        """Removes what names this e-mail address beside the pairs that ``erase`` has dealt with."""
+        erase_address(self.connection, address)

@@ -16,9 +16,11 @@ from crmsync.connectors.contract import (
     Side,
     Stale,
     Write,
+    with_group,
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.plan.normalise import rewritten
 from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
@@ -70,7 +72,7 @@ def carry_out(cx: Context, tasks: Sequence[Task]) -> None:
         try:
             _send(cx, some[0].place, some)
         except ConnectorError as error:
-            cx.broke(f"“{some[0].place.label}”", error)
+            cx.broke(f"“{some[0].place.label}”", error, some[0].place.login)
             cx.again = False
 
 
@@ -169,9 +171,28 @@ def park(cx: Context, tx: Tx, rows: Sequence[Change], label: str, code: str, rea
 
 
 def written(task: Task, before: Columns) -> Columns:
-    """What the target shows after the write: as read back, or as its mapping predicts it. Of a repeated create, what it
-    showed then: whatever it shows now beyond that is an edit."""
+    """What the target shows after the write: as read back, or as its mapping predicts it; without the edits that
+    others made before it was read back. Of a repeated create, what it showed then: whatever it shows now beyond that is
+    an edit."""
     done = task.done
-    if done is not None and done.record is not None and not task.repeated:
-        return done.record.columns
-    return {**before, **task.place.connector.project(task.kind, task.columns)}
+    expected = {**before, **task.place.connector.project(task.kind, task.columns)}
+    if done is None or done.record is None or task.repeated:
+        return expected
+    others = foreign(task, before)
+    return {n: expected.get(n) if n in others else v for n, v in done.record.columns.items()}
+
+
+def foreign(task: Task, before: Columns) -> frozenset[str]:
+    """Columns in which what was read back cannot be the server's doing: someone else wrote them meanwhile. It must be
+    looked at as an edit, so its version must not pass for our own echo."""
+    done = task.done
+    if done is None or done.record is None:
+        return frozenset()
+    shown, after = task.place.connector.project(task.kind, task.columns), done.record.columns
+    unit = with_group(task.kind, frozenset(task.columns))
+    mine = {
+        n
+        for n, v in task.columns.items()
+        if n in shown and n in after and not rewritten(task.kind, n, shown[n], after[n])
+    }
+    return frozenset(mine | {n for n, v in before.items() if n in after and after[n] != v and n not in unit})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
-from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
+from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, Place, exchanged
 from crmsync.daemon.cycle.load import rules_of
@@ -148,6 +148,8 @@ def _note(cx: Context, tx: Tx, cycle: int, newcomer: Newcomer, task: Task, done:
         return pair  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
         tx.queue.done_unless_changed([newcomer.row])
+        if newcomer.side is Side.CRM:
+            cx.processed.setdefault(newcomer.place.key, []).append(newcomer.record.id)
     return pair  # else its row stays until the item carries its stamp
 
 
@@ -158,6 +160,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     write = task.write
     assert isinstance(write, Create)
     known = not task.repeated  # else either side may have been edited since the create was sent first
+    made = "" if task.repeated or foreign(task, {}) else done.version
     return Pair(
         account=cx.account.name,
         crm=cx.crm,
@@ -165,10 +168,10 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
         ecs_collection=newcomer.place.key if ecs else task.place.key,
         ecs_id=record.id if ecs else done.id,
         ecs_uid=record.uid if ecs else made_uid or write.key,
-        ecs_version=(record.version if ecs else done.version) if known else "",
+        ecs_version=(record.version if known else "") if ecs else made,
         crm_collection=task.place.key if ecs else newcomer.place.key,
         crm_id=done.id if ecs else record.id,
-        crm_version=(done.version if ecs else record.version) if known else "",
+        crm_version=made if ecs else (record.version if known else ""),
         crm_owner=cx.user if ecs else record.owner,
         generation=0 if ecs else 1,
         linked_at=cx.now(),

@@ -15,7 +15,7 @@ from crmsync.connectors.contract import (
     Side,
 )
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.account import Account
+from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.state.database import State
 
@@ -59,12 +59,15 @@ class RecordCache:
 
 @dataclass(slots=True)
 class Place:
-    """One ECS collection of the account, open."""
+    """One collection of either side, open."""
 
     key: str
     collection: Collection
     connector: Connector
-    clock_offset: Callable[[], timedelta]
+    login: Crm | Mailbox
+
+    def clock_offset(self) -> timedelta:
+        return self.login.source.clock_offset()
 
     @property
     def label(self) -> str:
@@ -83,11 +86,18 @@ class Context:
     dry: bool = False
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key
+    chosen: dict[str, frozenset[Kind]] = field(
+        default_factory=dict
+    )  # ECS collections that should be there, by key
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
+    processed: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # CRM changes that are dealt with, by collection
     writes: int = 0
+    paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once
     progress: Callable[[str, int], None] = lambda what, count: None
     _cycle: int = 0
@@ -119,6 +129,14 @@ class Context:
         """What this account can hold on its ECS side."""
         return frozenset(k for p in self.places.values() for k in p.collection.kinds)
 
+    def blind(self) -> frozenset[Kind]:
+        """Kinds of which a part of the ECS side cannot be seen just now: what is missing there may be anywhere."""
+        unseen = [kinds for key, kinds in self.chosen.items() if key not in self.places]
+        for mailbox in self.account.mailboxes:
+            if not mailbox.answered:
+                unseen += [c.kinds for c in mailbox.collections] or [frozenset(Kind)]
+        return frozenset(k for kinds in unseen for k in kinds)
+
     def object_for(self, kind: Kind) -> Place | None:
         return next((p for p in self.objects.values() if kind in p.collection.kinds), None)
 
@@ -137,8 +155,12 @@ class Context:
         if line not in self.errors:
             self.errors.append(line)
 
-    def broke(self, what: str, error: ConnectorError) -> None:
+    def broke(self, what: str, error: ConnectorError, login: Crm | Mailbox | None = None) -> None:
+        """A conversation failed. A pause that the server asked for is kept by every account that shares the login."""
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
+        if login is not None and error.retry_after:
+            login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
+            self.paused = True
 
     def intend(self, item: str, record: str, side: Side, action: str, columns: Columns, reason: str) -> None:
         """A line of the dry run's plan."""

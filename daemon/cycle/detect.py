@@ -42,7 +42,7 @@ def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
         except CursorExpired:
             _pull_ecs(cx, place, pull, None)
     except ConnectorError as error:
-        cx.broke(f"“{place.label}”", error)
+        cx.broke(f"“{place.label}”", error, place.login)
         del cx.places[place.key]  # nothing more is asked of it in this cycle
 
 
@@ -137,7 +137,7 @@ def detect_crm(
             try:
                 _poll(cx, place, accounts, users, full=full)
             except ConnectorError as error:
-                cx.broke(f"CRM {cx.crm}, {place.label}", error)
+                cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
                 del cx.objects[place.key]
 
 
@@ -149,13 +149,8 @@ def _poll(
         cursor = tx.cursors.get(scope)
     if cursor is None:  # first the cursor, then what stood before it: nothing falls between the two
         cursor = _only_cursor(cx, place, scope)
-    for account in accounts:
-        if account.name in users:
-            try:
-                _cover(cx, place, account, users[account.name], again=full and account is cx.account)
-            except ConnectorError:
-                if account is cx.account:
-                    raise
+    if place.collection.kinds & cx.kinds():
+        _cover(cx, place, again=full)
     try:
         for page in place.connector.changes(cursor, Selection()):
             _distribute(cx, place, scope, page, accounts, users)
@@ -181,11 +176,11 @@ def _coverage(cx: Context, place: Place, account: Account) -> str:
     return f"cover/{cx.crm}/{place.key}/{account.name}"
 
 
-def _cover(cx: Context, place: Place, account: Account, user: str, *, again: bool) -> None:
+def _cover(cx: Context, place: Place, *, again: bool) -> None:
     """An account that is new, or selects something else than before, first gets what the CRM holds for it already."""
-    selection = account.selection(user)
+    selection = cx.account.selection(cx.user)
     wanted = json.dumps([selection.owner, selection.condition, selection.nothing])
-    scope = _coverage(cx, place, account)
+    scope = _coverage(cx, place, cx.account)
     with cx.state.reading() as tx:
         if tx.cursors.get(scope) == wanted and not again:
             return
@@ -194,10 +189,16 @@ def _cover(cx: Context, place: Place, account: Account, user: str, *, again: boo
             with cx.state.transaction() as tx:
                 for part in in_batches(page.items, 500):
                     there = [i for i in part if not isinstance(i, Gone)]
-                    _record_crm(cx, tx, place, account, there)
+                    _record_crm(cx, tx, place, cx.account, there)
             cx.progress("detected", len(page.items))
     with cx.state.transaction() as tx:
         tx.cursors.put(scope, wanted)
+
+
+def _covered(cx: Context, place: Place, accounts: Sequence[Account]) -> list[Account]:
+    """Those who have had what was there before; the others will get all of it when they first sync."""
+    with cx.state.reading() as tx:
+        return [a for a in accounts if tx.cursors.get(_coverage(cx, place, a)) is not None]
 
 
 def _distribute(
@@ -208,28 +209,25 @@ def _distribute(
     accounts: Sequence[Account],
     users: dict[str, str],
 ) -> None:
-    wanted = {}
-    for account in (a for a in accounts if a.name in users):
+    """Everyone gets what they have linked, and what they select. Whose selection cannot be told now loses the mark that
+    says they were covered, in the same transaction that moves the cursor on: they will be given all of it anew."""
+    wanted: dict[str, frozenset[str]] = {}
+    for account in _covered(cx, place, [a for a in accounts if a.name in users]):
         try:
             wanted[account.name] = _wanted(cx, place, account, users[account.name], page)
         except ConnectorError as error:
             if account is cx.account:
-                cx.broke(f"CRM {cx.crm}, {place.label}, `crm_select` of {account.name}", error)
+                cx.broke(f"CRM {cx.crm}, {place.label}, `crm_select` of {account.name}", error, place.login)
     with cx.state.transaction() as tx:
         for part in in_batches(page.items, 500):
             linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
             for account in accounts:
-                mine = [
-                    i
-                    for i in part
-                    if any(p.account == account.name for p in linked.get(i.id, ()))
-                    or i.id in wanted.get(account.name, ())
-                ]
+                selected = wanted.get(account.name, frozenset())
+                theirs = {id for id, pairs in linked.items() if any(p.account == account.name for p in pairs)}
+                mine = [i for i in part if i.id in theirs or i.id in selected]
                 _record_crm(cx, tx, place, account, mine)
         for account in accounts:
-            if (
-                account.name not in wanted and page.items
-            ):  # we cannot say what is theirs: they get it when it is known
+            if account.name not in wanted and page.items:
                 tx.cursors.remove(_coverage(cx, place, account))
         tx.cursors.put(scope, page.cursor)
     cx.progress("detected", len(page.items))

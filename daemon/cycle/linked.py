@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Record, Side, Stamp, Unreadable, Update, with_group
-from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, written
+from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
@@ -96,9 +96,18 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
         place = cx.objects[work.pair.crm_collection]
         standings[Side.CRM] = standing(cx, place, work, Side.CRM, writable=work.access.edit)
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
+    if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
+        ecs = Seen.EDITED
     if work.again and crm is Seen.GONE and ecs.there:
         return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
     return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
+
+
+def _edited_beyond_us(work: Work) -> bool:
+    """The item is another one than we last saw, though no exchanged column says so: a person may have written what we
+    do not map (notes, a photo), and that must not go with a deleted record."""
+    known = work.pair.ecs_version
+    return bool(known) and work.record(Side.ECS).version != known
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
@@ -246,6 +255,8 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
         tx.snapshots.put(pair.id, snapshot)
     if all(draft.done(side) for side in Side):
         tx.queue.done_unless_changed(work.rows)
+        for row in (r for r in work.rows if r.side is Side.CRM):
+            cx.processed.setdefault(row.collection, []).append(row.item)
         if work.clocks:
             tx.clocks.clear([pair.id])
     else:
@@ -306,17 +317,8 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
 
 def _version(task: Task, work: Work, side: Side) -> str:
     """The version that is our own echo. Empty when someone else's edit stands in it too: then it must be looked at."""
-    done = task.done
-    assert done is not None
-    if done.record is None:
-        return done.version
-    before, after = work.record(side).columns, done.record.columns
-    foreign = any(n in after and after[n] != before[n] and n not in _unit_of(task) for n in before)
-    return "" if foreign else done.version
-
-
-def _unit_of(task: Task) -> frozenset[str]:
-    return with_group(task.kind, frozenset(task.columns))
+    assert task.done is not None
+    return "" if foreign(task, work.record(side).columns) else task.done.version
 
 
 def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:

@@ -95,7 +95,7 @@ def _load_side(cx: Context, works: Sequence[Work], side: Side) -> None:
         try:
             _load_place(cx, place, some, side)
         except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error)
+            cx.broke(f"“{place.label}”", error, place.login)
 
 
 def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) -> None:
@@ -142,7 +142,7 @@ def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
         try:
             answer = fetch(cx, place, [survivor]).get(survivor, Hidden(survivor))
         except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error)
+            cx.broke(f"“{place.label}”", error, place.login)
             work.crm = None
             continue
         work.pair = replace(work.pair, crm_id=survivor, crm_version="")
@@ -162,7 +162,7 @@ def _check_access(cx: Context, works: Sequence[Work]) -> None:
         try:
             granted = rights(cx, place, [w.pair.crm_id for w in some])
         except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error)
+            cx.broke(f"“{place.label}”", error, place.login)
             for work in some:
                 work.crm = None
             continue

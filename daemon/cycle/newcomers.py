@@ -6,19 +6,19 @@ No create without a match first; whatever is ambiguous waits for a person.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
+from crmsync.connectors.contract import Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
 from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
+from crmsync.daemon.cycle.stamped import by_stamp
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState, Pair, PairState, What
+from crmsync.state.model import Change, Held, HeldState
 from crmsync.state.transaction import Tx
-
-PARTNER_MISSING = "partner_missing"
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
@@ -26,7 +26,7 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
     works: list[Work] = []
     unstamped: list[Newcomer] = []
     for newcomer in newcomers:
-        work = _by_stamp(cx, newcomer)
+        work = by_stamp(cx, newcomer)
         if work is None:
             unstamped.append(newcomer)
         elif work.pair.id:
@@ -40,7 +40,7 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
         try:
             linked, new = _match_in_crm(cx, place, some)
         except ConnectorError as error:
-            cx.broke(f"CRM {cx.crm}, {place.label}", error)
+            cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
             continue
         works += linked
         births += new
@@ -60,7 +60,7 @@ def bring_to_mailbox(cx: Context, rows: Sequence[Change]) -> list[Work]:
             newcomers = _wanted(cx, place, [r for r in rows if r.collection == key])
             linked, new = _match_in_mailbox(cx, place, newcomers)
         except ConnectorError as error:
-            cx.broke(f"CRM {cx.crm}, {place.label}", error)
+            cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
             continue
         works += linked
         births += new
@@ -69,63 +69,6 @@ def bring_to_mailbox(cx: Context, rows: Sequence[Change]) -> list[Work]:
 
 
 # ── ECS -> CRM ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
-    """What the item's own link stamp says. None: nothing to go by. A work whose pair has no id: it waits."""
-    record, stamp, account = newcomer.record, newcomer.record.stamp, cx.account.name
-    place = cx.object_for(record.kind)
-    if stamp is None or place is None or stamp.organisation != cx.organisation:
-        return None
-    if not cx.signer.verifies(account, record.uid, stamp):
-        return None  # copied from another item, or not ours
-    with cx.state.reading() as tx:
-        pair = tx.pairs.by_crm(account, cx.crm, place.key, [stamp.record]).get(stamp.record)
-        decided = tx.held.for_item(account, Side.CRM, record.id)
-    if decided is not None and decided.state is HeldState.APPROVED:
-        return None  # a person said: create it
-    try:
-        if pair is not None:
-            return _moved_here(cx, newcomer, pair)
-        partner = fetch(cx, place, [stamp.record]).get(stamp.record)
-    except ConnectorError as error:
-        cx.broke(f"“{place.label}”", error)
-        return Work(_pair(cx, newcomer, place, stamp.record), [newcomer.row])
-    if isinstance(
-        partner, Record
-    ):  # our state was lost: the stamp brings the link back, differences are held
-        return link(
-            cx, replace(_pair(cx, newcomer, place, stamp.record), generation=stamp.generation), newcomer.row
-        )
-    reason = (
-        f"it was linked to {stamp.record}, which is no longer there; say whether it shall be created again"
-    )
-    hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
-    return Work(_pair(cx, newcomer, place, stamp.record), [newcomer.row])
-
-
-def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
-    """The link follows an item that was moved to another collection; a copy beside the original has none."""
-    origin = cx.places.get(pair.ecs_collection)
-    if origin is None:
-        return Work(replace(pair, id=0), [newcomer.row])  # cannot be told now: it waits
-    there = fetch(cx, origin, [pair.ecs_id]).get(pair.ecs_id)
-    if not isinstance(there, Gone):
-        return None
-    moved = replace(
-        pair,
-        ecs_collection=newcomer.place.key,
-        ecs_id=newcomer.record.id,
-        ecs_uid=newcomer.record.uid,
-        ecs_version="",
-        state=PairState.LINKED,
-        untagged=False,
-    )
-    with cx.state.transaction() as tx:
-        gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-        tx.queue.done_unless_changed(gone)
-        tx.pairs.save(moved)
-    return Work(moved, [newcomer.row])
 
 
 def _match_in_crm(
@@ -172,7 +115,7 @@ def _settle_match(
         case NoPartner():
             births.append(newcomer)
         case Partner(id=id):
-            pair = _pair(cx, newcomer, place, id)
+            pair = new_pair(cx, newcomer, place, id)
             work = link(cx, replace(pair, reason=ADOPTED) if target is Side.ECS else pair, newcomer.row)
             works.append(work)
         case Ambiguous(ids=ids, reason=reason):
@@ -241,7 +184,10 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
         return False
     with cx.state.reading() as tx:
         decided = tx.held.for_item(account, Side.ECS, record.id)
-        under_way = any(i.key == record.link for i in tx.intents.open(account))
+        made = [i for i in tx.intents.open(account) if i.key == record.link]
+        under_way = any(
+            tx.queue.named(i.item) for i in made
+        )  # else the item went before its create was confirmed
     if decided is not None and decided.state is not HeldState.HELD:
         return False
     if not under_way:
@@ -266,67 +212,3 @@ def _match_in_mailbox(
         verdict = match(candidates[id], others, rivals)
         _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
     return works, births
-
-
-# ── Both ways ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
-    """``other``: the partner's id; of an ECS item with its collection before it."""
-    record = newcomer.record
-    if newcomer.side is Side.ECS:
-        ecs_collection, ecs_id, crm_id = newcomer.place.key, record.id, other
-        uid = record.uid
-    else:
-        ecs_collection, ecs_id = split(other)
-        crm_id, uid = record.id, ""
-    return Pair(
-        account=cx.account.name,
-        crm=cx.crm,
-        kind=record.kind,
-        ecs_collection=ecs_collection,
-        ecs_id=ecs_id,
-        ecs_uid=uid,
-        crm_collection=place.key,
-        crm_id=crm_id,
-        linked_at=cx.now(),
-        synced_at=cx.now(),
-    )
-
-
-def link(cx: Context, pair: Pair, row: Change) -> Work:
-    with cx.state.transaction() as tx:
-        stored = tx.pairs.add(pair)
-    return Work(stored, [row])
-
-
-def hold(
-    cx: Context, newcomer: Newcomer, target: Side, candidates: Sequence[str], code: str, reason: str
-) -> None:
-    """Nothing is done before a person has said which partner it is, or that there is none."""
-    record = newcomer.record
-    cx.count("held")
-    if cx.dry:
-        cx.intend(record.id, "", target, "hold", {}, reason)
-        return
-    cycle = cx.cycle
-    ecs = newcomer.side is Side.ECS
-    with cx.state.transaction() as tx:
-        tx.queue.hold([newcomer.row.id], code, reason)
-        if tx.held.for_item(cx.account.name, target, record.id) is None:
-            tx.held.add(
-                [
-                    Held(
-                        account=cx.account.name,
-                        what=What.MATCH,
-                        kind=record.kind,
-                        side=target,
-                        item=record.id if ecs else "",
-                        record="" if ecs else record.id,
-                        reason=reason,
-                        candidates=list(candidates),
-                        cycle=cycle,
-                        at=cx.now(),
-                    )
-                ]
-            )

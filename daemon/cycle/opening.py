@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Collection, Homing, Restricting
-from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.account import Mailbox
+from crmsync.connectors.errors import ConnectorError, Throttled
+from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 
 USER_KNOWN = timedelta(days=1)  # how long the id of a CRM user is believed
@@ -16,9 +16,10 @@ def open_mailboxes(cx: Context) -> None:
     """Find the account's collections. A login that fails costs the account nothing but that login."""
     for number, mailbox in enumerate(cx.account.mailboxes):
         try:
+            _respect_pause(cx, mailbox)
             mailbox.collections = tuple(_discovered(cx, number, mailbox))
         except ConnectorError as error:
-            cx.broke(f"{mailbox.type} source", error)
+            cx.broke(f"{mailbox.type} source", error, mailbox)
             mailbox.answered = False
             continue
         mailbox.answered = True
@@ -34,7 +35,14 @@ def open_mailboxes(cx: Context) -> None:
                 )
                 continue
             connector = mailbox.source.open(collection)
-            cx.places[key] = Place(key, collection, connector, mailbox.source.clock_offset)
+            cx.chosen[key] = collection.kinds
+            cx.places[key] = Place(key, collection, connector, mailbox)
+
+
+def _respect_pause(cx: Context, login: Crm | Mailbox) -> None:
+    """Whoever asked for a pause is not asked anything before it is over."""
+    if login.resume_at is not None and cx.now() < login.resume_at:
+        raise Throttled(f"it asked for a pause until {login.resume_at:%H:%M:%S}, which is kept")
 
 
 def _discovered(cx: Context, number: int, mailbox: Mailbox) -> Sequence[Collection]:
@@ -56,14 +64,15 @@ def open_crm(cx: Context) -> bool:
     """Who we are in the CRM, and its collections."""
     crm = cx.account.crm
     try:
+        _respect_pause(cx, crm)
         with crm.lock:
             crm.organisation = crm.organisation or crm.source.identity()
             cx.user = user_id(cx, cx.account.crm_user)
         for collection in crm.source.collections():
             connector = crm.source.open(collection)
-            cx.objects[collection.id] = Place(collection.id, collection, connector, crm.source.clock_offset)
+            cx.objects[collection.id] = Place(collection.id, collection, connector, crm)
     except ConnectorError as error:
-        cx.broke(f"CRM {crm.name}", error)
+        cx.broke(f"CRM {crm.name}", error, crm)
         return False
     return True
 
@@ -71,8 +80,8 @@ def open_crm(cx: Context) -> bool:
 def user_id(cx: Context, username: str) -> str:
     """The user's id, asked for once a day: whoever is no longer active must not go on for ever."""
     crm = cx.account.crm
-    if username in crm.users:
-        return crm.users[username]
+    if username in crm.users and cx.now() - crm.users[username][1] <= USER_KNOWN:
+        return crm.users[username][0]
     scope = f"user/{crm.name}/{crm.organisation}/{username}"
     with cx.state.reading() as tx:
         noted = json.loads(tx.meta.get(scope) or "{}")
@@ -80,8 +89,8 @@ def user_id(cx: Context, username: str) -> str:
         noted = {"id": crm.source.user_id(username), "at": cx.now().isoformat()}  # type: ignore[attr-defined]
         with cx.state.transaction() as tx:
             tx.meta.put(scope, json.dumps(noted))
-    crm.users[username] = noted["id"]
-    return crm.users[username]
+    crm.users[username] = (noted["id"], datetime.fromisoformat(noted["at"]))
+    return crm.users[username][0]
 
 
 def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:

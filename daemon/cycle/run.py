@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Gone, Side
+from crmsync.connectors.contract import Acknowledging, Gone, Kind, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
-from crmsync.daemon.cycle.context import BATCH, Context
+from crmsync.daemon.cycle.context import BATCH, Context, Place
 from crmsync.daemon.cycle.detect import detect_crm, detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
 from crmsync.daemon.cycle.load import Work
@@ -47,9 +47,13 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
     for round in range(MAX_ROUNDS):
         cx = make()
         before = _requests(cx)
-        cycle(cx, accounts, Wish(wish.settle, wish.full and round == 0, wish.keep_idle))
+        try:
+            cycle(cx, accounts, Wish(wish.settle, wish.full and round == 0, wish.keep_idle))
+        except ConnectorError as error:  # a conversation that no step could do without
+            cx.broke("the cycle ended early", error)
+            cx.again = False
         _conclude(cx, report, wish.keep_idle or bool(cx.writes or cx.errors), _requests(cx) - before)
-        if cx.dry or not (cx.writes or cx.again):
+        if cx.dry or cx.paused or not (cx.writes or cx.again):
             break
     return report
 
@@ -57,20 +61,16 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
 def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     crm_answers = open_crm(cx)
     open_mailboxes(cx)
-    chosen = set(cx.places)
-    whole = all(m.answered for m in cx.account.mailboxes)
     for place in list(cx.places.values()):
         detect_ecs(cx, place, full=wish.full)
-        whole = whole and place.key in cx.places
     if not crm_answers:
         return  # what was detected waits in the sync table
     detect_crm(cx, accounts, _users(cx, accounts), full=wish.full)
 
     _watch(cx, wish)
     removals: list[Removal] = []
-    for rows in _due(
-        cx, wish
-    ):  # first what is new on the ECS side: it has to be known before anything is made there
+    # first what is new on the ECS side: it has to be known before anything is made there
+    for rows in _due(cx, wish):
         fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(pair)]
         newcomers, again = survey(cx, fresh)
         removals += sync_linked(cx, again + bring_to_crm(cx, newcomers))
@@ -79,16 +79,59 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
         removals += sync_linked(cx, [w for w in _works(cx, rows, done) if _settled(cx, w, wish)])
     for rows in _due(cx, wish):
         fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.CRM and pair is None]
-        if (
-            whole and chosen <= cx.places.keys()
-        ):  # with a part of the ECS side out of sight, a partner could be overlooked
-            removals += sync_linked(cx, bring_to_mailbox(cx, fresh))
-    remove(cx, [r for r in removals if whole or not _could_have_moved(r)])
+        removals += sync_linked(cx, bring_to_mailbox(cx, [c for c in fresh if _in_sight(cx, c)]))
+    remove(cx, _proven(cx, removals))
+    acknowledge(cx)
 
 
-def _could_have_moved(removal: Removal) -> bool:
-    """What is gone from one collection may stand in another that did not answer: its rows stay due."""
+def _in_sight(cx: Context, row: Change) -> bool:
+    """With a part of the ECS side out of sight, the partner of a CRM record could be overlooked: it waits."""
+    place = cx.objects.get(row.collection)
+    return place is not None and not place.collection.kinds & cx.blind()
+
+
+def _proven(cx: Context, removals: Sequence[Removal]) -> list[Removal]:
+    """Without what may only have been moved: from one collection into another that does not answer, or that was asked
+    before the move. Its rows stay due, and the next cycle finds it by its stamp."""
+    left = [r for r in removals if not (_gone(r) and r.work.pair.kind in cx.blind())]
+    missing = {r.work.pair.kind for r in left if _gone(r)}
+    moved: set[Kind] = set()
+    for place in list(cx.places.values()):
+        if place.collection.kinds & missing and _elsewhere(cx, place, left) and _news(cx, place):
+            moved |= place.collection.kinds
+    if moved:
+        cx.again = True
+    return [r for r in left if not (_gone(r) and r.work.pair.kind in moved | cx.blind())]
+
+
+def _gone(removal: Removal) -> bool:
     return isinstance(removal.work.ecs, Gone)
+
+
+def _elsewhere(cx: Context, place: Place, removals: Sequence[Removal]) -> bool:
+    """Whether something could have been moved to this collection from another one."""
+    return any(_gone(r) and r.work.pair.ecs_collection != place.key for r in removals)
+
+
+def _news(cx: Context, place: Place) -> bool:
+    """Ask once more; whether something has come that we do not know."""
+    with cx.state.reading() as tx:
+        before = tx.queue.counts(cx.account.name).pending
+    detect_ecs(cx, place)
+    with cx.state.reading() as tx:
+        return tx.queue.counts(cx.account.name).pending > before
+
+
+def acknowledge(cx: Context) -> None:
+    """Tell the CRM that its changes were processed, where it wants to hear it. Nothing depends on its hearing."""
+    for key, ids in cx.processed.items():
+        place = cx.objects.get(key)
+        if cx.dry or place is None or not isinstance(place.connector, Acknowledging):
+            continue
+        try:
+            place.connector.acknowledge(list(dict.fromkeys(ids)))
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}” was not told what is done", error, place.login)
 
 
 def _settled(cx: Context, work: Work, wish: Wish) -> bool:

@@ -43,7 +43,7 @@ def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple
         try:
             answers = fetch(cx, place, [r.item for r in some])
         except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error)
+            cx.broke(f"“{place.label}”", error, place.login)
             cx.places.pop(key, None)
             continue
         found, relinked = _sort_out(cx, place, some, answers, decide)

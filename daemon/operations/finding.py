@@ -60,6 +60,6 @@ def living(cx: Context, side: Side, item: str) -> Iterator[tuple[Place, Record]]
         try:
             answers = fetch(cx, place, names)
         except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error)
+            cx.broke(f"“{place.label}”", error, place.login)
             continue
         yield from ((place, a) for n in names if isinstance(a := answers.get(n), Record))

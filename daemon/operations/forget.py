@@ -31,6 +31,7 @@ def forget(
         tx.forgotten.add(signer.forgotten([email_key(address)]))
         for account in {p.account for p in pairs}:
             tx.erase([p.id for p in pairs if p.account == account], account)
+        tx.erase_address(address)
     return {"forgotten": len(pairs), "deleted": deleted, "errors": errors}
 
 
@@ -79,7 +80,7 @@ def _delete(cx: Context, pair: Pair, side: Side) -> int:
         task = Task(place, side, Delete(id, record.version), id, pair.kind, "forgotten on request", pair.id)
         carry_out(cx, [task])
     except ConnectorError as error:
-        cx.broke(f"“{place.label}”", error)
+        cx.broke(f"“{place.label}”", error, place.login)
         return 0
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)

@@ -33,7 +33,7 @@ def _compare(cx: Context, place: Place, side: Side) -> None:
     try:
         there = {ref.id: ref.version for ref in place.connector.listing()}  # complete, or an exception
     except ConnectorError as error:
-        cx.broke(f"“{place.label}”", error)
+        cx.broke(f"“{place.label}”", error, place.login)
         return
     for pairs in _linked(cx, place, side):
         suspects = [d for p in pairs if (d := _suspect(p, side, there)) is not None]
@@ -69,11 +69,11 @@ def _linked(cx: Context, place: Place, side: Side) -> Iterator[list[Pair]]:
 
 
 def _vanished_collections(cx: Context) -> None:
-    """A folder or share that is no longer offered: its items are unlinked, never deleted. Only what the server itself
-    listed counts; a login that failed proves nothing."""
+    """A folder or share that is no longer offered or configured: its items are unlinked, never deleted. Only what the
+    server itself listed counts; a login that failed proves nothing."""
     if not all(m.answered for m in cx.account.mailboxes):
         return
-    offered = {m.key(c) for m in cx.account.mailboxes for c in m.collections}
+    offered = cx.chosen.keys()
     with cx.state.reading() as tx:
         lost = [
             p

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crmsync.connectors.contract import Columns, Create, Delete, Record, Side, Update, Value
+from crmsync.connectors.contract import Columns, Create, Delete, Record, Side, Update, Value, with_group
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
@@ -116,6 +116,10 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
             back[one.column] = one.old
         else:
             undone.keep(one, "changed by someone since")
+    torn = with_group(first.kind, frozenset(e.column for e in entries if e.column not in back))
+    for one in (e for e in entries if e.column in back and e.column in torn):
+        undone.keep(one, "it means something only together with a column that was changed since")
+    back = {n: v for n, v in back.items() if n not in torn}
     if not back:
         return
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer

@@ -7,6 +7,7 @@ is used only where two items meet for the first time.
 
 import re
 import unicodedata
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
@@ -47,6 +48,24 @@ def alike(kind: Kind, column: str, a: Value, b: Value, region: str | None = None
         left, right = phone_key(a, region), phone_key(b, region)
         return bool(left) and left == right
     return text_key(a) == text_key(b)
+
+
+def rewritten(kind: Kind, column: str, sent: Value, shown: Value) -> bool:
+    """Whether ``shown`` can be what a server made of ``sent`` by itself: spelt otherwise, cut off, rounded. Anything
+    else that stands there was written by someone."""
+    if alike(kind, column, sent, shown):
+        return True
+    match sent, shown:
+        case str(), str():
+            return bool(shown) and text_key(sent).startswith(text_key(shown))
+        case tuple(), tuple():
+            return {text_key(v) for v in sent} <= {text_key(v) for v in shown}
+        case datetime(), datetime():
+            return abs(sent - shown) < timedelta(minutes=1)
+        case datetime(), date():
+            return abs(sent.date() - shown) <= timedelta(days=1)
+        case _:
+            return False
 
 
 def text_key(text: str) -> str:

@@ -1,0 +1,73 @@
+"""Linking: note that two items are one, or hold the question for a person."""
+
+from collections.abc import Sequence
+
+from crmsync.connectors.contract import Side
+from crmsync.daemon.cycle.candidates import split
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.state.model import Change, Held, Pair, What
+
+PARTNER_MISSING = "partner_missing"
+
+
+def new_pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
+    """``other``: the partner's id; of an ECS item with its collection before it."""
+    record = newcomer.record
+    if newcomer.side is Side.ECS:
+        ecs_collection, ecs_id, crm_id = newcomer.place.key, record.id, other
+        uid = record.uid
+    else:
+        ecs_collection, ecs_id = split(other)
+        crm_id, uid = record.id, ""
+    return Pair(
+        account=cx.account.name,
+        crm=cx.crm,
+        kind=record.kind,
+        ecs_collection=ecs_collection,
+        ecs_id=ecs_id,
+        ecs_uid=uid,
+        crm_collection=place.key,
+        crm_id=crm_id,
+        linked_at=cx.now(),
+        synced_at=cx.now(),
+    )
+
+
+def link(cx: Context, pair: Pair, row: Change) -> Work:
+    with cx.state.transaction() as tx:
+        stored = tx.pairs.add(pair)
+    return Work(stored, [row])
+
+
+def hold(
+    cx: Context, newcomer: Newcomer, target: Side, candidates: Sequence[str], code: str, reason: str
+) -> None:
+    """Nothing is done before a person has said which partner it is, or that there is none."""
+    record = newcomer.record
+    cx.count("held")
+    if cx.dry:
+        cx.intend(record.id, "", target, "hold", {}, reason)
+        return
+    cycle = cx.cycle
+    ecs = newcomer.side is Side.ECS
+    with cx.state.transaction() as tx:
+        tx.queue.hold([newcomer.row.id], code, reason)
+        if tx.held.for_item(cx.account.name, target, record.id) is None:
+            tx.held.add(
+                [
+                    Held(
+                        account=cx.account.name,
+                        what=What.MATCH,
+                        kind=record.kind,
+                        side=target,
+                        item=record.id if ecs else "",
+                        record="" if ecs else record.id,
+                        reason=reason,
+                        candidates=list(candidates),
+                        cycle=cycle,
+                        at=cx.now(),
+                    )
+                ]
+            )
