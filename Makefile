@@ -1,0 +1,51 @@
+# Everything happens inside this folder. Needed: make, and Python 3.11 or newer with venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed-check ## a virtual environment in .venv with everything, for development
+
+demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people, a tour
+	@$(BIN)/crmsync demo
+
+test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
+	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.installed-test ## requests and CPU time per item of a first and of an idle sync
+	@$(BIN)/python -m tests.bench.first_sync
+
+# One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger
+# set contains the smaller ones.
+$(VENV)/.installed-demo: EXTRAS = demo
+$(VENV)/.installed-test: EXTRAS = test
+$(VENV)/.installed-check: EXTRAS = check,test
+$(VENV)/.installed-demo: HOLDS = demo
+$(VENV)/.installed-test: HOLDS = demo test
+$(VENV)/.installed-check: HOLDS = demo test check
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
+	@echo "installing what “$*” needs into $(VENV) …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@for set in $(HOLDS); do touch $(VENV)/.installed-$$set; done
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"$$($(PYTHON) --version) is too old, 3.11 is needed. Another one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" \
+		>&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
+		"Python's venv is missing: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@

@@ -1,0 +1,87 @@
+"""A server in a process of its own: started, waited for, ended by its process id."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.demo import leash
+
+START = 30.0  # seconds until it must answer
+STOP = 8.0  # seconds until it is killed
+LOOK = 0.05
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Child:
+    """``module`` run by this Python. Ctrl-C reaches only us: it has a process group of its own."""
+
+    def __init__(self, what: str, module: str, arguments: Sequence[str], log: Path) -> None:
+        self._what = what
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def start(self, answers: Callable[[], bool]) -> None:
+        """Returns when it answers. Raises Failure, and has ended it then."""
+        leashed = [sys.executable, "-I", "-S", str(Path(leash.__file__)), str(os.getpid()), *self._command]
+        environ = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}  # systemd knows us, not them
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                leashed, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0, env=environ
+            )
+        try:
+            self._wait(answers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def check(self) -> None:
+        """Raises Failure when it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise self._failed(f"ended with exit code {self._process.returncode}")
+
+    def stop(self) -> None:
+        """May be called twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def said(self) -> str:
+        """The end of its log."""
+        try:
+            return self._log.read_text(errors="replace")[-2000:].strip() or "nothing"
+        except OSError as error:
+            return f"(its log {self._log} cannot be read: {error.strerror})"
+
+    def _wait(self, answers: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + START
+        while not answers():
+            self.check()
+            if time.monotonic() > deadline:
+                raise self._failed(f"did not answer within {START:.0f} s")
+            time.sleep(LOOK)
+
+    def _failed(self, how: str) -> Failure:
+        return Failure("demo", f"{self._what} {how}. It said:\n{self.said()}")

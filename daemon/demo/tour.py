@@ -1,0 +1,330 @@
+"""The tour: what a person does on one side, and what then stands on the other, read back from the other server.
+
+Each step asks the running service for a sync, as ``crmsync sync`` does, and looks until the other side shows what it
+should. Where two edits must meet, the service is stopped in between.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+import urllib3
+
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.demo import sample, texts
+from crmsync.daemon.demo.clients import Refused, poll
+from crmsync.daemon.demo.scene import ACCOUNT, APART, FAIR, PATIENCE, REVIEW, TASK, NotSo, Tour, make_cast
+from crmsync.daemon.demo.stage import Stage
+
+Step: TypeAlias = Callable[[Tour], None]  # raises NotSo when it does not come out
+NamedStep: TypeAlias = tuple[str, Step]
+
+
+# ── The steps ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def first_sync(tour: Tour) -> None:
+    def there() -> set[str]:
+        return {row["Email"] for row in tour.crm.query("SELECT Email FROM Contact")}
+
+    before = there()  # in a kept directory people may have been tagged once
+    make_cast(tour)
+    cards = tour.book.all().values()
+    wanted = {texts.value(t, "EMAIL") for t in cards if texts.tagged(t)}
+    others = {texts.value(t, "EMAIL") for t in cards} - wanted
+    tour.did("address book", f"{len(wanted)} people are tagged “CRM”, {len(others)} are not")
+    found = tour.until("not all tagged people are in the CRM", there, lambda emails: wanted <= emails)
+    if private := (others & found) - before:
+        raise NotSo(f"people who are not tagged are in the CRM: {', '.join(sorted(private))}")
+    tour.did("CRM", f"has all {len(wanted)}, and nobody who is not tagged")
+    olga = tour.until(
+        "Olga Exemplar, made in the CRM, is not in the address book",
+        lambda: next((t for t in tour.book.all().values() if "Olga Exemplar" in t), ""),
+        bool,
+    )
+    company = texts.value(olga, "ORG")
+    tour.did("address book", f"has Olga Exemplar, who was made in the CRM ({company or 'without a company'})")
+
+
+def tag(tour: Tour) -> None:
+    if tour.contact(tour.address("ada")) is not None:
+        raise NotSo("Ada is in the CRM before she is tagged")
+    tour.book.edit(tour.ada, lambda text: texts.with_line(text, "CATEGORIES:CRM", "END:VCARD"))
+    tour.did("address book", f"Ada {tour.surname} gets the category “CRM”")
+    found = tour.until("she is not in the CRM", lambda: tour.contact(tour.address("ada")), bool)
+    assert found is not None
+    if (found["FirstName"], found["LastName"], found["Title"]) != ("Ada", tour.surname, "Taster"):
+        raise NotSo(f"the record says {found}")
+    tour.did("CRM", f"{found['Id']}: Ada {found['LastName']}, {found['Title']}, {found['MobilePhone']}")
+
+
+def phone_number(tour: Tour) -> None:
+    before = tour.book.get(tour.ada) or ""
+    new = sample.phone(800 + tour.number)
+    tour.crm.update("Contact", _id(tour, "ada"), {"MobilePhone": new})
+    tour.did("CRM", f"Ada's mobile number becomes {new}")
+    card = tour.until(
+        "the vCard does not have it",
+        lambda: tour.book.get(tour.ada) or "",
+        lambda text: texts.value(text, "TEL", "CELL") == new,
+    )
+    for line in ("PHOTO", "X-FAVOURITE-TEA"):
+        if not texts.raw(before, line) or texts.raw(before, line) != texts.raw(card, line):
+            raise NotSo(f"the vCard's {line} is not what it was, byte for byte")
+    size = len(texts.raw(card, "PHOTO"))
+    tour.did("address book", f"TEL {new}; photo ({size} bytes) and X-FAVOURITE-TEA untouched, byte for byte")
+
+
+def different_columns(tour: Tour) -> None:
+    with tour.meanwhile():
+        tour.crm.update("Contact", _id(tour, "ada"), {"Department": "Tasting"})
+        tour.did("CRM", "Ada's department becomes Tasting")
+        tour.book.edit(tour.ada, lambda text: texts.replaced(text, "TITLE", "TITLE:Head of Tea"))
+        tour.did("address book", "Ada's title becomes Head of Tea, before any sync")
+    tour.until(
+        "the CRM does not have both",
+        lambda: tour.contact(tour.address("ada")) or {},
+        lambda row: (row.get("Title"), row.get("Department")) == ("Head of Tea", "Tasting"),
+    )
+    tour.did("CRM", "Head of Tea, Tasting")
+    tour.until(
+        "the vCard does not have both",
+        lambda: tour.book.get(tour.ada) or "",
+        lambda text: texts.value(text, "TITLE") == "Head of Tea" and "Tasting" in texts.value(text, "ORG"),
+    )
+    tour.did("address book", "Head of Tea, Tasting")
+
+
+def same_column(tour: Tour) -> None:
+    crm, card = "Head of Coffee", "Head of Cocoa"
+    with tour.meanwhile():
+        tour.crm.update("Contact", _id(tour, "ada"), {"Title": crm})
+        tour.did("CRM", f"Ada's title becomes {crm}")
+        row = tour.contact(tour.address("ada")) or {}
+        since = datetime.fromisoformat(row["LastModifiedDate"])
+        poll(lambda: tour.book.clock() >= since + APART, PATIENCE)
+        tour.book.edit(tour.ada, lambda text: texts.replaced(text, "TITLE", f"TITLE:{card}"))
+        tour.did("address book", f"a few seconds later it becomes {card}, before any sync")
+    tour.until(
+        "the later edit did not win in the CRM",
+        lambda: tour.contact(tour.address("ada")) or {},
+        lambda row: row.get("Title") == card,
+    )
+    kept = texts.value(tour.book.get(tour.ada) or "", "TITLE")
+    if kept != card:
+        raise NotSo(f"the vCard says {kept!r}")
+    tour.did("both sides", f"{card}: the later edit")
+    lost = [c for c in tour.service.call("conflicts") if c["column"] == "job_title" and c["crm"] == crm]
+    if not lost or lost[-1]["ecs"] != card:
+        raise NotSo("the conflict log does not have the value that lost")
+    tour.did("conflict log", f"job_title: “{crm}” from the CRM lost to “{card}”; winner {lost[-1]['winner']}")
+
+
+def move_event(tour: Tour) -> None:
+    name, subject = tour.name("review.ics"), tour.subject(REVIEW)
+    new = tour.monday + timedelta(days=2, hours=5)
+    before = tour.until(
+        "the event is not in the CRM", lambda: tour.activity("Event", subject, "StartDateTime"), bool
+    )
+
+    def move(text: str) -> str:
+        for line, moment in (("DTSTART", new), ("DTEND", new + timedelta(hours=1))):
+            text = texts.replaced(
+                text, f"{line};TZID=[^:;]*", f"{line};TZID={texts.ZONE}:{moment:%Y%m%dT%H%M%S}"
+            )
+        return text
+
+    tour.calendar.edit(name, move)
+    tour.did("calendar", f"“{subject}” moves to {new:%A %H:%M}, Berlin time")
+    wanted = new.replace(tzinfo=ZoneInfo(texts.ZONE))
+    after = tour.until(
+        "it did not move in the CRM",
+        lambda: tour.activity("Event", subject, "StartDateTime") or {},
+        lambda row: bool(row) and datetime.fromisoformat(row["StartDateTime"]) == wanted,
+    )
+    if before is None or before["Id"] != after["Id"]:
+        raise NotSo("the CRM has another event now, not the same one at another time")
+    tour.did("CRM", f"{after['Id']}: starts {after['StartDateTime']}")
+
+
+def complete_task(tour: Tour) -> None:
+    name, subject = tour.name("todo.ics"), tour.subject(TASK)
+    row = tour.until("the task is not in the CRM", lambda: tour.activity("Task", subject, "Status"), bool)
+    assert row is not None
+    tour.crm.update("Task", row["Id"], {"Status": "Completed"})
+    tour.did("CRM", f"the task “{subject}” is completed")
+    text = tour.until(
+        "the calendar does not say so",
+        lambda: tour.calendar.get(name) or "",
+        lambda text: texts.value(text, "STATUS") == "COMPLETED",
+    )
+    if texts.value(text, "X-EFFORT") != "small":
+        raise NotSo("the task lost a property that the CRM has no field for")
+    percent = texts.value(text, "PERCENT-COMPLETE")
+    tour.did("task list", f"STATUS:COMPLETED, PERCENT-COMPLETE:{percent}, X-EFFORT as it was")
+
+
+def untag(tour: Tour) -> None:
+    name, address = tour.name("uma.vcf"), tour.address("uma")
+    before = tour.until("she is not in the CRM", lambda: tour.contact(address), bool)
+    assert before is not None
+    tour.book.edit(name, lambda text: texts.without(text, "CATEGORIES"))
+    tour.did("address book", f"Uma {tour.surname} loses the category “CRM”")
+    tour.until(
+        "the service still links her",
+        lambda: tour.service.call("explain", item=before["Id"]),
+        lambda told: not told["tagged"],
+    )
+    new = sample.phone(900 + tour.number)
+    tour.book.edit(name, lambda text: texts.replaced(text, "TEL", f"TEL;TYPE=CELL:{new}"))
+    tour.crm.update("Contact", before["Id"], {"Title": "Still here"})
+    tour.did("both sides", "later her number changes in the address book, her title in the CRM")
+    _sync_through(tour)
+    after, card = tour.contact(address), tour.book.get(name)
+    if after is None or card is None:
+        raise NotSo("she was deleted")
+    if after["MobilePhone"] != before["MobilePhone"] or texts.value(card, "TITLE"):
+        raise NotSo("an edit went across although the item is not tagged")
+    tour.did("CRM", f"{after['Id']}: is there, with the old number {after['MobilePhone']}")
+    tour.did("address book", "is there, without the title")
+
+
+def _sync_through(tour: Tour) -> None:
+    """One whole sync that began after everything that was done so far, so that what did not happen will not."""
+
+    def came_through() -> bool:
+        tour.sync()
+        return not tour.troubles
+
+    if not poll(came_through, PATIENCE):
+        raise NotSo("; ".join(["no sync came through", *tour.troubles]))
+
+
+def delete(tour: Tour) -> None:
+    name, subject = tour.name("fair.ics"), tour.subject(FAIR)
+    row = tour.until("the event is not in the CRM", lambda: tour.activity("Event", subject, "Subject"), bool)
+    assert row is not None
+    if tour.calendar.get(name) is None:
+        raise NotSo("the event is gone before it was deleted")
+    tour.crm.delete("Event", row["Id"])
+    tour.did("CRM", f"the event “{subject}” is deleted")
+    tour.until("it is still in the calendar", lambda: tour.calendar.get(name), lambda text: text is None)
+    tour.did("calendar", "it is gone there, too; nothing else is")
+    if tour.calendar.get(tour.name("review.ics")) is None:
+        raise NotSo("another event went with it")
+
+
+def delete_storm(tour: Tour) -> None:
+    victims = _victims(tour)
+    emails = sorted(texts.value(text, "EMAIL") for text in victims.values())
+    with tour.meanwhile():
+        for name in victims:
+            tour.book.delete(name)
+    tour.did("address book", f"a broken phone deletes {len(victims)} people at once")
+
+    def held() -> list[dict[str, Any]]:
+        return [
+            d for d in tour.service.call("deletions") if d["account"] == ACCOUNT and d["kind"] == "contact"
+        ]
+
+    waiting = tour.until("the deletes are not held", held, lambda found: len(found) == len(victims))
+    if gone := _not_in_crm(tour, emails):
+        raise NotSo(f"deleted in the CRM without asking: {', '.join(gone)}")
+    tour.did("CRM", f"still has all {len(victims)}: the deletes are held until a person decides")
+    tour.service.call("decide_deletions", approve=False, items=[d["item"] for d in waiting])
+    tour.did("crmsync", "deletions reject: they were a mistake")
+    tour.until(
+        "not everybody is back in the address book",
+        lambda: sorted(texts.value(text, "EMAIL") for text in tour.book.all().values()),
+        lambda there: set(emails) <= set(there),
+    )
+    if gone := _not_in_crm(tour, emails):
+        raise NotSo(f"gone from the CRM: {', '.join(gone)}")
+    tour.did("address book", f"all {len(victims)} are back, from what the CRM has of them")
+
+
+def _victims(tour: Tour) -> dict[str, str]:
+    """Sample people without a photo: what comes back is what the CRM can hold."""
+    mine = {tour.ada, tour.name("uma.vcf")}
+    found = {
+        name: text
+        for name, text in tour.book.all().items()
+        if name not in mine and texts.tagged(text) and not texts.raw(text, "PHOTO")
+    }
+    return dict(list(found.items())[:10])
+
+
+def _not_in_crm(tour: Tour, emails: Sequence[str]) -> list[str]:
+    there = {row["Email"] for row in tour.crm.query("SELECT Email FROM Contact")}
+    return [email for email in emails if email not in there]
+
+
+def _id(tour: Tour, first: str) -> str:
+    row = tour.contact(tour.address(first))
+    if row is None:
+        raise NotSo(f"{first.title()} is not in the CRM")
+    return str(row["Id"])
+
+
+STEPS: tuple[NamedStep, ...] = (
+    ("The first sync: who is tagged is in the CRM", first_sync),
+    ("A contact is tagged and appears in the CRM", tag),
+    ("A phone number changes in the CRM and appears in the vCard", phone_number),
+    ("Both sides edit different columns of one contact, and both edits survive", different_columns),
+    (
+        "Both sides edit the same column: the later one wins, the loser stands in the conflict log",
+        same_column,
+    ),
+    ("An event moves", move_event),
+    ("A task is completed", complete_task),
+    ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
+    ("An item is deleted on one side and goes on the other", delete),
+    ("A delete storm is held, then rejected, and everything is back", delete_storm),
+)
+
+
+# ── Walking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def walk(stage: Stage, say: Callable[[str], None], steps: Sequence[NamedStep] = STEPS) -> int:
+    """How many steps did not come out."""
+    alice = stage.people[ACCOUNT]
+    numbers = [int(m[1]) for name in alice.book.names() if (m := re.match(r"tour-(\d+)-", name))]
+    tour = Tour(
+        alice.book,
+        alice.calendar,
+        alice.crm,
+        stage.service,
+        say,
+        max(numbers, default=0) + 1,
+        sample.next_monday(alice.calendar.clock()),
+    )
+    say(f"They run. A tour in {len(steps)} steps; each reads back from the other server.")
+    failed = 0
+    for count, (title, step) in enumerate(steps, 1):
+        say(f"\n{count:>2}. {title}")
+        begun = time.monotonic()
+        trouble = _taken(step, tour)
+        failed += bool(trouble)
+        took = f"({time.monotonic() - begun:.1f} s)"
+        say(f"   ✗ did not come out: {trouble} {took}" if trouble else f"   ✓ {took}")
+    say(
+        f"\n✗ {failed} of {len(steps)} steps did not come out; the service's log may say why."
+        if failed
+        else f"\n✓ All {len(steps)} steps came out."
+    )
+    return failed
+
+
+def _taken(step: Step, tour: Tour) -> str:
+    """Why it did not come out; empty when it did."""
+    try:
+        step(tour)
+    except (NotSo, Refused) as error:
+        return str(error)
+    except (Failure, urllib3.exceptions.HTTPError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
