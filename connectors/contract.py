@@ -444,6 +444,15 @@ class Homing(Protocol):
 
 
 @runtime_checkable
+class Metered(Protocol):
+    """Sources whose server limits how many requests it takes in a day."""
+
+    @property
+    def usage(self) -> float:
+        """Share of the limit that is used up, 0 to 1, as last told."""
+
+
+@runtime_checkable
 class Directory(Protocol):
     """CRM sources: who is who."""
 

@@ -22,6 +22,7 @@ class Crm:
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over
+    polled_at: datetime | None = None  # when all of its objects were last asked what changed
     users: dict[str, tuple[str, datetime]] = field(
         default_factory=dict
     )  # username -> user id, and when it was asked

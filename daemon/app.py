@@ -168,6 +168,12 @@ class LazySource:
     def requests(self) -> int:
         return self._made.requests() if self._made is not None else 0
 
+    @property
+    def usage(self) -> float:
+        """Of the server's daily limit; zero where it has none, or has not told."""
+        found: float = getattr(self._made, "usage", 0.0)
+        return found
+
     def close(self) -> None:
         if self._made is not None:
             self._made.close()

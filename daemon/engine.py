@@ -66,12 +66,15 @@ class Engine:
         full: bool = False,
         settle: timedelta = timedelta(0),
         keep_idle: bool = True,
+        poll_every: timedelta = timedelta(0),
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
         """Sync these accounts, or all, one after the other, until nothing changes."""
         total = Report()
         for account in self.chosen(names):
-            report = self.sync_one(account, Wish(settle, full, keep_idle), dry_run=dry_run, progress=progress)
+            report = self.sync_one(
+                account, Wish(settle, full, keep_idle, poll_every), dry_run=dry_run, progress=progress
+            )
             total.cycles += report.cycles
             total.writes += report.writes
             total.errors += report.errors

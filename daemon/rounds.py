@@ -104,7 +104,13 @@ class Rounds:
         return self._asked(name, lambda: self._sync(engine, name))
 
     def _sync(self, engine: Engine, name: str) -> list[dict[str, Any]]:
-        answer = engine.sync([name], settle=self.pace.settle, keep_idle=False, progress=self.turns.checkpoint)
+        answer = engine.sync(
+            [name],
+            settle=self.pace.settle,
+            keep_idle=False,
+            poll_every=self.pace.interval * 0.9,  # cycles of one account are not exactly an interval apart
+            progress=self.turns.checkpoint,
+        )
         _report(name, answer)
         errors: list[dict[str, Any]] = answer["errors"]
         return errors

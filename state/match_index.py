@@ -75,6 +75,17 @@ class MatchIndex:
         ]
         return {row.item: row for row in self._rows(select(*_FIELDS), ids).values()}
 
+    def by_uids(self, account: str, uids: Iterable[str]) -> list[IndexRow]:
+        """The items with these UIDs, in every collection. Looks through the whole account: for what is gone."""
+        ids = [
+            id
+            for chunk in chunked(unique(uids))
+            for id in self._connection.scalars(
+                select(_r.id).where(_r.account == account, _r.uid.in_(chunk), _r.uid != "")
+            )
+        ]
+        return list(self._rows(select(*_FIELDS), ids).values())
+
     def clear(self, account: str, collection: str) -> None:
         self._connection.execute(delete(index_rows).where(_r.account == account, _r.collection == collection))
 

@@ -323,8 +323,14 @@ def crlf(text: str) -> str:
 _CATEGORIES = re.compile(r"^(?:[\w-]+\.)?CATEGORIES(?:;[^:\n]*)?:(.*)$", re.IGNORECASE | re.MULTILINE)
 
 
-def _tags(text: str) -> frozenset[str]:
-    """Categories of a text that breaks its format's rules, so that it is known whether anybody wants it at all."""
+_SOME_ITEM = re.compile(r"^BEGIN:V(?:CARD|CALENDAR)[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
+
+
+def _tags(text: str) -> frozenset[str] | None:
+    """Categories of a text that breaks its format's rules, so that it is known whether anybody wants it at all; None
+    for what is no item of any kind."""
+    if not _SOME_ITEM.search(text):
+        return None
     unfolded = re.sub(r"\r?\n[ \t]", "", text).replace("\r", "")
     return frozenset(
         tag.strip() for line in _CATEGORIES.findall(unfolded) for tag in line.split(",") if tag.strip()

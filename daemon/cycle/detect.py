@@ -7,9 +7,11 @@ phase reads each such item by its id before anything is concluded.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from crmsync.connectors.contract import (
     Gone,
+    Metered,
     Page,
     Record,
     Ref,
@@ -23,6 +25,10 @@ from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.plan.match import matchable
 from crmsync.state.model import Detected, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
+
+SCARCE = 0.8  # of the CRM's daily requests: from here on it is polled less often
+SLOWER = 5
+
 
 # ── ECS ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,16 +135,47 @@ def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
 
 
 def detect_crm(
-    cx: Context, accounts: Sequence[Account], users: dict[str, str], *, full: bool = False
+    cx: Context,
+    accounts: Sequence[Account],
+    users: dict[str, str],
+    *,
+    full: bool = False,
+    poll_every: timedelta = timedelta(0),
 ) -> None:
-    """One poll per login and object, for all the accounts that are bound to it (``users``: account -> user id)."""
-    with cx.account.crm.lock:
+    """One poll per login and object, for all the accounts that are bound to it (``users``: account -> user id). Where
+    another account's cycle has polled less than ``poll_every`` ago, what it found is in the sync table already."""
+    crm = cx.account.crm
+    with crm.lock:
+        if not full and _recent(cx, poll_every) and all(_has_cover(cx, p) for p in cx.objects.values()):
+            return
+        started, whole = cx.now(), True
         for place in list(cx.objects.values()):
             try:
                 _poll(cx, place, accounts, users, full=full)
             except ConnectorError as error:
                 cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
                 del cx.objects[place.key]
+                whole = False
+        crm.polled_at = started if whole and not cx.dry else crm.polled_at
+
+
+def _recent(cx: Context, poll_every: timedelta) -> bool:
+    """The closer the CRM's daily limit, the longer a poll lasts."""
+    source, last = cx.account.crm.source, cx.account.crm.polled_at
+    scarce = isinstance(source, Metered) and source.usage >= SCARCE
+    return last is not None and cx.now() - last < poll_every * (SLOWER if scarce else 1)
+
+
+def _has_cover(cx: Context, place: Place) -> bool:
+    if not place.collection.kinds & cx.kinds():
+        return True
+    with cx.state.reading() as tx:
+        return tx.cursors.get(_coverage(cx, place, cx.account)) == _selection_mark(cx)
+
+
+def _selection_mark(cx: Context) -> str:
+    selection = cx.account.selection(cx.user)
+    return json.dumps([selection.owner, selection.condition, selection.nothing])
 
 
 def _poll(
@@ -179,7 +216,7 @@ def _coverage(cx: Context, place: Place, account: Account) -> str:
 def _cover(cx: Context, place: Place, *, again: bool) -> None:
     """An account that is new, or selects something else than before, first gets what the CRM holds for it already."""
     selection = cx.account.selection(cx.user)
-    wanted = json.dumps([selection.owner, selection.condition, selection.nothing])
+    wanted = _selection_mark(cx)
     scope = _coverage(cx, place, cx.account)
     with cx.state.reading() as tx:
         if tx.cursors.get(scope) == wanted and not again:

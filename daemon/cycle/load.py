@@ -70,6 +70,7 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
         work.clocks = {(s, c): seen for (p, s, c), seen in clocks.items() if p == work.pair.id}
     _load_side(cx, works, Side.ECS)
     _load_side(cx, works, Side.CRM)
+    _follow_moves(cx, works)
     _follow_survivors(cx, works)
     _check_access(cx, works)
     return [w for w in works if w.ecs is not None and w.crm is not None]
@@ -124,6 +125,36 @@ def _set(work: Work, side: Side, answer: Answer) -> None:
         work.ecs = answer
     else:
         work.crm = answer
+
+
+def _follow_moves(cx: Context, works: Sequence[Work]) -> None:
+    """An item that is gone from its collection, but stands in another one with the same UID, was moved. What else was
+    done to it there counts: it may have lost its tag, or a person may still be editing it."""
+    lost = {w.pair.ecs_uid: w for w in works if isinstance(w.ecs, Gone) and w.pair.ecs_uid}
+    if not lost:
+        return
+    account = cx.account.name
+    with cx.state.reading() as tx:
+        rows = tx.index.by_uids(account, lost)
+        taken = {(r.collection, r.item) for r in rows if tx.pairs.by_ecs(account, r.collection, [r.item])}
+    for row in rows:
+        work, place = lost[row.uid], cx.places.get(row.collection)
+        if (row.collection, row.item) not in taken and place is not None and isinstance(work.ecs, Gone):
+            try:
+                _move(cx, work, place, fetch(cx, place, [row.item]).get(row.item, Hidden(row.item)))
+            except ConnectorError as error:
+                cx.broke(f"“{place.label}”", error, place.login)
+                work.ecs = None
+
+
+def _move(cx: Context, work: Work, place: Place, found: Answer) -> None:
+    if not isinstance(found, Record) or found.uid != work.pair.ecs_uid:
+        return
+    work.ecs = found
+    work.pair = replace(work.pair, ecs_collection=place.key, ecs_id=found.id, ecs_version="")
+    with cx.state.transaction() as tx:
+        tx.pairs.save(work.pair)
+        work.rows += tx.queue.get(cx.account.name, Side.ECS, place.key, [found.id])
 
 
 def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:

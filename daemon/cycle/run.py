@@ -1,7 +1,7 @@
 """One cycle, in a straight line: detect, load, merge, apply, confirm; and again while the servers answer to it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ class Wish:
     settle: timedelta = timedelta(0)  # leave items alone that changed less than this ago
     full: bool = False  # list everything again instead of asking what changed
     keep_idle: bool = True  # record the cycle even if nothing happened
+    poll_every: timedelta = timedelta(0)  # the CRM is not polled again sooner, whosever cycle polled it
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
         cx = make()
         before = _requests(cx)
         try:
-            cycle(cx, accounts, Wish(wish.settle, wish.full and round == 0, wish.keep_idle))
+            cycle(cx, accounts, wish if round == 0 else replace(wish, full=False, poll_every=timedelta(0)))
         except ConnectorError as error:  # a conversation that no step could do without
             cx.broke("the cycle ended early", error)
             cx.again = False
@@ -65,7 +66,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
         detect_ecs(cx, place, full=wish.full)
     if not crm_answers:
         return  # what was detected waits in the sync table
-    detect_crm(cx, accounts, _users(cx, accounts), full=wish.full)
+    detect_crm(cx, accounts, _users(cx, accounts), full=wish.full, poll_every=wish.poll_every)
 
     _watch(cx, wish)
     removals: list[Removal] = []

@@ -818,3 +818,31 @@ def test_a_column_of_a_group_that_was_empty_at_birth_is_an_edit_when_it_is_fille
     world.sync()
     (record,) = world.crm.all(world.events)
     assert record.columns["time_zone"] == "Europe/Berlin"
+
+
+def test_one_poll_serves_all_accounts_of_a_login(world: World) -> None:
+    two_accounts(world)
+    world.sync()
+    before = world.crm.faults.calls["changes"]
+    for name in ("alice", "bob", "alice", "bob"):
+        world.engine.sync([name], poll_every=timedelta(seconds=60), keep_idle=False)
+    assert world.crm.faults.calls["changes"] == before
+    world.record(owner=world.bob)
+    world.clock.tick(61)
+    world.engine.sync(["alice"], poll_every=timedelta(seconds=60), keep_idle=False)
+    polled = world.crm.faults.calls["changes"]
+    report = world.engine.sync(["bob"], poll_every=timedelta(seconds=60), keep_idle=False)
+    assert sum(c["created"] for c in report["cycles"]) == 1
+    assert world.crm.faults.calls["changes"] > polled  # only because it wrote something
+
+
+def test_the_poll_slows_down_near_the_crms_limit(world: World) -> None:
+    world.sync()
+    world.login.source.usage = 0.85  # type: ignore[attr-defined]
+    before = world.crm.faults.calls["changes"]
+    world.clock.tick(61)
+    world.engine.sync(poll_every=timedelta(seconds=60), keep_idle=False)
+    assert world.crm.faults.calls["changes"] == before
+    world.clock.tick(300)
+    world.engine.sync(poll_every=timedelta(seconds=60), keep_idle=False)
+    assert world.crm.faults.calls["changes"] > before
