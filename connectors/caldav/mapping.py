@@ -156,12 +156,14 @@ def patch(
         write_progress(edit, found.clock, {n: v for n, v in given.items() if n in PROGRESS}, now)
     if tag:
         put_tag(edit, tag)
+    revised = edit.changed  # what the item says; our stamp on it says nothing about the event
     if stamp:
         put_stamp(edit, stamp)
     if not edit.changed:
         return text
     put_now(edit, "LAST-MODIFIED", now)
-    put_now(edit, "DTSTAMP", now, required=True)
+    if revised:
+        put_now(edit, "DTSTAMP", now, required=True)
     return found.document.text
 
 

@@ -109,11 +109,14 @@ def rejected(state: State) -> list[dict[str, Any]]:
 
 
 def conflicts(state: State) -> list[dict[str, Any]]:
+    """By the ids that the item has now: what was moved or created again since must be found by them."""
     with state.reading() as tx:
+        log = tx.conflicts.listing(None)
+        pairs = tx.pairs.get_many({c.pair_id for c in log})
         return [
             {
-                "item": c.item,
-                "record": c.record,
+                "item": pairs[c.pair_id].ecs_id if c.pair_id in pairs else c.item,
+                "record": pairs[c.pair_id].crm_id if c.pair_id in pairs else c.record,
                 "account": c.account,
                 "column": c.column,
                 "base": encode(c.base),
@@ -125,7 +128,7 @@ def conflicts(state: State) -> list[dict[str, Any]]:
                 "reason": c.reason,
                 "at": _text(c.at),
             }
-            for c in tx.conflicts.listing(None)
+            for c in log
         ]
 
 

@@ -418,6 +418,10 @@ def test_tag_stamp_and_time_stamps() -> None:
     )
     assert after == after_dtstamp(want)
     assert patch(after, {}, tag="CRM", stamp=STAMP, now=datetime(2027, 1, 1, tzinfo=UTC)) == after
+    tagged = meeting("CATEGORIES:CRM")
+    assert patch(tagged, {}, tag="CRM", stamp=STAMP, now=NOW) == meeting(
+        "CATEGORIES:CRM", "X-CRMSYNC-LINK:v1 00D1 0031 u-1 3 mac"
+    )
 
 
 # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────

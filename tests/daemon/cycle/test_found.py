@@ -220,3 +220,18 @@ def test_a_card_that_is_moved_while_it_is_being_edited_is_not_deleted(build: Bui
     house.sync(settle=minute)
     assert house.the_record().columns["job_title"] == "Countess"
     house.idle()
+
+
+def test_a_conflict_can_be_decided_after_its_card_was_moved(build: Build) -> None:
+    house = build()
+    card = house.person("Grace", "Hopper", department="Yale")
+    house.record("Grace", "Hopper", department="Navy")
+    house.sync()
+    house.ecs.move(card, house.second)
+    house.sync()
+    (conflict,) = house.engine.conflicts()
+    house.engine.resolve(conflict["item"], "department", keep="crm")
+    house.sync()
+    (moved,) = house.ecs.all()
+    assert moved.columns["department"] == house.the_record().columns["department"] == "Navy"
+    house.idle()

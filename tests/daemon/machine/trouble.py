@@ -1,0 +1,118 @@
+"""What can go wrong around the engine, at every point where it can: the process dies, an answer is lost, a write is
+refused, a person acts in the middle of it all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from crmsync.connectors.contract import Outcome
+from crmsync.connectors.memory.faults import Faults
+from crmsync.state.database import State, Tx
+
+
+class Killed(BaseException):
+    """The process ends here. Not an Exception: nothing that handles errors may stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place where a process can die."""
+
+    where: str  # name of a server, or ``state``
+    what: str  # operation, or ``commit``
+    detail: str
+    after: bool
+
+    @property
+    def writes(self) -> bool:
+        return self.what in ("create", "update", "delete", "commit")
+
+
+class Fate:
+    """Passes every point in their order; dies, or lets someone act, at the one that was agreed on."""
+
+    def __init__(self) -> None:
+        self.passed: list[Point] = []
+        self.witness: Callable[[Point], None] = lambda point: None
+        self._plans: list[tuple[Callable[[Point], bool], int, Callable[[Point], None]]] = []
+
+    def plan(
+        self, act: Callable[[Point], None], *, at: Callable[[Point], bool] = lambda p: True, skip: int = 0
+    ) -> None:
+        """Do ``act`` once, at the first point that is meant by ``at``, after ``skip`` others."""
+        self._plans.append((at, skip, act))
+
+    def kill(self, *, at: Callable[[Point], bool] = lambda p: True, skip: int = 0) -> None:
+        self.plan(die, at=at, skip=skip)
+
+    def clear(self) -> None:
+        self._plans.clear()
+
+    def passes(self, point: Point) -> None:
+        self.passed.append(point)
+        self.witness(point)
+        due = []
+        for i, (at, skip, act) in enumerate(self._plans):
+            if at(point):
+                self._plans[i] = (at, skip - 1, act)
+                if skip == 0:
+                    due.append(act)
+        self._plans = [p for p in self._plans if p[1] >= 0]
+        for act in due:
+            act(point)
+
+
+def die(point: Point) -> None:
+    raise Killed(point)
+
+
+class Wires(Faults):
+    """The faults of one server, with every point reported to the fate."""
+
+    def __init__(self, name: str, fate: Fate) -> None:
+        super().__init__()
+        self._name = name
+        self._fate = fate
+        self._outcomes: list[tuple[int, Callable[[str], Outcome]]] = []
+
+    def answer_next(self, make: Callable[[str], Outcome], *, skip: int = 0) -> None:
+        """Answer one of the next writes, whatever it is about, with this outcome, and write nothing."""
+        self._outcomes.append((skip, make))
+
+    def planted(self, item: str) -> Outcome | None:
+        found = next((make for skip, make in self._outcomes if skip == 0), None)
+        self._outcomes = [(skip - 1, make) for skip, make in self._outcomes if skip]
+        return found(item) if found is not None else super().planted(item)
+
+    def clear(self) -> None:
+        super().clear()
+        self._outcomes.clear()
+
+    def before(self, operation: str, detail: str) -> None:
+        self._fate.passes(Point(self._name, operation, detail, after=False))
+        super().before(operation, detail)
+
+    def after(self, operation: str, detail: str) -> None:
+        self._fate.passes(Point(self._name, operation, detail, after=True))
+        super().after(operation, detail)
+
+
+class MortalState(State):
+    """A state whose process can die just before a commit and just after it."""
+
+    fate: Fate = Fate()
+
+    @classmethod
+    def of(cls, fate: Fate, url: str, now: Callable[[], Any]) -> "MortalState":
+        state = cls.open(url, now=now)
+        assert isinstance(state, MortalState)
+        state.fate = fate
+        return state
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        with super().transaction() as tx:
+            yield tx
+            self.fate.passes(Point("state", "commit", "", after=False))
+        self.fate.passes(Point("state", "commit", "", after=True))
