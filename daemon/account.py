@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
 from crmsync.daemon.plan.guard import LIMITS, Limit
-from crmsync.daemon.plan.merge import Policy, Rule
 from crmsync.daemon.plan.reconcile import DeleteRule
+from crmsync.daemon.plan.terms import Policy, Rule
 
 
 @dataclass(slots=True)

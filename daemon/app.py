@@ -23,8 +23,8 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.guard import Limit
-from crmsync.daemon.plan.merge import Direction, Policy, Rule
 from crmsync.daemon.plan.reconcile import DeleteRule
+from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.daemon.surroundings import check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError

@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
 from crmsync.daemon.cycle.recover import overwritten, recover
-from crmsync.daemon.plan.merge import Clash, Held, Merged, Policy, Standing, Verdict, merge
+from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
     Forget,
@@ -26,6 +26,7 @@ from crmsync.daemon.plan.reconcile import (
     Unlink,
     decide,
 )
+from crmsync.daemon.plan.terms import Clash, Held, Merged, Policy, Standing, Verdict
 from crmsync.state.model import Conflict, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx

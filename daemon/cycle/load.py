@@ -19,9 +19,9 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.opening import restricting
-from crmsync.daemon.plan.merge import Direction, Rule, Standing
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import Seen
+from crmsync.daemon.plan.terms import Direction, Rule, Standing
 from crmsync.state.model import Change, Pair, PairState
 from crmsync.state.snapshot import Snapshot
 from crmsync.state.values import encode

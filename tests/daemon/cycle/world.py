@@ -14,7 +14,7 @@ from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.engine import Engine
-from crmsync.daemon.plan.merge import Direction, Rule
+from crmsync.daemon.plan.terms import Direction, Rule
 from crmsync.state.database import State
 
 PRIVATE = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.connectors.memory.native import Item
-from crmsync.daemon.plan.merge import Direction
 from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.terms import Direction
 from crmsync.state.values import encode
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Point

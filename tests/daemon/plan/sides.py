@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side
-from crmsync.daemon.plan.merge import Merged, Rule, Standing, Verdict
+from crmsync.daemon.plan.terms import Merged, Rule, Standing, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=5)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from crmsync.connectors.contract import Columns, Kind, Side
-from crmsync.daemon.plan.merge import Direction, Held, Merged, Policy, Rule, Verdict, merge
+from crmsync.daemon.plan.merge import merge
+from crmsync.daemon.plan.terms import Direction, Held, Merged, Policy, Rule, Verdict
 from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
 
 CONTACT = Kind.CONTACT

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
-from crmsync.daemon.plan.merge import Direction, Held, Merged, Policy, Rule, Verdict, merge
+from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.terms import Direction, Held, Merged, Policy, Rule, Verdict
 from tests.daemon.plan.sides import NOON, Place, applied, as_it_is, standings
 
 KIND = Kind.APPOINTMENT

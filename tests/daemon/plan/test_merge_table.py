@@ -5,7 +5,8 @@ from datetime import date, datetime
 import pytest
 
 from crmsync.connectors.contract import Columns, Kind, Side, Value
-from crmsync.daemon.plan.merge import Clash, Decision, Direction, Merged, Policy, Rule, Verdict, merge
+from crmsync.daemon.plan.merge import merge
+from crmsync.daemon.plan.terms import Clash, Decision, Direction, Merged, Policy, Rule, Verdict
 from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
 
 CONTACT = Kind.CONTACT
