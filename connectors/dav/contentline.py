@@ -11,18 +11,20 @@ from collections.abc import Iterable, Iterator
 from crmsync.connectors.dav.encodings import decoded
 from crmsync.connectors.dav.item import MAX_DEPTH, MAX_LINES, Malformed
 
+# No possessive quantifiers: with Python 3.11.2, which Debian 12 has, they were seen to capture the wrong text (3.11.7 is
+# right). These expressions do not backtrack far without them: what follows a repetition cannot begin with what is repeated.
 _EOL = r"(?:\r\n?|\n)"
 # One logical line: all of it; group; name (empty: odd, perhaps a name that is itself folded); its line end.
 _LINE = re.compile(
-    r"((?:(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]++)(?=[;:]))?"
-    rf"[^\r\n]*+(?:{_EOL}[ \t][^\r\n]*+)*+({_EOL}|\Z))"
+    r"((?:(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]+)(?=[;:]))?"
+    rf"[^\r\n]*(?:{_EOL}[ \t][^\r\n]*)*({_EOL}|\Z))"
 )
-_NAME = re.compile(r"(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]++)(?=[;:])")
+_NAME = re.compile(r"(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]+)(?=[;:])")
 _FOLD = re.compile(rf"{_EOL}[ \t]")
 _SOFT_BREAK = re.compile(rf"={_EOL}")
-_HEAD = re.compile(r'[^":]*+(?:"[^"]*+"[^":]*+)*+:')  # up to the colon that is not within quotes
-_PARAMETER = re.compile(r';([^=;:"]*+)(?:(=)((?:"[^"]*+"|[^";:]|")*+))?')
-_PARAMETER_VALUE = re.compile(r'"([^"]*+)"|([^",]++)')
+_HEAD = re.compile(r'[^":]*(?:"[^"]*"[^":]*)*:')  # up to the colon that is not within quotes
+_PARAMETER = re.compile(r';([^=;:"]*)(?:(=)((?:"[^"]*"|[^";:]|")*))?')
+_PARAMETER_VALUE = re.compile(r'"([^"]*)"|([^",]+)')
 _ESCAPE = re.compile(r"\\([nN,;:\\])")
 _ESCAPE_OR_MARK = {mark: re.compile(rf"\\.|{mark}", re.S) for mark in ";,"}
 
