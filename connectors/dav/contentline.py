@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from crmsync.connectors.dav.encodings import decoded
 from crmsync.connectors.dav.item import MAX_DEPTH, MAX_LINES, Malformed
 
-# No possessive quantifiers: with Python 3.11.2, which Debian 12 has, they were seen to capture the wrong text (3.11.7 is
-# right). These expressions do not backtrack far without them: what follows a repetition cannot begin with what is repeated.
+# No possessive quantifiers: with Python 3.11.2, which Debian 12 has, they were seen to capture the wrong text (3.11.7
+# is right). These expressions do not backtrack far without them: what follows a repetition cannot begin with what is
+# repeated.
 _EOL = r"(?:\r\n?|\n)"
 # One logical line: all of it; group; name (empty: odd, perhaps a name that is itself folded); its line end.
 _LINE = re.compile(

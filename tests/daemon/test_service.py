@@ -32,7 +32,7 @@ class Systemd:
 
     def wait_for(self, **wanted: str) -> dict[str, str]:
         """The next message that says so."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (left := deadline - time.monotonic()) > 0:
             self._door.settimeout(left)
             message = dict(line.split("=", 1) for line in self._door.recv(4096).decode().splitlines())
