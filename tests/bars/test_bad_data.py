@@ -47,10 +47,6 @@ BROKEN: Mapping[str, tuple[bytes, str]] = {
         "ends before it starts",
     ),
     "timeless.ics": (_event("UID:timeless", "DTSTART:sometime"), "DTSTART"),
-    "epic.ics": (
-        _event("UID:epic", "DTSTART:20260301T120000Z", "DTEND:20260301T130000Z", f"DESCRIPTION:{HUGE}"),
-        "4000000 bytes",
-    ),
 }
 LATIN = _card("UID:latin", "FN:M\xfcller", "N:M\xfcller;Jo;;;").decode().encode("latin-1")
 GOOD = [contact(n) for n in range(4)]

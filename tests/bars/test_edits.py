@@ -43,18 +43,18 @@ class Pair:
         return {c.name: c for c in EDITABLE[self.table]}
 
     def expected(self, column: str) -> Any:
-        """The rules: one edit stands; of two, the later one. What was put back as it was is no edit."""
+        """The rules: one edit stands; of two, the later one."""
         early: Side = "crm" if self.late == "ecs" else "ecs"
         for side in (self.late, early):
-            if (value := self.edits[side].get(column, self.base[column])) != self.base[column]:
-                return value
+            if column in self.edits[side]:
+                return self.edits[side][column]
         return self.base[column]
 
     def collisions(self) -> Iterator[tuple[str, Any, Any]]:
         """Columns in which both sides were changed to something else: (name, ECS value, CRM value)."""
         for column in self.edits["ecs"].keys() & self.edits["crm"].keys():
             ecs, crm = self.edits["ecs"][column], self.edits["crm"][column]
-            if self.base[column] not in (ecs, crm) and ecs != crm:
+            if ecs != crm:
                 yield column, ecs, crm
 
 
@@ -124,7 +124,7 @@ def _linked(made: Office, rng: random.Random) -> list[Pair]:
 
 
 def _chosen(pairs: list[Pair], rng: random.Random) -> Iterator[Edit]:
-    """Fates first, then edits; a quarter of them where the other side was edited already."""
+    """Fates first, then edits; a third of them where the other side was edited already."""
     of = {table: [p for p in pairs if p.table == table] for table in EDITABLE}
     count = 0
     for table, some in of.items():
@@ -141,7 +141,7 @@ def _chosen(pairs: list[Pair], rng: random.Random) -> Iterator[Edit]:
     made: list[Edit] = []
     while count < EDITS:
         count += 1
-        if made and rng.random() < 0.25:
+        if made and rng.random() < 0.35:
             before = rng.choice(made)
             side: Side = "crm" if before.side == "ecs" else "ecs"
             edit = _edit(before.pair, side, rng, count, before.column)
@@ -154,7 +154,9 @@ def _chosen(pairs: list[Pair], rng: random.Random) -> Iterator[Edit]:
 
 def _edit(pair: Pair, side: Side, rng: random.Random, number: int, column: str = "") -> Edit:
     name = column or rng.choice(list(pair.columns))
-    value = pair.columns[name].make(rng, number)
+    value = pair.base[name]
+    while value == pair.base[name]:
+        value = pair.columns[name].make(rng, number)
     other: Side = "crm" if side == "ecs" else "ecs"
     if name in pair.edits[other] and rng.random() < 0.2:
         value = pair.edits[other][name]  # both had the same idea

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.bars.cli import until
+from tests.bars.lines import put
 from tests.bars.meetings import event, task
 from tests.bars.office import FULL, Office, office
 from tests.bars.people import Sample, contact
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(1200)]
-SIZE = 200 if FULL else 40
+SIZE = 200 if FULL else 24
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_killed_at_a_request(filled: tuple[Office, dict[str, list[Sample]]], whe
     watched = made.dav_proxy if where == "dav" else made.crm_proxy
     rng = random.Random(f"{where} {when}")
     deaths = 0
-    for _ in range(8 if FULL else 5):
+    for _ in range(8 if FULL else 3):
         watched.forget()
         fatal = rng.randrange(2, 25 if where == "dav" else 12)
 
@@ -84,16 +85,16 @@ def test_killed_at_a_request(filled: tuple[Office, dict[str, list[Sample]]], whe
             setattr(watched, when, lambda number: kill(number) if number == fatal else None)
 
         deaths += _killed(made, arm)
-    assert deaths >= 2
+    assert deaths >= 1
     _again(made, samples)
 
 
-@pytest.mark.parametrize("seed", range(4 if FULL else 2))
+@pytest.mark.parametrize("seed", range(4 if FULL else 1))
 def test_killed_at_any_time(filled: tuple[Office, dict[str, list[Sample]]], seed: int) -> None:
     """By the progress that the servers see, and then a moment that nobody chose."""
     made, samples = filled
     rng = random.Random(seed)
-    for _ in range(4):
+    for _ in range(4 if FULL else 3):
         made.dav_proxy.forget()
         made.crm_proxy.forget()
         wanted = rng.randrange(1, 40)
@@ -116,3 +117,57 @@ def test_killed_in_every_write_to_the_crm(filled: tuple[Office, dict[str, list[S
     killed = [_killed(made, arm) for _ in range(3)]
     assert killed[0]
     _again(made, samples)
+
+
+def _kill_at_some_requests(made: Office, seed: int) -> int:
+    """A few syncs, each of which dies at one of its first requests to the DAV server; how many did."""
+    rng = random.Random(seed)
+    deaths = 0
+    for when in ("before", "after", "after"):
+        made.dav_proxy.forget()
+        made.dav_proxy.before = made.dav_proxy.after = lambda number: None
+        fatal = rng.randrange(4, 20)
+
+        def arm(kill: Callable[[int], None], when: str = when, fatal: int = fatal) -> None:
+            setattr(made.dav_proxy, when, lambda number: kill(number) if number == fatal else None)
+
+        deaths += _killed(made, arm)
+    made.dav_proxy.before = made.dav_proxy.after = lambda number: None
+    return deaths
+
+
+def test_killed_while_it_brings_the_crm_into_the_address_book(tmp_path: Path) -> None:
+    with office(tmp_path) as made:
+        emails = [f"crm.{n}@example.com" for n in range(SIZE)]
+        for email in emails:
+            made.sf_alice.Contact.create({"LastName": email.partition("@")[0], "Email": email})
+        assert _kill_at_some_requests(made, 1)
+        assert made.cli("sync").code == 0
+        cards = [stored.text for stored in made.stored(made.book).values()]
+        assert len(cards) == len(emails)
+        assert all(sum(email in card for card in cards) == 1 for email in emails)
+        assert sorted(row["Email"] for row in made.rows("Contact")) == sorted(emails)
+        made.quiet()
+
+
+def test_killed_while_it_carries_edits_over(filled: tuple[Office, dict[str, list[Sample]]]) -> None:
+    """Every second contact was edited on both sides, in different columns: no edit is lost or taken for another."""
+    made, samples = filled
+    made.sync()
+    rows = {row["Email"]: row for row in made.rows("Contact")}
+    people = samples["Contact"][::2]
+    for number, sample in enumerate(people):
+        url = made.book + sample.name
+        made.dav.put(url, put(made.text(url), "TITLE", f"Card {number}", "TITLE"))
+        made.sf_alice.Contact.update(rows[sample.key]["Id"], {"MobilePhone": f"+49 170 55{number:04}"})
+    assert _kill_at_some_requests(made, 2)
+    assert made.cli("sync").code == 0
+    rows = {row["Email"]: row for row in made.rows("Contact")}
+    for number, sample in enumerate(people):
+        text = made.text(made.book + sample.name)
+        assert f":+49 170 55{number:04}" in text
+        assert rows[sample.key]["MobilePhone"] == f"+49 170 55{number:04}"
+        assert f"TITLE:Card {number}\r\n" in text
+        assert rows[sample.key]["Title"] == f"Card {number}"
+    assert made.cli.ok("conflicts") == []
+    made.quiet()
