@@ -70,7 +70,8 @@ class TestBrokenOff:
         ("reply", "error"), [(Reply(401), AuthExpired), (Reply(503, headers={"Retry-After": "5"}), Throttled)]
     )
     def test_the_known_beginning_is_handed_out(self, at: Desk, reply: Reply, error: type[Exception]) -> None:
-        def before(request: Request) -> Reply | None:  # by name: two PUTs may be under way at once, in any order
+        # by name: two PUTs may be under way at once, in any order
+        def before(request: Request) -> Reply | None:
             return reply if request.method == "PUT" and request.path.endswith("/k4.vcf") else None
 
         at.server.before = before
