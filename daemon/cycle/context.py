@@ -89,6 +89,7 @@ class Context:
     chosen: dict[str, frozenset[Kind]] = field(
         default_factory=dict
     )  # ECS collections that should be there, by key
+    doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -131,11 +132,17 @@ class Context:
 
     def blind(self) -> frozenset[Kind]:
         """Kinds of which a part of the ECS side cannot be seen just now: what is missing there may be anywhere."""
-        unseen = [kinds for key, kinds in self.chosen.items() if key not in self.places]
+        unseen = [
+            kinds for key, kinds in self.chosen.items() if key not in self.places or key in self.doubted
+        ]
         for mailbox in self.account.mailboxes:
             if not mailbox.answered:
                 unseen += [c.kinds for c in mailbox.collections] or [frozenset(Kind)]
         return frozenset(k for kinds in unseen for k in kinds)
+
+    def scope(self, place: Place) -> str:
+        """Under this name the cursor of an ECS collection is kept."""
+        return f"ecs/{self.account.name}/{place.key}"
 
     def object_for(self, kind: Kind) -> Place | None:
         return next((p for p in self.objects.values() if kind in p.collection.kinds), None)

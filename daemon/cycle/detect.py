@@ -34,7 +34,7 @@ SLOWER = 5
 
 
 def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
-    scope = f"ecs/{cx.account.name}/{place.key}"
+    scope = cx.scope(place)
     wanted = "" if cx.account.select_all else cx.account.tag
     selection = Selection(tag="" if matchable(place.collection.kinds) else wanted)
     with cx.state.reading() as tx:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from crmsync.connectors.contract import Create, Done, Record, Side, Unreadable
+from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, exchanged
@@ -85,6 +85,17 @@ def forget(cx: Context, work: Work) -> None:
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed(work.rows)
         tx.pairs.remove(work.pair.id)
+
+
+def unmeet(cx: Context, work: Work) -> None:
+    """A link to something that went before the two had ever met is none: the other side's item keeps its row, and the
+    next cycle looks for a partner afresh."""
+    if cx.dry:
+        return
+    with cx.state.transaction() as tx:
+        tx.queue.done_unless_changed([r for r in work.rows if isinstance(work.answer(r.side), Gone)])
+        tx.pairs.remove(work.pair.id)
+    cx.again = True
 
 
 def leave(cx: Context, work: Work) -> None:

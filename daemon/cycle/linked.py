@@ -7,11 +7,11 @@ CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a del
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from crmsync.connectors.contract import Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate
+from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
 from crmsync.daemon.cycle.recover import overwritten, recover
 from crmsync.daemon.plan.merge import merge
@@ -63,6 +63,9 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     for work in loaded:
         if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):
             park_unreadable(cx, work)
+            continue
+        if work.snapshot is None and Gone in (type(work.ecs), type(work.crm)):
+            unmeet(cx, work)
             continue
         fate, standings = _fate(cx, work)
         match fate:

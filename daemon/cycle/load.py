@@ -114,6 +114,21 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
     answers = fetch(cx, place, [_id(w.pair, side) for w in wanted])
     for work in wanted:
         _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
+    if side is Side.ECS and any(_denied(w) for w in wanted):
+        _doubt(cx, place)
+
+
+def _denied(work: Work) -> bool:
+    """It is there, although a listing or the server's list of deletes said otherwise."""
+    return isinstance(work.ecs, Record) and any(r.side is Side.ECS and r.gone for r in work.rows)
+
+
+def _doubt(cx: Context, place: Place) -> None:
+    """What was left out once may not have been all: the collection is listed anew, and until then proves nothing."""
+    cx.doubted.add(place.key)
+    cx.again = True
+    with cx.state.transaction() as tx:
+        tx.cursors.remove(cx.scope(place))
 
 
 def _id(pair: Pair, side: Side) -> str:
@@ -130,11 +145,14 @@ def _set(work: Work, side: Side, answer: Answer) -> None:
 def _follow_moves(cx: Context, works: Sequence[Work]) -> None:
     """An item that is gone from its collection, but stands in another one with the same UID, was moved. What else was
     done to it there counts: it may have lost its tag, or a person may still be editing it."""
-    lost = {w.pair.ecs_uid: w for w in works if isinstance(w.ecs, Gone) and w.pair.ecs_uid}
-    if not lost:
+    gone = [w.pair for w in works if isinstance(w.ecs, Gone)]
+    if not gone:
         return
     account = cx.account.name
-    with cx.state.reading() as tx:
+    lost = {w.pair.ecs_uid: w for w in works if isinstance(w.ecs, Gone) and w.pair.ecs_uid}
+    with cx.state.transaction() as tx:
+        for pair in gone:  # nobody's partner any more
+            tx.index.drop(account, pair.ecs_collection, [pair.ecs_id])
         rows = tx.index.by_uids(account, lost)
         taken = {(r.collection, r.item) for r in rows if tx.pairs.by_ecs(account, r.collection, [r.item])}
     for row in rows:

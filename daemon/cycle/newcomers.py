@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
-from crmsync.daemon.cycle.stamped import by_stamp
+from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
 from crmsync.state.model import Change, Held, HeldState
@@ -31,6 +31,9 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
             unstamped.append(newcomer)
         elif work.pair.id:
             works.append(work)
+    moved = by_uid(cx, unstamped)
+    works += [w for w in moved.values() if w.pair.id]
+    unstamped = [n for n in unstamped if n.row.id not in moved]
     births: list[Newcomer] = []
     for kind in dict.fromkeys(n.record.kind for n in unstamped):
         place = cx.object_for(kind)

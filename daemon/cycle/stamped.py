@@ -1,5 +1,6 @@
 """Stamped: an item that carries our link stamp says itself what it is linked to, also when our state was lost."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from crmsync.connectors.contract import Gone, Record, Side
@@ -47,6 +48,24 @@ def by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
     return Work(new_pair(cx, newcomer, place, stamp.record), [newcomer.row])
 
 
+def by_uid(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, Work]:
+    """By queue row, those that were moved here before they carried a stamp (or where none can be written)."""
+    with cx.state.reading() as tx:
+        known = tx.pairs.by_uids(cx.account.name, [n.record.uid for n in newcomers if n.record.uid])
+    works = {}
+    for newcomer in newcomers:
+        for pair in known.get(newcomer.record.uid, ()):
+            try:
+                work = _moved_here(cx, newcomer, pair)
+            except ConnectorError as error:
+                cx.broke("the collection that an item was moved from", error)
+                work = Work(replace(pair, id=0), [newcomer.row])
+            if work is not None:
+                works[newcomer.row.id] = work
+                break
+    return works
+
+
 def _recall(cx: Context, newcomer: Newcomer, pair: Pair) -> None:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
     with cx.state.transaction() as tx:
@@ -80,5 +99,6 @@ def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
     with cx.state.transaction() as tx:
         gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
         tx.queue.done_unless_changed(gone)
+        tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])
         tx.pairs.save(moved)
     return Work(moved, [newcomer.row])

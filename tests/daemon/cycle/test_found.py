@@ -235,3 +235,58 @@ def test_a_conflict_can_be_decided_after_its_card_was_moved(build: Build) -> Non
     (moved,) = house.ecs.all()
     assert moved.columns["department"] == house.the_record().columns["department"] == "Navy"
     house.idle()
+
+
+def test_a_listing_that_left_out_what_is_there_proves_no_delete(build: Build) -> None:
+    """The card was moved into a book whose listing came back empty, although a linked card stands in it."""
+    house = build()
+    house.person()
+    house.sync()
+    moving = house.ecs.put(house.second, {"first_name": "Grace", "last_name": "Hopper"}, tags=["CRM"])
+    house.sync()
+    house.ecs.move(moving, house.book)
+    house.ecs.expire_cursors()
+    house.ecs.faults.empty_listings = 1
+    house.sync()
+    assert len(house.contacts()) == 2
+    house.sync()
+    house.sync()
+    assert len(house.contacts()) == len(house.ecs.all()) == 2
+    house.idle()
+
+
+def test_a_card_that_is_moved_before_it_has_its_stamp_keeps_its_record(build: Build) -> None:
+    house = build()
+    card = house.person()
+    dies(house, lambda p: (p.what, p.where, p.after) == ("update", "alice", False))
+    record = house.the_record().id
+    house.ecs.move(card, house.second)
+    house.sync()
+    assert house.the_record().id == record
+    house.idle()
+
+
+def test_a_new_record_of_a_person_whose_card_was_deleted_comes_in(build: Build) -> None:
+    house = build()
+    card = house.person("Grace", "Hopper")
+    house.sync()
+    house.ecs.delete(card)
+    house.sync()
+    assert house.contacts() == []
+    house.record("Grace", "Hopper", department="Navy")
+    house.sync()
+    assert len(house.contacts()) == len(house.cards()) == 1
+    house.idle()
+
+
+def test_a_new_record_of_a_person_whose_card_is_deleted_at_that_moment_comes_in(build: Build) -> None:
+    house = build()
+    card = house.person("Grace", "Hopper", tag=False)
+    house.sync()
+    house.record("Grace", "Hopper", department="Navy")
+    house.fate.plan(
+        lambda p: house.ecs.delete(card), at=lambda p: (p.where, p.what, p.after) == ("crm", "search", False)
+    )
+    house.sync()
+    assert len(house.contacts()) == len(house.cards()) == 1
+    house.idle()

@@ -37,6 +37,10 @@ class Ledger:
         self.edits: list[Edit] = []
         self.made: Counter[tuple[str, str]] = Counter()  # by server and name, items that people made
         self.deaths: set[tuple[str, str]] = set()  # by server and name, what people deleted
+        self.moved: set[str] = set()  # names of cards that were moved to another book
+        self.lied_to = (
+            False  # a listing has left out what is there: nobody can know then where a card was moved to
+        )
         self.wrongs: list[str] = []  # deletes for which there was no reason
         house.fate.witness = self._saw
 
@@ -73,6 +77,7 @@ class Ledger:
 
     def move(self, server: str, item: str, collection: str) -> str:
         moved = self.house.servers[server].move(item, collection)
+        self.moved.add(name_of(self._item(server, moved)))
         for edit in self._of(server, item):
             edit.item = moved
         return moved
@@ -201,7 +206,8 @@ class Ledger:
         name = name_of(item)
         if point.where == "crm":
             owners = {self.house.alice: "alice", self.house.bob: "bob"}
-            right = (owners.get(item.owner, ""), name) in self.deaths
+            unknowable = self.lied_to and name in self.moved
+            right = unknowable or (owners.get(item.owner, ""), name) in self.deaths
         else:
             right = ("crm", name) in self.deaths
         if not right:

@@ -147,6 +147,7 @@ class Story(RuleBasedStateMachine):
         self.house.servers[server].expire_cursors()
         if empty:
             self.house.servers[server].faults.empty_listings += 1
+            self.ledger.lied_to = self.ledger.lied_to or server != "crm"
 
     @rule(
         server=servers,
