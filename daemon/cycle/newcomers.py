@@ -23,17 +23,9 @@ from crmsync.state.transaction import Tx
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
     """Link or create what the person selected. Returns the links, for the merge."""
-    works: list[Work] = []
-    unstamped: list[Newcomer] = []
-    for newcomer in newcomers:
-        work = by_stamp(cx, newcomer)
-        if work is None:
-            unstamped.append(newcomer)
-        elif work.pair.id:
-            works.append(work)
-    moved = by_uid(cx, unstamped)
-    works += [w for w in moved.values() if w.pair.id]
-    unstamped = [n for n in unstamped if n.row.id not in moved]
+    works, unstamped = by_stamp(cx, newcomers)
+    moved, unstamped = by_uid(cx, unstamped)
+    works += moved
     births: list[Newcomer] = []
     for kind in dict.fromkeys(n.record.kind for n in unstamped):
         place = cx.object_for(kind)

@@ -1,104 +1,178 @@
-"""Stamped: an item that carries our link stamp says itself what it is linked to, also when our state was lost."""
+"""Stamped: an item that carries our link stamp says itself what it is linked to, also when our state was lost.
 
-from collections.abc import Sequence
+And moved: an item that left its collection for another one keeps its link, by its stamp or by its UID.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, new_pair
 from crmsync.daemon.cycle.load import Work, fetch
-from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
 from crmsync.state.model import Action, HeldState, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
 
-def by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
-    """What the item's own link stamp says. None: nothing to go by. A work whose pair has no id: it waits."""
-    record, stamp, account = newcomer.record, newcomer.record.stamp, cx.account.name
+def by_stamp(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
+    """The links that the items' own stamps name, and the items that have nothing to go by. What is in neither waits:
+    for a server that does not answer, or for a person."""
+    works: list[Work] = []
+    left: list[Newcomer] = []
+    stamped: dict[tuple[str, str], Newcomer] = {}
+    for newcomer in newcomers:
+        key = _named(cx, newcomer)
+        if key is None or key in stamped:  # of two that carry the same stamp, one is a copy
+            left.append(newcomer)
+        else:
+            stamped[key] = newcomer
+    for object in dict.fromkeys(object for object, _ in stamped):
+        some = {record: n for (o, record), n in stamped.items() if o == object}
+        found, others = _look_up(cx, cx.objects[object], some)
+        works += found
+        left += others
+    return works, left
+
+
+def by_uid(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
+    """Those that were moved here before they carried a stamp (or where none can be written), and the rest."""
+    with cx.state.reading() as tx:
+        known = tx.pairs.by_uids(cx.account.name, [n.record.uid for n in newcomers if n.record.uid])
+    return _moved_here(cx, [(n, known.get(n.record.uid, ())) for n in newcomers])
+
+
+def _named(cx: Context, newcomer: Newcomer) -> tuple[str, str] | None:
+    """CRM collection and record that the item's stamp names; None: it has none, it is not ours, or it was copied from
+    another item."""
+    record, stamp = newcomer.record, newcomer.record.stamp
     place = cx.object_for(record.kind)
     if stamp is None or place is None or stamp.organisation != cx.organisation:
         return None
-    if not cx.signer.verifies(account, record.uid, stamp):
-        return None  # copied from another item, or not ours
+    if not cx.signer.verifies(cx.account.name, record.uid, stamp):
+        return None
+    return place.key, stamp.record
+
+
+def _look_up(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> tuple[list[Work], list[Newcomer]]:
+    """``stamped``: by the record that they name."""
+    account = cx.account.name
     with cx.state.reading() as tx:
-        pair = tx.pairs.by_crm(account, cx.crm, place.key, [stamp.record]).get(stamp.record)
-        decided = tx.held.for_item(account, Side.CRM, record.id)
-    if decided is not None and decided.state is HeldState.APPROVED:
-        return None  # a person said: create it
+        pairs = tx.pairs.by_crm(account, cx.crm, place.key, stamped)
+        decided = tx.held.for_items(account, Side.CRM, [n.record.id for n in stamped.values()])
+    to_create = {id for id, held in decided.items() if held.state is HeldState.APPROVED}  # a person said so
+    left = [n for n in stamped.values() if n.record.id in to_create]
+    rest = {record: n for record, n in stamped.items() if n.record.id not in to_create}
+    moved, copies = _moved_here(cx, [(n, (pairs[r],)) for r, n in rest.items() if r in pairs])
+    rebuilt = _rebuild(cx, place, {r: n for r, n in rest.items() if r not in pairs})
+    return moved + rebuilt, left + copies
+
+
+def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Work]:
+    """Our state was lost: the stamp brings the link back, and differences are held."""
+    if not stamped:
+        return []
     try:
-        if pair is not None:
-            return _moved_here(cx, newcomer, pair)
-        partner = fetch(cx, place, [stamp.record]).get(stamp.record)
+        partners = fetch(cx, place, list(stamped))
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
-        return Work(new_pair(cx, newcomer, place, stamp.record), [newcomer.row])
-    if isinstance(
-        partner, Record
-    ):  # our state was lost: the stamp brings the link back, differences are held
-        pair = replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
-        work = link(cx, pair, newcomer.row)
-        _recall(cx, newcomer, work.pair)
-        return work
-    reason = (
-        f"it was linked to {stamp.record}, which is no longer there; say whether it shall be created again"
-    )
-    hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
-    return Work(new_pair(cx, newcomer, place, stamp.record), [newcomer.row])
-
-
-def by_uid(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, Work]:
-    """By queue row, those that were moved here before they carried a stamp (or where none can be written)."""
-    with cx.state.reading() as tx:
-        known = tx.pairs.by_uids(cx.account.name, [n.record.uid for n in newcomers if n.record.uid])
-    works = {}
-    for newcomer in newcomers:
-        for pair in known.get(newcomer.record.uid, ()):
-            try:
-                work = _moved_here(cx, newcomer, pair)
-            except ConnectorError as error:
-                cx.broke("the collection that an item was moved from", error)
-                work = Work(replace(pair, id=0), [newcomer.row])
-            if work is not None:
-                works[newcomer.row.id] = work
-                break
-    return works
-
-
-def _recall(cx: Context, newcomer: Newcomer, pair: Pair) -> None:
-    """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
+        return []
+    there = [n for record, n in stamped.items() if isinstance(partners.get(record), Record)]
+    for record, newcomer in stamped.items():
+        if newcomer not in there:
+            reason = (
+                f"it was linked to {record}, which is no longer there; say whether it shall be created again"
+            )
+            hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
     with cx.state.transaction() as tx:
-        open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
-        intent = open_ones.get(pair.crm_id)
-        if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
-            return
-        columns = decode_columns(pair.kind, intent.columns)
-        marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
-        tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
-        tx.intents.close([intent.id])
+        pairs = tx.pairs.add_many([_stamped_pair(cx, n, place) for n in there])
+        for newcomer, pair in zip(there, pairs, strict=True):
+            _recall(cx, tx, newcomer, pair)
+    return [Work(pair, [n.row]) for n, pair in zip(there, pairs, strict=True)]
 
 
-def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
-    """The link follows an item that was moved to another collection; a copy beside the original has none."""
-    origin = cx.places.get(pair.ecs_collection)
-    if origin is None:
-        return Work(replace(pair, id=0), [newcomer.row])  # cannot be told now: it waits
-    there = fetch(cx, origin, [pair.ecs_id]).get(pair.ecs_id)
-    if not isinstance(there, Gone):
-        return None
+def _stamped_pair(cx: Context, newcomer: Newcomer, place: Place) -> Pair:
+    stamp = newcomer.record.stamp
+    assert stamp is not None  # it was looked up by it
+    return replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
+
+
+def _recall(cx: Context, tx: Tx, newcomer: Newcomer, pair: Pair) -> None:
+    """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
+    open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
+    intent = open_ones.get(pair.crm_id)
+    if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
+        return
+    columns = decode_columns(pair.kind, intent.columns)
+    marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
+    tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
+    tx.intents.close([intent.id])
+
+
+def _moved_here(
+    cx: Context, candidates: Sequence[tuple[Newcomer, Iterable[Pair]]]
+) -> tuple[list[Work], list[Newcomer]]:
+    """The link follows an item that was moved to another collection; a copy beside the original has none. Which of the
+    pairs, if any, each of the items has moved away from."""
+    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
+    works: list[Work] = []
+    left: list[Newcomer] = []
+    followed: set[int] = set()
+    for newcomer, pairs in candidates:
+        if any(p.id in unknown for p in pairs):
+            continue  # cannot be told now: it waits
+        origin = next((p for p in pairs if p.id in gone and p.id not in followed), None)
+        if origin is None:
+            left.append(newcomer)
+            continue
+        followed.add(origin.id)
+        if (work := _follow(cx, newcomer, origin)) is not None:
+            works.append(work)
+    return works, left
+
+
+def _origins(cx: Context, pairs: Sequence[Pair]) -> tuple[set[int], set[int]]:
+    """Ids of the pairs whose item is gone from where it was, and of those of which nobody can tell just now."""
+    gone: set[int] = set()
+    unknown: set[int] = set()
+    by_collection: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_collection[pair.ecs_collection].append(pair)
+    for key, some in by_collection.items():
+        place = cx.places.get(key)
+        if place is None:
+            unknown.update(p.id for p in some)
+            continue
+        try:
+            answers = fetch(cx, place, [p.ecs_id for p in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            unknown.update(p.id for p in some)
+            continue
+        gone.update(p.id for p in some if isinstance(answers.get(p.ecs_id), Gone))
+    return gone, unknown
+
+
+def _follow(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
+    """Note where the item is now. None: its link was given up before, and moving it is no reason to take it up."""
+    unlinked = pair.state is PairState.UNLINKED
+    given_up = unlinked and not may_be_linked_again(pair)
     moved = replace(
         pair,
         ecs_collection=newcomer.place.key,
         ecs_id=newcomer.record.id,
         ecs_uid=newcomer.record.uid,
-        ecs_version="",
-        state=PairState.LINKED,
-        untagged=False,
+        ecs_version=newcomer.record.version if given_up else "",
     )
+    if unlinked and not given_up:
+        moved = linked_again(moved)
     with cx.state.transaction() as tx:
         gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-        tx.queue.done_unless_changed(gone)
+        tx.queue.done_unless_changed([*gone, newcomer.row] if given_up else gone)
         tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])
         tx.pairs.save(moved)
-    return Work(moved, [newcomer.row])
+    return None if given_up else Work(moved, [newcomer.row], again=unlinked)

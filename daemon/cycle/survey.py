@@ -124,12 +124,21 @@ def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> W
             tx.pairs.save(replace(pair, untagged=True, ecs_version=record.version))
         tx.queue.done_unless_changed([row])
         return None
-    if not pair.untagged and not pair.reason.startswith(OUT_OF_SIGHT):
+    if not may_be_linked_again(pair):
         tx.queue.done_unless_changed([row])
         return None
-    linked = replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
+    linked = linked_again(pair)
     tx.pairs.save(linked)
     return Work(linked, [row], again=True)
+
+
+def may_be_linked_again(pair: Pair) -> bool:
+    """Of a link that was given up, now that its item is selected: it had lost its tag, or could not be seen."""
+    return pair.untagged or pair.reason.startswith(OUT_OF_SIGHT)
+
+
+def linked_again(pair: Pair) -> Pair:
+    return replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
 
 
 def _left_alone(cx: Context, tx: Tx, record: Record) -> str:

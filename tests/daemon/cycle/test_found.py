@@ -290,3 +290,44 @@ def test_a_new_record_of_a_person_whose_card_is_deleted_at_that_moment_comes_in(
     house.sync()
     assert len(house.contacts()) == len(house.cards()) == 1
     house.idle()
+
+
+def test_a_card_whose_link_was_given_up_is_not_linked_again_by_moving_it(build: Build) -> None:
+    house = build()
+    card = house.person()
+    house.sync()
+    house.engine.unlink(card)
+    house.ecs.move(card, house.second)
+    house.sync()
+    (moved,) = house.ecs.all()
+    house.ecs.edit(moved.id, job_title="Countess")
+    house.sync()
+    assert house.the_record().columns["job_title"] != "Countess"
+    house.idle()
+
+
+def test_a_card_that_is_moved_and_tagged_again_is_linked_again(build: Build) -> None:
+    house = build()
+    card = house.person()
+    house.sync()
+    house.ecs.untag(card, "CRM")
+    house.sync()
+    moved = house.ecs.move(card, house.second)
+    house.ecs.tag(moved, "CRM")
+    house.ecs.edit(moved, job_title="Countess")
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+
+
+def test_a_lost_state_is_rebuilt_with_one_request_for_many_items(build: Build) -> None:
+    house = build()
+    for number in range(30):
+        house.person(f"Number{number}", "Lovelace", email=f"n{number}@example.com")
+    house.sync()
+    house.restart_with_nothing()
+    before = house.login.source.requests()
+    house.sync()
+    assert house.login.source.requests() - before < 20
+    assert len(house.contacts()) == len(house.cards()) == 30
+    house.idle()

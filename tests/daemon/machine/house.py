@@ -75,6 +75,14 @@ class House(World):
         self.close()
         self.start()
 
+    def restart_with_nothing(self) -> None:
+        """The state database was lost; the key was not."""
+        self.close()
+        for leftover in self.folder.glob("state.db-*"):
+            leftover.unlink()
+        (self.folder / "state.db").write_bytes(_empty_state())
+        self.start()
+
     @property
     def servers(self) -> Mapping[str, MemoryServer]:
         return {**self.boxes, "crm": self.crm}
