@@ -86,6 +86,18 @@ class MatchIndex:
         ]
         return list(self._rows(select(*_FIELDS), ids).values())
 
+    def iterate(
+        self, account: str, collection: str, *, after_id: int = 0, limit: int = 500
+    ) -> list[tuple[int, str]]:
+        """A stretch of the collection's items, each with the id of its row; go on with the last one's."""
+        query = (
+            select(_r.id, _r.item)
+            .where(_r.account == account, _r.collection == collection, _r.id > after_id)
+            .order_by(_r.id)
+            .limit(limit)
+        )
+        return [(id, item) for id, item in self._connection.execute(query)]
+
     def clear(self, account: str, collection: str) -> None:
         self._connection.execute(delete(index_rows).where(_r.account == account, _r.collection == collection))
 

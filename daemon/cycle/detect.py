@@ -79,6 +79,8 @@ def _pull_ecs(cx: Context, place: Place, pull: _Pull, cursor: str | None) -> Non
         cursor is None
     ):  # only a listing that came to its end proves anything, and only then its cursor is worth keeping
         _suspect_missing(cx, place, seen)
+        if not pull.selection.tag:
+            _suspect_unlinked(cx, place, seen)
         with cx.state.transaction() as tx:
             tx.cursors.put(pull.scope, pull.stored(page))
 
@@ -129,6 +131,21 @@ def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
         if not pairs:
             return
         after = pairs[-1].id
+
+
+def _suspect_unlinked(cx: Context, place: Place, seen: set[str]) -> None:
+    """What is known without a link and missing from a whole listing would stay in the match index for ever."""
+    after = 0
+    while True:
+        with cx.state.transaction() as tx:
+            rows = tx.index.iterate(cx.account.name, place.key, after_id=after)
+            missing = [item for _, item in rows if item not in seen]
+            linked = tx.pairs.by_ecs(cx.account.name, place.key, missing)
+            detected = [Detected(item, gone=True) for item in missing if item not in linked]
+            tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
+        if not rows:
+            return
+        after = rows[-1][0]
 
 
 # ── CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,7 +35,8 @@ def _compare(cx: Context, place: Place, side: Side) -> None:
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
         return
-    for pairs in _linked(cx, place, side):
+    ecs, crm = (place.key if side is s else None for s in Side)
+    for pairs in _linked(cx, ecs, crm):
         suspects = [d for p in pairs if (d := _suspect(p, side, there)) is not None]
         if suspects:
             with cx.state.transaction() as tx:
@@ -51,17 +52,12 @@ def _suspect(pair: Pair, side: Side, there: dict[str, str]) -> Detected | None:
     return None
 
 
-def _linked(cx: Context, place: Place, side: Side) -> Iterator[list[Pair]]:
+def _linked(cx: Context, ecs: str | None = None, crm: str | None = None) -> Iterator[list[Pair]]:
+    """In stretches; of one collection of either side, or of all."""
     after = 0
     while True:
         with cx.state.reading() as tx:
-            pairs = tx.pairs.iterate(
-                cx.account.name,
-                ecs_collection=place.key if side is Side.ECS else None,
-                crm_collection=place.key if side is Side.CRM else None,
-                after_id=after,
-                limit=500,
-            )
+            pairs = tx.pairs.iterate(cx.account.name, ecs_collection=ecs, crm_collection=crm, after_id=after)
         if not pairs:
             return
         after = pairs[-1].id
@@ -74,11 +70,6 @@ def _vanished_collections(cx: Context) -> None:
     if not all(m.answered for m in cx.account.mailboxes):
         return
     offered = cx.chosen.keys()
-    with cx.state.reading() as tx:
-        lost = [
-            p
-            for p in tx.pairs.listing(cx.account.name)
-            if p.state is PairState.LINKED and p.ecs_collection not in offered
-        ]
+    lost = [p for pairs in _linked(cx) for p in pairs if p.ecs_collection not in offered]
     reason = Unlink("its collection is no longer there")
     remove(cx, [Removal(Work(p, []), reason) for p in lost])

@@ -331,3 +331,18 @@ def test_a_lost_state_is_rebuilt_with_one_request_for_many_items(build: Build) -
     assert house.login.source.requests() - before < 20
     assert len(house.contacts()) == len(house.cards()) == 30
     house.idle()
+
+
+def test_a_card_without_a_link_that_is_missing_from_a_whole_listing_is_nobodys_partner_any_more(
+    build: Build,
+) -> None:
+    house = build("no tombstones on the ECS")
+    card = house.person("Grace", "Hopper", tag=False)
+    house.sync()
+    house.ecs.delete(card)
+    house.ecs.expire_cursors()
+    house.sync()
+    with house.state.reading() as tx:
+        assert tx.index.iterate("alice", house.book) == []
+    assert house.engine.queue() == []
+    house.idle()
