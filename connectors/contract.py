@@ -178,6 +178,7 @@ class Ref:
 
     id: str
     version: str
+    owner: str = ""  # CRM records: user id of the owner, where it is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class QueueState(StrEnum):
     WAITING = "waiting"  # failed, and is tried again at ``next_at``
     PARKED = "parked"  # out of retries, or refused for good: a person has to look
     HELD = "held"  # waits for a person's decision
+    ABANDONED = "abandoned"  # a person gave up on this version of the item; the next one is due again
 
 
 @dataclass(frozen=True, slots=True)

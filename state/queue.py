@@ -123,6 +123,11 @@ class Queue:
         """Nothing failed, but a person has to decide."""
         self._set(ids, QueueState.HELD, code=code, error=error)
 
+    def abandon(self, ids: Iterable[int]) -> None:
+        """Nothing more is tried with this version of the items. The row stays, so that a reconciliation does not take
+        it for news; the next change makes it due."""
+        self._set(ids, QueueState.ABANDONED)
+
     def release(self, ids: Iterable[int]) -> None:
         """What was held is due."""
         for chunk in chunked(ids):
@@ -134,10 +139,11 @@ class Queue:
 
     def retry(self, account: str | None = None, ids: Iterable[int] | None = None) -> int:
         """What is parked or waiting is due, from its first attempt; of one account, of some ids, or everything.
-        How many rows that were."""
+        What was abandoned, only if it is named. How many rows that were."""
+        states = [QueueState.PARKED, QueueState.WAITING, *([] if ids is None else [QueueState.ABANDONED])]
         query = (
             update(queue)
-            .where(_c.state.in_((QueueState.PARKED, QueueState.WAITING)))
+            .where(_c.state.in_(states))
             .values(state=QueueState.DUE, attempts=0, next_at=_c.changed_at)
         )
         if account is not None:
@@ -147,8 +153,9 @@ class Queue:
         return sum(self._connection.execute(query.where(_c.id.in_(chunk))).rowcount for chunk in chunked(ids))
 
     def listing(self, account: str | None = None, limit: int = 1000) -> list[Change]:
-        """Rows in any state, oldest first."""
-        query = self._rows.select().order_by(_c.id).limit(limit)
+        """Rows that somebody still has to do something about, oldest first."""
+        open_ones = _c.state != QueueState.ABANDONED
+        query = self._rows.select().where(open_ones).order_by(_c.id).limit(limit)
         return self._rows.all(query if account is None else query.where(_c.account == account))
 
     def counts(self, account: str) -> Counts:

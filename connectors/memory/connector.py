@@ -110,7 +110,7 @@ class MemoryConnector:
         found = [] if self._server.faults.empties() else self._visible()
         for page in split(found, self._traits.page) or [[]]:
             with self._request("listing"):
-                refs = [Ref(item.id, item.version) for item in page]
+                refs = [Ref(item.id, item.version, item.owner) for item in page]
             yield from refs
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:

@@ -39,7 +39,15 @@ from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.describe import Missing
 from crmsync.connectors.salesforce.mapping import TABLES, Mapper
-from crmsync.connectors.salesforce.table import NotOurs, Table, row_id, row_stamp, row_version, young
+from crmsync.connectors.salesforce.table import (
+    NotOurs,
+    Table,
+    row_id,
+    row_owner,
+    row_stamp,
+    row_version,
+    young,
+)
 
 OVERLAP = timedelta(seconds=120)
 
@@ -74,18 +82,23 @@ class SalesforceConnector:
     def listing(self) -> Iterator[Ref]:
         table = self._table
         telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
-        for page in table.brief(("Id", "SystemModstamp", *telling), "IsDeleted = false", deleted=True):
+        for page in table.brief(
+            ("Id", "SystemModstamp", "OwnerId", *telling), "IsDeleted = false", deleted=True
+        ):
             ours = [r for r in page.rows if not (r.get("IsChild") or r.get("TaskSubtype") == "Call")]
-            fresh = [row_id(r) for r in ours if young(row_stamp(r), page.at)]
-            yield from (Ref(row_id(r), row_version(r, None)) for r in ours if row_id(r) not in set(fresh))
-            yield from self._fresh(fresh)
+            known = [r for r in ours if not young(row_stamp(r), page.at)]
+            yield from (Ref(row_id(r), row_version(r, None), row_owner(r)) for r in known)
+            yield from self._fresh([row_id(r) for r in ours if young(row_stamp(r), page.at)])
 
     def _fresh(self, ids: Sequence[str]) -> Iterator[Ref]:
         """Records so new that their version takes a look at the content."""
         for some in soql.batches(ids):
             for item in self._fetch(some):
-                if isinstance(item, Record | Unreadable):
-                    yield Ref(item.id, item.version)
+                match item:
+                    case Record():
+                        yield Ref(item.id, item.version, item.owner)
+                    case Unreadable():
+                        yield Ref(item.id, item.version)
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         """A row from the recycle bin is Gone. What the server does not return, because this login may not see it or

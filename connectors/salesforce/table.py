@@ -160,7 +160,7 @@ class Table:
         """``at``: the server's clock when it was asked. Raises ProtocolError for a row without id or version."""
         item, version = row_id(row), row_version(row, at)
         if row.get("IsDeleted"):
-            return Gone(item, str(row.get("MasterRecordId") or ""), str(row.get("OwnerId") or ""))
+            return Gone(item, str(row.get("MasterRecordId") or ""), row_owner(row))
         if row.get("IsChild") or row.get("TaskSubtype") == "Call":
             return NotOurs(item)
         try:
@@ -178,7 +178,7 @@ class Table:
             columns,
             modified=instant(modified) if isinstance(modified, str) else None,
             link=str(_any_case(row, self.external_id) or "") if self.external_id else "",
-            owner=str(row.get("OwnerId") or ""),
+            owner=row_owner(row),
             untouchable="recurring" if any(row.get(f) for f in _RECURRING) else "",
             private=bool(row.get("IsPrivate")) or columns.get("sensitivity") in ("private", "confidential"),
         )
@@ -189,6 +189,10 @@ def row_id(row: Row) -> str:
     if not isinstance(item, str) or not soql.is_id(item):
         raise ProtocolError("the CRM sent a row without an id")
     return soql.id18(item)
+
+
+def row_owner(row: Row) -> str:
+    return str(row.get("OwnerId") or "")
 
 
 def row_stamp(row: Row) -> datetime:

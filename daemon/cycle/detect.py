@@ -204,7 +204,7 @@ def _poll(
     if cursor is None:  # first the cursor, then what stood before it: nothing falls between the two
         cursor = _only_cursor(cx, place, scope)
     if place.collection.kinds & cx.kinds():
-        _cover(cx, place, again=full)
+        cover(cx, place, again=full)
     try:
         for page in place.connector.changes(cursor, Selection()):
             _distribute(cx, place, scope, page, accounts, users)
@@ -230,7 +230,7 @@ def _coverage(cx: Context, place: Place, account: Account) -> str:
     return f"cover/{cx.crm}/{place.key}/{account.name}"
 
 
-def _cover(cx: Context, place: Place, *, again: bool) -> None:
+def cover(cx: Context, place: Place, *, again: bool) -> None:
     """An account that is new, or selects something else than before, first gets what the CRM holds for it already."""
     selection = cx.account.selection(cx.user)
     wanted = _selection_mark(cx)

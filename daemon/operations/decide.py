@@ -29,12 +29,12 @@ def retry(state: State, items: Sequence[str]) -> dict[str, Any]:
 
 
 def abandon(state: State, item: str) -> dict[str, Any]:
-    """Give up on a parked change: it leaves the sync table; the next edit of the item brings it back."""
+    """Give up on a parked change; the next edit of the item brings it back, or `retry` with its name."""
     with state.transaction() as tx:
         rows = [r for r in rows_named(tx, item) if r.state is QueueState.PARKED]
         if not rows:
             raise NoSuchItem(f"nothing parked is known as “{item}”; `crmsync rejected` lists what is")
-        tx.queue.done([r.id for r in rows])
+        tx.queue.abandon([r.id for r in rows])
         return {"abandoned": len(rows)}
 
 

@@ -1,20 +1,24 @@
-"""Delete reconciliation: compare completely what is there with what is linked, one listing per collection, no fetches.
+"""Reconciliation: compare completely what is there with what is linked, one listing per collection, no fetches.
 
 What is missing is only suspected to be gone: it is put into the sync table, and the next cycle reads each such item by
-its id before it concludes anything.
+its id before it concludes anything. What is there and unknown, though no change listing has told of it (it became
+visible, or a server was restored from a backup), is put there too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Ref, Side
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.context import Context, Place, in_batches
+from crmsync.daemon.cycle.detect import cover
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.daemon.cycle.removals import remove
+from crmsync.daemon.plan.match import matchable
 from crmsync.daemon.plan.reconcile import Unlink
 from crmsync.state.model import Detected, Pair, PairState
+from crmsync.state.transaction import Tx
 
 
 def reconcile(cx: Context) -> None:
@@ -31,10 +35,17 @@ def reconcile(cx: Context) -> None:
 
 def _compare(cx: Context, place: Place, side: Side) -> None:
     try:
-        there = {ref.id: ref.version for ref in place.connector.listing()}  # complete, or an exception
+        there = {ref.id: ref for ref in place.connector.listing()}  # complete, or an exception
+        _notice_missing(cx, place, side, there)
+        if side is Side.ECS:
+            _notice_items(cx, place, there)
+        elif place.collection.kinds & cx.kinds():
+            _notice_records(cx, place, there)
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
-        return
+
+
+def _notice_missing(cx: Context, place: Place, side: Side, there: Mapping[str, Ref]) -> None:
     ecs, crm = (place.key if side is s else None for s in Side)
     for pairs in _linked(cx, ecs, crm):
         suspects = [d for p in pairs if (d := _suspect(p, side, there)) is not None]
@@ -43,13 +54,47 @@ def _compare(cx: Context, place: Place, side: Side) -> None:
                 tx.queue.record(cx.account.name, side, place.key, suspects, cx.now())
 
 
-def _suspect(pair: Pair, side: Side, there: dict[str, str]) -> Detected | None:
+def _suspect(pair: Pair, side: Side, there: Mapping[str, Ref]) -> Detected | None:
     id, version = (pair.ecs_id, pair.ecs_version) if side is Side.ECS else (pair.crm_id, pair.crm_version)
     if id not in there:
         return Detected(id, gone=True)
-    if there[id] != version:
-        return Detected(id, there[id])  # a change that no change listing has told us of
+    if there[id].version != version:
+        return Detected(id, there[id].version)  # a change that no change listing has told us of
     return None
+
+
+def _notice_items(cx: Context, place: Place, there: Mapping[str, Ref]) -> None:
+    """Where the match index knows every item. Where the server does the selecting, it knows only what was selected."""
+    if not matchable(place.collection.kinds):
+        return
+    for some in in_batches(there.values(), 500):
+        with cx.state.transaction() as tx:
+            unknown = _without_pair(cx, tx, place, Side.ECS, some)
+            known = tx.index.get(cx.account.name, place.key, [r.id for r in unknown])
+            told = [Detected(r.id, r.version) for r in unknown if r.id not in known]
+            tx.queue.record(cx.account.name, Side.ECS, place.key, told, cx.now())
+
+
+def _notice_records(cx: Context, place: Place, there: Mapping[str, Ref]) -> None:
+    selection = cx.account.selection(cx.user)
+    if selection.condition:  # only the CRM can say what meets it
+        cover(cx, place, again=True)
+    if not selection.owner:
+        return
+    for some in in_batches((r for r in there.values() if r.owner == selection.owner), 500):
+        with cx.state.transaction() as tx:
+            told = [Detected(r.id, r.version) for r in _without_pair(cx, tx, place, Side.CRM, some)]
+            tx.queue.record(cx.account.name, Side.CRM, place.key, told, cx.now())
+
+
+def _without_pair(cx: Context, tx: Tx, place: Place, side: Side, refs: list[Ref]) -> list[Ref]:
+    account, ids = cx.account.name, [r.id for r in refs]
+    pairs = (
+        tx.pairs.by_ecs(account, place.key, ids)
+        if side is Side.ECS
+        else tx.pairs.by_crm(account, cx.crm, place.key, ids)
+    )
+    return [r for r in refs if r.id not in pairs]
 
 
 def _linked(cx: Context, ecs: str | None = None, crm: str | None = None) -> Iterator[list[Pair]]:
