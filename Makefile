@@ -16,7 +16,7 @@ demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people,
 	@$(BIN)/crmsync demo
 
 test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }
