@@ -76,7 +76,7 @@ class MatchIndex:
         return {row.item: row for row in self._rows(select(*_FIELDS), ids).values()}
 
     def by_uids(self, account: str, uids: Iterable[str]) -> list[IndexRow]:
-        """The items with these UIDs, in every collection. Looks through the whole account: for what is gone."""
+        """The items with these UIDs, in every collection."""
         ids = [
             id
             for chunk in chunked(unique(uids))

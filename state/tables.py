@@ -256,6 +256,7 @@ index_rows = Table(
     _verbatim("name"),
     _flag("tagged"),
     UniqueConstraint("account", "collection", "item"),
+    Index(None, "account", "uid"),
     sqlite_autoincrement=True,
 )
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -12,11 +13,12 @@ from crmsync.state.migrations import HEAD, VERSION_TABLE
 from crmsync.state.tables import metadata
 from tests.state.samples import NOW
 
+OPTIONS = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+
 
 def test_the_steps_lead_to_the_tables(state: State) -> None:
-    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
     with state.reading() as tx:
-        assert compare_metadata(MigrationContext.configure(tx.connection, opts=options), metadata) == []
+        assert compare_metadata(MigrationContext.configure(tx.connection, opts=OPTIONS), metadata) == []
 
 
 def test_on_sqlite_even_to_the_same_words(tmp_path: Path) -> None:
@@ -41,10 +43,35 @@ def _words(path: Path) -> dict[str, str]:
 
 
 def test_the_last_step_is_known_without_alembic() -> None:
+    assert ScriptDirectory.from_config(_config()).get_heads() == [HEAD]
+
+
+@pytest.mark.parametrize("revision", ["0001"])
+def test_a_database_of_an_older_version_is_brought_up_to_date_with_what_is_in_it(
+    tmp_path: Path, revision: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.exec_driver_sql("INSERT INTO cursors (scope, cursor) VALUES ('alice', '1')")
+    engine.dispose()
+    with pytest.raises(StateError, match="older version"):
+        State.open(url, now=lambda: NOW, migrate=False)
+    state = State.open(url, now=lambda: NOW)
+    with state.reading() as tx:
+        assert tx.cursors.get("alice") == "1"
+        assert compare_metadata(MigrationContext.configure(tx.connection, opts=OPTIONS), metadata) == []
+    state.close()
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "crmsync.state:migrations")
     config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    return config
 
 
 def test_a_database_of_a_newer_version_is_left_alone(url: str, state: State) -> None:

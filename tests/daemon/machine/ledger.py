@@ -76,8 +76,13 @@ class Ledger:
         self.house.servers[server].delete(item)
 
     def move(self, server: str, item: str, collection: str) -> str:
+        before = self._item(server, item)
+        if (
+            before.hidden
+        ):  # it goes from where it was, and is seen nowhere else: a delete, as far as anyone can tell
+            self.deaths.add((server, name_of(before)))
         moved = self.house.servers[server].move(item, collection)
-        self.moved.add(name_of(self._item(server, moved)))
+        self.moved.add(name_of(before))
         for edit in self._of(server, item):
             edit.item = moved
         return moved
