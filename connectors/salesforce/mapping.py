@@ -12,11 +12,11 @@ What is not one to one:
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Value
+from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
 from crmsync.connectors.salesforce.describe import Field, Schema
 from crmsync.connectors.salesforce.values import (
     ABSENT,
@@ -167,6 +167,32 @@ def _end(start: Value, end: Value) -> Value:
     return end
 
 
+_PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
+
+
+class _Way:
+    """A column and the field that holds it: all that is the same for every item."""
+
+    __slots__ = ("choice", "column", "lower", "path", "plain", "read")
+
+    def __init__(self, kind: Kind, column: str, path: str) -> None:
+        self.column = column
+        self.path = path
+        self.lower = path.lower()
+        self.choice = _choice(kind, column, self.lower)
+        type_ = COLUMNS[kind][column].type
+        self.read: Callable[[object], Value] = READ[type_]
+        # text that reads back as what its type makes of it, in whatever field it stands
+        special = column == "sensitivity" or self.lower == "lastname" or self.choice is not None
+        self.plain = type_ in _PLAIN and not special
+
+
+def _choice(kind: Kind, column: str, field: str) -> Choice | None:
+    """Only for the standard field: a custom one has values of its own, which are ours as they stand."""
+    choice = CHOICES.get((kind, column))
+    return choice if choice and choice.field.lower() == field else None
+
+
 _SERVER_SET = frozenset({"completeddatetime"})  # nobody writes it; known without asking
 
 
@@ -179,19 +205,24 @@ class Mapper:
             raise ValueError(f"{kind} has no column {', '.join(unknown)}")
         self.kind = kind
         self.fields = dict(fields)
+        self._ways = {column: _Way(kind, column, path) for column, path in fields.items()}
+        self._held: tuple[Schema, Mapping[str, tuple[_Way, Field]]] | None = None
 
     def columns(self, row: Mapping[str, object]) -> dict[str, Value]:
         """A row's columns. Raises Unmappable, naming the field and never its value."""
         all_day = bool(_get(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
         result: dict[str, Value] = {}
-        for column, path in self.fields.items():
-            raw = _get(row, path)
-            if isinstance(raw, Absent):
+        for column, way in self._ways.items():
+            raw = row[way.path] if way.path in row else _get(row, way.path)
+            if way.plain and (raw is None or isinstance(raw, str)):
+                result[column] = None if raw is None else way.read(raw)
+                continue
+            if raw is ABSENT:
                 continue
             try:
-                value = self._read(column, path, raw, all_day)
+                value = self._read(way, raw, all_day)
             except (ValueError, OverflowError) as error:
-                raise Unmappable(f"{path} does not hold what its type promises") from error
+                raise Unmappable(f"{way.path} does not hold what its type promises") from error
             if not isinstance(value, Absent):
                 result[column] = value
         return result
@@ -199,11 +230,14 @@ class Mapper:
     def row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """The fields to write for ``columns``; what cannot be written or held is left out."""
         result = {}
+        held = self._held_by(schema)
         for column, value in completed(self.kind, columns).items():
-            path = self.fields.get(column, "")
-            raw = self._write(column, value, columns, schema) if schema.writable(path) else ABSENT
+            if column not in held:
+                continue
+            way, field = held[column]
+            raw = self._write(way, field, value, columns) if schema.writable(way.path) else ABSENT
             if not isinstance(raw, Absent):
-                result[path] = raw
+                result[way.path] = raw
         return result
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
@@ -219,15 +253,26 @@ class Mapper:
         result: dict[str, Value] = {}
         given = completed(self.kind, columns)
         all_day = self.kind is Kind.APPOINTMENT and _all_day(given)
+        held = self._held_by(schema)
         for column, value in given.items():
-            path = self.fields.get(column, "")
-            if not path or not schema.has(path):
+            if column not in held:
                 continue
-            raw = self._write(column, value, columns, schema)
-            kept = raw if isinstance(raw, Absent) else self._read(column, path, raw, all_day)
+            way, field = held[column]
+            if way.plain and field.values is None and field.type != "boolean":
+                result[column] = None if value is None else way.read(value)
+                continue
+            raw = self._write(way, field, value, columns)
+            kept = raw if isinstance(raw, Absent) else self._read(way, raw, all_day)
             if not isinstance(kept, Absent):
                 result[column] = kept
         return result
+
+    def _held_by(self, schema: Schema) -> Mapping[str, tuple[_Way, Field]]:
+        """By column, what the object of this schema can hold; worked out once for each schema."""
+        if self._held is None or self._held[0] is not schema:
+            there = (w for w in self._ways.values() if w.path and schema.has(w.path))
+            self._held = schema, {w.column: (w, schema.field(w.path) or Field(w.path)) for w in there}
+        return self._held[1]
 
     def held(self, schema: Schema | None) -> tuple[frozenset[str], frozenset[str]]:
         """Columns that can be held, and those of them that cannot be written."""
@@ -237,39 +282,31 @@ class Mapper:
         held = {c: f for c, f in self.fields.items() if schema.has(f)}
         return frozenset(held), frozenset(c for c, f in held.items() if not schema.writable(f))
 
-    def _choice(self, column: str) -> Choice | None:
-        """Only for the standard field: a custom one has values of its own, which are ours as they stand."""
-        choice = CHOICES.get((self.kind, column))
-        return choice if choice and choice.field.lower() == self.fields[column].lower() else None
-
-    def _read(self, column: str, path: str, raw: object, all_day: bool) -> Value | Absent:
+    def _read(self, way: _Way, raw: object, all_day: bool) -> Value | Absent:
         if not isinstance(raw, str | bool | int | float | None):
-            raise Unmappable(f"{path} is no single value")
-        if choice := self._choice(column):
-            return choice.read(raw)
+            raise Unmappable(f"{way.path} is no single value")
+        if way.choice:
+            return way.choice.read(raw)
         if raw is None:
             return None
-        if column == "sensitivity" and isinstance(raw, bool):
+        if way.column == "sensitivity" and isinstance(raw, bool):
             return "private" if raw else "public"
-        if path.lower() == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
+        if way.lower == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
             return None
-        if all_day and path.lower() in ("startdatetime", "enddatetime"):
-            return date_of(raw) + (_DAY if path.lower() == "enddatetime" else timedelta(0))
-        return READ[COLUMNS[self.kind][column].type](raw)
+        if all_day and way.lower in ("startdatetime", "enddatetime"):
+            return date_of(raw) + (_DAY if way.lower == "enddatetime" else timedelta(0))
+        return way.read(raw)
 
-    def _write(self, column: str, value: Value, columns: Columns, schema: Schema) -> Raw | Absent:
-        path = self.fields[column]
-        field = schema.field(path) or Field(path)
-        if choice := self._choice(column):
-            raw = choice.write(value)
-        elif column == "sensitivity" and field.type == "boolean":
+    def _write(self, way: _Way, field: Field, value: Value, columns: Columns) -> Raw | Absent:
+        if way.choice:
+            raw = way.choice.write(value)
+        elif way.column == "sensitivity" and field.type == "boolean":
             raw = value in ("private", "confidential")
-        elif path.lower() == "enddatetime" and isinstance(value, date) and not isinstance(value, datetime):
+        elif way.lower == "enddatetime" and isinstance(value, date) and not isinstance(value, datetime):
             raw = written(value - _DAY, field.type)
         else:
-            kept = None if value is None else READ[COLUMNS[self.kind][column].type](value)
-            raw = written(kept, field.type)
-        if path.lower() == "lastname" and raw is None:
+            raw = written(None if value is None else way.read(value), field.type)
+        if way.lower == "lastname" and raw is None:
             raw = stand_in(columns)
         if field.values is not None and raw is not None and raw not in field.values:
             return ABSENT

@@ -26,8 +26,10 @@ ABSENT = Absent()
 
 
 def text_of(value: object) -> str | None:
-    lines = clean(str(value)).replace("\r\n", "\n").replace("\r", "\n")
-    return lines.strip() or None
+    text = str(value)
+    if not text.isprintable():  # nothing to clean, and one line: what nearly every value is
+        text = clean(text).replace("\r\n", "\n").replace("\r", "\n")
+    return text.strip() or None
 
 
 def line_of(value: object) -> str | None:
