@@ -3,6 +3,7 @@
 import threading
 from enum import StrEnum
 
+MOST_AT_A_TIME = 4  # writes to one server
 _STEADY = 32  # writes without push-back before one more is sent at a time
 
 
@@ -29,7 +30,7 @@ class Pace:
     and then never again as many. Radicale gains nothing from parallel writes, Xandikos answers 423 to them; a server
     behind a slow line gains much."""
 
-    def __init__(self, start: int = 2, most: int = 4) -> None:
+    def __init__(self, start: int = 2, most: int = MOST_AT_A_TIME) -> None:
         self._lock = threading.Lock()
         self._width = min(start, most)
         self._most = most

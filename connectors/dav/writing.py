@@ -6,8 +6,9 @@ ignore If-Match on DELETE, or If-None-Match on PUT). After it, one request reads
 texts; then the outcomes of the group are handed out. An exception in between hands out the known beginning first.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import TypeAlias
@@ -29,14 +30,14 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.flavour import Flavour
-from crmsync.connectors.dav.habits import Pace
+from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Pace
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.place import Place, file_name
 from crmsync.connectors.dav.reading import Found, Reader, version_of
 from crmsync.connectors.dav.verdict import Erase, Put, Sent, Step, judge_erase, judge_put, planned_erase
 from crmsync.connectors.errors import ConnectorError
 
-GROUP = 25  # writes between two readings back
+GROUP = 100  # writes between two readings back
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before a locked resource is tried again
 
 Plan: TypeAlias = Step | Outcome
@@ -71,13 +72,14 @@ class Writer:
         self._zone = default_zone
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
-        for group in self._groups(writes):
-            plans = self._planned(group)
-            sent, error = self._sent(plans)
-            after, error = self._afterwards(plans, sent, error)
-            yield from self._judged(plans, sent, after, broken=error is not None)
-            if error is not None:
-                raise error
+        with ThreadPoolExecutor(MOST_AT_A_TIME, thread_name_prefix="dav-write") as threads:
+            for group in self._groups(writes):
+                plans = self._planned(group)
+                sent, error = self._sent(plans, threads)
+                after, error = self._afterwards(plans, sent, error)
+                yield from self._judged(plans, sent, after, broken=error is not None)
+                if error is not None:
+                    raise error
 
     def _groups(self, writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
         """An item stands in a group once: what is planned for it must not depend on what is about to happen."""
@@ -196,32 +198,38 @@ class Writer:
 
     # ── send ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _sent(self, plans: Sequence[Plan]) -> tuple[dict[int, Sent], ConnectorError | None]:
-        """What the server said to each step, by its index in the group; and what broke the conversation, if it did."""
-        steps = [(index, plan) for index, plan in enumerate(plans) if isinstance(plan, Put | Erase)]
+    def _sent(
+        self, plans: Sequence[Plan], threads: ThreadPoolExecutor
+    ) -> tuple[dict[int, Sent], ConnectorError | None]:
+        """What the server said to each step, by its index in the group; and what broke the conversation, if it did.
+        As many are under way at a time as the server bears; after a break nothing more is sent."""
+        waiting = deque((index, plan) for index, plan in enumerate(plans) if isinstance(plan, Put | Erase))
+        running: dict[Future[Sent], int] = {}
         sent: dict[int, Sent] = {}
         broken: ConnectorError | None = None
-        at = 0
-        while at < len(steps) and broken is None:
-            wave = steps[at : at + self._pace.width]
-            at += len(wave)
-            for (index, _), future in zip(wave, self._wave([step for _, step in wave]), strict=True):
+        while running or (waiting and broken is None):
+            while waiting and broken is None and len(running) < self._pace.width:
+                index, step = waiting.popleft()
+                running[self._started(step, threads)] = index
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                index = running.pop(future)
                 try:
                     sent[index] = future.result()
                 except ConnectorError as error:
                     broken = broken or error
         return sent, broken
 
-    def _wave(self, steps: Sequence[Step]) -> Sequence["Future[Sent]"]:
-        if len(steps) == 1:
-            alone: Future[Sent] = Future()
-            try:
-                alone.set_result(self._send(steps[0]))
-            except ConnectorError as error:
-                alone.set_exception(error)
-            return [alone]
-        with ThreadPoolExecutor(len(steps)) as threads:
-            return [threads.submit(self._send, step) for step in steps]
+    def _started(self, step: Step, threads: ThreadPoolExecutor) -> "Future[Sent]":
+        """One at a time needs no thread."""
+        if self._pace.width > 1:
+            return threads.submit(self._send, step)
+        alone: Future[Sent] = Future()
+        try:
+            alone.set_result(self._send(step))
+        except ConnectorError as error:
+            alone.set_exception(error)
+        return alone
 
     def _send(self, step: Step) -> Sent:
         """423: somebody holds the resource or, on Xandikos, writes to the collection at all."""

@@ -1,5 +1,6 @@
 """The content-line layer: what nobody replaces comes back byte for byte, whatever it is."""
 
+import time
 import timeit
 
 import pytest
@@ -210,4 +211,6 @@ def _seconds(text: str) -> float:
         for each in parse(text).lines:
             _ = each.parameters, each.text_value
 
-    return min(timeit.repeat(work, number=1, repeat=3))
+    return min(
+        timeit.repeat(work, timer=time.thread_time, number=1, repeat=5)
+    )  # whatever else the machine does
