@@ -150,12 +150,15 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
     restored = _state_is_older(cx, work)
     if restored:  # our snapshot is not what both sides last agreed on: every difference is held
         standings = {side: replace(s, baseline={}) for side, s in standings.items()}
+    rules = rules_of(cx, pair.kind)
+    if restored or _rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
+        rules = {n: replace(rule, conflict=Policy.ASK) for n, rule in rules.items()}
     merged = merge(
         pair.kind,
         work.snapshot.columns if work.snapshot and not restored else None,
         standings[Side.ECS],
         standings[Side.CRM],
-        rules_of(cx, pair.kind),
+        rules,
         first_link=Policy.ASK if restored else cx.account.first_link,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
@@ -171,6 +174,11 @@ def _state_is_older(cx: Context, work: Work) -> bool:
         return False
     with cx.state.reading() as tx:
         return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
+
+
+def _rebuilt(work: Work) -> bool:
+    """Linked again by its stamp after our state was lost: the two have met before, we only do not know how."""
+    return work.snapshot is None and work.pair.generation > 0
 
 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:

@@ -124,6 +124,9 @@ def _first_meeting(
         _send(draft, unit, Side.CRM, ecs, crm, rule, "empty in the CRM")
     elif ecs_empty:
         _send(draft, unit, Side.ECS, crm, ecs, rule, "empty on the ECS side")
+    elif rule.direction is not Direction.BOTH and rule.conflict is not Policy.ASK:
+        # one way: there is nothing to ask; what has to give way stands in the conflict log
+        _clash(draft, unit, {}, ecs, crm, rule, rule.conflict)
     else:
         _clash(draft, unit, {}, ecs, crm, rule, policy)
 
@@ -157,9 +160,9 @@ def _judge(
     if policy is Policy.ASK:
         return None, "both sides differ; a person decides"
     if not rule.direction.allows(Side.ECS):
-        return Side.ECS, "both sides changed; this column goes to the CRM only"
+        return Side.ECS, "both sides differ; this column goes to the CRM only"
     if not rule.direction.allows(Side.CRM):
-        return Side.CRM, "both sides changed; this column comes from the CRM only"
+        return Side.CRM, "both sides differ; this column comes from the CRM only"
     if policy is Policy.ECS:
         return Side.ECS, "both sides changed; the ECS side wins by rule"
     if policy is Policy.CRM:

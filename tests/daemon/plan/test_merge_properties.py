@@ -222,6 +222,30 @@ def test_what_a_side_cannot_hold_is_never_erased_or_written(case: Case) -> None:
 
 
 @modest
+@given(
+    case=cases(
+        rule=st.builds(
+            Rule,
+            st.sampled_from([Direction.TO_CRM, Direction.TO_ECS]),
+            st.sampled_from([Policy.LATEST, Policy.ECS, Policy.CRM]),
+        )
+    )
+)
+def test_one_direction_is_never_held_and_writes_the_other_way_never(case: Case) -> None:
+    merged = case.merged()
+    assert all(d.verdict is not Verdict.HELD for d in merged.decisions)
+    assert all(c.winner is not None for c in merged.clashes)
+    for side in Side:
+        assert all(case.rules[n].direction.allows(side) for n in merged.writes(side))
+        for name in merged.writes(side):
+            place = case.ecs if side is Side.ECS else case.crm
+            base = place.standing(case.snapshot).baseline
+            typed = not same(place.columns[name], base.get(name))
+            given_up = typed and not same(place.columns[name], place.project(merged.writes(side)).get(name))
+            assert not given_up or name in {c.column for c in merged.clashes}, name
+
+
+@modest
 @given(case=cases())
 def test_nothing_is_made_up(case: Case) -> None:
     """A written value stood on the other side, and an empty one was empty there."""

@@ -308,6 +308,58 @@ def test_any_one_direction_decides_a_conflict(direction: Direction, winner: Side
     assert writes(merged) == (({}, {"first_name": "b"}) if winner is Side.ECS else ({"first_name": "c"}, {}))
 
 
+EVERY_POLICY = [Policy.ASK, Policy.LATEST, Policy.ECS, Policy.CRM]
+
+
+@pytest.mark.parametrize("first_link", EVERY_POLICY)
+@pytest.mark.parametrize(
+    ("direction", "winner"), [(Direction.TO_CRM, Side.ECS), (Direction.TO_ECS, Side.CRM)]
+)
+def test_any_one_direction_decides_a_first_meeting(
+    direction: Direction, winner: Side, first_link: Policy
+) -> None:
+    """There is nothing to decide, but what a person typed stands in the conflict log."""
+    merged = first_name(None, "b", "c", Rule(direction), linked=False, first_link=first_link)
+    assert writes(merged) == (({}, {"first_name": "b"}) if winner is Side.ECS else ({"first_name": "c"}, {}))
+    (clash,) = merged.clashes
+    assert (clash.base, clash.ecs, clash.crm, clash.winner) == (None, "b", "c", winner)
+    assert "differ" in clash.reason
+
+
+@pytest.mark.parametrize("direction", [Direction.TO_CRM, Direction.TO_ECS])
+def test_any_one_direction_that_shall_be_asked_about_is_held(direction: Direction) -> None:
+    """By a rule for this very column: the person decides whether the value there may go."""
+    asked = Rule(direction, Policy.ASK)
+    for base in ("a", None):
+        merged = first_name(base, "b", "c", asked, linked=base is not None)
+        assert (writes(merged), verdicts(merged)) == (({}, {}), [Verdict.HELD])
+    merged = first_name(None, "b", "c", asked, linked=False, first_link=Policy.LATEST)
+    assert verdicts(merged) != [Verdict.HELD], "the account says what happens at a first meeting"
+
+
+@pytest.mark.parametrize(
+    ("direction", "ecs", "crm"), [(Direction.TO_CRM, None, "c"), (Direction.TO_ECS, "b", None)]
+)
+def test_any_one_direction_erases_nothing_at_a_first_meeting(
+    direction: Direction, ecs: Value, crm: Value
+) -> None:
+    merged = first_name(None, ecs, crm, Rule(direction), linked=False)
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
+    assert merged.agreed == {}
+
+
+@pytest.mark.parametrize("direction", [Direction.TO_CRM, Direction.TO_ECS])
+def test_any_one_direction_agrees_at_a_first_meeting_as_two_do(direction: Direction) -> None:
+    merged = first_name(None, "ADA", "ada", Rule(direction), linked=False)
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.AGREED])
+
+
+def test_any_one_direction_into_a_side_that_cannot_be_written_is_kept() -> None:
+    ecs, crm = Place({"company": "b"}, read_only=frozenset({"company"})), Place({"company": "c"})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT, Rule(Direction.TO_ECS)))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
+
+
 def test_any_a_column_without_a_rule_is_not_exchanged() -> None:
     base = {"notes": "a"}
     ecs, crm = Place({"notes": "b"}), Place({"notes": "c"})
