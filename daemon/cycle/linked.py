@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
+from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
@@ -232,6 +233,8 @@ def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
         carry_out(cx, [d.tasks[side] for d in drafts if side in d.tasks])
     if cx.dry:
         _say_conflicts(cx, drafts)
+        for draft in drafts:
+            foretell(cx, draft.work, draft.merged)
         return
     cycle = cx.cycle if any(_something(d) for d in drafts) else 0
     with cx.state.transaction() as tx:
@@ -265,16 +268,21 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
         work.snapshot.kept,
     ):
         tx.snapshots.put(pair.id, snapshot)
-    if all(draft.done(side) for side in Side):
-        tx.queue.done_unless_changed(work.rows)
-        for row in (r for r in work.rows if r.side is Side.CRM):
-            cx.processed.setdefault(row.collection, []).append(row.item)
-        if work.clocks:
-            tx.clocks.clear([pair.id])
-    else:
-        tx.clocks.put({(pair.id, s, c): noted for (s, c), noted in work.clocks.items()})
+    noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
+    if not all(draft.done(side) for side in Side):
+        tx.clocks.put(noted)
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+        return
+    parked = park_barred(cx, tx, work, merged)
+    over = [r for r in work.rows if r.id not in parked]
+    tx.queue.done_unless_changed(over)
+    for row in (r for r in over if r.side is Side.CRM):
+        cx.processed.setdefault(row.collection, []).append(row.item)
+    if merged.barred:  # still differs: when that came about must not be forgotten
+        tx.clocks.put(noted)
+    elif work.clocks:
+        tx.clocks.clear([pair.id])
 
 
 def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:

@@ -278,6 +278,49 @@ def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:
     assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_what_lacks_a_right_on_the_other_side_is_barred(side: Side) -> None:
+    base = {"first_name": "a", "last_name": "z"}
+    edited, locked = Place({**base, "first_name": "b"}), Place(base, barred=True)
+    ecs, crm = (locked, edited) if side is Side.ECS else (edited, locked)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.BARRED])
+    assert merged.barred == {side: {"first_name"}}
+
+
+def test_a_winner_that_lacks_the_right_is_barred_and_no_conflict() -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}, barred=True), Place({"first_name": "c"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.BARRED])
+
+
+@pytest.mark.parametrize(
+    ("ecs", "crm", "rule"),
+    [
+        ("a", "a", Rule()),  # nothing to write
+        ("b", "a", Rule(Direction.TO_ECS)),  # does not go there
+        ("b", "a", Rule(Direction.NONE)),
+        ("b", "b", Rule()),  # stands there already
+        ("a", "b", Rule()),  # goes the other way
+        ("b", "c", Rule(conflict=Policy.ASK)),  # first a person decides
+        ("b", "c", Rule(conflict=Policy.CRM)),
+    ],
+)
+def test_nothing_is_barred_that_would_not_be_written(ecs: str, crm: str, rule: Rule) -> None:
+    base = {"first_name": "a"}
+    on_both = standings(base, Place({"first_name": ecs}), Place({"first_name": crm}, barred=True))
+    assert merge(CONTACT, base, *on_both, rules(CONTACT, rule)).barred == {}
+
+
+def test_what_no_right_could_make_writable_is_kept() -> None:
+    """A computed column of a record that may not be edited either."""
+    base = {"first_name": "a"}
+    locked = Place(base, read_only=frozenset({"first_name"}), barred=True)
+    merged = merge(CONTACT, base, *standings(base, Place({"first_name": "b"}), locked), rules(CONTACT))
+    assert (merged.barred, verdicts(merged)) == ({}, [Verdict.KEPT])
+
+
 # ── directions ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
