@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
-from crmsync.daemon.cycle.recover import overwritten, recover
+from crmsync.daemon.cycle.recover import overwritten, rebuilt, recover, state_is_older
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
@@ -148,11 +148,11 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
-    restored = _state_is_older(cx, work)
+    restored = state_is_older(cx, work)
     if restored:  # our snapshot is not what both sides last agreed on: every difference is held
         standings = {side: replace(s, baseline={}) for side, s in standings.items()}
     rules = rules_of(cx, pair.kind)
-    if restored or _rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
+    if restored or rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
         rules = {n: replace(rule, conflict=Policy.ASK) for n, rule in rules.items()}
     merged = merge(
         pair.kind,
@@ -165,21 +165,6 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )
     return Draft(work, merged, _tasks(cx, work, merged))
-
-
-def _state_is_older(cx: Context, work: Work) -> bool:
-    """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
-    that was announced and never confirmed is none: that is a process that died in between."""
-    record, pair = work.record(Side.ECS), work.pair
-    if work.snapshot is None or generation(cx, pair, record) <= pair.generation:
-        return False
-    with cx.state.reading() as tx:
-        return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-
-
-def _rebuilt(work: Work) -> bool:
-    """Linked again by its stamp after our state was lost: the two have met before, we only do not know how."""
-    return work.snapshot is None and work.pair.generation > 0
 
 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:

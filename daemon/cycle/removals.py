@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.plan import guard
-from crmsync.daemon.plan.reconcile import DeleteOn
+from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
 from crmsync.state.model import Action, Entry, Held, HeldState, PairState, What
 from crmsync.state.transaction import Tx
 
@@ -104,7 +104,12 @@ def _same_fate(held: Held, removal: Removal) -> bool:
 def _why(counts: Counter[Kind], removal: Removal) -> str:
     kind = removal.work.pair.kind
     many = f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
-    return f"{removal.fate.reason}; held: {many} at once are more than this account allows"
+    why = f"{removal.fate.reason}; held: {many} at once are more than this account allows"
+    match removal.fate:
+        case DeleteOn(side=side):
+            return f"{why}; if you reject it, the deleted one is {MADE_AGAIN[side.other]}"
+        case Unlink():
+            return why
 
 
 def _side(removal: Removal) -> Side:
