@@ -106,7 +106,9 @@ class Account(Table):
     crm_user: Text = Field(description="The person's user name in that CRM.")
     addresses: tuple[Address, ...] = Field((), description="The person's own e-mail addresses.")
     first_link: Literal["hold", "crm", "ecs", "latest"] = Field(
-        "hold", description="Who wins where the sides differ when an item is first linked; `hold` asks."
+        "hold",
+        description="Who wins where the sides differ when an item is first linked; `hold` asks. A column that goes one "
+        "way only follows its direction; the value that had to give way stands in the conflict log.",
     )
     select: Literal["tagged", "all"] = Field("tagged", description="What goes to the CRM.")
     tag: Tag = Field("CRM", description="The category that a person sets on what should be in the CRM.")

@@ -62,6 +62,10 @@ class MemoryServer:
         self._order[collection.id] = {}
         return collection
 
+    def protect(self, collection: str, *, writable: bool = False) -> None:
+        """From now on our login may only read the collection; or write it again."""
+        self._collections[collection] = replace(self._collections[collection], writable=writable)
+
     def add_user(self, username: str) -> str:
         self._users[username] = f"user-{len(self._users) + 1}"
         return self._users[username]

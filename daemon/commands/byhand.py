@@ -49,6 +49,9 @@ def undo(shell: Shell, cycle: int) -> int:
 
 def _undone(answer: dict[str, Any]) -> None:
     show.say(f"Cycle {answer['cycle']}: {show.counted(answer['undone'], 'write')} put back.")
+    if answer.get("partly"):
+        show.say("Put back in part:")
+        show.table(answer["partly"], {n: title for n, title in KEPT.items() if n != "column"}, "")
     if answer["kept"]:
         show.say("Left as it is:")
         show.table(answer["kept"], KEPT, "")

@@ -122,7 +122,8 @@ def approve(shell: Shell, items: tuple[str, ...]) -> None:
 def reject(shell: Shell, items: tuple[str, ...]) -> None:
     """They were a mistake: what is gone is put back. These, or all that are held."""
     answer = shell.call("decide_deletions", approve=False, items=list(items))
-    _decided(shell, answer, f"{show.counted(answer['rejected'], 'deletion')} rejected.")
+    sentences = [f"{show.counted(answer['rejected'], 'deletion')} rejected.", *answer.get("notes", ())]
+    _decided(shell, answer, "\n".join(sentences))
 
 
 # ── Matches ──────────────────────────────────────────────────────────────────────────────────────────────────

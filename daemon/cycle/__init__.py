@@ -9,6 +9,7 @@ linking     note that two are one, or hold it  births       make the partner tha
 load        both native items of linked pairs, and what was seen of them
 recover     writes whose answer was lost
 linked      merge, write, confirm              confirm      snapshot, history, conflict log
+barred      what a missing right keeps back: parked
 fates       created again, forgotten, left     removals     deletes and unlinks, guarded
 apply       intents, batches, outcomes         stamps       identities that survive a loss of our state
 """

@@ -8,13 +8,14 @@ from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.load import Work, rules_of
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     """The edit wins over the delete: what survives is created again where it is gone."""
-    pair = work.pair
+    pair, reason = work.pair, f"{reason}; {MADE_AGAIN[side]}"
     source = work.record(side.other)
     columns = exchanged(rules_of(cx, pair.kind), source.columns, side)
     generation = pair.generation + 1

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
+from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
-from crmsync.daemon.cycle.recover import overwritten, recover
+from crmsync.daemon.cycle.recover import overwritten, rebuilt, recover, state_is_older
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
@@ -147,30 +148,23 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
-    restored = _state_is_older(cx, work)
+    restored = state_is_older(cx, work)
     if restored:  # our snapshot is not what both sides last agreed on: every difference is held
         standings = {side: replace(s, baseline={}) for side, s in standings.items()}
+    rules = rules_of(cx, pair.kind)
+    if restored or rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
+        rules = {n: replace(rule, conflict=Policy.ASK) for n, rule in rules.items()}
     merged = merge(
         pair.kind,
         work.snapshot.columns if work.snapshot and not restored else None,
         standings[Side.ECS],
         standings[Side.CRM],
-        rules_of(cx, pair.kind),
+        rules,
         first_link=Policy.ASK if restored else cx.account.first_link,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )
     return Draft(work, merged, _tasks(cx, work, merged))
-
-
-def _state_is_older(cx: Context, work: Work) -> bool:
-    """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
-    that was announced and never confirmed is none: that is a process that died in between."""
-    record, pair = work.record(Side.ECS), work.pair
-    if work.snapshot is None or generation(cx, pair, record) <= pair.generation:
-        return False
-    with cx.state.reading() as tx:
-        return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
 
 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
@@ -224,6 +218,8 @@ def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
         carry_out(cx, [d.tasks[side] for d in drafts if side in d.tasks])
     if cx.dry:
         _say_conflicts(cx, drafts)
+        for draft in drafts:
+            foretell(cx, draft.work, draft.merged)
         return
     cycle = cx.cycle if any(_something(d) for d in drafts) else 0
     with cx.state.transaction() as tx:
@@ -257,16 +253,21 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
         work.snapshot.kept,
     ):
         tx.snapshots.put(pair.id, snapshot)
-    if all(draft.done(side) for side in Side):
-        tx.queue.done_unless_changed(work.rows)
-        for row in (r for r in work.rows if r.side is Side.CRM):
-            cx.processed.setdefault(row.collection, []).append(row.item)
-        if work.clocks:
-            tx.clocks.clear([pair.id])
-    else:
-        tx.clocks.put({(pair.id, s, c): noted for (s, c), noted in work.clocks.items()})
+    noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
+    if not all(draft.done(side) for side in Side):
+        tx.clocks.put(noted)
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+        return
+    parked = park_barred(cx, tx, work, merged)
+    over = [r for r in work.rows if r.id not in parked]
+    tx.queue.done_unless_changed(over)
+    for row in (r for r in over if r.side is Side.CRM):
+        cx.processed.setdefault(row.collection, []).append(row.item)
+    if merged.barred:  # still differs: when that came about must not be forgotten
+        tx.clocks.put(noted)
+    elif work.clocks:
+        tx.clocks.clear([pair.id])
 
 
 def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:

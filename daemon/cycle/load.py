@@ -255,12 +255,16 @@ def standing(cx: Context, place: Place, work: Work, side: Side, *, writable: boo
     can_write = capabilities.columns.get(kind, frozenset()) - capabilities.read_only_columns.get(
         kind, frozenset()
     )
+    if masked:
+        can_write = frozenset()  # by the account's rule, and for want of no right
+    allowed = writable and capabilities.writable
     return Standing(
         columns=columns,
         baseline=known,
-        writable=can_write if writable and capabilities.writable and not masked else frozenset(),
+        writable=can_write if allowed else frozenset(),
         project=lambda some: place.connector.project(kind, some),
         clocks=_clocks(cx, place, work, side, columns, known),
+        barred=frozenset() if allowed else can_write,
     )
 
 

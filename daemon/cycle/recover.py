@@ -3,6 +3,8 @@
 The process died, or the line did, between a write and its confirmation. What the item shows now tells which: a write
 that stands is our own and no edit, it goes into snapshot and history as if it had been confirmed, and what it has
 overwritten stands in the conflict log. A create is simply repeated (``apply``), and so is a delete.
+
+At the end: how to tell that it is not a write but our own memory that is missing.
 """
 
 import json
@@ -152,3 +154,21 @@ def _place(cx: Context, work: Work, side: Side) -> Place:
     place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
     assert place is not None  # it answered a moment ago
     return place
+
+
+# ── How far our state can be believed ─────────────────────────────────────────────────────────────────────────
+
+
+def state_is_older(cx: Context, work: Work) -> bool:
+    """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
+    that was announced and never confirmed is none: that is a process that died in between."""
+    record, pair = work.record(Side.ECS), work.pair
+    if work.snapshot is None or generation(cx, pair, record) <= pair.generation:
+        return False
+    with cx.state.reading() as tx:
+        return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
+
+
+def rebuilt(work: Work) -> bool:
+    """Linked again by its stamp after our state was lost: the two have met before, we only do not know how."""
+    return work.snapshot is None and work.pair.generation > 0

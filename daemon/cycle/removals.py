@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.plan import guard
-from crmsync.daemon.plan.reconcile import DeleteOn
+from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
 from crmsync.state.model import Action, Entry, Held, HeldState, PairState, What
 from crmsync.state.transaction import Tx
 
@@ -24,6 +24,7 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
         decided = tx.held.for_pair([r.work.pair.id for r in removals])
     fresh: list[Removal] = []
     going: list[Removal] = []
+    waiting: list[Removal] = []
     for removal in removals:
         held = decided.get(removal.work.pair.id)
         match held.state if held is not None else None:
@@ -31,17 +32,27 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 going.append(removal)
             case HeldState.REJECTED if held is not None and _same_fate(held, removal):
                 _restore(cx, removal, held)
+            case HeldState.HELD if held is not None and _same_fate(held, removal):
+                waiting.append(removal)  # a person was asked: that there are fewer by now is no answer
             case _:
                 fresh.append(removal)
-    allowed, stopped = _guarded(cx, fresh)
-    _hold(cx, stopped)
+    allowed, stopped = _guarded(cx, fresh, decided)
+    _hold(cx, waiting + stopped)
     _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
     _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
 
 
-def _guarded(cx: Context, removals: Sequence[Removal]) -> tuple[list[Removal], list[Removal]]:
+def _guarded(
+    cx: Context, removals: Sequence[Removal], decided: dict[int, Held]
+) -> tuple[list[Removal], list[Removal]]:
     """Kind by kind: what may go on, and what is too much to be believed."""
     planned = Counter(r.work.pair.kind for r in removals)
+    # held for another reason until now: planned, and not waiting as well
+    twice = Counter(
+        r.work.pair.kind
+        for r in removals
+        if r.work.pair.id in decided and decided[r.work.pair.id].state is HeldState.HELD
+    )
     with cx.state.reading() as tx:
         stormy = {
             kind
@@ -49,8 +60,8 @@ def _guarded(cx: Context, removals: Sequence[Removal]) -> tuple[list[Removal], l
             if guard.storm(
                 kind,
                 planned=number,
-                recent=tx.history.deletes_since(cx.account.name, kind, cx.now() - guard.WINDOW)
-                + tx.held.waiting(cx.account.name, kind),
+                recent=tx.history.deletes_since(cx.account.name, kind, cx.now() - guard.WINDOW),
+                waiting=tx.held.waiting(cx.account.name, kind) - twice[kind],
                 linked=tx.pairs.count(cx.account.name, kind),
                 limits=cx.account.limits,
             )
@@ -69,19 +80,19 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
             cx.intend(pair.ecs_id, pair.crm_id, _side(removal), "hold", {}, removal.fate.reason)
         return
     cycle = cx.cycle
-    counts = Counter(r.work.pair.kind for r in removals)
     with cx.state.transaction() as tx:
         known = tx.held.for_pair([r.work.pair.id for r in removals])
         stale = [
             r.work.pair.id for r in removals if (h := known.get(r.work.pair.id)) and not _same_fate(h, r)
         ]
         tx.held.overtaken(stale)
-        known = {id: one for id, one in known.items() if id not in stale}
+        asked = {id: one for id, one in known.items() if id not in stale}
+        counts = Counter(r.work.pair.kind for r in removals if r.work.pair.id not in asked)
         for removal in removals:
-            pair = removal.work.pair
-            why = f"{removal.fate.reason}; held: {_many(counts, pair.kind)} at once are more than this account allows"
-            tx.queue.hold([r.id for r in removal.work.rows], "delete_storm", why)
-            if pair.id not in known:
+            id, rows = removal.work.pair.id, [r.id for r in removal.work.rows]
+            why = asked[id].reason if id in asked else _why(counts, removal)
+            tx.queue.hold(rows, "delete_storm", why)
+            if id not in asked:
                 tx.held.add([_held(cx, cycle, removal, why)])
 
 
@@ -90,8 +101,15 @@ def _same_fate(held: Held, removal: Removal) -> bool:
     return held.reason.startswith(f"{removal.fate.reason}; ")
 
 
-def _many(counts: Counter[Kind], kind: Kind) -> str:
-    return f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
+def _why(counts: Counter[Kind], removal: Removal) -> str:
+    kind = removal.work.pair.kind
+    many = f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
+    why = f"{removal.fate.reason}; held: {many} at once are more than this account allows"
+    match removal.fate:
+        case DeleteOn(side=side):
+            return f"{why}; if you reject it, the deleted one is {MADE_AGAIN[side.other]}"
+        case Unlink():
+            return why
 
 
 def _side(removal: Removal) -> Side:

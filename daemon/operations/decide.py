@@ -9,6 +9,7 @@ from typing import Any
 
 from crmsync.connectors.contract import Side, Value, with_group
 from crmsync.daemon.operations.finding import NoSuchItem, pair_of, rows_named, rows_of
+from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
 from crmsync.state.model import Conflict, Detected, Held, HeldState, Pair, QueueState, What
 from crmsync.state.transaction import Tx
@@ -75,14 +76,20 @@ def wake(tx: Tx, pair: Pair, now: datetime) -> None:
 
 
 def deletions(state: State, *, approve: bool, items: Sequence[str]) -> dict[str, Any]:
-    """Approve: carry them out. Reject: they were a mistake, and the next sync puts back what is gone."""
+    """Approve: carry them out. Reject: they were a mistake, and the next sync puts back what is gone; ``notes`` say
+    what of it nobody has any more."""
     decision = HeldState.APPROVED if approve else HeldState.REJECTED
     with state.transaction() as tx:
         held = _named(tx.held.listing(None, What.DELETE, HeldState.HELD), items)
         tx.held.set_state([h.id for h in held], decision)
         pairs = tx.pairs.get_many([h.pair_id for h in held if h.pair_id is not None])
         tx.queue.release([r.id for p in pairs.values() for r in rows_of(tx, p)])
-    return {"approved" if approve else "rejected": len(held)}
+    if approve:
+        return {"approved": len(held)}
+    notes = [
+        f"What was deleted is {text}." for text in MADE_AGAIN.values() if any(text in h.reason for h in held)
+    ]
+    return {"rejected": len(held), "notes": notes}
 
 
 def match(state: State, item: str, *, create: bool) -> dict[str, Any]:

@@ -45,7 +45,13 @@ def explain(state: State, contexts: Sequence[Context], item: str) -> dict[str, A
         "snapshot_xml": to_xml(snapshot).decode() if snapshot else None,
         "versions": _versions(pair, snapshot, record),
         "queue": [
-            {"side": r.side.value, "state": r.state.value, "attempts": r.attempts, "error": r.error}
+            {
+                "side": r.side.value,
+                "state": r.state.value,
+                "attempts": r.attempts,
+                "code": r.code,
+                "error": r.error,
+            }
             for r in rows
         ],
         "conflicts": [_conflict(c) for c in conflicts],

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crmsync.connectors.contract import Columns, Create, Delete, Record, Side, Update, Value, with_group
+from crmsync.connectors.contract import Columns, Create, Delete, Done, Record, Side, Update, Value, with_group
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
@@ -20,6 +20,7 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.finding import NoSuchItem, opened
 from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
 from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
 from crmsync.state.transaction import Tx
@@ -27,14 +28,23 @@ from crmsync.state.transaction import Tx
 
 @dataclass(slots=True)
 class Undone:
-    """What came of it; ``kept``: what was left as it is, with the reason."""
+    """What came of it; ``kept``: what was left as it is, ``partly``: what was put back without all that it had; each
+    with the reason."""
 
     done: int = 0
     kept: list[dict[str, Any]] = field(default_factory=list)
+    partly: list[dict[str, Any]] = field(default_factory=list)
 
     def keep(self, one: Entry, reason: str) -> None:
         item = one.ecs_id if one.side is Side.ECS else one.crm_id
         self.kept.append({"item": item, "side": one.side.value, "column": one.column, "reason": reason})
+
+    def part(self, pair: Pair, side: Side) -> None:
+        theirs = "record in the CRM" if side is Side.ECS else "item on the ECS side"
+        reason = f"{MADE_AGAIN[side]}; the {theirs} stays deleted"
+        self.partly.append(
+            {"item": pair.ecs_id if side is Side.ECS else pair.crm_id, "side": side.value, "reason": reason}
+        )
 
 
 def undo(state: State, contexts: Sequence[Context], cycle: int) -> dict[str, Any]:
@@ -55,7 +65,13 @@ def undo(state: State, contexts: Sequence[Context], cycle: int) -> dict[str, Any
                     tx.cycles.finish(cx.cycle, cx.now(), {"updated": undone.done}, cx.errors)
         errors += cx.errors
     errors += [e for cx in mine for e in cx.errors if e not in errors]
-    return {"cycle": cycle, "undone": undone.done, "kept": undone.kept, "errors": errors}
+    return {
+        "cycle": cycle,
+        "undone": undone.done,
+        "kept": undone.kept,
+        "partly": undone.partly,
+        "errors": errors,
+    }
 
 
 def _by_item(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -240,10 +256,13 @@ def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     """What the cycle deleted is made again as it was. Its partner stays deleted, so the two are not linked."""
     one = next((e for e in entries if not e.column), entries[0])
     columns = {e.column: e.old for e in entries if e.column}
-    key = one.ecs_collection if one.side is Side.ECS else one.crm_collection
-    place = cx.place(one.side, key)
+    place = cx.place(one.side, one.ecs_collection if one.side is Side.ECS else one.crm_collection)
     if place is None:
         undone.keep(one, "its collection cannot be reached")
+        return
+    former = _former(cx, one)
+    if former is not None and _stands(cx, place, one, former):
+        undone.keep(one, "it was put back before, or its partner is linked to another item by now")
         return
     write = Create(
         item_key(cx.organisation, one.crm_id, cx.account.name, one.cycle),
@@ -254,41 +273,59 @@ def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     )
     task = Task(place, one.side, write, one.ecs_id or one.crm_id, one.kind, "undo")
     carry_out(cx, [task])
-    done = task.done
-    if done is None:
+    if task.done is None:
         undone.keep(one, f"not made again: {getattr(task.outcome, 'reason', 'no answer')}")
         return
-    cycle, reason = cx.cycle, f"undo of cycle {one.cycle}"
-    ecs = one.side is Side.ECS
+    reason = f"undo of cycle {one.cycle}"
+    if not one.native:
+        reason = f"{reason}; {MADE_AGAIN[one.side]}"
+    cycle = cx.cycle
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
-        ecs_id, crm_id = (done.id, one.crm_id) if ecs else (one.ecs_id, done.id)
-        known = {
-            **tx.pairs.by_ecs(one.account, one.ecs_collection, [ecs_id]),
-            **tx.pairs.by_crm(one.account, cx.crm, one.crm_collection, [crm_id]),
-        }
-        if known:
-            undone.keep(one, "it was put back before, or its partner is linked to another item by now")
-            return
-        pair = tx.pairs.add(
-            Pair(
-                account=one.account,
-                crm=cx.crm,
-                kind=one.kind,
-                ecs_collection=one.ecs_collection,
-                ecs_id=done.id if ecs else one.ecs_id,
-                ecs_version=done.version if ecs else "",
-                crm_collection=one.crm_collection,
-                crm_id=one.crm_id if ecs else done.id,
-                crm_version="" if ecs else done.version,
-                state=PairState.UNLINKED,
-                reason=reason,
-                linked_at=cx.now(),
-                synced_at=cx.now(),
-            )
-        )
+        pair = _unlinked(cx, one, former, task.done, reason)
+        if former is None:
+            pair = tx.pairs.add(pair)
+        else:
+            tx.pairs.save(pair)
         tx.history.add([entry(cx, cycle, pair, one.side, Action.CREATE, reason)])
     undone.done += 1
+    if not one.native:
+        undone.part(pair, one.side)
+
+
+def _former(cx: Context, one: Entry) -> Pair | None:
+    """The pair of which this was a half, or which one of the two halves has become a part of."""
+    with cx.state.reading() as tx:
+        known = {
+            **tx.pairs.by_ecs(one.account, one.ecs_collection, [one.ecs_id]),
+            **tx.pairs.by_crm(one.account, cx.crm, one.crm_collection, [one.crm_id]),
+        }
+    return next(iter(sorted(known.values(), key=lambda p: p.state is not PairState.LINKED)), None)
+
+
+def _stands(cx: Context, place: Place, one: Entry, pair: Pair) -> bool:
+    if pair.state is PairState.LINKED:
+        return True
+    id = pair.ecs_id if one.side is Side.ECS else pair.crm_id
+    return isinstance(fetch(cx, place, [id]).get(id), Record)
+
+
+def _unlinked(cx: Context, one: Entry, former: Pair | None, done: Done, reason: str) -> Pair:
+    pair = former or Pair(
+        account=one.account,
+        crm=cx.crm,
+        kind=one.kind,
+        ecs_collection=one.ecs_collection,
+        ecs_id=one.ecs_id,
+        crm_collection=one.crm_collection,
+        crm_id=one.crm_id,
+        linked_at=cx.now(),
+        synced_at=cx.now(),
+    )
+    pair = replace(pair, state=PairState.UNLINKED, reason=reason, synced_at=cx.now())
+    if one.side is Side.ECS:
+        return replace(pair, ecs_id=done.id, ecs_version=done.version)
+    return replace(pair, crm_id=done.id, crm_version=done.version)
 
 
 def _link_again(cx: Context, one: Entry, undone: Undone) -> None:

@@ -31,9 +31,16 @@ LIMITS: Mapping[Kind, Limit] = {
 
 
 def storm(
-    kind: Kind, *, planned: int, recent: int, linked: int, limits: Mapping[Kind, Limit] = LIMITS
+    kind: Kind,
+    *,
+    planned: int,
+    recent: int,
+    linked: int,
+    waiting: int = 0,
+    limits: Mapping[Kind, Limit] = LIMITS,
 ) -> bool:
-    """Whether ``planned`` removals are held, after ``recent`` ones in the window; ``linked``: items linked now."""
+    """Whether ``planned`` removals are held, after ``recent`` ones in the window and with ``waiting`` ones that are
+    held already. ``linked``: items linked now; what is planned or waits is still among them, what went is not."""
     if planned == 0:
         return False
-    return limits.get(kind, DEFAULT).exceeded(planned + recent, linked + recent)
+    return limits.get(kind, DEFAULT).exceeded(planned + recent + waiting, linked + recent)

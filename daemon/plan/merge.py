@@ -32,10 +32,15 @@ class _Draft:
     decisions: list[Decision] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
+    barred: dict[Side, frozenset[str]] = field(default_factory=dict)
 
     def agree(self, value: Columns) -> None:
         self.agreed.update(value)
         self.touched.update(value)
+
+    def bar(self, unit: Sequence[str], target: Side, names: Sequence[str], reason: str) -> None:
+        self.barred[target] = self.barred.get(target, frozenset()) | frozenset(names)
+        self.say(unit, Verdict.BARRED, f"{reason}; it may not be written in the {_name(target)}")
 
     def say(self, names: Sequence[str], verdict: Verdict, reason: str) -> None:
         self.decisions.append(Decision(tuple(names), verdict, reason))
@@ -83,6 +88,7 @@ def merge(
         clashes=tuple(draft.clashes),
         decisions=tuple(draft.decisions),
         settled=frozenset(draft.settled),
+        barred=draft.barred,
     )
 
 
@@ -124,6 +130,9 @@ def _first_meeting(
         _send(draft, unit, Side.CRM, ecs, crm, rule, "empty in the CRM")
     elif ecs_empty:
         _send(draft, unit, Side.ECS, crm, ecs, rule, "empty on the ECS side")
+    elif rule.direction is not Direction.BOTH and rule.conflict is not Policy.ASK:
+        # one way: there is nothing to ask; what has to give way stands in the conflict log
+        _clash(draft, unit, {}, ecs, crm, rule, rule.conflict)
     else:
         _clash(draft, unit, {}, ecs, crm, rule, policy)
 
@@ -144,7 +153,7 @@ def _clash(
         _send(draft, unit, Side.CRM, ecs, crm, rule, reason)
     else:
         _send(draft, unit, Side.ECS, crm, ecs, rule, reason)
-    if draft.decisions[-1].verdict is Verdict.KEPT:
+    if draft.decisions[-1].verdict in (Verdict.KEPT, Verdict.BARRED):
         return  # nobody loses anything, and each cycle would log it anew
     for n in unit:
         if not same(ecs.columns[n], crm.columns[n]):
@@ -157,9 +166,9 @@ def _judge(
     if policy is Policy.ASK:
         return None, "both sides differ; a person decides"
     if not rule.direction.allows(Side.ECS):
-        return Side.ECS, "both sides changed; this column goes to the CRM only"
+        return Side.ECS, "both sides differ; this column goes to the CRM only"
     if not rule.direction.allows(Side.CRM):
-        return Side.CRM, "both sides changed; this column comes from the CRM only"
+        return Side.CRM, "both sides differ; this column comes from the CRM only"
     if policy is Policy.ECS:
         return Side.ECS, "both sides changed; the ECS side wins by rule"
     if policy is Policy.CRM:
@@ -190,8 +199,11 @@ def _send(
     if not any(n in shown for n in unit):
         draft.say(unit, Verdict.KEPT, f"{reason}; the {_name(target)} cannot hold it")
         return
-    differing = [n for n in unit if n in shown and not same(shown[n], there.columns[n])]
+    differing = _differing(unit, shown, there)
     writable = {n: value[n] for n in unit if n in shown and n in there.writable}
+    if barred := [n for n in differing if n in there.barred]:
+        draft.bar(unit, target, barred, reason)
+        return
     if differing and not writable:
         draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {_name(target)}")
         return
@@ -206,12 +218,18 @@ def _send(
 def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
     """A person has chosen: the value goes wherever something else stands. What was not chosen of a group comes from the
     side that has the chosen value, so that the group stays one."""
+    sides = ((Side.ECS, ecs), (Side.CRM, crm))
     from_crm = not _has(ecs, chosen) and _has(crm, chosen)
     value = {n: chosen.get(n, (crm if from_crm else ecs).columns[n]) for n in unit}
     told = len(draft.decisions)
-    for side, there in ((Side.ECS, ecs), (Side.CRM, crm)):
-        shown = there.project(value)
-        differing = [n for n in unit if n in shown and not same(shown[n], there.columns[n])]
+    missing = {side: _differing(unit, there.project(value), there) for side, there in sides}
+    for side, there in sides:
+        if barred := [n for n in missing[side] if n in there.barred]:
+            draft.bar(unit, side, barred, "decided by a person")
+    if len(draft.decisions) > told:
+        return  # it stays decided, for the day when it can be carried out
+    for side, there in sides:
+        differing = missing[side]
         if not differing:
             continue
         if there.writable.isdisjoint(differing):
@@ -223,6 +241,11 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
     draft.settled |= set(unit)
     if len(draft.decisions) == told:
         draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
+
+
+def _differing(unit: Sequence[str], shown: Columns, there: Standing) -> list[str]:
+    """In what the side would show something else than it does."""
+    return [n for n in unit if n in shown and not same(shown[n], there.columns[n])]
 
 
 def _has(there: Standing, chosen: Columns) -> bool:

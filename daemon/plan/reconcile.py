@@ -1,5 +1,6 @@
 """Whole items: what becomes of a linked pair, given what was seen of it on either side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -7,6 +8,14 @@ from typing import TypeAlias
 from crmsync.connectors.contract import Side
 
 OUT_OF_SIGHT = "no longer visible on the ECS side"  # ends when the item is seen again
+
+# What is made again where it was deleted is made from the other side's columns: its whole text was never ours to keep.
+MADE_AGAIN: Mapping[Side, str] = {
+    Side.ECS: "made again from what the CRM holds of it: what the CRM has no field for (a photo, an alarm, private "
+    "notes) is lost",
+    Side.CRM: "made again from the exchanged columns: other fields of the record are not among them, the CRM's recycle "
+    "bin may still have them",
+}
 
 
 class Seen(StrEnum):

@@ -47,6 +47,7 @@ class Standing:
     clocks: Mapping[str, datetime] = field(
         default_factory=dict
     )  # last change of the column's value since the snapshot
+    barred: frozenset[str] = frozenset()  # not writable for want of a right, which somebody could give
 
     def changed(self, names: Sequence[str]) -> bool:
         return any(not same(self.columns[n], self.baseline[n]) for n in names if n in self.baseline)
@@ -62,6 +63,7 @@ class Verdict(StrEnum):
     AGREED = "agreed"  # both sides say the same, without a write
     HELD = "held"  # a person decides
     KEPT = "kept"  # differs, and may: direction, or the other side cannot hold it
+    BARRED = "barred"  # should be written, but the right to do so is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class Merged:
     clashes: tuple[Clash, ...]
     decisions: tuple[Decision, ...]
     settled: frozenset[str]  # columns whose open conflict is over
+    barred: Mapping[Side, frozenset[str]] = field(
+        default_factory=dict
+    )  # columns that should be written there
 
     def writes(self, side: Side) -> Columns:
         return self.to_ecs if side is Side.ECS else self.to_crm

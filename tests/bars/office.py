@@ -251,16 +251,17 @@ def office(
     rights: str = "",
     people: tuple[str, ...] = ("alice",),
     bare: bool = False,
+    sharing: Mapping[str, str] | None = None,
 ) -> Iterator[Office]:
     """Accounts of these people on empty servers. ``more``: further lines of each account. ``bare``: Radicale without
-    their collections."""
+    their collections. ``sharing``: what a CRM user may do with others' records, by object."""
     directory.mkdir(parents=True, exist_ok=True)
     start = (
         radicale(directory / "dav", rights=rights) if server == "radicale" else xandikos(directory / "dav")
     )
     with ExitStack() as stack:
         dav = stack.enter_context(start)
-        crm = stack.enter_context(embedded_crm())
+        crm = stack.enter_context(embedded_crm(sharing=sharing))
         dav_proxy, crm_proxy = (stack.enter_context(proxy(each)) for each in (dav.url, crm.url))
         book, calendar = dav.book_url("addressbook"), dav.calendar_url("calendar")
         if server == "radicale":

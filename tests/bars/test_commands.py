@@ -107,6 +107,33 @@ def test_undo_of_a_delete(linked: Office) -> None:
     assert len([s for s in linked.stored(linked.book).values() if f"UID:{ADA.uid}" in s.text]) == 1
 
 
+PHOTO = "PHOTO;ENCODING=b;TYPE=JPEG:" + "/9j/4AAQSkZJRgABAQ" * 40
+ODD = "\r\n".join(
+    [
+        *("BEGIN:VCARD", "VERSION:3.0", "UID:odd", "N:Odd;Ann;;;", "FN:Ann Odd"),
+        *("item1.EMAIL;TYPE=INTERNET:odd@example.com", "item1.X-ABLABEL:_$!<Other>!$_"),
+        *("NOTE:kept\\, at home", "X-SHOE-SIZE;X-UNIT=eu:43"),
+        "\r\n ".join(PHOTO[i : i + 74] for i in range(0, len(PHOTO), 74)),
+        *("CATEGORIES:CRM", "END:VCARD", ""),
+    ]
+)
+
+
+def test_undo_of_a_delete_restores_every_byte(tmp_path: Path) -> None:
+    """On a server that stores what it is given: photo, X- properties, groups, order and folding."""
+    with office(tmp_path, server="xandikos") as made:
+        made.dav.put(made.book + "odd.vcf", ODD)
+        made.sync()
+        before = made.text(made.book + "odd.vcf")
+        assert PHOTO[:74] in before
+        made.sf_alice.Contact.delete(_record(made, "odd@example.com")["Id"])
+        (cycle, *_) = made.sync()["cycles"]
+        assert made.stored(made.book) == {}
+        answer = made.cli.ok("undo", str(cycle["id"]))
+        assert (answer["undone"], answer["kept"], answer["partly"]) == (1, [], [])
+        assert [stored.text for stored in made.stored(made.book).values()] == [before]
+
+
 def _without_link(text: str) -> list[str]:
     lines = text.replace("\r\n ", "").split("\r\n")
     return [line for line in lines if not line.startswith(("X-CRMSYNC-LINK", "REV"))]

@@ -298,7 +298,13 @@ def test_read_only_collection(tmp_path: Path) -> None:
         made.sf_alice.Contact.update(row["Id"], {"Title": "Changed in the CRM"})
         (meeting,) = made.rows("Event")
         made.sf_alice.Event.update(meeting["Id"], {"Subject": "Changed in the CRM"})
-        made.cli("sync")
+        answer = made.cli("sync")
+        (error,) = answer.json["errors"]
+        assert (answer.code, error["code"]) == (1, "read_only")
+        _one_sentence(error["message"], "job_title", "Contacts", "write access", "crmsync retry")
+        (parked,) = made.cli("queue").json
+        assert (parked["state"], parked["error"]) == ("parked", error["message"])
+        assert made.cli("sync").json["errors"] == []
         assert made.stored(made.book) == before
         assert "SUMMARY:Changed in the CRM" in made.text(made.calendar + event(1).name)
         assert len(made.rows("Contact")) == 2

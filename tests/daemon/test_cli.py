@@ -225,6 +225,14 @@ def test_check_adds_its_warnings(crmsync, engine):
 # ── Words ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_cannot_be_brought_back_is_said(crmsync, engine):
+    engine.answers["decide_deletions"] = {"rejected": 2, "notes": ["The photo is lost."]}
+    assert "2 deletions rejected.\nThe photo is lost." in crmsync("deletions", "reject")[1]
+    partly = [{"item": "i", "side": "crm", "reason": "without its fields"}]
+    engine.answers["undo"] = {"cycle": 3, "undone": 1, "kept": [], "partly": partly, "errors": []}
+    assert "without its fields" in crmsync("undo", "3")[1]
+
+
 def test_a_decision_says_when_it_is_carried_out(crmsync, engine):
     engine.answers["resolve"] = {**DONE, "winner": "value"}
     code, out, err = crmsync("conflicts", "resolve", "i", "phone_mobile", "--value", "+49 30 1234567")

@@ -197,6 +197,37 @@ def test_held_deletes_count_against_the_threshold(world: World) -> None:
     assert len(world.contacts()) == 40
 
 
+def test_held_deletes_do_not_make_room_for_more(world: World) -> None:
+    """11 held and 1 more are 12 of 40: what is held is still linked, and no part of a larger whole."""
+    cards = [world.person(f"P{i}", f"Q{i}") for i in range(40)]
+    world.sync()
+    for card in cards[:11]:
+        world.ecs.delete(card)
+    world.sync()
+    world.ecs.delete(cards[11])
+    world.sync()
+    assert len(world.engine.deletions()) == 12
+    assert len(world.contacts()) == 40
+
+
+def test_what_a_person_was_asked_about_waits_for_the_answer(world: World) -> None:
+    """10 of 40 alone would be no storm, but they were part of one, and nobody has said yet that they may go."""
+    cards = [world.person(f"P{i}", f"Q{i}") for i in range(40)]
+    world.sync()
+    for card in cards[:11]:
+        world.ecs.untag(card, "CRM")
+    world.sync()
+    world.ecs.tag(cards[0], "CRM")
+    world.sync()
+    reasons = {held["reason"] for held in world.engine.deletions()}
+    for card in cards[1:11]:
+        world.ecs.touch(card)
+    assert world.sync()["cycles"][0]["held"] == 10
+    assert len(world.engine.deletions()) == 10
+    assert {held["reason"] for held in world.engine.deletions()} == reasons
+    assert {row["error"] for row in world.engine.queue()} == reasons
+
+
 def test_a_rejected_delete_is_not_carried_out_because_putting_back_failed_once(world: World) -> None:
     cards = [world.person(f"P{i}", f"Q{i}") for i in range(12)]
     world.sync()

@@ -23,12 +23,15 @@ class Place:
     project: Callable[[Columns], Columns] = as_it_is
     baseline: Columns | None = None  # None: the snapshot as this side shows it
     read_only: frozenset[str] = frozenset()
+    barred: bool = False  # the right to write is missing
     clocks: Mapping[str, datetime] = field(default_factory=dict)
 
     def standing(self, snapshot: Columns | None) -> Standing:
         shown = self.project(snapshot or {}) if self.baseline is None else self.baseline
         writable = frozenset(self.columns) - self.read_only
-        return Standing(self.columns, shown, writable, self.project, self.clocks)
+        nothing: frozenset[str] = frozenset()
+        may, may_not = (nothing, writable) if self.barred else (writable, nothing)
+        return Standing(self.columns, shown, may, self.project, self.clocks, may_not)
 
     def after(self, written: Columns, snapshot: Columns | None, touched: Iterable[str]) -> "Place":
         """The side once ``written`` stands; from then on what it shows of an agreed column is its baseline."""

@@ -44,6 +44,41 @@ def test_a_storm_in_small_steps_is_a_storm() -> None:
     assert gone == 10
 
 
+# linked now, of them waiting for a decision, removed in the window; planned: how many more may go
+BEYOND = [
+    (Kind.CONTACT, 40, 0, 0, 10),
+    (Kind.CONTACT, 40, 9, 0, 1),
+    (Kind.CONTACT, 40, 10, 0, 0),  # what is held is still linked: 11 of 40, not of 50
+    (Kind.CONTACT, 30, 0, 10, 0),  # 10 of the 40 that there were are gone
+    (Kind.CONTACT, 32, 1, 8, 1),
+    (Kind.CONTACT, 32, 2, 8, 0),
+    (Kind.CONTACT, 2_000, 250, 0, 0),
+    (Kind.CONTACT, 2_000, 149, 100, 1),
+    (Kind.APPOINTMENT, 40, 3, 0, 1),
+    (Kind.APPOINTMENT, 40, 4, 0, 0),
+    (Kind.APPOINTMENT, 1_000, 25, 25, 0),
+    (Kind.TASK, 40, 29, 0, 1),
+    (Kind.TASK, 40, 30, 0, 0),
+    (Kind.TASK, 1_000, 50, 0, 0),
+    (Kind.PHONE_CALL, 40, 10, 0, 0),
+    (Kind.PHONE_CALL, 1_000, 99, 0, 1),
+    (Kind.CONTACT, 9, 8, 0, 1),  # below ten items a percentage says nothing, however many wait
+    (Kind.CONTACT, 8, 0, 1, 8),
+    (Kind.CONTACT, 9, 0, 1, 1),  # of ten it does
+]
+
+
+@pytest.mark.parametrize(("kind", "linked", "waiting", "recent", "allowed"), BEYOND)
+def test_what_waits_counts_as_a_removal_and_is_still_linked(
+    kind: Kind, linked: int, waiting: int, recent: int, allowed: int
+) -> None:
+    def stops(planned: int) -> bool:
+        return storm(kind, planned=planned, recent=recent, waiting=waiting, linked=linked)
+
+    assert not stops(allowed)
+    assert allowed + waiting >= linked or stops(allowed + 1)
+
+
 def test_nothing_planned_is_no_storm() -> None:
     assert not storm(Kind.CONTACT, planned=0, recent=10_000, linked=0)
 

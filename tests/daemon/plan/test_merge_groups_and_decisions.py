@@ -128,3 +128,16 @@ def test_a_decision_that_a_side_may_not_write_says_so() -> None:
     merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT), decided={"first_name": "b"})
     assert writes(merged) == ({}, {})
     assert verdicts(merged) == [Verdict.KEPT]
+
+
+@pytest.mark.parametrize("choice", ["b", "c", "d"])
+def test_a_decision_for_which_the_right_is_missing_stays_to_be_carried_out(choice: str) -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}), Place({"first_name": "c"}, barred=True)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT), decided={"first_name": choice})
+    if choice == "c":
+        assert (writes(merged), merged.barred) == (({"first_name": "c"}, {}), {})
+        return
+    assert (writes(merged), merged.agreed) == (({}, {}), base)
+    assert (merged.barred, merged.settled) == ({Side.CRM: {"first_name"}}, frozenset())
+    assert verdicts(merged) == [Verdict.BARRED]

@@ -222,6 +222,48 @@ def test_what_a_side_cannot_hold_is_never_erased_or_written(case: Case) -> None:
 
 
 @modest
+@given(
+    case=cases(
+        rule=st.builds(
+            Rule,
+            st.sampled_from([Direction.TO_CRM, Direction.TO_ECS]),
+            st.sampled_from([Policy.LATEST, Policy.ECS, Policy.CRM]),
+        )
+    )
+)
+def test_one_direction_is_never_held_and_writes_the_other_way_never(case: Case) -> None:
+    merged = case.merged()
+    assert all(d.verdict is not Verdict.HELD for d in merged.decisions)
+    assert all(c.winner is not None for c in merged.clashes)
+    for side in Side:
+        assert all(case.rules[n].direction.allows(side) for n in merged.writes(side))
+        for name in merged.writes(side):
+            place = case.ecs if side is Side.ECS else case.crm
+            base = place.standing(case.snapshot).baseline
+            typed = not same(place.columns[name], base.get(name))
+            given_up = typed and not same(place.columns[name], place.project(merged.writes(side)).get(name))
+            assert not given_up or name in {c.column for c in merged.clashes}, name
+
+
+@modest
+@given(case=cases(), side=st.sampled_from(Side))
+def test_a_missing_right_takes_the_writes_away_and_nothing_else(case: Case, side: Side) -> None:
+    free = case.merged()
+    locked = replace(case.ecs if side is Side.ECS else case.crm, barred=True)
+    barred = (replace(case, ecs=locked) if side is Side.ECS else replace(case, crm=locked)).merged()
+    assert barred.writes(side) == {}
+    assert barred.writes(side.other) == free.writes(side.other)
+    assert set(barred.barred) <= {side}
+    names = with_group(KIND, barred.barred.get(side, frozenset()))
+    assert free.writes(side).keys() <= names
+    assert barred.touched == free.touched - names
+    assert [c for c in free.clashes if c.column not in names] == list(barred.clashes)
+    assert [d for d in free.decisions if names.isdisjoint(d.columns)] == [
+        d for d in barred.decisions if d.verdict is not Verdict.BARRED
+    ]
+
+
+@modest
 @given(case=cases())
 def test_nothing_is_made_up(case: Case) -> None:
     """A written value stood on the other side, and an empty one was empty there."""

@@ -278,6 +278,49 @@ def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:
     assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_what_lacks_a_right_on_the_other_side_is_barred(side: Side) -> None:
+    base = {"first_name": "a", "last_name": "z"}
+    edited, locked = Place({**base, "first_name": "b"}), Place(base, barred=True)
+    ecs, crm = (locked, edited) if side is Side.ECS else (edited, locked)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.BARRED])
+    assert merged.barred == {side: {"first_name"}}
+
+
+def test_a_winner_that_lacks_the_right_is_barred_and_no_conflict() -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}, barred=True), Place({"first_name": "c"})
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.BARRED])
+
+
+@pytest.mark.parametrize(
+    ("ecs", "crm", "rule"),
+    [
+        ("a", "a", Rule()),  # nothing to write
+        ("b", "a", Rule(Direction.TO_ECS)),  # does not go there
+        ("b", "a", Rule(Direction.NONE)),
+        ("b", "b", Rule()),  # stands there already
+        ("a", "b", Rule()),  # goes the other way
+        ("b", "c", Rule(conflict=Policy.ASK)),  # first a person decides
+        ("b", "c", Rule(conflict=Policy.CRM)),
+    ],
+)
+def test_nothing_is_barred_that_would_not_be_written(ecs: str, crm: str, rule: Rule) -> None:
+    base = {"first_name": "a"}
+    on_both = standings(base, Place({"first_name": ecs}), Place({"first_name": crm}, barred=True))
+    assert merge(CONTACT, base, *on_both, rules(CONTACT, rule)).barred == {}
+
+
+def test_what_no_right_could_make_writable_is_kept() -> None:
+    """A computed column of a record that may not be edited either."""
+    base = {"first_name": "a"}
+    locked = Place(base, read_only=frozenset({"first_name"}), barred=True)
+    merged = merge(CONTACT, base, *standings(base, Place({"first_name": "b"}), locked), rules(CONTACT))
+    assert (merged.barred, verdicts(merged)) == ({}, [Verdict.KEPT])
+
+
 # ── directions ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -306,6 +349,58 @@ def test_any_one_direction_decides_a_conflict(direction: Direction, winner: Side
     merged = first_name("a", "b", "c", Rule(direction, Policy.LATEST), ecs_at=LATER)
     assert [c.winner for c in merged.clashes] == [winner]
     assert writes(merged) == (({}, {"first_name": "b"}) if winner is Side.ECS else ({"first_name": "c"}, {}))
+
+
+EVERY_POLICY = [Policy.ASK, Policy.LATEST, Policy.ECS, Policy.CRM]
+
+
+@pytest.mark.parametrize("first_link", EVERY_POLICY)
+@pytest.mark.parametrize(
+    ("direction", "winner"), [(Direction.TO_CRM, Side.ECS), (Direction.TO_ECS, Side.CRM)]
+)
+def test_any_one_direction_decides_a_first_meeting(
+    direction: Direction, winner: Side, first_link: Policy
+) -> None:
+    """There is nothing to decide, but what a person typed stands in the conflict log."""
+    merged = first_name(None, "b", "c", Rule(direction), linked=False, first_link=first_link)
+    assert writes(merged) == (({}, {"first_name": "b"}) if winner is Side.ECS else ({"first_name": "c"}, {}))
+    (clash,) = merged.clashes
+    assert (clash.base, clash.ecs, clash.crm, clash.winner) == (None, "b", "c", winner)
+    assert "differ" in clash.reason
+
+
+@pytest.mark.parametrize("direction", [Direction.TO_CRM, Direction.TO_ECS])
+def test_any_one_direction_that_shall_be_asked_about_is_held(direction: Direction) -> None:
+    """By a rule for this very column: the person decides whether the value there may go."""
+    asked = Rule(direction, Policy.ASK)
+    for base in ("a", None):
+        merged = first_name(base, "b", "c", asked, linked=base is not None)
+        assert (writes(merged), verdicts(merged)) == (({}, {}), [Verdict.HELD])
+    merged = first_name(None, "b", "c", asked, linked=False, first_link=Policy.LATEST)
+    assert verdicts(merged) != [Verdict.HELD], "the account says what happens at a first meeting"
+
+
+@pytest.mark.parametrize(
+    ("direction", "ecs", "crm"), [(Direction.TO_CRM, None, "c"), (Direction.TO_ECS, "b", None)]
+)
+def test_any_one_direction_erases_nothing_at_a_first_meeting(
+    direction: Direction, ecs: Value, crm: Value
+) -> None:
+    merged = first_name(None, ecs, crm, Rule(direction), linked=False)
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
+    assert merged.agreed == {}
+
+
+@pytest.mark.parametrize("direction", [Direction.TO_CRM, Direction.TO_ECS])
+def test_any_one_direction_agrees_at_a_first_meeting_as_two_do(direction: Direction) -> None:
+    merged = first_name(None, "ADA", "ada", Rule(direction), linked=False)
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.AGREED])
+
+
+def test_any_one_direction_into_a_side_that_cannot_be_written_is_kept() -> None:
+    ecs, crm = Place({"company": "b"}, read_only=frozenset({"company"})), Place({"company": "c"})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT, Rule(Direction.TO_ECS)))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
 
 
 def test_any_a_column_without_a_rule_is_not_exchanged() -> None:
