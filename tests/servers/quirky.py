@@ -1,7 +1,8 @@
 """A small CardDAV server in memory, with the habits of servers that cannot be installed for a test.
 
-One user, one address book at ``/dav/book/``. Each habit has been seen on a real server in use. It keeps every request,
-and what a test puts into ``before`` runs first: an answer it returns is sent instead.
+One user, one address book at ``/dav/book/``; ``served`` can put several on one server. Each habit has been seen on a
+real server in use. It keeps every request, and what a test puts into ``before`` runs first: an answer it returns is
+sent instead.
 """
 
 import re
@@ -43,6 +44,8 @@ class Reply:
 @dataclass
 class Quirky:
     url: str = ""
+    book: str = BOOK  # path of the address book
+    name: str = "Book"
     # ── habits ──
     sync: bool = True  # knows sync-collection
     ctag: bool = True
@@ -88,23 +91,24 @@ class Quirky:
         return getattr(self, f"_{request.method.lower()}")(request)  # type: ignore[no-any-return]
 
     def _propfind(self, request: Request) -> Reply:
-        if request.path != BOOK:
+        if request.path != self.book:
             return self._about_item(_name(request.path))
         ctag = f"<CS:getctag>{len(self.log)}</CS:getctag>" if self.ctag else ""
-        kind = "<resourcetype><collection/><CR:addressbook/></resourcetype><displayname>Book</displayname>"
+        kind = "<resourcetype><collection/><CR:addressbook/></resourcetype>"
+        kind += f"<displayname>{self.name}</displayname>"
         me = f"{kind}{ctag}<current-user-principal><href>/dav/</href></current-user-principal>"
-        answers = [_response(BOOK, me)]
+        answers = [_response(self.book, me)]
         if request.headers.get("Depth") == "1":
-            answers += [_response(_href(n), self._properties(n, aside=True)) for n in sorted(self.items)]
+            answers += [_response(self._href(n), self._properties(n, aside=True)) for n in sorted(self.items)]
         return _multistatus(answers)
 
     def _about_item(self, name: str) -> Reply:
         if name not in self.items:
             return Reply(404)
-        return _multistatus([_response(_href(name), self._properties(name, aside=True))])
+        return _multistatus([_response(self._href(name), self._properties(name, aside=True))])
 
     def _report(self, request: Request) -> Reply:
-        if request.path != BOOK:
+        if request.path != self.book:
             return Reply(404)
         match request.report:
             case "sync-collection" if self.sync:
@@ -133,13 +137,13 @@ class Quirky:
             names = [name for name in dict.fromkeys(self.log[since:end]) if told or name in self.items]
         answers = [self._changed(name) for name in names]
         if more:
-            answers.append(f"<response><href>{BOOK}</href><status>HTTP/1.1 507 More</status></response>")
+            answers.append(f"<response><href>{self.book}</href><status>HTTP/1.1 507 More</status></response>")
         return _multistatus([*answers, f"<sync-token>t{end}</sync-token>"])
 
     def _changed(self, name: str) -> str:
         if name not in self.items:
-            return _gone(name)
-        return _response(_href(name), f"<getetag>{self.items[name][0]}</getetag>")
+            return _gone(self._href(name))
+        return _response(self._href(name), f"<getetag>{self.items[name][0]}</getetag>")
 
     def _multiget(self, request: Request) -> Reply:
         names = [_name(href) for href in re.findall(r"href>([^<]+)<", request.body)]
@@ -151,24 +155,27 @@ class Quirky:
 
     def _got(self, name: str, data: bool) -> bytes | str:
         if name in self.hides:
-            return _gone(name, "403 Forbidden")
+            return _gone(self._href(name), "403 Forbidden")
         if name not in self.items:
-            return _gone(name)
+            return _gone(self._href(name))
         text = escape(self.items[name][1].decode("utf-8", "surrogateescape"))
         found = self._properties(name) + (f"<CR:address-data>{text}</CR:address-data>" if data else "")
-        return _response(_href(name), found).encode("utf-8", "surrogateescape")
+        return _response(self._href(name), found).encode("utf-8", "surrogateescape")
 
     def _query(self, request: Request) -> Reply:
         uid = re.search(r"text-match[^>]*>([^<]*)<", request.body)
         wanted = f"UID:{uid[1] if uid else ''}\r\n".encode()
         return _multistatus(
-            [_response(_href(n), self._properties(n)) for n, i in self.items.items() if wanted in i[1]]
+            [_response(self._href(n), self._properties(n)) for n, i in self.items.items() if wanted in i[1]]
         )
 
     def _properties(self, name: str, *, aside: bool = False) -> str:
         time = "<getlastmodified>Sun, 22 Nov 2026 10:00:00 GMT</getlastmodified>"
         told = self.times == "inline" or (aside and self.times == "aside")
         return f"<getetag>{self.items[name][0]}</getetag>{time if told else ''}"
+
+    def _href(self, name: str) -> str:
+        return self.book + quote(name)
 
     def _get(self, request: Request) -> Reply:
         name = _name(request.path)
@@ -209,9 +216,18 @@ class Quirky:
 @contextmanager
 def quirky() -> Iterator[Quirky]:
     state = Quirky()
+    with served(state.answer) as origin:
+        state.url = origin + state.book
+        yield state
+
+
+@contextmanager
+def served(answer: Callable[[Request], Reply]) -> Iterator[str]:
+    """A server that answers so; its address, without a path."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one piece: the second of two would wait 40 ms for an ACK
 
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(65537)
@@ -220,9 +236,10 @@ def quirky() -> Iterator[Quirky]:
                 return
             length = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(length).decode("utf-8", "surrogateescape")
-            reply = state.answer(Request(self.command, self.path, dict(self.headers), body))
-            self.send_response(reply.status)
-            for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
+            reply = answer(Request(self.command, self.path, dict(self.headers), body))
+            self.send_response_only(reply.status)
+            head = {"Date": self.date_time_string(), **reply.headers, "Content-Length": str(len(reply.body))}
+            for name, value in head.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
@@ -237,11 +254,10 @@ def quirky() -> Iterator[Quirky]:
         block_on_close = False
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_address[1]}{BOOK}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield state
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
@@ -251,17 +267,13 @@ def _name(path: str) -> str:
     return unquote(path.rpartition("/")[2])
 
 
-def _href(name: str) -> str:
-    return BOOK + quote(name)
-
-
 def _response(href: str, properties: str) -> str:
     found = f"<propstat><prop>{properties}</prop><status>HTTP/1.1 200 OK</status></propstat>"
     return f"<response><href>{href}</href>{found}</response>"
 
 
-def _gone(name: str, status: str = "404 Not Found") -> str:
-    return f"<response><href>{_href(name)}</href><status>HTTP/1.1 {status}</status></response>"
+def _gone(href: str, status: str = "404 Not Found") -> str:
+    return f"<response><href>{href}</href><status>HTTP/1.1 {status}</status></response>"
 
 
 def _multistatus(answers: "list[str] | list[bytes] | list[bytes | str]") -> Reply:

@@ -2,33 +2,35 @@
 
 import functools
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from crmsync.connectors.contract import Kind, Side
+from crmsync.connectors.contract import Kind, Side, Source
 from crmsync.connectors.memory.connector import MemorySource
-from crmsync.connectors.memory.native import Item
 from crmsync.connectors.memory.server import MemoryServer
-from crmsync.daemon.account import Account, Crm, Mailbox
-from crmsync.daemon.cycle.context import Retries
-from crmsync.daemon.cycle.stamps import Signer
-from crmsync.daemon.engine import Engine
-from crmsync.daemon.plan.guard import Limit
+from crmsync.daemon.account import Mailbox
 from crmsync.state.database import State
-from tests.daemon.cycle.world import RULES, Clock, World
+from tests.daemon.cycle.world import Clock, World
 from tests.daemon.machine.landscape import traits_of
-from tests.daemon.machine.trouble import Fate, MortalState, Wires
+from tests.daemon.machine.premises import NO_LIMIT, PEOPLE, SHARED, Premises
+from tests.daemon.machine.trouble import Fate, Wires
 
-NO_LIMIT = {Kind.CONTACT: Limit(10_000, 1000)}  # the guard has tests of its own
-PEOPLE = ("alice", "bob")
+__all__ = ["NO_LIMIT", "PEOPLE", "SHARED", "House"]
 
 
-class House(World):
-    """Alice has two address books, Bob one on a server of his own; ``people`` of the CRM is shared."""
+class House(Premises, World):
+    """Over memory servers. Alice has two address books, Bob one on a server of his own; ``people`` of the CRM is
+    shared, and so is, where a story wants it, an address book on a third server."""
 
     def __init__(
-        self, folder: Path, quirks: Iterable[str] = (), *, people: Sequence[str] = PEOPLE, **account: Any
+        self,
+        folder: Path,
+        quirks: Iterable[str] = (),
+        *,
+        people: Sequence[str] = PEOPLE,
+        shared: bool = False,
+        **account: Any,
     ) -> None:
         """With contacts only, which a world has beside other kinds: every collection costs time in every cycle."""
         ecs, crm = traits_of(quirks)
@@ -37,62 +39,39 @@ class House(World):
         self.ecs = MemoryServer(now=self.clock, traits=ecs)
         self.book = self.ecs.add("Contacts", Kind.CONTACT).id
         self.second = self.ecs.add("Private", Kind.CONTACT).id
-        bobs = MemoryServer(now=self.clock, traits=ecs)
+        bobs, both = (MemoryServer(now=self.clock, traits=ecs) for _ in range(2))
         bobs.add("Team", Kind.CONTACT)  # ids tell whose an item is
+        both.add("Shared", Kind.CONTACT)
         self.boxes = {name: box for name, box in (("alice", self.ecs), ("bob", bobs)) if name in people}
+        if shared:
+            self.boxes[SHARED] = both
         self.crm = MemoryServer(now=self.clock, traits=crm)
         self.people = self.crm.add("Contact", Kind.CONTACT).id
         self.alice, self.bob = (self.crm.add_user(f"{name}@example.com") for name in PEOPLE)
         for name, server in self.servers.items():
             server.faults = Wires(name, self.fate)
-        self.folder = folder
-        self.options = {"limits": NO_LIMIT, **account}
-        self.rules = dict(RULES)
-        (folder / "state.db").write_bytes(_empty_state())
+        self.prepare(folder, people, account)
+        (folder / "state.db").write_bytes(empty_state())
         self.start()
 
-    def start(self) -> None:
-        self.state = MortalState.of(
-            self.fate, f"sqlite:///{self.folder / 'state.db'}?synchronous=off", self.clock
-        )
-        self.login = Crm("main", MemorySource(self.crm, Side.CRM), self.rules)
-        self.engine = Engine(
-            state=self.state,
-            signer=Signer(b"k" * 32),
-            accounts={name: self._account(name) for name in self.boxes},
-            retries=Retries(budget=3),
-            now=self.clock,
-            jitter=lambda: 0.5,
-        )
+    def crm_source(self) -> Source:
+        return MemorySource(self.crm, Side.CRM)
 
-    def _account(self, name: str) -> Account:
-        mailbox = Mailbox("memory", MemorySource(self.boxes[name], Side.ECS))
-        return Account(name, self.login, f"{name}@example.com", [mailbox], **self.options)
-
-    def restart(self) -> None:
-        """However the last service ended."""
-        self.fate.clear()
-        self.close()
-        self.start()
+    def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
+        source = MemorySource(self.boxes[server], Side.ECS)
+        return [Mailbox("memory", source, only=self.only.get((account, server), ()))]
 
     def restart_with_nothing(self) -> None:
         """The state database was lost; the key was not."""
         self.close()
         for leftover in self.folder.glob("state.db-*"):
             leftover.unlink()
-        (self.folder / "state.db").write_bytes(_empty_state())
+        (self.folder / "state.db").write_bytes(empty_state())
         self.start()
-
-    @property
-    def servers(self) -> Mapping[str, MemoryServer]:
-        return {**self.boxes, "crm": self.crm}
-
-    def items(self, server: str) -> list[Item]:
-        return list(self.servers[server].all())
 
 
 @functools.cache
-def _empty_state() -> bytes:
+def empty_state() -> bytes:
     """A state database of today's tables with nothing in it: migrating one takes longer than a whole scenario."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "state.db"

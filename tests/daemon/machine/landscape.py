@@ -24,6 +24,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "the CRM has no birthdays": Quirk(
         crm={"columns": {**EVERYTHING, Kind.CONTACT: _PEOPLE - {"birthday", "anniversary"}}}
     ),
+    "the CRM's companies are read only": Quirk(crm={"read_only": {Kind.CONTACT: frozenset({"company"})}}),
     "the CRM shortens text": Quirk(crm={"rewrites": {"department": shorten(7)}}),
     "the ECS shortens text": Quirk(ecs={"rewrites": {"company": shorten(7)}}),
     "the CRM rewrites phones": Quirk(crm={"rewrites": {"phone_mobile": dialled}}),

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Columns, Kind, Value
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.connectors.memory.native import Item
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Direction
 from crmsync.state.values import encode
-from tests.daemon.machine.house import House
+from tests.daemon.machine.premises import SHARED, Premises
 from tests.daemon.machine.trouble import Point
 
 NAME = "first_name"  # never edited: by it, the items of one person are known on every side
@@ -28,11 +28,12 @@ class Edit:
     column: str
     value: Value  # as the server stored it
     certain: bool  # it cannot be taken for no edit at all
+    fresh: bool = True  # nobody had written this value before
     over: str = ""  # why it need not stand any more
 
 
 class Ledger:
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: Premises) -> None:
         self.house = house
         self.edits: list[Edit] = []
         self.made: Counter[tuple[str, str]] = Counter()  # by server and name, items that people made
@@ -42,6 +43,8 @@ class Ledger:
             False  # a listing has left out what is there: nobody can know then where a card was moved to
         )
         self.wrongs: list[str] = []  # deletes for which there was no reason
+        self.ever_shared = {c for c in house.rules[Kind.CONTACT] if self.shared(c)}
+        self.undoing = False  # what a cycle has made is being taken away again
         house.fate.witness = self._saw
 
     # ── What people do ───────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +69,9 @@ class Ledger:
             fresh = not any(e.column == column and same(e.value, new) for e in self.edits)
             self._saw_it(server, before, column, "replaced")
             certain = plain[column] or (fresh and new is not None)
-            self.edits.append(Edit(server, item, name_of(before), column, new, certain))
+            self.edits.append(
+                Edit(server, item, name_of(before), column, new, certain, fresh and new is not None)
+            )
 
     def delete(self, server: str, item: str) -> None:
         found = self._item(server, item)
@@ -92,6 +97,16 @@ class Ledger:
         self.made_by_a_person(server, copied)
         return copied
 
+    # ── What the operator does ───────────────────────────────────────────────────────────────────────────────
+
+    def ruled_anew(self, column: str) -> None:
+        """The column has another rule from now on. Where it was not exchanged before, a value that stood there once
+        already passes for no edit."""
+        if self.shared(column):
+            self.ever_shared.add(column)
+        for edit in self.edits:
+            edit.certain = edit.certain and (edit.column != column or edit.fresh)
+
     # ── What has to stand ────────────────────────────────────────────────────────────────────────────────────
 
     def unaccounted(self) -> list[str]:
@@ -110,11 +125,20 @@ class Ledger:
             for item in self.house.items(server):
                 typed = {e.column: e.value for e in self._of(server, item.id)}
                 for column, value in item.columns.items():
-                    if not self.shared(column) and column != NAME and not same(value, typed.get(column)):
+                    if column in {NAME, *self.ever_shared}:
+                        continue
+                    if not same(value, typed.get(column)) and not self._put_back(server, item, column):
                         found.append(
                             f"{server} {item.id}: {column} is {value!r}, but a person wrote {typed.get(column)!r}"
                         )
         return found
+
+    def _put_back(self, server: str, item: Item, column: str) -> bool:
+        """An undo has made it, as a card stood that a person had written."""
+        if any(e.item == item.id for e in self.edits if e.server == server):
+            return False
+        before = [e for e in self.edits if (e.server, e.name, e.column) == (server, name_of(item), column)]
+        return any(same(e.value, item.columns[column]) for e in before)
 
     def surplus(self) -> list[str]:
         """Names of which there are more items than people can account for."""
@@ -122,6 +146,8 @@ class Ledger:
         found = []
         for server in servers:
             for name, number in Counter(name_of(i) for i in self.house.items(server)).items():
+                if self.lied_to and name in self.moved:
+                    continue  # what was moved out of sight looked deleted, and was made again if it had been edited
                 if number > sum(self.made[s, name] for s in servers):
                     found.append(f"{number} items of {name} in {server}")
         return found
@@ -131,6 +157,17 @@ class Ledger:
         rule = self.house.rules[Kind.CONTACT].get(column)
         held = all(column in s.traits.columns[Kind.CONTACT] for s in self.house.servers.values())
         return rule is not None and rule.direction is not Direction.NONE and held
+
+    def travels(self, server: str, column: str) -> bool:
+        """What is written here goes to the other side."""
+        target = Side.ECS if server == "crm" else Side.CRM
+        allowed = self.shared(column) and self.house.rules[Kind.CONTACT][column].direction.allows(target)
+        other = next(s for n, s in self.house.servers.items() if (n == "crm") is (target is Side.CRM))
+        return allowed and column not in other.traits.unwritable(Kind.CONTACT)
+
+    def agreed(self, column: str) -> bool:
+        """It has to be the same on both sides."""
+        return all(self.travels(server, column) for server in self.house.servers)
 
     def forms(self, column: str, value: Value) -> list[Value]:
         """The value, and what the servers make of it on its way."""
@@ -176,7 +213,7 @@ class Ledger:
         here = next((i for i in items if i.id == edit.item), None)
         if here is not None:
             return same(here.columns[edit.column], edit.value)
-        if not self.shared(edit.column):
+        if not self.travels(edit.server, edit.column):
             return True  # it went with its item; whether that was right is asked of every delete
         return any(
             self.means(edit.column, i.columns[edit.column], edit.value)
@@ -203,16 +240,16 @@ class Ledger:
 
     def _saw(self, point: Point) -> None:
         """Every delete of the engine has a person's delete behind it, on the other side."""
-        if point.what != "delete" or point.after:
+        if point.what != "delete" or point.after or self.undoing:
             return
         item = next((i for i in self.house.items(point.where) if i.id == point.detail), None)
         if item is None:
             return  # gone already
         name = name_of(item)
         if point.where == "crm":
-            owners = {self.house.alice: "alice", self.house.bob: "bob"}
             unknowable = self.lied_to and name in self.moved
-            right = unknowable or (owners.get(item.owner, ""), name) in self.deaths
+            owner = self.house.owners.get(item.owner, "")
+            right = unknowable or bool({(owner, name), (SHARED, name)} & self.deaths)
         else:
             right = ("crm", name) in self.deaths
         if not right:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,9 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crmsync.connectors.contract import Columns, Deferred, Kind, Outcome, Refused, Stale, Value
 from crmsync.connectors.errors import ConnectorError, Throttled, Unreachable
-from tests.daemon.machine.house import PEOPLE, House
+from tests.daemon.machine.chronicle import Chronicle
+from tests.daemon.machine.house import PEOPLE, SHARED, House
 from tests.daemon.machine.landscape import QUIRKS
 from tests.daemon.machine.ledger import Ledger
+from tests.daemon.machine.operating import Operating
+from tests.daemon.machine.premises import Premises
 from tests.daemon.machine.rest import all_is_well, come_to_rest
 from tests.daemon.machine.trouble import Killed, Point
 
@@ -30,14 +34,16 @@ OPERATIONS = (
 WRITES = ("apply", "create", "update", "delete")
 LONG_ENOUGH = 6
 pick = st.integers(0, 11)
-servers = st.sampled_from((*PEOPLE, "crm", "crm"))
-boxes = st.sampled_from(("alice", "alice", "bob"))
+servers = st.sampled_from((*PEOPLE, SHARED, "crm", "crm"))
+boxes = st.sampled_from(("alice", "alice", "bob", SHARED))
 few_columns = st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=3, unique=True)
 values = st.sampled_from(("new", "new", "new", "new", "empty", "old"))
 errors = st.sampled_from((Unreachable("the line is dead"), Throttled("too many requests", retry_after=60.0)))
 
 
-class Story(RuleBasedStateMachine):
+class Story(Operating, RuleBasedStateMachine):
+    taken = 0  # steps, of all stories of this process
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
@@ -45,13 +51,21 @@ class Story(RuleBasedStateMachine):
         self.serial = 0
         self.steps = 0  # of the service, since all was well
 
+    def build(self, quirks: set[str]) -> Premises:
+        return House(Path(self.folder.name), quirks, shared=True)
+
     @initialize(quirks=st.sets(st.sampled_from(sorted(QUIRKS)), max_size=4), mail=st.booleans())
     def begin(self, quirks: set[str], mail: bool) -> None:
-        self.house = House(Path(self.folder.name), quirks)
+        self._begin(quirks, mail)
+
+    def _begin(self, quirks: set[str], mail: bool) -> None:
+        self.house = self.build(quirks)
         self.ledger = Ledger(self.house)
+        self.chronicle = Chronicle(self.house)
         self.careless = "the CRM knows no preconditions" in quirks
         self.make_a_card("alice", "Ada", True, mail, COLUMNS)
         self.make_a_card("bob", "Ada", True, mail, [])
+        self.make_a_card(SHARED, "Edsger", True, mail, ["department"])
         self.make_a_record("alice", "Grace", mail, ["department"])
         self.sync(PEOPLE, 0)
 
@@ -63,6 +77,11 @@ class Story(RuleBasedStateMachine):
             self.house.close()
             self.folder.cleanup()
 
+    def check_invariants(self, *arguments: Any, **more: Any) -> None:
+        """Called after each step. As an invariant of its own, the count would fill every story that is told."""
+        type(self).taken += 1
+        super().check_invariants(*arguments, **more)
+
     # ── People ───────────────────────────────────────────────────────────────────────────────────────────────
 
     @rule(
@@ -70,8 +89,8 @@ class Story(RuleBasedStateMachine):
     )
     def make_a_card(self, box: str, name: str, tagged: bool, mail: bool, columns: Sequence[str]) -> None:
         server = self.house.servers[box]
-        book = server.collections()[0].id if box == "bob" else self.house.book
-        tags = ["CRM"] if tagged else []
+        book = self.house.book if box == "alice" else server.collections()[0].id
+        tags = [self._tag(box)] if tagged else []
         item = server.put(book, self._person(box, name, mail, columns), tags=tags)
         self.ledger.made_by_a_person(box, item)
 
@@ -109,7 +128,7 @@ class Story(RuleBasedStateMachine):
     def tag(self, box: str, number: int, tagged: bool) -> None:
         if item := self._some(box, number):
             server = self.house.servers[box]
-            (server.tag if tagged else server.untag)(item, "CRM")
+            (server.tag if tagged else server.untag)(item, self._tag(box))
 
     @rule(number=pick)
     def move(self, number: int) -> None:
@@ -225,7 +244,8 @@ class Story(RuleBasedStateMachine):
         """A server without preconditions: between our look and our write someone fills in another column."""
 
         def act(point: Point) -> None:
-            self._edit("crm", point.detail, ["suffix"], "new")
+            if point.detail:  # else it is about several
+                self._edit("crm", point.detail, ["suffix"], "new")
 
         self.house.fate.plan(
             act, at=lambda p: (p.where, p.what, p.after) == ("crm", "update", False), skip=skip
@@ -243,7 +263,7 @@ class Story(RuleBasedStateMachine):
         self.steps = 0
         with self._watched():
             come_to_rest(self.house)
-            all_is_well(self.house, self.ledger)
+            all_is_well(self.house, self.ledger, self.chronicle)
 
     # ── How it is done ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,10 +271,12 @@ class Story(RuleBasedStateMachine):
         """Let the service work; it may die of nothing but us."""
         self.house.clock.tick()
         self.steps += 1
+        self.chronicle.begins()
         with self._watched():
             try:
                 what()
             except Killed:
+                self.chronicle.interrupted()
                 self.house.restart()
         self.house.fate.clear()
 
@@ -303,11 +325,15 @@ class Story(RuleBasedStateMachine):
             **self._values(server, columns, "new"),
         }
 
+    def _tag(self, box: str) -> str:
+        """With which a person selects what stands there."""
+        return str(self.house.settings["bob" if box == "bob" else "alice"]["tag"])
+
     def _user(self, name: str) -> str:
-        return {"alice": self.house.alice, "bob": self.house.bob}.get(name, "somebody-else")
+        return {"alice": self.house.alice, "bob": self.house.bob}.get(name, self.house.stranger)
 
     def _other_book(self, item: str) -> str:
-        here = self.house.ecs.read(item).collection
+        here = self.house.boxes["alice"].read(item).collection
         return self.house.second if here == self.house.book else self.house.book
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmsync.connectors.contract import Outcome
+from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.memory.faults import Faults
 from crmsync.state.database import State, Tx
 
@@ -35,6 +36,9 @@ class Fate:
     def __init__(self) -> None:
         self.passed: list[Point] = []
         self.witness: Callable[[Point], None] = lambda point: None
+        self.looks: list[Callable[[Point], None]] = []  # further witnesses
+        self.aftermath: Callable[[Point], None] = lambda point: None  # when all have acted that were to act
+        self.unheard: Callable[[Point], None] = lambda point: None  # it was done, and its answer lost
         self._plans: list[tuple[Callable[[Point], bool], int, Callable[[Point], None]]] = []
 
     def plan(
@@ -52,6 +56,8 @@ class Fate:
     def passes(self, point: Point) -> None:
         self.passed.append(point)
         self.witness(point)
+        for look in self.looks:
+            look(point)
         due = []
         for i, (at, skip, act) in enumerate(self._plans):
             if at(point):
@@ -61,6 +67,7 @@ class Fate:
         self._plans = [p for p in self._plans if p[1] >= 0]
         for act in due:
             act(point)
+        self.aftermath(point)
 
 
 def die(point: Point) -> None:
@@ -94,8 +101,13 @@ class Wires(Faults):
         super().before(operation, detail)
 
     def after(self, operation: str, detail: str) -> None:
-        self._fate.passes(Point(self._name, operation, detail, after=True))
-        super().after(operation, detail)
+        point = Point(self._name, operation, detail, after=True)
+        self._fate.passes(point)
+        try:
+            super().after(operation, detail)
+        except ConnectorError:
+            self._fate.unheard(point)
+            raise
 
 
 class MortalState(State):

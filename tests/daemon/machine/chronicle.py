@@ -1,0 +1,106 @@
+"""Everything that the engine wrote, as the servers saw it, against what its history says: no write that was not decided
+by the rules, and none that history invents.
+
+A write is told apart from what people do by looking at the server just before it and just after. Whoever is interrupted
+in a write cannot be asked for its line of history; whether it appears when the write is found again depends on what
+people did in between.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crmsync.connectors.contract import Side
+from crmsync.connectors.memory.native import Item
+from crmsync.daemon.plan.normalise import same
+from crmsync.state.model import Action, Entry
+from tests.daemon.machine.premises import Premises
+from tests.daemon.machine.trouble import Point
+
+Key = tuple[str, str, str, str]  # server, action, item, column (empty: the whole item)
+
+
+@dataclass(slots=True)
+class Write:
+    key: Key
+    certain: bool = True  # its answer was heard, and the process lived to note it
+
+
+class Chronicle:
+    def __init__(self, house: Premises) -> None:
+        self.house = house
+        self.writes: list[Write] = []
+        self._begun = 0  # first write of the run of the service that goes on
+        self._before: dict[str, Mapping[str, Item]] = {}
+        house.fate.looks.append(self._look)
+        house.fate.aftermath = self._remember
+        house.fate.unheard = lambda point: self.interrupted(point.where)
+
+    def begins(self) -> None:
+        """A run of the service."""
+        self._begun = len(self.writes)
+
+    def interrupted(self, server: str = "") -> None:
+        """The run broke off: what it has written so far (on this server) may not have been noted."""
+        for write in self.writes[self._begun :]:
+            if server in ("", write.key[0]):
+                write.certain = False
+
+    def complaints(self) -> list[str]:
+        certain, possible, told = Counter[Key](), Counter[Key](), Counter[Key]()
+        for write in self.writes:
+            possible[write.key] += 1
+            certain[write.key] += write.certain
+        found = []
+        for entry in self._history():
+            if entry.action in (Action.CREATE, Action.UPDATE, Action.DELETE):
+                told[self._key(entry)] += 1
+                if not entry.reason:
+                    found.append(f"{self._key(entry)} has no reason")
+        wordless = [k for k, n in certain.items() if told[k] < n]
+        invented = [k for k, n in told.items() if possible[k] < n and k[1:2] + k[3:] != ("delete", "")]
+        found += [f"{k} was written {certain[k]} times and told {told[k]} times" for k in wordless]
+        return found + [f"{k} is told {told[k]} times, written {possible[k]} times" for k in invented]
+
+    def _remember(self, point: Point) -> None:
+        if _is_write(point) and not point.after:
+            self._before[point.where] = {i.id: i for i in self.house.items(point.where)}
+
+    def _look(self, point: Point) -> None:
+        if not _is_write(point) or not point.after:
+            return
+        before = self._before.pop(point.where, {})
+        after = {i.id: i for i in self.house.items(point.where)}
+        self._note(point.where, "create", after.keys() - before.keys())
+        self._note(point.where, "delete", before.keys() - after.keys())
+        for id in before.keys() & after.keys():
+            old, new = before[id].columns, after[id].columns
+            for column in (c for c in new if not same(old.get(c), new[c])):
+                self.writes.append(Write((point.where, "update", id, column)))
+
+    def _note(self, server: str, action: str, items: set[str]) -> None:
+        self.writes += [Write((server, action, item, "")) for item in sorted(items)]
+
+    def _history(self) -> list[Entry]:
+        with self.house.state.reading() as tx:
+            return tx.history._read(tx.history._rows.select())
+
+    def _key(self, entry: Entry) -> Key:
+        if entry.side is Side.CRM:
+            return (
+                "crm",
+                str(entry.action),
+                entry.crm_id,
+                entry.column if entry.action == Action.UPDATE else "",
+            )
+        server = self.house.server_of(entry.ecs_collection)
+        return (
+            server,
+            str(entry.action),
+            entry.ecs_id,
+            entry.column if entry.action == Action.UPDATE else "",
+        )
+
+
+def _is_write(point: Point) -> bool:
+    return point.where != "state" and point.what in ("create", "update", "delete")
