@@ -17,15 +17,18 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     """The edit wins over the delete: what survives is created again where it is gone."""
     pair, reason = work.pair, f"{reason}; {MADE_AGAIN[side]}"
     source = work.record(side.other)
-    columns = exchanged(rules_of(cx, pair.kind), source.columns, side)
+    place = cx.places[pair.ecs_collection] if side is Side.ECS else cx.objects[pair.crm_collection]
+    fixed = place.connector.capabilities.read_only_columns.get(pair.kind, frozenset())
+    going = exchanged(rules_of(cx, pair.kind), source.columns, side)
+    columns = {
+        n: v for n, v in going.items() if n not in fixed
+    }  # else it would count as agreed, and as emptied there
     generation = pair.generation + 1
     if side is Side.ECS:
-        place = cx.places[pair.ecs_collection]
         key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)
         stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, key, generation)
         write = Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
     else:
-        place = cx.objects[pair.crm_collection]
         key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
         write = Create(key, pair.kind, columns, owner=cx.user)
     item = pair.ecs_id if side is Side.ECS else pair.crm_id

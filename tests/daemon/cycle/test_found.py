@@ -346,3 +346,16 @@ def test_a_card_without_a_link_that_is_missing_from_a_whole_listing_is_nobodys_p
         assert tx.index.iterate("alice", house.book) == []
     assert house.engine.queue() == []
     house.idle()
+
+
+def test_what_the_crm_only_shows_is_not_erased_when_its_record_is_made_again(build: Build) -> None:
+    house = build("the CRM's companies are read only")
+    card = house.person(job_title="Analyst", company="Analytical Engines")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    house.sync()
+    house.sync()
+    assert agreed(house, "job_title") == "Countess"
+    assert house.the_card().columns["company"] == "Analytical Engines"
+    house.idle()
