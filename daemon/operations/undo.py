@@ -228,6 +228,9 @@ def _take_away(cx: Context, one: Entry, undone: Undone) -> None:
     if record.version != known:
         undone.keep(one, "changed by someone since")
         return
+    if _others(cx, pair):
+        undone.keep(one, "another account has linked it too")
+        return
     task = Task(
         place,
         one.side,
@@ -238,18 +241,35 @@ def _take_away(cx: Context, one: Entry, undone: Undone) -> None:
         pair.id,
         record.native,
     )
-    carry_out(cx, [task])
-    if task.done is None:
-        undone.keep(one, "not deleted: it changed meanwhile, or the server refused")
-        return
     cycle, reason = cx.cycle, f"undo of cycle {one.cycle}"
+    unlinked = replace(pair, state=PairState.UNLINKED, reason=reason, untagged=False)
+    with cx.state.transaction() as tx:
+        tx.pairs.save(
+            unlinked
+        )  # first: a delete whose answer is lost must not pass for a person's, and take the original
+    carry_out(cx, [task])
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
-        tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason=reason, untagged=False))
-        whole = entry(cx, cycle, pair, one.side, Action.DELETE, reason)
-        tx.history.add([replace(whole, native=record.native)])
-        tx.history.add([replace(whole, column=n, old=v) for n, v in record.columns.items() if v is not None])
+        if task.done is not None:
+            whole = entry(cx, cycle, pair, one.side, Action.DELETE, reason)
+            tx.history.add([replace(whole, native=record.native)])
+            some = {n: v for n, v in record.columns.items() if v is not None}
+            tx.history.add([replace(whole, column=n, old=v) for n, v in some.items()])
+        elif task.outcome is not None:
+            tx.pairs.save(pair)
+        else:
+            tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, reason)])
+    if task.done is None:
+        known = "it changed meanwhile, or the server refused"
+        undone.keep(one, f"not deleted: {known if task.outcome else 'no answer; the two are linked no more'}")
+        return
     undone.done += 1
+
+
+def _others(cx: Context, pair: Pair) -> bool:
+    with cx.state.reading() as tx:
+        found = tx.pairs.accounts_of(cx.crm, pair.crm_collection, [pair.crm_id]).get(pair.crm_id, [])
+    return any(p.account != pair.account and p.state is PairState.LINKED for p in found)
 
 
 def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
