@@ -4,6 +4,7 @@ A lost cursor means a full listing by id and version. What is missing from it is
 phase reads each such item by its id before anything is concluded.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,9 +40,10 @@ def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
     selection = Selection(tag="" if matchable(place.collection.kinds) else wanted)
     with cx.state.reading() as tx:
         stored = json.loads(tx.cursors.get(scope) or "{}")
-    other_tag = bool(stored) and stored.get("tag") != wanted
-    cursor = None if full or other_tag else stored.get("cursor")
-    pull = _Pull(scope, selection, wanted, afresh=full or other_tag)
+    rules = _rules_mark(cx, place)
+    differently = bool(stored) and (stored.get("tag"), stored.get("rules", rules)) != (wanted, rules)
+    cursor = None if full or differently else stored.get("cursor")
+    pull = _Pull(scope, selection, wanted, rules, afresh=full or differently)
     try:
         try:
             _pull_ecs(cx, place, pull, cursor)
@@ -57,10 +59,19 @@ class _Pull:
     scope: str
     selection: Selection  # what is asked of the server
     tag: str  # what the account wants
+    rules: str  # of its columns: what was kept apart under other rules may have to be exchanged now
     afresh: bool  # look at every item again, whether its version is known or not
 
     def stored(self, page: Page) -> str:
-        return json.dumps({"cursor": page.cursor, "tag": self.tag})
+        return json.dumps({"cursor": page.cursor, "tag": self.tag, "rules": self.rules})
+
+
+def _rules_mark(cx: Context, place: Place) -> str:
+    rules = cx.account.crm.rules
+    some = [
+        (k, c, r.direction, r.conflict) for k in place.collection.kinds for c, r in rules.get(k, {}).items()
+    ]
+    return hashlib.sha256(json.dumps(sorted(some)).encode()).hexdigest()[:16]
 
 
 def _pull_ecs(cx: Context, place: Place, pull: _Pull, cursor: str | None) -> None:

@@ -16,7 +16,7 @@ from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.plan.match import matchable
-from crmsync.daemon.plan.reconcile import Unlink
+from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT, Unlink
 from crmsync.state.model import Detected, Pair, PairState
 from crmsync.state.transaction import Tx
 
@@ -111,10 +111,14 @@ def _linked(cx: Context, ecs: str | None = None, crm: str | None = None) -> Iter
 
 def _vanished_collections(cx: Context) -> None:
     """A folder or share that is no longer offered or configured: its items are unlinked, never deleted. Only what the
-    server itself listed counts; a login that failed proves nothing."""
+    server itself listed counts; a login that failed proves nothing. When it is back, all of it is looked at anew."""
     if not all(m.answered for m in cx.account.mailboxes):
         return
     offered = cx.chosen.keys()
     lost = [p for pairs in _linked(cx) for p in pairs if p.ecs_collection not in offered]
-    reason = Unlink("its collection is no longer there")
+    with cx.state.transaction() as tx:
+        for key in {p.ecs_collection for p in lost}:
+            tx.cursors.remove(f"ecs/{cx.account.name}/{key}")
+            tx.index.drop(cx.account.name, key, [p.ecs_id for p in lost if p.ecs_collection == key])
+    reason = Unlink(f"{OUT_OF_SIGHT}: its collection is no longer there")
     remove(cx, [Removal(Work(p, []), reason) for p in lost])

@@ -1,0 +1,49 @@
+"""A configuration that changes between two syncs: what it says now holds for what is there already."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Kind
+from crmsync.daemon.plan.terms import Direction, Rule
+from tests.daemon.machine.house import House
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_was_kept_apart_is_exchanged_once_its_column_goes_both_ways(house: House) -> None:
+    house.person(job_title="Analyst")
+    house.sync()
+    house.rules[Kind.CONTACT]["job_title"] = Rule(Direction.TO_CRM)
+    house.restart()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Analyst"
+    house.rules[Kind.CONTACT]["job_title"] = Rule()
+    house.restart()
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Countess"
+    house.idle()
+
+
+def test_a_collection_that_is_taken_in_again_is_linked_again(house: House) -> None:
+    house.person(job_title="Analyst")
+    house.sync()
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Analyst"
+    house.only.clear()
+    house.restart()
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Countess"
+    assert len(house.contacts()) == 1
+    house.idle()
