@@ -30,6 +30,11 @@ class Intents:
         queries = (self._rows.select().where(*where, _c.item.in_(chunk)) for chunk in chunked(items))
         return {intent.item: intent for intent in self._rows.by_id(queries)}
 
+    def creating(self, side: Side, items: Iterable[str]) -> list[Intent]:
+        """Creates on ``side``, of every account, that stem from one of these items."""
+        where = (_c.side == side, _c.action == "create")
+        return self._rows.by_id(self._rows.select().where(*where, _c.item.in_(c)) for c in chunked(items))
+
     def close(self, ids: Iterable[int]) -> None:
         """What became of these writes is known and stored."""
         self._rows.remove(ids)

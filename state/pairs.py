@@ -47,6 +47,13 @@ class Pairs:
             found[pair.ecs_uid].append(pair)
         return dict(found)
 
+    def of_uids(self, crm: str, uids: Iterable[str]) -> dict[str, list[Pair]]:
+        """As ``by_uids``, of every account of the CRM login."""
+        found: dict[str, list[Pair]] = defaultdict(list)
+        for pair in self._where_in(_c.crm == crm, _c.ecs_uid, uids):
+            found[pair.ecs_uid].append(pair)
+        return dict(found)
+
     def get(self, id: int) -> Pair | None:
         return self._rows.first(self._rows.select().where(_c.id == id))
 

@@ -104,7 +104,7 @@ pairs = Table(
     UniqueConstraint("account", "crm", "crm_collection", "crm_id"),
     Index(None, "account", "id"),
     Index(None, "crm", "crm_collection", "crm_id"),
-    Index(None, "account", "ecs_uid"),
+    Index(None, "ecs_uid", "account"),
     Index(None, "account", "kind", "state"),
     sqlite_autoincrement=True,
 )

@@ -1,7 +1,7 @@
 """Apply: every write is announced in the state before it is sent, and sent in batches."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import (
@@ -42,6 +42,7 @@ class Task:
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    forestalled: Callable[[Tx], bool] = lambda tx: False  # of a create: another account has made it meanwhile
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
@@ -70,7 +71,7 @@ def carry_out(cx: Context, tasks: Sequence[Task]) -> None:
     for some in by_place.values():
         _announce(cx, some)
         try:
-            _send(cx, some[0].place, some)
+            _send(cx, some[0].place, [t for t in some if t.outcome is None])
         except ConnectorError as error:
             cx.broke(f"“{some[0].place.label}”", error, some[0].place.login)
             cx.again = False
@@ -78,7 +79,8 @@ def carry_out(cx: Context, tasks: Sequence[Task]) -> None:
 
 def _announce(cx: Context, tasks: Sequence[Task]) -> None:
     """Write the intents. A create that was announced before is repeated as it was, whatever has changed since: only
-    then is what it finds its own. It says since when it may stand."""
+    then is what it finds its own. It says since when it may stand. What another account, which sees the same item, has
+    made or is making since we looked is not sent: the next look finds its link."""
     account, side, key = cx.account.name, tasks[0].side, tasks[0].place.key
     cycle = cx.cycle
     with cx.state.transaction() as tx:
@@ -91,7 +93,9 @@ def _announce(cx: Context, tasks: Sequence[Task]) -> None:
                     columns = decode_columns(task.kind, old.columns)
                     task.write = replace(task.write, key=old.key, columns=columns, since=old.at)
                     task.repeated = True
-        new = [t for t in tasks if not t.repeated]
+        for task in (t for t in tasks if not t.repeated and t.forestalled(tx)):
+            task.outcome = Stale(task.item)
+        new = [t for t in tasks if not t.repeated and t.outcome is None]
         ids = tx.intents.write([_intent(cx, cycle, t) for t in new])
     for task, id in zip(new, ids, strict=True):
         task.intents.append(id)

@@ -5,12 +5,14 @@ The key of a create is derived from the item's identity, so that it is the same 
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, Place, exchanged
 from crmsync.daemon.cycle.load import rules_of
+from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.state.model import Action, Entry, Pair
@@ -27,17 +29,12 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
-        tasks.append((newcomer, _task(newcomer, target, write, "tagged, and not in the CRM yet")))
+        task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
+        task.forestalled = partial(forestalled, cx, newcomer)
+        tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks)
     repeated = {t.item for _, t in tasks if t.repeated}
     _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
-
-
-def record_key(cx: Context, newcomer: Newcomer) -> str:
-    """The external id of the record that is made for this item."""
-    return cx.signer.record_key(
-        cx.account.name, newcomer.place.key, newcomer.record.uid or newcomer.record.id
-    )
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:

@@ -15,6 +15,7 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
 from crmsync.daemon.cycle.recover import overwritten, rebuilt, recover, state_is_older
+from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     DeleteOn,
@@ -59,6 +60,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     removals: list[Removal] = []
     drafts: list[Draft] = []
     loaded = load(cx, works)
+    follow_others(cx, loaded)
+    loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
     decisions = _decisions(cx, loaded)
     for work in loaded:

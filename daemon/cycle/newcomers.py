@@ -9,11 +9,12 @@ from dataclasses import replace
 from crmsync.connectors.contract import Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
-from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
+from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
+from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
@@ -25,7 +26,8 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
     """Link or create what the person selected. Returns the links, for the merge."""
     works, unstamped = by_stamp(cx, newcomers)
     moved, unstamped = by_uid(cx, unstamped)
-    works += moved
+    joined, unstamped = by_others(cx, unstamped)
+    works += moved + joined
     births: list[Newcomer] = []
     for kind in dict.fromkeys(n.record.kind for n in unstamped):
         place = cx.object_for(kind)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from crmsync.connectors.contract import Side, Value, with_group
-from crmsync.daemon.operations.finding import NoSuchItem, pair_of, rows_named, rows_of
+from crmsync.daemon.operations.finding import NoSuchItem, pairs_of, rows_named, rows_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
 from crmsync.state.model import Conflict, Detected, Held, HeldState, Pair, QueueState, What
@@ -42,20 +42,22 @@ def abandon(state: State, item: str) -> dict[str, Any]:
 def resolve(
     state: State, item: str, column: str, *, keep: str, value: str | None, now: datetime
 ) -> dict[str, Any]:
-    pair = pair_of(state, item)
+    """Of an item that several accounts see, in each of them that has the conflict."""
+    pairs = pairs_of(state, item)
     with state.transaction() as tx:
-        conflict = tx.conflicts.get_for_item(pair.id, column)
-        if conflict is None:
+        waiting = [(p, c) for p in pairs if (c := tx.conflicts.get_for_item(p.id, column)) is not None]
+        if not waiting:
             raise NoSuchItem(f"“{item}” has no conflict in column {column}; `crmsync conflicts` lists them")
-        unit = with_group(pair.kind, frozenset({column}))
-        together = [
-            c for c in tx.conflicts.of_pair(pair.id) if c.cycle == conflict.cycle and c.column in unit
-        ]
-        for one in together:
-            chosen = _chosen(one, keep, value if one.column == column else None)
-            tx.conflicts.choose(one.id, keep or "value", chosen)
-        wake(tx, pair, now)
-    return {"item": pair.ecs_id, "column": column, "winner": keep or "value"}
+        for pair, conflict in waiting:
+            unit = with_group(pair.kind, frozenset({column}))
+            together = [
+                c for c in tx.conflicts.of_pair(pair.id) if c.cycle == conflict.cycle and c.column in unit
+            ]
+            for one in together:
+                chosen = _chosen(one, keep, value if one.column == column else None)
+                tx.conflicts.choose(one.id, keep or "value", chosen)
+            wake(tx, pair, now)
+    return {"item": pairs[0].ecs_id, "column": column, "winner": keep or "value"}
 
 
 def _chosen(conflict: Conflict, keep: str, value: str | None) -> Value:

@@ -16,18 +16,19 @@ class NoSuchItem(Exception):
     """The sentence for the operator."""
 
 
-def pair_of(state: State, item: str) -> Pair:
-    """The one pair that ``item`` names. Raises NoSuchItem when there is none, or several."""
+def pairs_of(state: State, item: str) -> list[Pair]:
+    """The one item that ``item`` names, with the link of each account that sees it. Raises NoSuchItem when there is
+    none, or several."""
     with state.reading() as tx:
         pairs = tx.pairs.find(item)
     if not pairs:
         raise NoSuchItem(
             f"no linked item is known as “{item}”; `crmsync queue` and `crmsync explain` show ids"
         )
-    if len(pairs) > 1:
+    if len({(p.ecs_collection, p.ecs_id) for p in pairs}) > 1:
         choices = ", ".join(f"{p.account}: {p.ecs_collection}/{p.ecs_id}" for p in pairs)
         raise NoSuchItem(f"“{item}” is linked more than once; name one by its ECS id ({choices})")
-    return pairs[0]
+    return pairs
 
 
 def rows_of(tx: Tx, pair: Pair) -> list[Change]:

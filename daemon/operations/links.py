@@ -10,7 +10,7 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import ADOPTED
 from crmsync.daemon.operations.decide import wake
-from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pair_of, rows_named, rows_of
+from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pairs_of, rows_named, rows_of
 from crmsync.state.database import State
 from crmsync.state.model import Action, HeldState, Pair, PairState, What
 
@@ -70,14 +70,22 @@ def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context,
 
 def unlink(state: State, contexts: Sequence[Context], item: str, now: datetime) -> dict[str, Any]:
     """Both stay as they are; nothing is exchanged before the item has lost its tag and got it again."""
-    pair = pair_of(state, item)
+    pairs = pairs_of(state, item)
+    for pair in pairs:
+        _unlink(state, contexts, pair, now)
+    accounts = ", ".join(p.account for p in pairs)
+    return {"item": pairs[0].ecs_id, "record": pairs[0].crm_id, "account": accounts}
+
+
+def _unlink(state: State, contexts: Sequence[Context], pair: Pair, now: datetime) -> None:
     cx = next((c for c in contexts if c.account.name == pair.account), None)
     if cx is None:
-        raise NoSuchItem(f"the account {pair.account} of “{item}” is not in the configuration any more")
+        raise NoSuchItem(
+            f"the account {pair.account} of “{pair.ecs_id}” is not in the configuration any more"
+        )
     cycle = cx.cycle
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
         tx.queue.done([r.id for r in rows_of(tx, pair)])
         tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")])
         tx.cycles.finish(cycle, now, {"unlinked": 1}, [])
-    return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}

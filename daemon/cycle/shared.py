@@ -1,0 +1,164 @@
+"""Shared: an item that several accounts see is one item, and has one record, whoever sees it.
+
+Each account has a link of its own. The first one to meet the item brings it into the CRM, the others link what that one
+has linked, and follow it when the record, or the item, is made again. It is the same item where collection, id and UID
+are the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Gone, Record, Side
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle.apply import park
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.linking import hold, new_pair
+from crmsync.daemon.cycle.load import Work, fetch, rights
+from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.state.model import HeldState, Pair, PairState
+from crmsync.state.snapshot import Mark
+from crmsync.state.transaction import Tx
+
+OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
+
+
+def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
+    """The links to what other accounts have linked, and the items that none of them has. What is in neither waits:
+    until the other account knows what became of its create, or for a person."""
+    with cx.state.reading() as tx:
+        twins = {n.record.id: _twin(cx, tx, n) for n in newcomers}
+        under_way = {n.record.id for n in newcomers if _under_way(cx, tx, n)}
+    works: list[Work] = []
+    left: list[Newcomer] = []
+    for newcomer in newcomers:
+        twin = twins[newcomer.record.id]
+        if twin is not None:
+            works += _joined(cx, newcomer, twin)
+        elif newcomer.record.id not in under_way:
+            left.append(newcomer)
+    return works, left
+
+
+def forestalled(cx: Context, newcomer: Newcomer, tx: Tx) -> bool:
+    """Another account has brought the item into the CRM, or is about to."""
+    return _twin(cx, tx, newcomer) is not None or _under_way(cx, tx, newcomer)
+
+
+def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
+    """The external id of the record that is made for this item, by this account or another one."""
+    uid = newcomer.record.uid or newcomer.record.id
+    return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid)
+
+
+def _under_way(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
+    others = [i for i in tx.intents.creating(Side.CRM, [newcomer.record.id]) if i.account != cx.account.name]
+    return any(i.key == record_key(cx, newcomer, i.account) for i in others)
+
+
+def _twin(cx: Context, tx: Tx, newcomer: Newcomer) -> Pair | None:
+    """Another account's link of this very item."""
+    record = newcomer.record
+    decided = tx.held.for_item(cx.account.name, Side.CRM, record.id)
+    if decided is not None and decided.state is not HeldState.HELD:
+        return None  # a person has said what it is
+    found = tx.pairs.of_uids(cx.crm, [record.uid]).get(record.uid, []) if record.uid else []
+    mine = (newcomer.place.key, record.id)
+    return next((p for p in found if (p.ecs_collection, p.ecs_id) == mine and _theirs(cx, p)), None)
+
+
+def _theirs(cx: Context, pair: Pair) -> bool:
+    return pair.account != cx.account.name and pair.state is PairState.LINKED
+
+
+def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
+    """What the two agreed on is what the other account's sides have agreed on."""
+    place = cx.objects.get(twin.crm_collection)
+    if place is None:
+        return []
+    try:
+        (access,) = rights(cx, place, [twin.crm_id])
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error, place.login)
+        return []
+    with cx.state.transaction() as tx:
+        if not access.read:
+            park(cx, tx, [newcomer.row], newcomer.record.id, "out_of_reach", OUT_OF_REACH)
+            return []
+        before = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [twin.crm_id]).get(twin.crm_id)
+        if (
+            before is not None and before.state is PairState.UNLINKED
+        ):  # it was linked to what stood here before
+            tx.pairs.remove(before.id)
+            before = None
+    if before is not None:
+        reason = f"another account has linked it to {twin.crm_id}, which is linked to another item here"
+        hold(cx, newcomer, Side.CRM, [twin.crm_id], "already_linked", reason)
+        return []
+    with cx.state.transaction() as tx:
+        pair = tx.pairs.add(replace(new_pair(cx, newcomer, place, twin.crm_id), crm_owner=twin.crm_owner))
+        snapshot = tx.snapshots.get(twin.id)
+        if snapshot is not None:
+            marked = replace(snapshot, ecs=Mark(pair.ecs_id, ""), crm=Mark(pair.crm_id, ""))
+            tx.snapshots.put(pair.id, marked)
+    return [Work(pair, [newcomer.row])]
+
+
+# ── What another account has made again ──────────────────────────────────────────────────────────────────────
+
+
+def follow_others(cx: Context, works: Sequence[Work]) -> None:
+    """Where a record or an item is gone, another account may have made it again already: that is where it is now."""
+    for work in works:
+        if isinstance(work.crm, Gone) and isinstance(work.ecs, Record):
+            _follow_record(cx, work)
+        elif isinstance(work.ecs, Gone) and isinstance(work.crm, Record):
+            _follow_item(cx, work)
+
+
+def _follow_record(cx: Context, work: Work) -> None:
+    pair = work.pair
+    with cx.state.reading() as tx:
+        found = tx.pairs.of_uids(cx.crm, [pair.ecs_uid]).get(pair.ecs_uid, []) if pair.ecs_uid else []
+        same = [p for p in found if (p.ecs_collection, p.ecs_id) == (pair.ecs_collection, pair.ecs_id)]
+        other = next((p for p in same if _theirs(cx, p) and p.crm_id != pair.crm_id), None)
+        taken = other and tx.pairs.by_crm(cx.account.name, cx.crm, other.crm_collection, [other.crm_id])
+    place = cx.objects.get(other.crm_collection) if other is not None and not taken else None
+    if other is None or place is None:
+        return
+    try:
+        answer = fetch(cx, place, [other.crm_id]).get(other.crm_id)
+        (access,) = rights(cx, place, [other.crm_id])
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error, place.login)
+        work.crm = None
+        return
+    if isinstance(answer, Record) and access.read:
+        _moved(cx, work, replace(pair, crm_id=other.crm_id, crm_version=""))
+        work.crm, work.access = answer, access
+
+
+def _follow_item(cx: Context, work: Work) -> None:
+    pair = work.pair
+    with cx.state.reading() as tx:
+        found = tx.pairs.accounts_of(cx.crm, pair.crm_collection, [pair.crm_id]).get(pair.crm_id, [])
+        near = [p for p in found if _theirs(cx, p) and p.ecs_collection == pair.ecs_collection]
+        other = next((p for p in near if p.ecs_id != pair.ecs_id), None)
+        taken = other and tx.pairs.by_ecs(cx.account.name, other.ecs_collection, [other.ecs_id])
+    place = cx.places.get(pair.ecs_collection) if other is not None and not taken else None
+    if other is None or place is None:
+        return
+    try:
+        answer = fetch(cx, place, [other.ecs_id]).get(other.ecs_id)
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error, place.login)
+        work.ecs = None
+        return
+    if isinstance(answer, Record):
+        _moved(cx, work, replace(pair, ecs_id=other.ecs_id, ecs_uid=other.ecs_uid, ecs_version=""))
+        work.ecs = answer
+
+
+def _moved(cx: Context, work: Work, pair: Pair) -> None:
+    work.pair = pair
+    with cx.state.transaction() as tx:
+        tx.pairs.save(pair)

@@ -1,0 +1,151 @@
+"""An address book that several accounts see: each item in it is one item and has one record, whoever sees it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Kind
+from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from crmsync.state.model import PairState
+from tests.daemon.machine.house import SHARED, House
+from tests.daemon.machine.rest import twins
+
+PERSON = {"first_name": "Ada", "last_name": "Lovelace", "job_title": "Analyst"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, shared=True)
+    yield made
+    made.close()
+
+
+def a_card(house: House) -> str:
+    """Tagged, in the shared book, of someone who cannot be found again by an address."""
+    return str(house.boxes[SHARED].put("shared", PERSON, tags=["CRM"]))
+
+
+def one_record(house: House) -> dict[str, object]:
+    assert twins(house) == []
+    (columns,) = house.contacts()
+    return dict(columns)
+
+
+def test_the_second_account_links_what_the_first_has_brought_into_the_crm(house: House) -> None:
+    a_card(house)
+    house.sync()
+    assert one_record(house)["job_title"] == "Analyst"
+    house.idle()
+
+
+def test_what_the_two_sides_agreed_on_holds_for_the_second_account(house: House) -> None:
+    card = a_card(house)
+    house.sync(names=["alice"])
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.crm.edit(house.the_record().id, department="Navy")
+    house.sync(names=["bob"])
+    house.sync()
+    assert (one_record(house)["job_title"], one_record(house)["department"]) == ("Countess", "Navy")
+    assert house.boxes[SHARED].read(card).columns["department"] == "Navy"
+    assert house.engine.conflicts() == []
+    house.idle()
+
+
+def test_the_second_account_waits_while_the_first_does_not_know_what_became_of_its_create(
+    house: House,
+) -> None:
+    a_card(house)
+    house.crm.faults.fail("create", Unreachable("no answer"), after=True)
+    house.sync(names=["alice"])
+    house.sync(names=["bob"])
+    assert one_record(house)["job_title"] == "Analyst"
+    house.sync()
+    house.sync()
+    assert one_record(house)["job_title"] == "Analyst"
+    house.idle()
+
+
+def test_two_accounts_that_meet_a_card_at_the_same_moment_make_one_record(house: House) -> None:
+    """The other account's whole sync goes by between this one's look and its create."""
+    house.boxes[SHARED].put("shared", {**PERSON, "email": "ada@example.com"}, tags=["CRM"])
+    house.fate.plan(lambda _: house.sync(names=["bob"]), at=lambda p: (p.what, p.after) == ("search", True))
+    house.sync(names=["alice"])
+    house.sync()
+    assert one_record(house)["job_title"] == "Analyst"
+    house.idle()
+
+
+def test_a_record_that_its_user_may_not_see_is_not_made_a_second_time(house: House) -> None:
+    a_card(house)
+    house.sync(names=["alice"])
+    house.crm.restrict(house.bob, house.the_record().id, read=False)
+    report = house.sync(names=["bob"])
+    assert [e["code"] for e in report["errors"]] == ["out_of_reach"]
+    assert one_record(house)["job_title"] == "Analyst"
+
+
+def test_a_deleted_record_of_an_edited_card_is_made_again_once(house: House) -> None:
+    card = a_card(house)
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.sync()
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    house.idle()
+
+
+def test_a_deleted_card_of_an_edited_record_is_made_again_once(house: House) -> None:
+    card = a_card(house)
+    house.sync()
+    house.boxes[SHARED].delete(card)
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    (now,) = house.items(SHARED)
+    assert now.columns["job_title"] == "Countess"
+    house.idle()
+
+
+def test_a_card_that_one_account_gave_up_and_the_other_made_again_is_linked_by_both(house: House) -> None:
+    card = a_card(house)
+    house.sync()
+    house.boxes[SHARED].delete(card)
+    house.sync(names=["alice"])  # unlinks it: the other one links the record too
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync(names=["bob"])
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    (now,) = house.items(SHARED)
+    with house.state.reading() as tx:
+        assert {p.account for p in tx.pairs.find(now.id) if p.state is PairState.LINKED} == {"alice", "bob"}
+    house.idle()
+
+
+def test_a_conflict_of_a_shared_item_is_decided_for_everyone(house: House) -> None:
+    card = a_card(house)
+    house.sync()
+    house.rules[Kind.CONTACT]["job_title"] = Rule(Direction.BOTH, Policy.ASK)
+    house.restart()
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.crm.edit(house.the_record().id, job_title="Duchess")
+    house.sync()
+    assert {c["account"] for c in house.engine.conflicts()} == {"alice", "bob"}
+    house.engine.resolve(card, "job_title", keep="ecs")
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    assert all(c["resolved"] for c in house.engine.conflicts())
+    house.idle()
+
+
+def test_a_shared_item_is_unlinked_for_everyone(house: House) -> None:
+    card = a_card(house)
+    house.sync()
+    assert house.engine.unlink(card)["account"] == "alice, bob"
+    house.crm.edit(house.the_record().id, job_title="Duchess")
+    house.sync()
+    assert house.boxes[SHARED].read(card).columns["job_title"] == "Analyst"
+    house.idle()
