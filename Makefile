@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench nightly
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed-check ## a virtual environment in .venv with everything, for development
 
@@ -26,6 +26,9 @@ check: $(VENV)/.installed-check ## format, lint, types and import rules, in seco
 
 bench: $(VENV)/.installed-test ## requests and CPU time per item of a first and of an idle sync
 	@$(BIN)/python -m tests.bench.first_sync
+
+nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, over memory and over HTTP, on two processes: hours
+	@$(BIN)/python -m tests.daemon.machine.nightly
 
 # One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger
 # set contains the smaller ones.
