@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
-from crmsync.daemon.cycle.run import Report, Wish, sync
+from crmsync.daemon.cycle.run import Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
     decide,
@@ -28,6 +29,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.witness import Witness
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
 Progress = Callable[[str, str, int], None]  # account, what, how many more
@@ -46,6 +48,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
@@ -79,7 +82,9 @@ class Engine:
             total.writes += report.writes
             total.errors += report.errors
             total.plan += report.plan
+            total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
+        answer["notices"] = total.notices
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -95,16 +100,31 @@ class Engine:
                 if dry_run:
                     # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
                     with account.crm.lock, self.state.rehearsal() as rehearsed:
-                        return sync(
-                            self._maker(account, rehearsed, progress, dry=True), self._bound(account), wish
-                        )
-                report = sync(self._maker(account, self.state, progress), self._bound(account), wish)
+                        return self._synced(account, rehearsed, progress, wish, dry=True)
+                report = self._synced(account, self.state, progress, wish)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
         except StateError as error:
             return Report(errors=[_error(account.name, "state_failed", str(error), retry=True)])
         if not report.errors:
             self._note_success(account.name)
+        return report
+
+    def _synced(
+        self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
+    ) -> Report:
+        found = None
+        if self.witness is not None:
+            found = doubt.compare(state, self.witness, account.name, self.now())
+        report = sync(self._maker(account, state, progress, dry=dry), self._bound(account), wish)
+        if found is not None:
+            report.notices.insert(0, noticed(account.name, found.sentence))
+        if (
+            self.witness is not None
+            and not dry
+            and (found is not None or any(c["id"] for c in report.cycles))
+        ):
+            doubt.testify(state, self.witness, account.name)
         return report
 
     def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
@@ -16,6 +17,7 @@ from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of,
 from crmsync.daemon.cycle.recover import overwritten, recover
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
+    Ask,
     DeleteOn,
     Forget,
     Leave,
@@ -38,6 +40,7 @@ class Removal:
 
     work: Work
     fate: DeleteOn | Unlink
+    ask: bool = False  # whether it is one, a person has to say
 
 
 @dataclass(slots=True)
@@ -73,6 +76,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
                 drafts.append(_merge(cx, work, standings, decisions))
             case DeleteOn() | Unlink():
                 removals.append(Removal(work, fate))
+            case Ask(fate=fate):
+                removals.append(Removal(work, fate, ask=True))
             case Recreate(side=side, reason=reason):
                 recreate(cx, work, side, reason)
             case Forget():
@@ -102,6 +107,8 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
+    if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
+        ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     if work.again and crm is Seen.GONE and ecs.there:
         return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
     return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
@@ -147,7 +154,10 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
-    restored = _state_is_older(cx, work)
+    older = _state_is_older(cx, work)
+    if older:
+        doubt.notice(cx, "an item carries a link stamp that is newer than the state")
+    restored = older or doubt.forgotten_agreement(cx, work)
     if restored:  # our snapshot is not what both sides last agreed on: every difference is held
         standings = {side: replace(s, baseline={}) for side, s in standings.items()}
     merged = merge(
@@ -157,6 +167,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         standings[Side.CRM],
         rules_of(cx, pair.kind),
         first_link=Policy.ASK if restored else cx.account.first_link,
+        fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )

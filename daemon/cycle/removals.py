@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
@@ -33,8 +34,8 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 _restore(cx, removal, held)
             case _:
                 fresh.append(removal)
-    allowed, stopped = _guarded(cx, fresh)
-    _hold(cx, stopped)
+    allowed, stopped = _guarded(cx, [r for r in fresh if not r.ask])
+    _hold(cx, stopped + [r for r in fresh if r.ask])
     _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
     _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
 
@@ -69,7 +70,7 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
             cx.intend(pair.ecs_id, pair.crm_id, _side(removal), "hold", {}, removal.fate.reason)
         return
     cycle = cx.cycle
-    counts = Counter(r.work.pair.kind for r in removals)
+    counts = Counter(r.work.pair.kind for r in removals if not r.ask)
     with cx.state.transaction() as tx:
         known = tx.held.for_pair([r.work.pair.id for r in removals])
         stale = [
@@ -79,8 +80,11 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
         known = {id: one for id, one in known.items() if id not in stale}
         for removal in removals:
             pair = removal.work.pair
-            why = f"{removal.fate.reason}; held: {_many(counts, pair.kind)} at once are more than this account allows"
-            tx.queue.hold([r.id for r in removal.work.rows], "delete_storm", why)
+            code, because = (
+                (doubt.CODE, doubt.FORGOTTEN) if removal.ask else ("delete_storm", _many(counts, pair.kind))
+            )
+            why = f"{removal.fate.reason}; held: {because}"
+            tx.queue.hold([r.id for r in removal.work.rows], code, why)
             if pair.id not in known:
                 tx.held.add([_held(cx, cycle, removal, why)])
 
@@ -91,7 +95,8 @@ def _same_fate(held: Held, removal: Removal) -> bool:
 
 
 def _many(counts: Counter[Kind], kind: Kind) -> str:
-    return f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
+    what = f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
+    return f"{what} at once are more than this account allows"
 
 
 def _side(removal: Removal) -> Side:

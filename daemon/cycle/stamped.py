@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import Work, fetch
@@ -39,7 +40,8 @@ def by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
     ):  # our state was lost: the stamp brings the link back, differences are held
         pair = replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
         work = link(cx, pair, newcomer.row)
-        _recall(cx, newcomer, work.pair)
+        if not _recall(cx, newcomer, work.pair):
+            doubt.notice(cx, "an item carries a link stamp of ours that the state knows nothing of")
         return work
     reason = (
         f"it was linked to {stamp.record}, which is no longer there; say whether it shall be created again"
@@ -66,17 +68,18 @@ def by_uid(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, Work]:
     return works
 
 
-def _recall(cx: Context, newcomer: Newcomer, pair: Pair) -> None:
+def _recall(cx: Context, newcomer: Newcomer, pair: Pair) -> bool:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
     with cx.state.transaction() as tx:
         open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
         intent = open_ones.get(pair.crm_id)
         if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
-            return
+            return False
         columns = decode_columns(pair.kind, intent.columns)
         marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
         tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
         tx.intents.close([intent.id])
+    return True
 
 
 def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
