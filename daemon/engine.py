@@ -25,6 +25,7 @@ from crmsync.daemon.operations import (
     overview,
     probe,
     reconcile,
+    repair,
     undo,
 )
 from crmsync.state.database import State
@@ -113,6 +114,7 @@ class Engine:
     def _synced(
         self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
     ) -> Report:
+        repair.demand_key(state, self.signer)
         found = None
         if self.witness is not None:
             found = doubt.compare(state, self.witness, account.name, self.now())
@@ -132,6 +134,7 @@ class Engine:
         errors: list[dict[str, Any]] = []
         for account in self.chosen(names):
             cx = self.context(account, progress=progress)
+            repair.demand_key(self.state, self.signer)
             with self.state.lock(account.name):
                 reconcile.reconcile(cx)
             errors += cx.errors
@@ -171,7 +174,7 @@ class Engine:
     def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self._contexts(), write=write, repair=repair)
+        return probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -211,6 +214,7 @@ class Engine:
         return undo.undo(self.state, self._contexts(), cycle)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
+        repair.demand_key(self.state, self.signer)
         return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
 
     def tidy(self) -> int:

@@ -85,6 +85,11 @@ def explained(error: DBAPIError, name: str) -> Exception:
     return StateError(f"the state database {name} failed: {said}", _hint(code))
 
 
+def damaged(name: str, said: str) -> StateError:
+    message, hint = _SQLITE_SAYS["SQLITE_CORRUPT"]
+    return StateError(f"{message} {name}: {said}", hint)
+
+
 _SQLITE_SAYS = {
     "SQLITE_FULL": (
         "no space is left for the state database",
@@ -100,11 +105,11 @@ _SQLITE_SAYS = {
     ),
     "SQLITE_NOTADB": (
         "not a state database:",
-        "give another [state] url, or move the file away: the link stamps rebuild the state without duplicates",
+        "give another [state] url, or have `crmsync check --repair` move the file away: link stamps rebuild the state",
     ),
     "SQLITE_CORRUPT": (
         "damaged: the state database",
-        "restore it from a backup, or move it away: the link stamps rebuild the state without duplicates",
+        "restore it from a backup, or have `crmsync check --repair` move it away: the link stamps rebuild the state",
     ),
 }
 
