@@ -33,12 +33,13 @@ def _damaged(file: Path) -> bool:
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=5)
         try:
-            return connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            return str(said) != "ok"
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        return name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+        name = str(getattr(error, "sqlite_errorname", ""))
+        return bool(name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")))
 
 
 def _free_name(file: Path, now: datetime) -> Path:

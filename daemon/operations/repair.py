@@ -1,5 +1,5 @@
 """What may be wrong with the state itself: found by ``crmsync check``, which says what it would do, and put right by
-``crmsync check --repair``, which says what it did. Nothing happens without the second; done twice, it does nothing more.
+``crmsync check --repair``, which says what it did. Nothing happens without the second; twice does nothing more.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,9 @@ from crmsync.state.model import Detected, Intent, Pair, PairState
 from crmsync.state.transaction import Tx
 
 DO_IT = "crmsync check --repair"
-OTHER_KEY = "the key that signs the link stamps (link.key) is not the one that this state was made with: nothing is synced"
+OTHER_KEY = (
+    "the key of the link stamps (link.key) is not the one that this state was made with: nothing is synced"
+)
 RESTORE_KEY = f"restore the file from the backup; if it is lost for good: {DO_IT}"
 _KEY = "key"
 
