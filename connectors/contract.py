@@ -282,6 +282,7 @@ class Done:
     id: str
     version: str  # empty: not known before the next change listing
     record: Record | None = None
+    found: bool = False  # a create: an item stood under its key already, whoever made it
 
 
 @dataclass(frozen=True, slots=True)

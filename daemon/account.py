@@ -72,6 +72,7 @@ class Account:
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
     private: Private = Private.SKIP
+    warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
 
     def selection(self, user: str) -> Selection:
         """What of the CRM belongs into this account; ``user`` is its user's id."""

@@ -11,6 +11,7 @@ from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
 from crmsync.config.secret import SecretError
+from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
@@ -28,6 +29,7 @@ from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.daemon.surroundings import check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
+from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
@@ -52,10 +54,14 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
             hint="make it readable and writable for the service's user, or restore it from the backup",
         ) from error
     crms = {name: _crm(name, crm, now) for name, crm in config.crm.items()}
-    accounts = {name: _account(name, account, crms, now) for name, account in config.account.items()}
+    accounts = {
+        name: _account(name, account, config.crm[account.crm], crms, now)
+        for name, account in config.account.items()
+    }
     return Engine(
         state=state,
         signer=signer,
+        witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
@@ -100,7 +106,19 @@ def _auth(config: CrmConfig) -> Auth:
             return Jwt(client_id, username, private_key.reveal(), audience)
 
 
-def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clock) -> Account:
+def _unverified(name: str, config: AccountConfig, crm: CrmConfig) -> list[str]:
+    sources = ((f"account.{name}.source[{n}]", source) for n, source in enumerate(config.source))
+    places: list[tuple[str, Server]] = [*sources, (f"crm.{config.crm}", crm)]
+    return [
+        f"{where}: the certificate of {place.insecure_host} is not checked (`verify = false`)"
+        for where, place in places
+        if not place.verify
+    ]
+
+
+def _account(
+    name: str, config: AccountConfig, crm: CrmConfig, crms: Mapping[str, Crm], now: Clock
+) -> Account:
     wanted = {kind: config.collection_for(name) for kind, name in _KINDS}
     return Account(
         name=name,
@@ -115,6 +133,7 @@ def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clo
         deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
         private=Private(config.private),
+        warnings=_unverified(name, config, crm),
     )
 
 

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
-from crmsync.daemon.cycle.run import Report, Wish, sync
+from crmsync.daemon.cycle.run import Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
     decide,
@@ -24,10 +25,12 @@ from crmsync.daemon.operations import (
     overview,
     probe,
     reconcile,
+    repair,
     undo,
 )
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.witness import Witness
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
 Progress = Callable[[str, str, int], None]  # account, what, how many more
@@ -46,6 +49,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
@@ -79,7 +83,9 @@ class Engine:
             total.writes += report.writes
             total.errors += report.errors
             total.plan += report.plan
+            total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
+        answer["notices"] = total.notices
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -95,10 +101,8 @@ class Engine:
                 if dry_run:
                     # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
                     with account.crm.lock, self.state.rehearsal() as rehearsed:
-                        return sync(
-                            self._maker(account, rehearsed, progress, dry=True), self._bound(account), wish
-                        )
-                report = sync(self._maker(account, self.state, progress), self._bound(account), wish)
+                        return self._synced(account, rehearsed, progress, wish, dry=True)
+                report = self._synced(account, self.state, progress, wish)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
         except StateError as error:
@@ -107,11 +111,30 @@ class Engine:
             self._note_success(account.name)
         return report
 
+    def _synced(
+        self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
+    ) -> Report:
+        repair.demand_key(state, self.signer)
+        found = None
+        if self.witness is not None:
+            found = doubt.compare(state, self.witness, account.name, self.now())
+        report = sync(self._maker(account, state, progress, dry=dry), self._bound(account), wish)
+        if found is not None:
+            report.notices.insert(0, noticed(account.name, found.sentence))
+        if (
+            self.witness is not None
+            and not dry
+            and (found is not None or any(c["id"] for c in report.cycles))
+        ):
+            doubt.testify(state, self.witness, account.name)
+        return report
+
     def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """Compare completely what is there with what is linked, then sync. Same answer as ``sync``."""
         errors: list[dict[str, Any]] = []
         for account in self.chosen(names):
             cx = self.context(account, progress=progress)
+            repair.demand_key(self.state, self.signer)
             with self.state.lock(account.name):
                 reconcile.reconcile(cx)
             errors += cx.errors
@@ -151,7 +174,7 @@ class Engine:
     def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self._contexts(), write=write, repair=repair)
+        return probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,6 +214,7 @@ class Engine:
         return undo.undo(self.state, self._contexts(), cycle)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
+        repair.demand_key(self.state, self.signer)
         return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
 
     def tidy(self) -> int:

@@ -21,6 +21,7 @@ _LINE = re.compile(
     rf"[^\r\n]*(?:{_EOL}[ \t][^\r\n]*)*({_EOL}|\Z))"
 )
 _NAME = re.compile(r"(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]+)(?=[;:])")
+_COMPONENT = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 _FOLD = re.compile(rf"{_EOL}[ \t]")
 _SOFT_BREAK = re.compile(rf"={_EOL}")
 _HEAD = re.compile(r'[^":]*(?:"[^"]*"[^":]*)*:')  # up to the colon that is not within quotes
@@ -217,7 +218,7 @@ def parse(text: str) -> Document:
             else:
                 at.by_name[name] = [line]
     if at is not None:
-        raise Malformed(f"BEGIN:{at.name} has no END (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(f"{_mark('BEGIN', at.name)} has no END (RFC 5545 3.6, RFC 6350 6.1.2)")
     if not roots:
         raise Malformed("there is no BEGIN line in it (RFC 5545 3.4, RFC 6350 6.1.1)")
     return Document(lines, roots)
@@ -234,12 +235,19 @@ def _opened(line: Line, outer: Component | None, roots: list[Component]) -> Comp
     return component
 
 
+def _mark(word: str, name: str) -> str:
+    """For a reason that goes into logs: in a broken object anything may stand where a component's name belongs."""
+    return f"{word}:{name}" if _COMPONENT.fullmatch(name) else f"{word} of something that is no component"
+
+
 def _closed(line: Line, at: Component | None) -> Component | None:
     name = line.value.strip().upper()
     if at is None:
-        raise Malformed(f"END:{name[:40]} has no BEGIN (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(f"{_mark('END', name)} has no BEGIN (RFC 5545 3.6, RFC 6350 6.1.2)")
     if name != at.name:
-        raise Malformed(f"BEGIN:{at.name[:40]} is closed by END:{name[:40]} (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(
+            f"{_mark('BEGIN', at.name)} is closed by {_mark('END', name)} (RFC 5545 3.6, RFC 6350 6.1.2)"
+        )
     at.end = line
     return at.outer
 

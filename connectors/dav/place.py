@@ -23,6 +23,10 @@ class Place:
     def href(self, item: str) -> str:
         return self.path + quote(item, safe=_PATH_SAFE)
 
+    def can_hold(self, item: str) -> bool:
+        """Whether an item can have this id: what a person types may be anything, and ``..`` leads elsewhere."""
+        return self.item(self.href(item)) == item
+
     def item(self, href: str) -> str | None:
         """The id, or None: the collection itself, a collection within it, or something elsewhere."""
         try:

@@ -87,7 +87,8 @@ class Reader:
             )
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Found]:
-        for batch in batched(ids, BATCH):
+        yield from (Hidden(id) for id in ids if not self._place.can_hold(id))
+        for batch in batched([id for id in ids if self._place.can_hold(id)], BATCH):
             times = self._changed_at(batch)
             for found in self.look(batch):
                 if isinstance(found, Record):

@@ -1,6 +1,7 @@
 """What becomes of one write."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from crmsync.connectors.contract import (
@@ -48,8 +49,9 @@ class Writer:
 
     def _create(self, write: Create) -> Outcome:
         with self._client.step("create", write.key):
-            item = self._standing(write) or self._insert(write)
-        return self._done(item)
+            there = self._standing(write)
+            item = there or self._insert(write)
+        return replace(self._done(item), found=there is not None)
 
     def _standing(self, write: Create) -> Item | None:
         """What an earlier attempt has made: found by the name that we chose, by the external id or, where the server

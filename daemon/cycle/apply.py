@@ -45,6 +45,11 @@ class Task:
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
+    def met(self) -> bool:
+        """A create that found something under its key, although we had announced none: it may be anybody's."""
+        return self.done is not None and self.done.found and not self.repeated
+
+    @property
     def done(self) -> Done | None:
         return self.outcome if isinstance(self.outcome, Done) else None
 

@@ -29,7 +29,7 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
         tasks.append((newcomer, _task(newcomer, target, write, "tagged, and not in the CRM yet")))
     pairs = _bring_forth(cx, tasks)
-    repeated = {t.item for _, t in tasks if t.repeated}
+    repeated = {t.item for _, t in tasks if t.repeated or t.met}
     _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
 
 
@@ -140,8 +140,10 @@ def _taken(cx: Context, tx: Tx, births: Sequence[tuple[Newcomer, Task]]) -> set[
 
 def _note(cx: Context, tx: Tx, cycle: int, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     pair = tx.pairs.add(_pair(cx, newcomer, task, done))
-    tx.snapshots.put(pair.id, _snapshot(cx, newcomer, task, pair))
     tx.history.add([birth_entry(cx, cycle, pair, task)])
+    if task.met:
+        return pair  # its row stays: the merge treats it as a first meeting, and stamps it
+    tx.snapshots.put(pair.id, _snapshot(cx, newcomer, task, pair))
     cx.count("created")
     stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
     if task.repeated:
@@ -159,8 +161,10 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     made_uid = done.record.uid if done.record is not None else ""
     write = task.write
     assert isinstance(write, Create)
-    known = not task.repeated  # else either side may have been edited since the create was sent first
-    made = "" if task.repeated or foreign(task, {}) else done.version
+    known = (
+        not task.repeated and not task.met
+    )  # else either side may have been edited since the create was sent first
+    made = "" if task.repeated or task.met or foreign(task, {}) else done.version
     return Pair(
         account=cx.account.name,
         crm=cx.crm,
@@ -173,7 +177,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
         crm_id=done.id if ecs else record.id,
         crm_version=made if ecs else (record.version if known else ""),
         crm_owner=cx.user if ecs else record.owner,
-        generation=0 if ecs else 1,
+        generation=0 if ecs or task.met else 1,
         linked_at=cx.now(),
         synced_at=cx.now(),
     )
@@ -206,9 +210,9 @@ def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
         crm_id=pair.crm_id,
         at=cx.now(),
         side=task.side,
-        action=Action.CREATE,
+        action=Action.LINK if task.met else Action.CREATE,
         winner=task.side.other.value,
-        reason=task.reason,
+        reason="an item stood under its key already" if task.met else task.reason,
     )
 
 

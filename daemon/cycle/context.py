@@ -97,6 +97,8 @@ class Context:
     processed: dict[str, list[str]] = field(
         default_factory=dict
     )  # CRM changes that are dealt with, by collection
+    notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
+    doubt: datetime | None = None  # since when our state is known to be older than what we have written
     writes: int = 0
     paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
 from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
-from crmsync.daemon.cycle.recover import overwritten, rebuilt, recover, state_is_older
+from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
+    Ask,
     DeleteOn,
     Forget,
     Leave,
@@ -39,6 +41,7 @@ class Removal:
 
     work: Work
     fate: DeleteOn | Unlink
+    ask: bool = False  # whether it is one, a person has to say
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
                 drafts.append(_merge(cx, work, standings, decisions))
             case DeleteOn() | Unlink():
                 removals.append(Removal(work, fate))
+            case Ask(fate=fate):
+                removals.append(Removal(work, fate, ask=True))
             case Recreate(side=side, reason=reason):
                 recreate(cx, work, side, reason)
             case Forget():
@@ -103,6 +108,8 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
+    if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
+        ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     if work.again and crm is Seen.GONE and ecs.there:
         return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
     return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
@@ -148,11 +155,15 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
-    restored = state_is_older(cx, work)
-    if restored:  # our snapshot is not what both sides last agreed on: every difference is held
-        standings = {side: replace(s, baseline={}) for side, s in standings.items()}
+    older = state_is_older(cx, work)
+    if older:
+        doubt.notice(cx, "an item carries a link stamp that is newer than the state")
+    restored = older or doubt.forgotten_agreement(cx, work)
     rules = rules_of(cx, pair.kind)
-    if restored or rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
+    if (
+        restored
+    ):  # our snapshot is not what both sides last agreed on: every difference is held, one-way columns too
+        standings = {side: replace(s, baseline={}) for side, s in standings.items()}
         rules = {n: replace(rule, conflict=Policy.ASK) for n, rule in rules.items()}
     merged = merge(
         pair.kind,
@@ -161,6 +172,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         standings[Side.CRM],
         rules,
         first_link=Policy.ASK if restored else cx.account.first_link,
+        fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )

@@ -4,10 +4,11 @@ No create without a match first; whatever is ambiguous waits for a person.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
 from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
@@ -106,6 +107,9 @@ def _settle_match(
         return
     if decided is not None and decided.state is HeldState.APPROVED:  # a person said: create it
         verdict = NoPartner()
+    elif isinstance(verdict, NoPartner) and (doubtful := _doubtful(cx, newcomer)) is not None:
+        hold(cx, newcomer, target, doubtful.candidates, PARTNER_MISSING, doubtful.reason)
+        return
     match verdict:
         case NoPartner():
             births.append(newcomer)
@@ -116,6 +120,39 @@ def _settle_match(
         case Ambiguous(ids=ids, reason=reason):
             meant = [split(id)[1] if target is Side.ECS else id for id in ids]
             hold(cx, newcomer, target, meant, "ambiguous", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    reason: str
+    candidates: tuple[str, ...] = ()
+
+
+def _doubtful(cx: Context, newcomer: Newcomer) -> _Doubtful | None:
+    """Why this may be no news, but something that was linked before our state was lost."""
+    record = newcomer.record
+    if cx.doubt is None or _under_way(cx, newcomer):
+        return None
+    if newcomer.side is Side.CRM and doubt.unproven(newcomer.place, record, cx.doubt):
+        return _Doubtful(
+            "it may have had an item that was deleted since: our state is older than the last sync; say whether to "
+            "create that again"
+        )
+    stamp = record.stamp
+    if stamp is not None and (stamp.organisation, stamp.uid) == (cx.organisation, record.uid):
+        return _Doubtful(
+            f"it was linked to {stamp.record}, says a link stamp that our key does not verify; say whether that is its "
+            "partner, or a new one shall be created",
+            (stamp.record,),
+        )
+    return None
+
+
+def _under_way(cx: Context, newcomer: Newcomer) -> bool:
+    """Its partner is being made just now, and the answer was lost."""
+    with cx.state.reading() as tx:
+        open_ones = tx.intents.open(cx.account.name)
+    return any(i.item == newcomer.record.id and i.side is newcomer.side.other for i in open_ones)
 
 
 # ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────

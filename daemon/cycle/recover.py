@@ -167,8 +167,3 @@ def state_is_older(cx: Context, work: Work) -> bool:
         return False
     with cx.state.reading() as tx:
         return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-
-
-def rebuilt(work: Work) -> bool:
-    """Linked again by its stamp after our state was lost: the two have met before, we only do not know how."""
-    return work.snapshot is None and work.pair.generation > 0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
@@ -36,8 +37,8 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 waiting.append(removal)  # a person was asked: that there are fewer by now is no answer
             case _:
                 fresh.append(removal)
-    allowed, stopped = _guarded(cx, fresh, decided)
-    _hold(cx, waiting + stopped)
+    allowed, stopped = _guarded(cx, [r for r in fresh if not r.ask], decided)
+    _hold(cx, waiting + stopped + [r for r in fresh if r.ask])
     _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
     _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
 
@@ -87,11 +88,11 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
         ]
         tx.held.overtaken(stale)
         asked = {id: one for id, one in known.items() if id not in stale}
-        counts = Counter(r.work.pair.kind for r in removals if r.work.pair.id not in asked)
+        counts = Counter(r.work.pair.kind for r in removals if not r.ask and r.work.pair.id not in asked)
         for removal in removals:
             id, rows = removal.work.pair.id, [r.id for r in removal.work.rows]
             why = asked[id].reason if id in asked else _why(counts, removal)
-            tx.queue.hold(rows, "delete_storm", why)
+            tx.queue.hold(rows, doubt.CODE if why.endswith(doubt.FORGOTTEN) else "delete_storm", why)
             if id not in asked:
                 tx.held.add([_held(cx, cycle, removal, why)])
 
@@ -102,6 +103,8 @@ def _same_fate(held: Held, removal: Removal) -> bool:
 
 
 def _why(counts: Counter[Kind], removal: Removal) -> str:
+    if removal.ask:
+        return f"{removal.fate.reason}; held: {doubt.FORGOTTEN}"
     kind = removal.work.pair.kind
     many = f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
     why = f"{removal.fate.reason}; held: {many} at once are more than this account allows"

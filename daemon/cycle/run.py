@@ -8,6 +8,7 @@ from typing import Any
 from crmsync.connectors.contract import Acknowledging, Gone, Kind, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import BATCH, Context, Place
 from crmsync.daemon.cycle.detect import detect_crm, detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
@@ -39,6 +40,7 @@ class Report:
     writes: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
 
 
 def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -> Report:
@@ -60,6 +62,7 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
 
 
 def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
+    doubt.begin(cx)
     crm_answers = open_crm(cx)
     open_mailboxes(cx)
     for place in list(cx.places.values()):
@@ -83,6 +86,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
         removals += sync_linked(cx, bring_to_mailbox(cx, [c for c in fresh if _in_sight(cx, c)]))
     remove(cx, _proven(cx, removals))
     acknowledge(cx)
+    doubt.end(cx)
 
 
 def _in_sight(cx: Context, row: Change) -> bool:
@@ -241,3 +245,8 @@ def _conclude(cx: Context, report: Report, record: bool, requests: int) -> None:
     report.writes += cx.writes
     report.errors += [e for e in cx.errors if e not in report.errors]
     report.plan += cx.plan
+    report.notices += [noticed(cx.account.name, sentence) for sentence in cx.notices]
+
+
+def noticed(account: str, sentence: str) -> dict[str, Any]:
+    return {"account": account, "code": doubt.CODE, "message": sentence}

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, new_pair
 from crmsync.daemon.cycle.load import Work, fetch
@@ -90,8 +91,9 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
             hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
     with cx.state.transaction() as tx:
         pairs = tx.pairs.add_many([_stamped_pair(cx, n, place) for n in there])
-        for newcomer, pair in zip(there, pairs, strict=True):
-            _recall(cx, tx, newcomer, pair)
+        recalled = [_recall(cx, tx, newcomer, pair) for newcomer, pair in zip(there, pairs, strict=True)]
+    if not all(recalled):
+        doubt.notice(cx, "an item carries a link stamp of ours that the state knows nothing of")
     return [Work(pair, [n.row]) for n, pair in zip(there, pairs, strict=True)]
 
 
@@ -101,16 +103,17 @@ def _stamped_pair(cx: Context, newcomer: Newcomer, place: Place) -> Pair:
     return replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
 
 
-def _recall(cx: Context, tx: Tx, newcomer: Newcomer, pair: Pair) -> None:
+def _recall(cx: Context, tx: Tx, newcomer: Newcomer, pair: Pair) -> bool:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
     open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
     intent = open_ones.get(pair.crm_id)
     if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
-        return
+        return False
     columns = decode_columns(pair.kind, intent.columns)
     marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
     tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
     tx.intents.close([intent.id])
+    return True
 
 
 def _moved_here(

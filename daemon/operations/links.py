@@ -8,7 +8,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry
-from crmsync.daemon.cycle.load import ADOPTED
+from crmsync.daemon.cycle.load import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pair_of, rows_named, rows_of
 from crmsync.state.database import State
@@ -58,7 +58,7 @@ def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context,
                             ecs_uid=ecs.uid,
                             crm_collection=table.key,
                             crm_id=crm.id,
-                            reason=ADOPTED,
+                            reason=BY_HAND,
                             linked_at=cx.now(),
                             synced_at=cx.now(),
                         )

@@ -10,8 +10,10 @@ from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations.repair import findings, mended
 from crmsync.state.database import State
-from crmsync.state.model import Detected
+from crmsync.state.errors import StateError
 
 _SAMPLE = {
     Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
@@ -19,16 +21,33 @@ _SAMPLE = {
 }
 
 
-def check(state: State, contexts: Sequence[Context], *, write: bool, repair: bool) -> dict[str, Any]:
-    checks = [_line("state", True, f"the state can be read and written ({state.size()} bytes)")]
+def check(
+    state: State, signer: Signer, contexts: Sequence[Context], *, write: bool, repair: bool
+) -> dict[str, Any]:
+    checks = [_state(state)]
+    if checks[0]["ok"]:
+        found = (
+            mended(state, signer, contexts)
+            if repair
+            else (f.line() for f in findings(state, signer, contexts))
+        )
+        checks += found
     for cx in contexts:
         checks += _servers(cx)
         checks += _collections(cx)
         if write:
             checks += _writes(cx)
-    if repair:
-        checks += [_repaired(state, cx) for cx in contexts]
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
+
+
+def _state(state: State) -> dict[str, Any]:
+    try:
+        state.verify()
+        with state.transaction() as tx:
+            tx.meta.put("checked", state.now().isoformat())
+    except StateError as error:
+        return _line("state", False, error.message, error.hint)
+    return _line("state", True, f"the state can be read and written ({state.size()} bytes)")
 
 
 def _line(name: str, ok: bool, message: str, hint: str = "") -> dict[str, Any]:
@@ -102,30 +121,3 @@ def _written(cx: Context, side: Side, place: Place, kind: Kind) -> dict[str, Any
             name, False, f"a test item was written, but could not be deleted: {made.id}", "delete it by hand"
         )
     return _line(name, True, "an item can be written and deleted")
-
-
-def _repaired(state: State, cx: Context) -> dict[str, Any]:
-    """Links without a snapshot are merged anew, announced writes that nothing waits for are closed."""
-    account, after, woken = cx.account.name, 0, 0
-    while True:
-        with state.transaction() as tx:
-            pairs = tx.pairs.iterate(account, after_id=after, limit=500)
-            bare = {p.id for p in pairs} - set(tx.snapshots.get_many([p.id for p in pairs]))
-            for pair in pairs:
-                if pair.id in bare:
-                    change = Detected(pair.ecs_id, f"{pair.ecs_version}#repair")
-                    tx.queue.record(account, Side.ECS, pair.ecs_collection, [change], cx.now())
-            woken += len(bare)
-        if not pairs:
-            break
-        after = pairs[-1].id
-    with state.transaction() as tx:
-        open_intents = tx.intents.open(account)
-        idle = [i.id for i in open_intents if not tx.queue.get(account, i.side, i.collection, [i.item])]
-        idle = [i for i in idle if all(o.id != i or o.action != "create" for o in open_intents)]
-        tx.intents.close(idle)
-    return _line(
-        f"{account}: repair",
-        True,
-        f"{woken} links will be merged anew, {len(idle)} announced writes were closed",
-    )

@@ -26,6 +26,7 @@ class Proxy:
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
+    credentials: set[str] = field(default_factory=set)  # of all requests, as they stand in their headers
     before: Callable[[int], None] = lambda number: None
     after: Callable[[int], None] = lambda number: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,6 +68,7 @@ def proxy(upstream: str) -> Iterator[Proxy]:
                 self.close_connection = True
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            state.credentials.add(self.headers.get("Authorization", "").rpartition(" ")[2])
             number = state.next_number()
             state.before(number)
             status, headers, answer = _passed_on(parts.hostname or "", parts.port or 80, self, body)

@@ -22,12 +22,14 @@ def first_name(
     ecs_at: datetime = NOON,
     crm_at: datetime = NOON,
     linked: bool = True,
+    fill: bool = True,
 ) -> Merged:
     """One column; ``linked`` False: there is no snapshot yet."""
     base = {"first_name": snapshot} if linked else None
     on_ecs = Place({"first_name": ecs}, clocks={"first_name": ecs_at})
     on_crm = Place({"first_name": crm}, clocks={"first_name": crm_at})
-    return merge(CONTACT, base, *standings(base, on_ecs, on_crm), rules(CONTACT, rule), first_link=first_link)
+    sides = standings(base, on_ecs, on_crm)
+    return merge(CONTACT, base, *sides, rules(CONTACT, rule), first_link=first_link, fill=fill)
 
 
 # ── a a a ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +197,14 @@ def test_none_b_c_by_the_accounts_first_link(first_link: Policy, to_ecs: Columns
     merged = first_name(None, "b", "c", linked=False, first_link=first_link, ecs_at=LATER)
     assert writes(merged) == (to_ecs, to_crm)
     assert len(merged.clashes) == 1
+
+
+@pytest.mark.parametrize(("ecs", "crm"), [("b", None), (None, "c")])
+def test_none_b_empty_is_held_where_the_two_have_met_before(ecs: Value, crm: Value) -> None:
+    merged = first_name(None, ecs, crm, linked=False, fill=False)
+    assert writes(merged) == ({}, {})
+    assert verdicts(merged) == [Verdict.HELD]
+    assert [(c.ecs, c.crm) for c in merged.clashes] == [(ecs, crm)]
 
 
 def test_none_b_c_numbers_that_differ_in_their_extension_are_not_the_same() -> None:
