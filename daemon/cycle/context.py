@@ -51,6 +51,11 @@ class RecordCache:
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
+    def look(self, scope: str, id: str, version: str) -> Record | None:
+        """In the version that was asked for; it stays in the cache."""
+        record = self._records.get((scope, id))
+        return record if record is not None and record.version == version else None
+
     def take(self, scope: str, id: str, version: str) -> Record | None:
         """Only once, and only in the version that was asked for: a cache must not serve what has been written since."""
         record = self._records.pop((scope, id), None)

@@ -13,8 +13,10 @@ from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, w
 from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
+from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
@@ -61,7 +63,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     """Bring linked pairs in step. Returns what has to be removed, for the guard to judge as a whole."""
     removals: list[Removal] = []
     drafts: list[Draft] = []
-    loaded = load(cx, works)
+    loaded = load(cx, without_echoes(cx, works))
     recover(cx, loaded)
     decisions = _decisions(cx, loaded)
     for work in loaded:
@@ -234,9 +236,11 @@ def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
             foretell(cx, draft.work, draft.merged)
         return
     cycle = cx.cycle if any(_something(d) for d in drafts) else 0
+    notes = Notes()
     with cx.state.transaction() as tx:
         for draft in drafts:
-            _confirm(cx, tx, draft, cycle)
+            _confirm(cx, tx, draft, cycle, notes)
+        notes.write(tx)
 
 
 def _something(draft: Draft) -> bool:
@@ -244,42 +248,39 @@ def _something(draft: Draft) -> bool:
     return bool(draft.tasks or draft.merged.clashes)
 
 
-def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:
     work, merged = draft.work, draft.merged
+    notes.heard(draft.tasks.values())
     for task in draft.tasks.values():
-        tx.intents.close(
-            task.intents if task.outcome is not None else []
-        )  # else ``recover`` looks what became of it
         if task.done is not None:
-            entries = column_entries(cx, cycle, work, task, merged)
-            tx.history.add(entries)
+            notes.history += column_entries(cx, cycle, work, task, merged)
             cx.count("updated", 1 if task.columns else 0)
-    tx.held.overtaken([work.pair.id])  # nothing is to be deleted any more
+    notes.staying.append(work.pair.id)
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
-        tx.pairs.save(pair)
+        notes.pairs.append(pair)
     snapshot = _snapshot(cx, draft, pair)
     if work.snapshot is None or (snapshot.columns, snapshot.kept) != (
         work.snapshot.columns,
         work.snapshot.kept,
     ):
-        tx.snapshots.put(pair.id, snapshot)
+        notes.snapshots[pair.id] = snapshot
     noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
     if not all(draft.done(side) for side in Side):
-        tx.clocks.put(noted)
+        notes.clocks.update(noted)
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
     parked = park_barred(cx, tx, work, merged)
     over = [r for r in work.rows if r.id not in parked]
-    tx.queue.done_unless_changed(over)
+    notes.done += over
     for row in (r for r in over if r.side is Side.CRM):
         cx.processed.setdefault(row.collection, []).append(row.item)
     if merged.barred:  # still differs: when that came about must not be forgotten
-        tx.clocks.put(noted)
+        notes.clocks.update(noted)
     elif work.clocks:
-        tx.clocks.clear([pair.id])
+        notes.in_step.append(pair.id)
 
 
 def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
