@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
-from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
+from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
@@ -71,24 +71,25 @@ def _match_in_crm(
     cx: Context, place: Place, newcomers: Sequence[Newcomer]
 ) -> tuple[list[Work], list[Newcomer]]:
     account = cx.account.name
-    candidates = {n.record.id: _candidate(cx, n) for n in newcomers}
-    found = search(cx, place, [n.record for n in newcomers])
+    candidates = {n.row.id: _candidate(cx, n) for n in newcomers}  # two collections may have items of one id
+    found = Pool(search(cx, place, [n.record for n in newcomers]))
     with cx.state.reading() as tx:
-        own = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
-        decided = tx.held.for_items(account, Side.CRM, list(candidates))
+        own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
+        decided = tx.held.for_items(account, Side.CRM, [n.record.id for n in newcomers])
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
-        candidate = candidates[newcomer.record.id]
-        others = [o for o in own if o.id != qualified(newcomer.place.key, newcomer.record.id)]
-        verdict = match(candidate, found, others)
+        candidate = candidates[newcomer.row.id]
+        near = found.near({*candidate.keys, candidate.born})
+        verdict = match(candidate, near, own.around(near))
         _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.record.id), works, births)
     return works, births
 
 
 def _candidate(cx: Context, newcomer: Newcomer) -> Candidate:
     key = record_key(cx, newcomer)
-    return replace(cx.signer.candidate(newcomer.record), born=key)
+    candidate = cx.signer.candidate(newcomer.record)
+    return replace(candidate, id=qualified(newcomer.place.key, candidate.id), born=key)
 
 
 def _settle_match(
@@ -237,10 +238,12 @@ def _match_in_mailbox(
         decided = tx.held.for_items(cx.account.name, Side.ECS, list(candidates))
     shared = frozenset(k for o in others for k in o.keys)
     rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
+    mine, theirs = Pool(others), Pool(rivals)
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
         id = newcomer.record.id
-        verdict = match(candidates[id], others, rivals)
+        near = mine.near(candidates[id].keys)
+        verdict = match(candidates[id], near, theirs.around(near))
         _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
     return works, births
