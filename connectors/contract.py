@@ -408,6 +408,15 @@ class Selecting(Protocol):
 
 
 @runtime_checkable
+class Dated(Protocol):
+    """A server that says when an item was last changed only if it is asked for that. It is asked where a clock has to
+    break a tie."""
+
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        """Server time (UTC) of the last change, by id; absent: not told, or it has another version by now."""
+
+
+@runtime_checkable
 class Acknowledging(Protocol):
     """A side that wants to hear that its changes have been processed."""
 

@@ -4,7 +4,7 @@ Reading is ``reading.py``, "changes since" ``changes.py`` and ``cursor.py``, wri
 Not shared between threads; what it learns of the server (``habits.py``) is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import (
@@ -75,6 +75,9 @@ class DavConnector:
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
+
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        return self._reader.dates(items)
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return self._writer.apply(writes)

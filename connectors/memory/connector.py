@@ -7,7 +7,7 @@ the decisions below are the same everywhere, and their reasons stand beside them
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import (
     Access,
@@ -118,6 +118,14 @@ class MemoryConnector:
             with self._request("fetch"):
                 answers = [self._answer(id) for id in batch]
             yield from answers
+
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        if not self._traits.dated:
+            return {}
+        with self._request("dates"):
+            there = {item.id: item for item in self._visible()}
+        same = ((r.id, there[r.id]) for r in items if r.id in there and there[r.id].version == r.version)
+        return {id: item.modified for id, item in same}
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         if writes and not self._collection.writable:

@@ -146,7 +146,7 @@ def record_of(item: Item, traits: Traits, side: Side) -> Record:
         version=item.version,
         kind=item.kind,
         columns=dict(item.columns),
-        modified=item.modified if traits.tells_modified else None,
+        modified=item.modified if traits.tells_modified and not traits.dated else None,
         uid=item.uid,
         tags=item.tags if traits.tags else frozenset(),
         stamp=item.stamp if traits.stamps else None,

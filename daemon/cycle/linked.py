@@ -13,6 +13,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, w
 from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
@@ -65,6 +66,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     drafts: list[Draft] = []
     loaded = load(cx, without_echoes(cx, works))
     recover(cx, loaded)
+    loaded = dated(cx, loaded)
     decisions = _decisions(cx, loaded)
     for work in loaded:
         if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):

@@ -42,6 +42,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "the CRM lists only versions": Quirk(crm={"whole_changes": False}),
     "the ECS lists whole items": Quirk(ecs={"whole_changes": True}),
     "nobody says when an item was modified": _both(tells_modified=False),
+    "the ECS tells times only when asked": Quirk(ecs={"dated": True}),
     "pages and batches are tiny": _both(page=2, batch=2),
 }
 
