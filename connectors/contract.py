@@ -239,7 +239,8 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Create:
     """Make an item. ``key`` is chosen by the engine and makes the create repeatable: UID and resource name on a DAV
-    server, external id on a CRM that has such a field. An item that already stands under the key is ``Done``."""
+    server, external id on a CRM that has such a field. One that already stands under the key is ``Done``, and
+    said to be ``found``: it may be ours, or anybody's."""
 
     key: str
     kind: Kind

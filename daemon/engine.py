@@ -146,9 +146,14 @@ class Engine:
     def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
         with self._guard:
             busy = frozenset(self._busy)
-        return overview.status(
+        answer = overview.status(
             self.state, self.chosen(names), self.now(), busy, self.stale_after, self._successes
         )
+        if not repair.key_fits(self.state, self.signer):
+            for account in answer["accounts"]:
+                account["light"] = "failing"
+                account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        return answer
 
     def queue(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
         return overview.queue(self.state, self.chosen(names))

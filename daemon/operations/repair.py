@@ -60,20 +60,20 @@ def mended(state: State, signer: Signer, contexts: Sequence[Context]) -> Iterato
 
 
 def key_fits(state: State, signer: Signer) -> bool:
-    """A state that has no key yet takes this one."""
+    with state.reading() as tx:
+        return tx.meta.get(_KEY) in (None, signer.fingerprint)
+
+
+def demand_key(state: State, signer: Signer) -> None:
+    """Raises StateError where the state was made with another key: hashes of another key find nobody, neither the
+    person's own card nor somebody who was forgotten on request. A state that has no key yet takes this one."""
+    if not key_fits(state, signer):
+        raise StateError(OTHER_KEY, RESTORE_KEY)
     with state.reading() as tx:
         known = tx.meta.get(_KEY)
     if known is None:
         with state.transaction() as tx:
             tx.meta.put(_KEY, signer.fingerprint)
-    return known in (None, signer.fingerprint)
-
-
-def demand_key(state: State, signer: Signer) -> None:
-    """Raises StateError where the state was made with another key: hashes of another key find nobody, neither the
-    person's own card nor somebody who was forgotten on request."""
-    if not key_fits(state, signer):
-        raise StateError(OTHER_KEY, RESTORE_KEY)
 
 
 def _take_key(state: State, signer: Signer, contexts: Sequence[Context]) -> str:

@@ -129,15 +129,19 @@ def _first_meeting(
     if common is not None:
         draft.agree(common)
         draft.say(unit, Verdict.AGREED, "both sides say the same")
-    elif crm_empty and fill:
+    elif crm_empty and (fill or not _goes(unit, Side.CRM, crm, rule)):
         _send(draft, unit, Side.CRM, ecs, crm, rule, "empty in the CRM")
-    elif ecs_empty and fill:
+    elif ecs_empty and (fill or not _goes(unit, Side.ECS, ecs, rule)):
         _send(draft, unit, Side.ECS, crm, ecs, rule, "empty on the ECS side")
     elif rule.direction is not Direction.BOTH and rule.conflict is not Policy.ASK:
         # one way: there is nothing to ask; what has to give way stands in the conflict log
         _clash(draft, unit, {}, ecs, crm, rule, rule.conflict)
     else:
         _clash(draft, unit, {}, ecs, crm, rule, policy)
+
+
+def _goes(unit: Sequence[str], target: Side, there: Standing, rule: Rule) -> bool:
+    return rule.direction.allows(target) and not there.writable.isdisjoint(unit)
 
 
 def _clash(

@@ -5,7 +5,7 @@ import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +63,23 @@ def _without_evil(at: Desk) -> None:
         assert text.split(b"\r\n").count(b"END:VCARD") == 1, text
     for request in at.server.requests:
         assert EVIL.partition(":")[0] not in request.headers
+
+
+@pytest.mark.parametrize("line_break", BREAKS, ids=repr)
+@pytest.mark.parametrize("kind", [Kind.APPOINTMENT, Kind.TASK])
+def test_no_column_starts_a_line_of_a_calendar_object(kind: Kind, line_break: str) -> None:
+    evil = f"x{line_break}{EVIL}{line_break}END:VCALENDAR"
+    columns: dict[str, Any] = {n: evil for n, c in COLUMNS[kind].items() if c.type in (Type.TEXT, Type.LONG)}
+    columns |= {"categories": (evil,), "time_zone": None, "status": None, "start": NOW}
+    if kind is Kind.APPOINTMENT:
+        columns |= {"end": NOW + timedelta(hours=1), "all_day": False}
+    stamp = Stamp(evil, evil, evil, 1, evil)
+    text = caldav_format.build(kind, f"uid{evil}", columns, tag=evil, stamp=stamp, now=NOW)
+    plain = caldav_format.build(kind, "uid", {**columns, "subject": "x"}, now=NOW)
+    changed = caldav_format.patch(plain, columns, tag=evil, stamp=stamp, now=NOW)
+    for written in (text, changed):
+        assert not [line for line in written.splitlines() if line.startswith(EVIL)]
+        assert written.split("\r\n").count("END:VCALENDAR") == 1
 
 
 # ── Headers and paths ────────────────────────────────────────────────────────────────────────────────────────

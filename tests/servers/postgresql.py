@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
-from tests.servers.process import free_port, listens, running
+from tests.servers.process import free_port, running
 
 _INSTALL = "apt-get install postgresql"
 _NOBODY = 65534  # the server refuses to run as root
@@ -60,10 +62,23 @@ def postgresql() -> Iterator[str]:
             str(data),
             *(w for k, v in options.items() for w in ("-c", f"{k}={v}")),
         ]
-        with running(command, folder / "log", lambda: listens(port)):
-            yield f"postgresql+psycopg://crmsync@127.0.0.1:{port}/postgres"
+        url = f"postgresql+psycopg://crmsync@127.0.0.1:{port}/postgres"
+        with running(command, folder / "log", lambda: _answers(url)):
+            yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    """It listens before it lets anybody in."""
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
 
 
 def _given_away(folder: Path) -> list[str]:

@@ -51,6 +51,8 @@ def test_with_another_key_nothing_is_synced_until_a_person_takes_it(world: World
     other_key(world)
     (error,) = world.sync()["errors"]
     assert (error["code"], "link.key" in error["message"]) == ("state_failed", True)
+    (alice,) = world.engine.status()["accounts"]
+    assert (alice["light"], "link.key" in alice["notices"][0]) == ("failing", True)
     proposed = lines(world)["key"]
     assert not proposed["ok"]
     assert "backup" in proposed["hint"]

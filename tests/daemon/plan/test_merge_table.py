@@ -207,6 +207,15 @@ def test_none_b_empty_is_held_where_the_two_have_met_before(ecs: Value, crm: Val
     assert [(c.ecs, c.crm) for c in merged.clashes] == [(ecs, crm)]
 
 
+@pytest.mark.parametrize("rule", [Rule(), Rule(Direction.TO_ECS)])
+def test_none_b_empty_is_no_question_where_nothing_can_be_filled_in(rule: Rule) -> None:
+    ecs = Place({"first_name": "b"})
+    crm = Place({"first_name": None}, read_only=frozenset({"first_name"} if rule == Rule() else ()))
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT, rule), fill=False)
+    assert verdicts(merged) == [Verdict.KEPT]
+    assert merged.clashes == ()
+
+
 def test_none_b_c_numbers_that_differ_in_their_extension_are_not_the_same() -> None:
     ecs, crm = Place({"phone_work": "+49 30 1234567 ext. 5"}), Place({"phone_work": "+49 30 1234567 ext. 6"})
     merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
