@@ -216,20 +216,22 @@ def parse(text: str) -> Document:
         raise Malformed(f"it has more than {MAX_LINES} lines")
     roots: list[Component] = []
     at: Component | None = None
+    last = ""  # property that a line without a name may be the rest of
     for line in lines:
         name = line.name
         if name == "BEGIN":
-            at = _opened(line, at, roots)
+            at, last = _opened(line, at, roots), ""
         elif name == "END":
-            at = _closed(line, at)
+            at, last = _closed(line, at), ""
         elif at is not None and name:
             at.lines.append(line)
             if name in at.by_name:
                 at.by_name[name].append(line)
             else:
                 at.by_name[name] = [line]
-        elif at is not None and at.lines and not line.raw.isspace():
-            at.torn |= {at.lines[-1].name}
+            last = name
+        elif at is not None and last and not line.raw.isspace():
+            at.torn |= {last}
     if at is not None:
         raise Malformed(f"BEGIN:{at.name} has no END (RFC 5545 3.6, RFC 6350 6.1.2)")
     if not roots:

@@ -189,6 +189,12 @@ def test_other_kinds_are_not_ours(name: str) -> None:
         read(component(name))
 
 
+def test_a_line_after_an_alarm_is_not_the_rest_of_what_stands_before_it() -> None:
+    text = meeting("SEQUENCE:0", "BEGIN:VALARM", "END:VALARM", "no property")
+    after = patch(text, {"location": "x"}, now=NOW)
+    assert read(after).columns["location"] == "x"
+
+
 def test_a_duration_that_says_the_same_as_the_end_goes_when_they_would_differ() -> None:
     text = event("DTSTART:20260701T100000Z", "DTEND:20260701T110000Z", "DURATION:PT60M")
     assert read(text).columns["end"] == at(1, 11)
