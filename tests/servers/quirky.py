@@ -220,6 +220,8 @@ def quirky(sort: str = "addressbook") -> Iterator[Quirky]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: in two, each waits for the client's delayed acknowledgement
+        disable_nagle_algorithm = True
 
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(65537)
