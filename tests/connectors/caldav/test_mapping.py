@@ -385,6 +385,13 @@ def test_a_zone_that_the_object_defines_can_be_named() -> None:
     assert read(after).columns["time_zone"] == "Europe/Paris"
 
 
+def test_a_place_that_never_had_the_time_of_the_definition_is_not_believed() -> None:
+    """Seen in the tests of sabre/vobject: rules of Central Europe, and Los Angeles for a name."""
+    zone = CUSTOM.replace("TZID:Customized Time Zone", "TZID:Mine\nX-LIC-LOCATION:America/Los_Angeles")
+    columns = read(event("DTSTART;TZID=Mine:20260701T120000", zone=zone)).columns
+    assert (columns["start"], columns["time_zone"]) == (at(1, 10), None)
+
+
 def test_own_zone_of_the_object_is_written_in_its_local_time() -> None:
     text = event("DTSTART;TZID=Customized Time Zone:20260701T120000", zone=CUSTOM)
     winter = datetime(2026, 12, 1, 10, tzinfo=UTC)
