@@ -13,7 +13,8 @@ from tests.connectors.dav.corpora import files
 
 _PHYSICAL = re.compile(rb"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")
 _UID = re.compile(
-    rb"(?:^|(?<=\r))((?:item\d\.)?UID(?:;[^:\r\n]*)?:)([^\r\n]*\S)", re.IGNORECASE | re.MULTILINE
+    rb"(?:^|(?<=\r))((?:item\d\.)?UID(?:\r?\n[ \t])?(?:;[^:\r\n]*)?:)([^\r\n]*\S)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _GROUPED = (b"VEVENT", b"VTODO", b"VJOURNAL")
 
