@@ -1,10 +1,12 @@
-"""A small CardDAV server in memory, with the habits of servers that cannot be installed for a test.
+"""A small CardDAV (or CalDAV) server in memory, with the habits of servers that cannot be installed for a test.
 
-One user, one address book at ``/dav/book/``. Each habit has been seen on a real server in use. It keeps every request,
-and what a test puts into ``before`` runs first: an answer it returns is sent instead.
+One user, one address book (or calendar) at ``/dav/book/``, which stores exactly the bytes that it is sent. Each habit
+has been seen on a real server in use. It keeps every request, and what a test puts into ``before`` runs first: an
+answer it returns is sent instead.
 """
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +17,12 @@ from xml.sax.saxutils import escape
 
 BOOK = "/dav/book/"
 _NAMESPACES = (
-    'xmlns="DAV:" xmlns:CR="urn:ietf:params:xml:ns:carddav" xmlns:CS="http://calendarserver.org/ns/"'
+    'xmlns="DAV:" xmlns:addressbook="urn:ietf:params:xml:ns:carddav" xmlns:calendar="urn:ietf:params:xml:ns:caldav" '
+    'xmlns:CS="http://calendarserver.org/ns/"'
 )
+
+
+_DATA = {"addressbook": "address-data", "calendar": "calendar-data"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Reply:
 @dataclass
 class Quirky:
     url: str = ""
+    sort: str = "addressbook"  # or calendar
     # ── habits ──
     sync: bool = True  # knows sync-collection
     ctag: bool = True
@@ -91,7 +98,7 @@ class Quirky:
         if request.path != BOOK:
             return self._about_item(_name(request.path))
         ctag = f"<CS:getctag>{len(self.log)}</CS:getctag>" if self.ctag else ""
-        kind = "<resourcetype><collection/><CR:addressbook/></resourcetype><displayname>Book</displayname>"
+        kind = f"<resourcetype><collection/><{self.sort}:{self.sort}/></resourcetype><displayname>Book</displayname>"
         me = f"{kind}{ctag}<current-user-principal><href>/dav/</href></current-user-principal>"
         answers = [_response(BOOK, me)]
         if request.headers.get("Depth") == "1":
@@ -109,9 +116,9 @@ class Quirky:
         match request.report:
             case "sync-collection" if self.sync:
                 return self._changes(request)
-            case "addressbook-multiget":
+            case "addressbook-multiget" | "calendar-multiget":
                 return self._multiget(request)
-            case "addressbook-query":
+            case "addressbook-query" | "calendar-query":
                 return self._query(request)
             case _:
                 return Reply(403, b'<error xmlns="DAV:"><supported-report/></error>')
@@ -145,7 +152,7 @@ class Quirky:
         names = [_name(href) for href in re.findall(r"href>([^<]+)<", request.body)]
         if self.breaks & set(names):
             return Reply(500)
-        data = "address-data" in request.body
+        data = f"{_DATA[self.sort]}/>" in request.body or f"{_DATA[self.sort]}>" in request.body
         answers = [self._got(name, data) for name in names if name not in self.forgets]
         return _multistatus(answers)
 
@@ -155,7 +162,8 @@ class Quirky:
         if name not in self.items:
             return _gone(name)
         text = escape(self.items[name][1].decode("utf-8", "surrogateescape"))
-        found = self._properties(name) + (f"<CR:address-data>{text}</CR:address-data>" if data else "")
+        element = f"{self.sort}:{_DATA[self.sort]}"
+        found = self._properties(name) + (f"<{element}>{text}</{element}>" if data else "")
         return _response(_href(name), found).encode("utf-8", "surrogateescape")
 
     def _query(self, request: Request) -> Reply:
@@ -207,11 +215,13 @@ class Quirky:
 
 
 @contextmanager
-def quirky() -> Iterator[Quirky]:
-    state = Quirky()
+def quirky(sort: str = "addressbook") -> Iterator[Quirky]:
+    state = Quirky(sort=sort)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: in two, each waits for the client's delayed acknowledgement
+        disable_nagle_algorithm = True
 
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(65537)
@@ -235,6 +245,11 @@ def quirky() -> Iterator[Quirky]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         block_on_close = False
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client that hung up, having seen enough."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
 
     with Server(("127.0.0.1", 0), Handler) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}{BOOK}"
