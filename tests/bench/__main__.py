@@ -5,10 +5,11 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
-from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, with_vdirsyncer
+from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, peak, with_vdirsyncer
 from tests.bench.later_syncs import later_syncs, many_accounts
 from tests.bench.machine import described
 from tests.bench.report import page, plot
@@ -16,6 +17,7 @@ from tests.bench.terms import FULL, QUICK, Results
 
 PARTS = {
     "memory": in_memory,
+    "peak": peak,
     "real": on_real_servers,
     "vdirsyncer": with_vdirsyncer,
     "later": later_syncs,
@@ -28,6 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="nothing is written then")
     only = parser.parse_args().only
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(2))  # so that what it has started ends too
     full = os.environ.get("CRMSYNC_BENCH") == "full"
     results = Results(say=lambda line: print(line, flush=True))
     for name in only or PARTS:

@@ -10,3 +10,21 @@ CARD = (
 
 def card(number: int, edit: int = 0) -> str:
     return CARD.format(n=number, e=edit)
+
+
+def row(number: int) -> dict[str, str]:
+    """The same person as a record of the CRM."""
+    return {
+        "FirstName": "Ada",
+        "LastName": f"Example{number}",
+        "Title": "Sample 0",
+        "Department": "Sales",
+        "Email": f"ada.{number}@example.com",
+        "MobilePhone": f"+44 20 7{number:07}",
+        "Phone": f"+44 30 7{number:07}",
+        "MailingStreet": f"{number} Sample Way",
+        "MailingCity": "Exampletown",
+        "MailingPostalCode": "12345",
+        "MailingCountry": "Germany",
+        "Birthdate": "1990-02-03",
+    }

@@ -15,16 +15,32 @@ _WORD = re.compile(
 )
 
 
+_LIST = re.compile(r"\(?(\w+) IN \(('(?:[^'\\]|\\.)*'(?:,'(?:[^'\\]|\\.)*')*)\)\)?")
+
+
 class Condition:
+    test: Test
+    proposals: list[tuple[str, str]] | None  # (field, value), any of which is met; None: no index
+
     def __init__(self, text: str) -> None:
+        if text and not _LIST.sub("", text).replace("OR", "").strip():
+            self._lists(text)
+            return
         self._words = [m.group(m.lastgroup or "") for m in _WORD.finditer(text)] if text.strip() else []
         self._at = 0
-        self.test: Test = lambda row: True
-        self.proposals: list[tuple[str, str]] | None = (
-            None  # (field, value), any of which is met; None: no index
-        )
+        self.test = lambda row: True
+        self.proposals = None
         if self._words:
             self.test, self.proposals = self._or()
+
+    def _lists(self, text: str) -> None:
+        """The long conditions, IN by IN, without a look at each word."""
+        found = [
+            (f, [_value(f"'{v}'") for v in given[1:-1].split("','")]) for f, given in _LIST.findall(text)
+        ]
+        wanted = [(field, {v.lower() for v in values}) for field, values in found]
+        self.test = lambda row: any(str(row.get(field)).lower() in some for field, some in wanted)
+        self.proposals = [(field, value) for field, values in found for value in values]
 
     def rows(self, everything: Iterable[Row], index: Index) -> list[Row]:
         if self.proposals is None or any(field not in index for field, _ in self.proposals):

@@ -1,7 +1,8 @@
 """A CRM in memory, in a process of its own: ``python -m tests.bench.crm_server``. Just enough of the REST API for
 a synchroniser: login, describe, query and queryAll with pages, sObject rows, collections. All belongs to one user.
 
-For the bench alone: ``POST /_bench/edit?from=0&to=10&edit=1`` changes contacts in the order they were made.
+For the bench alone: ``POST /_bench/fill?from=0&to=1000`` makes contacts, ``/_bench/edit?from=0&to=10&edit=1`` changes
+some, in the order they were made.
 """
 
 import json
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.bench.cards import row
 from tests.bench.conditions import Condition
 from tests.bench.httpd import Reply, Request, as_json, clock, serve
 
@@ -121,6 +123,9 @@ class CrmServer:
         if path == "/_bench/edit":
             for id in self.contacts.order[int(query["from"]) : int(query["to"])]:
                 self.contacts.save(id, {"Department": f"Sales {query['edit']}"})
+        elif path == "/_bench/fill":
+            for number in range(int(query["from"]), int(query["to"])):
+                self.contacts.save("", row(number))
         elif path == "/_bench/state":
             alive = sum(not row["IsDeleted"] for row in self.contacts.rows.values())
             return as_json(200, {"items": alive})

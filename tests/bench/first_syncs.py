@@ -13,6 +13,7 @@ from tests.bench.vdir import Took, Vdirsyncer, command
 ROUND_TRIPS = (0.0, 0.02)
 WALL, REAL, CPU = 1.5, 1.1, 0.5  # times the floor; ms of an item
 FLOOR_CPU = 0.4  # ms a request
+PEAK = 64_000_000  # bytes
 STATE = 3_000  # bytes of the state for each mapped contact
 
 
@@ -26,6 +27,20 @@ def in_memory(results: Results, sizes: Sizes) -> None:
                 results, "first sync, servers in memory", f"{_size(items)}, {_trip(delay)}", floor, ours, WALL
             )
     _tell_requests(results, sizes.first[0])
+
+
+def peak(results: Results, sizes: Sizes) -> None:
+    items = sizes.largest
+    most = _service(items, 0.0)["peak"]
+    results.add(
+        Figure(
+            "peak memory of a first sync",
+            _size(items),
+            f"{most / 1e6:.1f} MB over the start",
+            "64 MB at 100,000",
+            most <= PEAK if items >= 100_000 or most > PEAK else None,
+        )
+    )
 
 
 def on_real_servers(results: Results, sizes: Sizes) -> None:

@@ -9,7 +9,6 @@ OBJECTS = 3  # of the CRM: contacts, events, tasks
 IDLE_BYTES, IDLE_CPU = 2_000, 15.0  # ms
 ONE_REQUESTS, ONE_BYTES = 4, 4_000
 TEN_REQUESTS, DELETE_REQUESTS = 24, 102
-FIRST_PEAK = 64_000_000
 RUNS = 5
 _UNWANTED = ("PUT", "read back")  # stamps and what they make necessary, counted on their own
 
@@ -17,24 +16,12 @@ _UNWANTED = ("PUT", "read back")  # stamps and what they make necessary, counted
 def later_syncs(results: Results, sizes: Sizes) -> None:
     for items in sizes.idle:
         with scene(count=True) as stage:
-            _first(results, stage, items)
-            stage.settle()
-            stage.run()
+            stage.synced_long_ago(items)
             _idle(results, stage, items)
             _one(results, stage, items)
             _ten(results, stage, items)
             _reconcile(results, stage, items)
             _deletes(results, stage, items)
-
-
-def _first(results: Results, stage: Scene, items: int) -> None:
-    stage.fill(0, items)
-    told = stage.run().told
-    assert told["created"] == items, told
-    peak = told["peak"]
-    measured = f"{peak / 1e6:.1f} MB over the start"
-    met = peak <= FIRST_PEAK if items >= 100_000 else None
-    results.add(Figure("peak memory of a first sync", _size(items), measured, "64 MB at 100,000", met))
 
 
 def _idle(results: Results, stage: Scene, items: int) -> None:

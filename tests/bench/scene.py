@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.bench.cards import card
 from tests.bench.house import Counts, Server, Worker, counted, started, working
+from tests.bench.seed import TEMPLATE
 from tests.servers.dav import DavServer
 from tests.servers.radicale import radicale
 from tests.servers.xandikos import xandikos
@@ -93,6 +94,22 @@ class Scene:
             counted(proxy)
         told = self.worker.ask(command, **arguments)
         return Run(told, *(counted(proxy) for proxy in self.proxies))
+
+    def synced_long_ago(self, items: int) -> None:
+        """So many contacts on both sides, and the state that their first sync has left behind."""
+        for start, end in ((0, items), (TEMPLATE, TEMPLATE + 1)):
+            self.fill(start, end)
+            self.crm.ask(f"/_bench/fill?from={start}&to={end}")
+        self.later()
+        seeded = self.worker.ask("seed")["items"]
+        assert seeded == items, seeded
+        self.worker.ask("forget")
+        told = self.run().told
+        assert told["writes"] == 0, told
+        self.settle()
+        self.fill(0, 1, edit=1)  # the first write describes the CRM's objects, once
+        self.run()
+        self.settle()
 
     def settle(self) -> None:
         """What has been synced is old news to everybody: the next sync is as one of any day."""

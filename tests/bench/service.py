@@ -16,6 +16,7 @@ from sqlalchemy import event
 from crmsync.config.load import load
 from crmsync.daemon import app
 from tests.bench.meter import measured, take_commands
+from tests.bench.seed import seed
 
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 
@@ -43,6 +44,9 @@ class Service:
             raise RuntimeError(str(answer["errors"]))
         self.forget()
         return {}
+
+    def seed(self) -> dict[str, Any]:
+        return {"items": seed(self._engine)}
 
     def forget(self) -> dict[str, Any]:
         for account in self._engine.accounts.values():
@@ -118,5 +122,6 @@ if __name__ == "__main__":
             "turns": service.turns,
             "forget": service.forget,
             "ahead": service.ahead,
+            "seed": service.seed,
         }
     )
