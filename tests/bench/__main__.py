@@ -20,8 +20,8 @@ PARTS = {
     "peak": peak,
     "real": on_real_servers,
     "vdirsyncer": with_vdirsyncer,
-    "later": later_syncs,
     "accounts": many_accounts,
+    "later": later_syncs,
 }
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -32,9 +32,14 @@ def main() -> int:
     only = parser.parse_args().only
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(2))  # so that what it has started ends too
     full = os.environ.get("CRMSYNC_BENCH") == "full"
+    failed: list[str] = []
     results = Results(say=lambda line: print(line, flush=True))
     for name in only or PARTS:
-        PARTS[name](results, FULL if full else QUICK)
+        try:
+            PARTS[name](results, FULL if full else QUICK)
+        except RuntimeError as error:  # the others are worth having all the same
+            print(f"{name} could not be measured: {error}", file=sys.stderr)
+            failed.append(name)
     floor = max(results.floor_cpu, default=0.0)
     if only is None:
         size = "the large sizes" if full else "the small sizes"
@@ -42,7 +47,7 @@ def main() -> int:
         (DOCS / "performance.md").write_text(text)
         (DOCS / "performance.svg").write_text(plot(results.bars))
     print(f"the floor took {floor:.2f} ms of CPU time a request at most; {FLOOR_CPU} is allowed")
-    return 0 if floor <= FLOOR_CPU else 1
+    return 0 if floor <= FLOOR_CPU and not failed else 1
 
 
 if __name__ == "__main__":

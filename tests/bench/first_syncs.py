@@ -30,17 +30,14 @@ def in_memory(results: Results, sizes: Sizes) -> None:
 
 
 def peak(results: Results, sizes: Sizes) -> None:
-    items = sizes.largest
-    most = _service(items, 0.0)["peak"]
-    results.add(
-        Figure(
-            "peak memory of a first sync",
-            _size(items),
-            f"{most / 1e6:.1f} MB over the start",
-            "64 MB at 100,000",
-            most <= PEAK if items >= 100_000 or most > PEAK else None,
-        )
-    )
+    if sizes.largest:
+        _tell_peak(results, sizes.largest, _service(sizes.largest, 0.0)["peak"])
+
+
+def _tell_peak(results: Results, items: int, most: int) -> None:
+    met = most <= PEAK if items >= 100_000 or most > PEAK else None
+    measured = f"{most / 1e6:.1f} MB over the start"
+    results.add(Figure("peak memory of a first sync", _size(items), measured, "64 MB at 100,000", met))
 
 
 def on_real_servers(results: Results, sizes: Sizes) -> None:
@@ -142,8 +139,9 @@ def _tell(
     results.add(Figure(what, where, f"{ratio:.1f} x the floor", f"{bar} x", ratio <= bar, detail))
     cpu = ours["cpu"] / items * 1000
     results.add(Figure("its CPU time", where, f"{cpu:.2f} ms an item", f"{CPU} ms", cpu <= CPU))
-    if where.endswith(_trip(0)):
+    if where.endswith(f", {_trip(0)}"):
         size = ours["state"] / items
+        _tell_peak(results, items, ours["peak"])
         results.add(Figure("its state", where, f"{thousands(size)} bytes a contact", "3,000", size <= STATE))
     results.floor_cpu.append(floor["cpu"] / floor["requests"] * 1000)
     group = where if "memory" in what else f"{where}, {what.rpartition(', ')[2]}"

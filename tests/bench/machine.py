@@ -8,10 +8,11 @@ from pathlib import Path
 
 
 def described() -> str:
+    """To be asked when all is measured: then the load is that of the measurement."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parts = [
         _processor(),
-        f"{cores} cores",
+        f"{cores} cores (load {os.getloadavg()[2]:.0f} in the last 15 minutes, ours included)",
         f"{platform.system()} {platform.machine()}",
         f"Python {platform.python_version()}",
         f"SQLite {sqlite3.sqlite_version}",

@@ -184,7 +184,9 @@ def real(kind: str, items: int, who: str) -> Iterator[RealBook]:
             asked = {"book": book, "user": user, "password": password, "crm": crm.url, "form": LOGIN_FORM}
             worker.ask("login", **asked, parallel=1 if kind == "xandikos" else 4)
         else:
-            login = f'username = "{user}"\npassword = "{password}"' if user else ""
+            login = (
+                f'username = "{user or "bench"}"\npassword = "{password or "bench"}"'  # Xandikos has no login
+            )
             config = _written(folder, crm.url, {"a0": (book, login)}, "owned")
             worker = stack.enter_context(working("service", str(config)))
             worker.ask("login")
