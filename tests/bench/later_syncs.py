@@ -114,8 +114,10 @@ def many_accounts(results: Results, sizes: Sizes) -> None:
         for number in range(accounts):
             first = number * items
             stage.fill(first, first + items, account=f"a{number}")
-        stage.run()
-        stage.settle()
+        for _ in range(4):  # seen, synced once they have settled, seen again, old news
+            stage.run("turns")
+            stage.later(60)
+        stage.later()
         stage.run("turns")
         stage.later(60)
         run = stage.run("turns")

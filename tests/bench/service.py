@@ -18,6 +18,7 @@ from crmsync.daemon import app
 from tests.bench.meter import measured, take_commands
 from tests.bench.seed import seed
 
+_POLL_EVERY = timedelta(seconds=54)  # as the scheduler asks for it at an interval of a minute
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 
 
@@ -39,7 +40,7 @@ class Service:
 
     def login(self) -> dict[str, Any]:
         """Log in and discover; a first sync afterwards begins without a position in any collection's changes."""
-        answer = self._engine.sync()
+        answer = self._engine.sync(poll_every=_POLL_EVERY)
         if answer["errors"]:
             raise RuntimeError(str(answer["errors"]))
         self.forget()
@@ -94,7 +95,7 @@ class Service:
         with measured(told):
             for name in self._engine.accounts:
                 answer = self._engine.sync(
-                    [name], settle=timedelta(seconds=10), keep_idle=False, poll_every=timedelta(seconds=54)
+                    [name], settle=timedelta(seconds=10), keep_idle=False, poll_every=_POLL_EVERY
                 )
                 errors += answer["errors"]
         if errors:
