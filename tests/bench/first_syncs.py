@@ -70,7 +70,7 @@ def with_vdirsyncer(results: Results, sizes: Sizes) -> None:
         )
         results.add(Figure("vdirsyncer, first copy", where, f"{ratio:.1f} x", detail=detail))
         results.bars.append(Bar(f"{items:,} contacts, {_trip(delay)}", "vdirsyncer", ratio))
-        results.floor_cpu.append(floor["cpu"] / floor["requests"] * 1000)
+        results.floor_cpu[f"copying, {where}"] = floor["cpu"] / floor["requests"] * 1000
     _vdirsyncer_later(results, program, items)
 
 
@@ -143,7 +143,7 @@ def _tell(
         size = ours["state"] / items
         _tell_peak(results, items, ours["peak"])
         results.add(Figure("its state", where, f"{thousands(size)} bytes a contact", "3,000", size <= STATE))
-    results.floor_cpu.append(floor["cpu"] / floor["requests"] * 1000)
+    results.floor_cpu[f"{what}, {where}"] = floor["cpu"] / floor["requests"] * 1000
     group = where if "memory" in what else f"{where}, {what.rpartition(', ')[2]}"
     results.bars.append(Bar(group, "crmsync", ratio))
 

@@ -51,7 +51,8 @@ class Connection:
                     return self._answer(first)
             except ConnectionError:
                 pass  # closed by the server between two requests; nothing of this one was taken
-        self._socket = socket.create_connection((self._host, self._port))
+        self._socket = socket.socket()  # a name would be looked up each time: the address is a number
+        self._socket.connect((self._host, self._port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(data)
         return self._answer(self._socket.recv(1 << 20))

@@ -30,7 +30,7 @@ class Results:
     say: Callable[[str], None]
     figures: list[Figure] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
-    floor_cpu: list[float] = field(default_factory=list)  # ms a request, of every floor that ran
+    floor_cpu: dict[str, float] = field(default_factory=dict)  # ms a request, of every floor that ran
 
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)
