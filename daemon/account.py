@@ -37,6 +37,7 @@ class Mailbox:
     address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     collections: tuple[Collection, ...] = ()  # as last discovered
+    discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
     resume_at: datetime | None = None  # when the pause that the server asked for is over
 

@@ -15,7 +15,7 @@ from typing import Any
 from crmsync.daemon.account import Account, Crm
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
-from crmsync.daemon.cycle.run import Report, Wish, noticed, sync
+from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
     decide,
@@ -75,10 +75,10 @@ class Engine:
     ) -> dict[str, Any]:
         """Sync these accounts, or all, one after the other, until nothing changes."""
         total = Report()
+        discovered = DISCOVERED if poll_every else timedelta(0)  # whoever asks by hand may just have made one
+        wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered)
         for account in self.chosen(names):
-            report = self.sync_one(
-                account, Wish(settle, full, keep_idle, poll_every), dry_run=dry_run, progress=progress
-            )
+            report = self.sync_one(account, wish, dry_run=dry_run, progress=progress)
             total.cycles += report.cycles
             total.writes += report.writes
             total.errors += report.errors

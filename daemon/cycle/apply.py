@@ -129,6 +129,7 @@ def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
             if task.side is Side.ECS and outcome.record is not None:
                 task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
             cx.writes += 1
+            cx.touched.add(place.key)
             cx.progress("written", 1)
 
 

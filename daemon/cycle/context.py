@@ -105,6 +105,7 @@ class Context:
     notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
     doubt: datetime | None = None  # since when our state is known to be older than what we have written
     writes: int = 0
+    touched: set[str] = field(default_factory=set)  # keys of the collections that were written to
     paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once
     progress: Callable[[str, int], None] = lambda what, count: None
@@ -172,6 +173,8 @@ class Context:
     def broke(self, what: str, error: ConnectorError, login: Crm | Mailbox | None = None) -> None:
         """A conversation failed. A pause that the server asked for is kept by every account that shares the login."""
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
+        if isinstance(login, Mailbox):
+            login.discovered_at = None  # a collection may have gone
         if login is not None and error.retry_after:
             login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
             self.paused = True

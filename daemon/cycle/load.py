@@ -81,9 +81,12 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
     with cx.state.reading() as tx:
         snapshots = tx.snapshots.get_many([w.pair.id for w in works])
         clocks = tx.clocks.get([w.pair.id for w in works])
+    by_pair: dict[int, dict[tuple[Side, str], tuple[str, datetime]]] = defaultdict(dict)
+    for (pair, side, column), seen in clocks.items():
+        by_pair[pair][side, column] = seen
     for work in works:
         work.snapshot = snapshots.get(work.pair.id)
-        work.clocks = {(s, c): seen for (p, s, c), seen in clocks.items() if p == work.pair.id}
+        work.clocks = by_pair.get(work.pair.id, {})
     _load_side(cx, works, Side.ECS)
     _load_side(cx, works, Side.CRM)
     _follow_moves(cx, works)
