@@ -116,6 +116,17 @@ class State:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
+    def scrub(self) -> None:
+        """What was erased leaves SQLite's write-ahead log too; there it stood until the log was written over."""
+        if self.path is None:
+            return
+        with self._turn:
+            raw = self._writer.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                raw.close()
+
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()
