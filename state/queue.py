@@ -89,6 +89,11 @@ class Queue:
             self._rows.select().where(where, _c.item.in_(chunk)) for chunk in chunked(items)
         )
 
+    def of_collection(self, account: str, side: Side, collection: str) -> list[str]:
+        """The items of the collection that stand in the table, whatever their state."""
+        query = select(_c.item).where(_c.account == account, _c.side == side, _c.collection == collection)
+        return list(self._connection.execute(query).scalars())
+
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""
         same = or_(_c.item == item, _c.collection + "/" + _c.item == item)

@@ -149,6 +149,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
                 park(cx, tx, [row], row.item, "unreadable", broken.reason)
             elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
                 tx.queue.done_unless_changed([row])
+                tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
             elif reason := _left_in_crm(cx, tx, answer):
                 left.append((row, answer, reason))
             else:

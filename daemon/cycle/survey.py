@@ -68,14 +68,14 @@ def _sort_out(
             pair = pairs.get(row.item)
             match answer:
                 case Gone() | Hidden():
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Unreadable():
                     _unreadable(cx, tx, row, answer)
                 case Record() if pair is not None:
                     if (work := _unlinked(cx, tx, row, answer, pair)) is not None:
                         again.append(work)
                 case Record() if not cx.account.selected(answer):
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Record():
                     if reason := _left_alone(cx, tx, answer):
                         left.append((row, answer, reason))
@@ -83,6 +83,11 @@ def _sort_out(
                         newcomers.append(Newcomer(place, Side.ECS, answer, row))
     note_left(cx, place, Side.ECS, left)
     return newcomers, again
+
+
+def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
+    tx.queue.done_unless_changed([row])
+    tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
 
 
 def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:
