@@ -183,6 +183,30 @@ def test_a_storm_of_deletes_goes_on_when_approved(world: World) -> None:
     world.idle()
 
 
+@pytest.mark.parametrize("how", ["approved", "undone", "unlinked by hand"])
+def test_what_a_person_decided_is_no_part_of_the_next_storm(world: World, how: str) -> None:
+    cards = [world.person(f"P{i}", f"Q{i}") for i in range(10 if how == "approved" else 16)]
+    created = world.sync()["cycles"][0]["id"]
+    if how == "undone":
+        world.engine.undo(created)
+        cards = [world.person(f"R{i}", f"S{i}") for i in range(10)]
+    elif how == "approved":
+        cards = [*cards, *(world.person(f"R{i}", f"S{i}") for i in range(6))]
+        world.sync()
+    for card in cards[10:]:
+        if how == "approved":
+            world.ecs.delete(card)
+        else:
+            world.engine.unlink(card)
+    world.sync()
+    world.engine.decide_deletions(approve=True)
+    world.sync()
+    for card in cards[:2]:
+        world.ecs.delete(card)
+    assert [c["held"] for c in world.sync()["cycles"]] == [0, 0]
+    assert world.engine.deletions() == []
+
+
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
     world.person()
     world.record()
