@@ -7,7 +7,7 @@ account holds that account's lock, so that two never sync it at the same time.
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -148,10 +148,17 @@ class Engine:
     def item_history(self, item: str) -> list[dict[str, Any]]:
         return explain.history(self.state, item)
 
-    def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
+    def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self._contexts(), write=write, repair=repair)
+        return probe.check(self.state, self._contexts(), write=False, repair=repair)
+
+    def check_write(self, *, repair: bool = False) -> dict[str, Any]:
+        """The same, and make an item everywhere, which is taken away again before anybody could sync it."""
+        with ExitStack() as stack:
+            for name in sorted(self.accounts):
+                stack.enter_context(self.state.lock(name))
+            return probe.check(self.state, self._contexts(), write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -62,7 +62,7 @@ def check(shell: Shell, write: bool, repair: bool) -> int:
     warnings = shell.config().warnings()
     for warning in warnings:
         shell.hint(f"warning: {warning}")
-    answer = shell.call_fresh("check", write=write, repair=repair)
+    answer = shell.call_fresh("check_write" if write else "check", repair=repair)
     shell.answer({**answer, "warnings": warnings}, lambda: _checked(answer["checks"]))
     return 0 if all(c["ok"] for c in answer["checks"]) else 1
 

@@ -1,10 +1,11 @@
 """``crmsync check``: reach every server, log in, list what is there; and prove that it can be written."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Create, Delete, Done, Kind, Refused, Side
+from crmsync.connectors.contract import Columns, Create, Delete, Done, Kind, Refused, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
@@ -13,9 +14,16 @@ from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.state.database import State
 from crmsync.state.model import Detected
 
-_SAMPLE = {
+_LONG_AGO = datetime(2000, 1, 1, 9, tzinfo=UTC)  # an appointment that reminds nobody, should it be left over
+_SAMPLE: Mapping[Kind, Columns] = {
     Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
     Kind.TASK: {"subject": "crmsync write check, please delete"},
+    Kind.APPOINTMENT: {
+        "subject": "crmsync write check, please delete",
+        "start": _LONG_AGO,
+        "end": _LONG_AGO + timedelta(hours=1),
+        "all_day": False,
+    },
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.daemon.account import Private
+from crmsync.state.errors import Locked
 from tests.daemon.cycle.world import World
 
 
@@ -271,6 +272,36 @@ def test_two_records_that_could_be_meant_are_held(world: World) -> None:
     assert len(world.contacts()) == 2
     assert world.engine.matches() == []
     world.idle()
+
+
+def test_a_record_that_could_be_two_items_is_named_like_an_item(world: World) -> None:
+    cards = {world.person("Grace", "Hopper", tag=False) for _ in range(2)}
+    record = world.record("Grace", "Hopper")
+    world.sync()
+    (held,) = world.engine.matches()
+    assert (held["item"], held["record"], set(held["candidates"])) == (record, record, cards)
+    world.engine.match_link(held["item"], held["candidates"][0])
+    world.sync()
+    assert world.engine.matches() == []
+    world.idle()
+
+
+def test_a_write_check_tries_every_collection_and_leaves_nothing_behind(world: World) -> None:
+    world.person()
+    world.sync()
+    checks = world.engine.check_write()["checks"]
+    assert sorted(c["name"] for c in checks if "write" in c["name"]) == sorted(
+        f"alice: write {name}" for name in ("Contacts", "Calendar", "Tasks", "Contact", "Event", "Task")
+    )
+    assert [c for c in checks if not c["ok"]] == []
+    assert (len(world.ecs.all()), len(world.crm.all())) == (1, 1)
+    world.idle()
+
+
+def test_a_write_check_keeps_away_from_an_account_that_is_being_synced(world: World) -> None:
+    with world.state.lock("alice"), pytest.raises(Locked):
+        world.engine.check_write()
+    assert (world.ecs.all(), world.crm.all()) == ([], [])
 
 
 def test_a_lost_state_is_rebuilt_from_the_stamps(world: World) -> None:
