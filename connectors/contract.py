@@ -391,6 +391,15 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Naming(Protocol):
+    """People know an item by other names than its id: its address, its UID, a shorter form of the id."""
+
+    def named(self, text: str) -> str | None:
+        """The id of the item that ``text`` names; None where it names none here. Whether the item still exists is not
+        promised."""
+
+
+@runtime_checkable
 class Restricting(Protocol):
     """``capabilities.access``: the login sees more than the account's own user may."""
 

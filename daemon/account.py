@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable
 from crmsync.daemon.plan.guard import LIMITS, Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Policy, Rule
@@ -97,7 +97,7 @@ class Account:
         columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
         return replace(record, columns={**columns, "subject": "Private"})
 
-    def selected(self, record: Record) -> bool:
+    def selected(self, item: Record | Unreadable) -> bool:
         """Whether the person wants this item in the CRM."""
         wanted = self.tag.casefold()
-        return self.select_all or any(t.casefold() == wanted for t in record.tags)
+        return self.select_all or any(t.casefold() == wanted for t in item.tags or ())

@@ -116,6 +116,10 @@ class SalesforceConnector:
     def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
         return search.search(self._table, probes) if kind is self._table.kind else iter(())
 
+    def named(self, text: str) -> str | None:
+        """The id that the web interface shows has 15 characters."""
+        return soql.id18(text) if soql.is_id(text) else None
+
     def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
         return search.access(self._table.client, user, ids)
 

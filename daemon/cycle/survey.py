@@ -77,7 +77,7 @@ def _sort_out(
                 case Record() if not cx.account.selected(answer):
                     _no_newcomer(cx, tx, row)
                 case Record():
-                    if reason := _left_alone(cx, tx, answer):
+                    if reason := left_alone(cx, tx, answer):
                         left.append((row, answer, reason))
                     else:
                         newcomers.append(Newcomer(place, Side.ECS, answer, row))
@@ -137,7 +137,7 @@ def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> W
     return Work(linked, [row], again=True)
 
 
-def _left_alone(cx: Context, tx: Tx, record: Record) -> str:
+def left_alone(cx: Context, tx: Tx, record: Record) -> str:
     """Why a selected item is not taken into the CRM, or nothing."""
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.memory.faults import ALWAYS
 from crmsync.daemon.account import Private
+from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.state.errors import Locked
 from tests.daemon.cycle.world import World
 
@@ -427,3 +430,92 @@ def test_a_masked_appointment_shows_when_and_nothing_else(tmp_path: Path) -> Non
     assert world.ecs.read(item).columns["subject"] == "Doctor"
     assert world.ecs.read(item).columns["location"] == "Hospital"
     world.close()
+
+
+# ── What a person asks about ──────────────────────────────────────────────────────────────────────────────────
+
+
+def why(world: World, item: str) -> str:
+    return str(world.engine.explain(item)["decisions"][-1]["reason"])
+
+
+@pytest.mark.parametrize("tag", [True, False])
+@pytest.mark.parametrize("synced", [True, False])
+def test_an_item_may_be_named_by_its_uid(world: World, tag: bool, synced: bool) -> None:
+    card = world.person(tag=tag)
+    if synced:
+        world.sync()
+    told = world.engine.explain(world.ecs.read(card).uid)
+    assert (told["item"], told["account"], told["tagged"]) == (card, "alice", tag)
+
+
+def test_an_empty_text_names_nothing(world: World) -> None:
+    world.person()
+    world.sync()
+    for ask in (
+        world.engine.explain,
+        world.engine.item_history,
+        world.engine.unlink,
+        world.engine.match_ignore,
+    ):
+        with pytest.raises(NoSuchItem, match="empty"):
+            ask("")
+    with pytest.raises(NoSuchItem, match="empty"):
+        world.engine.decide_deletions(approve=True, items=[""])
+
+
+def test_a_record_that_has_no_item_is_explained(world: World) -> None:
+    record = world.record(owner=world.bob)
+    world.sync()
+    told = world.engine.explain(record)
+    assert (told["record"], told["account"], told["kind"]) == (record, "alice", "contact")
+    assert "`crm_select` of alice, “owned”, leaves it out" in why(world, record)
+
+
+def test_a_record_that_the_user_may_not_see_is_not_explained(world: World) -> None:
+    record = world.record(owner=world.bob)
+    world.crm.restrict(world.alice, record, read=False)
+    with pytest.raises(NoSuchItem):
+        world.engine.explain(record)
+
+
+def test_a_person_who_was_forgotten_is_explained_as_such(world: World) -> None:
+    card = world.person()
+    world.sync()
+    record = world.the_record().id
+    world.engine.forget("ada@example.com")
+    world.sync()
+    assert "forgotten on request" in why(world, card)
+    assert "forgotten on request" in why(world, record)
+
+
+def test_an_item_that_cannot_be_read_is_explained_as_far_as_it_goes(world: World) -> None:
+    card = world.person()
+    world.ecs.spoil(card, "it has no name")
+    told = world.engine.explain(card)
+    assert (told["account"], told["kind"], told["tagged"]) == ("alice", "contact", True)
+    assert why(world, card) == "it cannot be read: it has no name"
+
+
+def test_what_was_deleted_is_explained_by_either_id(world: World) -> None:
+    card = world.person()
+    world.sync()
+    record = world.the_record().id
+    world.ecs.delete(card)
+    world.sync()
+    for id in (card, record):
+        told = world.engine.explain(id)
+        assert (told["item"], told["record"], told["account"], told["kind"]) == (
+            card,
+            record,
+            "alice",
+            "contact",
+        )
+        assert told["decisions"][-1]["action"] == "delete"
+
+
+def test_an_item_is_explained_also_while_the_crm_does_not_answer(world: World) -> None:
+    card = world.person(tag=False)
+    world.crm.faults.fail("identity", Unreachable("no answer"), times=ALWAYS)
+    assert world.engine.explain(card)["tagged"] is False
+    assert "tag" in why(world, card)
