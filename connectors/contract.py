@@ -467,3 +467,11 @@ class Directory(Protocol):
 
     def user_id(self, username: str) -> str:
         """Raises NotFound, with the sentence for the operator, when there is no active user of that name."""
+
+
+@runtime_checkable
+class Lacking(Protocol):
+    """Sources whose configuration names fields, which the server may not have."""
+
+    def lacking(self) -> Sequence[str]:
+        """Configured fields (``Table.Field``) that are not there for this login. Reaches the server."""

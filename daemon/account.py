@@ -19,6 +19,7 @@ class Crm:
     name: str
     source: Source
     rules: Mapping[Kind, Mapping[str, Rule]]
+    insisted: frozenset[str] = frozenset()  # fields that the operator named himself: they have to be there
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over

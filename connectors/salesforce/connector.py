@@ -11,6 +11,7 @@ What is special here, beside ``mapping``:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import (
@@ -37,7 +38,9 @@ from crmsync.connectors.salesforce import search, soql, writes
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
+from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing
+from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
 from crmsync.connectors.salesforce.mapping import TABLES, Mapper
 from crmsync.connectors.salesforce.table import NotOurs, Table, row_id, row_stamp, row_version, young
 
@@ -47,9 +50,10 @@ OVERLAP = timedelta(seconds=120)
 class SalesforceConnector:
     """One object of the organisation. Safe to use from several threads."""
 
-    def __init__(self, table: Table, poll: Poll) -> None:
+    def __init__(self, table: Table, poll: Poll, conditions: Conditions) -> None:
         self._table = table
         self._poll = poll
+        self._conditions = conditions
 
     @property
     def capabilities(self) -> Capabilities:
@@ -69,7 +73,12 @@ class SalesforceConnector:
         )
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        return self._poll.changes(since, selection)
+        try:
+            yield from self._poll.changes(since, selection)
+        except Inapplicable:  # with the first request, before there is a page
+            if not self._conditions.is_foreign(self._table, selection):
+                raise
+            yield from self._poll.changes(since, replace(selection, nothing=True))
 
     def listing(self) -> Iterator[Ref]:
         table = self._table
@@ -124,7 +133,14 @@ class SalesforceConnector:
         return search.access(self._table.client, user, ids)
 
     def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]:
-        return search.selected(self._table, ids, selection)
+        if self._conditions.foreign(self._table, selection):
+            return frozenset()
+        try:
+            return search.selected(self._table, ids, selection)
+        except InvalidField:
+            if self._conditions.is_foreign(self._table, selection):
+                return frozenset()
+            raise
 
 
 class SalesforceSource:
@@ -159,6 +175,7 @@ class SalesforceSource:
             for kind, columns in fields.items()
             if kind in TABLES
         }
+        self._conditions = Conditions(list(self._tables.values()))
         self._now, self._overlap = now, overlap
 
     def identity(self) -> str:
@@ -173,7 +190,7 @@ class SalesforceSource:
         found = next((t for t in self._tables.values() if t.name == collection.id), None)
         if found is None:
             raise NotFound(f"the CRM source has no collection {collection.id}")
-        return SalesforceConnector(found, Poll(found, self._overlap, self._now))
+        return SalesforceConnector(found, Poll(found, self._overlap, self._now), self._conditions)
 
     def user_id(self, username: str) -> str:
         where = f"Username = {soql.quote(username)}"
@@ -190,6 +207,9 @@ class SalesforceSource:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""
         found = {kind: table.missing_columns() for kind, table in self._tables.items()}
         return {kind: missing for kind, missing in found.items() if missing}
+
+    def lacking(self) -> Sequence[str]:
+        return [f"{m.object}.{name}" for m in self.missing().values() for name in m.fields]
 
     @property
     def usage(self) -> float:

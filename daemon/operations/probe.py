@@ -5,7 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Columns, Create, Delete, Done, Kind, Refused, Side
+from crmsync.connectors.contract import (
+    Columns,
+    Create,
+    Delete,
+    Done,
+    Kind,
+    Lacking,
+    Refused,
+    Selecting,
+    Side,
+)
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
@@ -32,6 +42,7 @@ def check(state: State, contexts: Sequence[Context], *, write: bool, repair: boo
     for cx in contexts:
         checks += _servers(cx)
         checks += _collections(cx)
+        checks += _condition(cx)
         if write:
             checks += _writes(cx)
     if repair:
@@ -54,9 +65,41 @@ def _servers(cx: Context) -> Iterator[dict[str, Any]]:
     if open_crm(cx):
         tables = ", ".join(sorted(p.label for p in cx.objects.values()))
         yield _line(name, True, f"organisation {cx.organisation}, user {cx.account.crm_user}; {tables}")
+        yield from _fields(cx)
     else:
         yield from (_line(name, False, e["message"]) for e in cx.errors)
         cx.errors.clear()
+
+
+def _fields(cx: Context) -> Iterator[dict[str, Any]]:
+    """A field of the default mapping may be switched off in an organisation; one that somebody wrote down is missed."""
+    source, name = cx.account.crm.source, f"{cx.account.name}: mapping"
+    try:
+        absent = source.lacking() if isinstance(source, Lacking) else ()
+    except ConnectorError as error:
+        yield _line(name, False, error.message, error.hint)
+        return
+    asked = sorted(f for f in absent if f.partition(".")[2] in cx.account.crm.insisted)
+    if asked:
+        hint = "correct the name, create the field, or let the login see it; until then it is not exchanged"
+        yield _line(name, False, f"the CRM has no {', '.join(asked)} for this login", hint)
+    if left := sorted(set(absent) - set(asked)):
+        yield _line(name, True, f"not exchanged, for the CRM has no {', '.join(left)} for this login")
+
+
+def _condition(cx: Context) -> Iterator[dict[str, Any]]:
+    selection = cx.account.selection(cx.user)
+    if not selection.condition:
+        return
+    name = f"{cx.account.name}: crm_select"
+    try:
+        for place in cx.objects.values():
+            if isinstance(place.connector, Selecting) and place.collection.kinds & cx.kinds():
+                place.connector.selected([cx.user], selection)
+    except ConnectorError as error:
+        yield _line(name, False, error.message, "correct the condition `crm_select`")
+        return
+    yield _line(name, True, "the CRM understands the condition")
 
 
 def _names(mailbox: Mailbox) -> str:
