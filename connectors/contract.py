@@ -394,6 +394,15 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Naming(Protocol):
+    """People know an item by other names than its id: its address, its UID, a shorter form of the id."""
+
+    def named(self, text: str) -> str | None:
+        """The id of the item that ``text`` names; None where it names none here. Whether the item still exists is not
+        promised."""
+
+
+@runtime_checkable
 class Restricting(Protocol):
     """``capabilities.access``: the login sees more than the account's own user may."""
 
@@ -470,3 +479,11 @@ class Directory(Protocol):
 
     def user_id(self, username: str) -> str:
         """Raises NotFound, with the sentence for the operator, when there is no active user of that name."""
+
+
+@runtime_checkable
+class Lacking(Protocol):
+    """Sources whose configuration names fields, which the server may not have."""
+
+    def lacking(self) -> Sequence[str]:
+        """Configured fields (``Table.Field``) that are not there for this login. Reaches the server."""

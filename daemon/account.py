@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable
 from crmsync.daemon.plan.guard import LIMITS, Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Policy, Rule
@@ -19,6 +19,7 @@ class Crm:
     name: str
     source: Source
     rules: Mapping[Kind, Mapping[str, Rule]]
+    insisted: frozenset[str] = frozenset()  # fields that the operator named himself: they have to be there
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over
@@ -99,7 +100,7 @@ class Account:
         columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
         return replace(record, columns={**columns, "subject": "Private"})
 
-    def selected(self, record: Record) -> bool:
+    def selected(self, item: Record | Unreadable) -> bool:
         """Whether the person wants this item in the CRM."""
         wanted = self.tag.casefold()
-        return self.select_all or any(t.casefold() == wanted for t in record.tags)
+        return self.select_all or any(t.casefold() == wanted for t in item.tags or ())

@@ -15,7 +15,7 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Side, Source
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -93,6 +93,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             kind: {c: Rule(Direction(r.direction), Policy(r.conflict)) for c, r in some.items()}
             for kind, some in rules.items()
         },
+        insisted=config.named_fields,
     )
 
 
@@ -186,6 +187,10 @@ class LazySource:
 
     def requests(self) -> int:
         return self._made.requests() if self._made is not None else 0
+
+    def lacking(self) -> Sequence[str]:
+        source = self._source()
+        return source.lacking() if isinstance(source, Lacking) else ()
 
     @property
     def usage(self) -> float:

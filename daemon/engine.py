@@ -28,6 +28,7 @@ from crmsync.daemon.operations import (
     repair,
     undo,
 )
+from crmsync.daemon.operations.finding import meant
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.witness import Witness
@@ -171,48 +172,57 @@ class Engine:
         return overview.rejected(self.state)
 
     def explain(self, item: str) -> dict[str, Any]:
-        return explain.explain(self.state, self._contexts(), item)
+        contexts = self._contexts()
+        return explain.explain(self.state, contexts, meant(self.state, contexts, item))
 
     def item_history(self, item: str) -> list[dict[str, Any]]:
-        return explain.history(self.state, item)
+        return explain.history(self.state, self._meant(item))
 
-    def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
+    def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
+        return probe.check(self.state, self.signer, self._contexts(), write=False, repair=repair)
+
+    def check_write(self, *, repair: bool = False) -> dict[str, Any]:
+        """The same, and make an item everywhere, which is taken away again."""
+        return probe.check(self.state, self.signer, self._contexts(), write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def retry(self, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.retry(self.state, items)
+        return decide.retry(self.state, [self._meant(i) for i in items])
 
     def resolve(self, item: str, column: str, *, keep: str = "", value: str | None = None) -> dict[str, Any]:
         """``keep``: ecs or crm; else ``value``, as text. The next sync carries it out."""
+        item = self._meant(item)
         return decide.resolve(self.state, item, column, keep=keep, value=value, now=self.now())
 
     def decide_deletions(self, *, approve: bool, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.deletions(self.state, approve=approve, items=items)
+        return decide.deletions(self.state, approve=approve, items=[self._meant(i) for i in items])
 
     def match_link(self, item: str, record: str) -> dict[str, Any]:
-        return links.link(self.state, self._contexts(), item, record)
+        return self.link(item, record)
 
     def match_create(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, item, create=True)
+        return decide.match(self.state, self._meant(item), create=True)
 
     def match_ignore(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, item, create=False)
+        return decide.match(self.state, self._meant(item), create=False)
 
     def reject_retry(self, item: str) -> dict[str, Any]:
-        return decide.retry(self.state, [item])
+        return decide.retry(self.state, [self._meant(item)])
 
     def reject_abandon(self, item: str) -> dict[str, Any]:
-        return decide.abandon(self.state, item)
+        return decide.abandon(self.state, self._meant(item))
 
     def link(self, item: str, record: str) -> dict[str, Any]:
-        return links.link(self.state, self._contexts(), item, record)
+        contexts = self._contexts()
+        names = [meant(self.state, contexts, one) for one in (item, record)]
+        return links.link(self.state, contexts, *names)
 
     def unlink(self, item: str) -> dict[str, Any]:
-        return links.unlink(self.state, self._contexts(), item, self.now())
+        contexts = self._contexts()
+        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
 
     def undo(self, cycle: int) -> dict[str, Any]:
         """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
@@ -247,6 +257,9 @@ class Engine:
             for mailbox in account.mailboxes:
                 mailbox.source.close()
         self.state.close()
+
+    def _meant(self, item: str) -> str:
+        return meant(self.state, self._contexts(), item)
 
     def _contexts(self) -> list[Context]:
         return [self.context(a) for a in self.accounts.values()]

@@ -124,6 +124,17 @@ class State:
             if said != "ok":
                 raise damaged(self._name, str(said).partition("\n")[0])
 
+    def scrub(self) -> None:
+        """What was erased leaves SQLite's write-ahead log too; there it stood until the log was written over."""
+        if self.path is None:
+            return
+        with self._turn:
+            raw = self._writer.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                raw.close()
+
     def close(self) -> None:
         self._reader.dispose()
         self._writer.dispose()

@@ -46,7 +46,7 @@ class DavConnector:
         max_item: int = MAX_ITEM,
     ) -> None:
         place = Place(collection.id)
-        self._flavour = flavour
+        self._flavour, self._dav, self._place = flavour, dav, place
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
         self._writer = Writer(
@@ -84,3 +84,7 @@ class DavConnector:
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return self._flavour.format.project(kind, columns)
+
+    def named(self, text: str) -> str | None:
+        """By its URL or path; else by its UID, which the server is asked for."""
+        return self._place.named(self._dav.url(""), text) or self._reader.with_uid(text)

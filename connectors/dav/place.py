@@ -39,6 +39,15 @@ class Place:
             return None
         return name
 
+    def named(self, server: str, text: str) -> str | None:
+        """The id in a URL of this server, or in a path on it; None for anything else."""
+        try:
+            there, here = urlsplit(text), urlsplit(server)
+        except ValueError:
+            return None
+        own = (there.scheme, there.netloc) in ((here.scheme, here.netloc), ("", ""))
+        return self.item(text) if own and there.path.startswith("/") else None
+
     def is_self(self, href: str) -> bool:
         try:
             return _segments(urlsplit(href).path) == self._segments

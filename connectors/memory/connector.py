@@ -141,6 +141,10 @@ class MemoryConnector:
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return self._traits.keep(kind, columns)
 
+    def named(self, text: str) -> str | None:
+        with self._request("named"):
+            return next((item.id for item in self._visible() if text and item.uid == text), None)
+
     def _tells(self, entry: Item | Grave, since: Cursor | None, selection: Selection) -> bool:
         """Only the first listing is narrowed down to the selection: later on, the engine has to see that an item has
         stopped being selected."""

@@ -64,7 +64,7 @@ def check(shell: Shell, write: bool, repair: bool) -> int:
     for warning in warnings:
         shell.hint(f"warning: {warning}")
     moved = _salvaged(shell) if repair else []
-    answer = shell.call_fresh("check", write=write, repair=repair)
+    answer = shell.call_fresh("check_write" if write else "check", repair=repair)
     answer["checks"] = moved + answer["checks"]
     shell.answer({**answer, "warnings": warnings}, lambda: _checked(answer["checks"]))
     return 0 if all(c["ok"] for c in answer["checks"]) else 1

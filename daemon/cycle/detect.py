@@ -92,11 +92,12 @@ def _record_ecs(
     ids = [i.id for i in items]
     pairs = tx.pairs.by_ecs(cx.account.name, place.key, ids)
     known = tx.index.get(cx.account.name, place.key, ids)
+    waiting = _waiting(cx.account.name, tx, place, Side.ECS, [i for i in items if isinstance(i, Gone)])
     detected = []
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None or row is not None:
+            if pair is not None or row is not None or item.id in waiting:
                 detected.append(Detected(item.id, gone=True))
             continue
         if isinstance(item, Record):
@@ -107,6 +108,13 @@ def _record_ecs(
     tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
 
 
+def _waiting(
+    account: str, tx: Tx, place: Place, side: Side, items: Sequence[Record | Ref | Gone]
+) -> frozenset[str]:
+    """What stands in the sync table, linked or not: parked or held items are looked at whatever became of them."""
+    return frozenset(row.item for row in tx.queue.get(account, side, place.key, [i.id for i in items]))
+
+
 def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
     if pair is not None and pair.state is PairState.LINKED:
         return pair.ecs_version == version
@@ -114,6 +122,7 @@ def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
 
 
 def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
+    _suspect_waiting(cx, place, seen)
     after = 0
     while True:
         with cx.state.transaction() as tx:
@@ -146,6 +155,13 @@ def _suspect_unlinked(cx: Context, place: Place, seen: set[str]) -> None:
         if not rows:
             return
         after = rows[-1][0]
+
+
+def _suspect_waiting(cx: Context, place: Place, seen: set[str]) -> None:
+    with cx.state.transaction() as tx:
+        rows = tx.queue.of_collection(cx.account.name, Side.ECS, place.key)
+        missing = [Detected(item, gone=True) for item in rows if item not in seen]
+        tx.queue.record(cx.account.name, Side.ECS, place.key, missing, cx.now())
 
 
 # ── CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,9 +311,11 @@ def _distribute(
     with cx.state.transaction() as tx:
         for part in in_batches(page.items, 500):
             linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
+            waiting = tx.queue.by_account(Side.CRM, place.key, [i.id for i in part])
             for account in accounts:
                 selected = wanted.get(account.name, frozenset())
                 theirs = {id for id, pairs in linked.items() if any(p.account == account.name for p in pairs)}
+                theirs |= waiting.get(account.name, frozenset())
                 if mine := [i for i in part if i.id in theirs or i.id in selected]:
                     _record_crm(cx, tx, place, account, mine)
         for account in accounts:
@@ -325,11 +343,12 @@ def _record_crm(
     cx: Context, tx: Tx, place: Place, account: Account, items: Sequence[Record | Ref | Gone]
 ) -> None:
     pairs = tx.pairs.by_crm(account.name, cx.crm, place.key, [i.id for i in items])
+    waiting = _waiting(account.name, tx, place, Side.CRM, [i for i in items if isinstance(i, Gone)])
     detected = []
     for item in items:
         pair = pairs.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None:
+            if pair is not None or item.id in waiting:
                 detected.append(Detected(item.id, gone=True, survivor=item.survivor))
         elif not _known(pair, item):
             if isinstance(item, Record):

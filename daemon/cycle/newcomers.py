@@ -165,7 +165,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     missing = [id for id, a in answers.items() if a is None]
     fetched = fetch(cx, place, missing) if missing else {}
     records = {id: a for id in answers if isinstance(a := answers[id] or fetched.get(id), Record)}
-    selected = _selected(cx, place, list(records.values()))
+    selected = selected_in_crm(cx, place, list(records.values()))
     foreign = [id for id in selected if records[id].owner != cx.user]
     granted = rights(cx, place, foreign) if foreign else []
     wanted = selected - {id for id, access in zip(foreign, granted, strict=True) if not access.read}
@@ -179,7 +179,8 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
                 park(cx, tx, [row], row.item, "unreadable", broken.reason)
             elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
                 tx.queue.done_unless_changed([row])
-            elif reason := _left_in_crm(cx, tx, answer):
+                tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+            elif reason := left_in_crm(cx, tx, answer):
                 left.append((row, answer, reason))
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
@@ -187,7 +188,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     return [n for n in newcomers if not _orphan(cx, n)]
 
 
-def _selected(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:
+def selected_in_crm(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:
     selection = cx.account.selection(cx.user)
     if selection.nothing or not records:
         return frozenset()
@@ -201,7 +202,7 @@ def _selected(cx: Context, place: Place, records: Sequence[Record]) -> frozenset
     return frozenset(r.id for r in records if r.owner == selection.owner)
 
 
-def _left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
+def left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
     if record.untouchable:
         return f"{record.untouchable}: such records are not exchanged yet and stay as they are"
     if is_forgotten(cx, tx, record):

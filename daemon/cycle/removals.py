@@ -16,7 +16,7 @@ from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.plan import guard
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
-from crmsync.state.model import Action, Entry, Held, HeldState, PairState, What
+from crmsync.state.model import PERSON, Action, Entry, Held, HeldState, PairState, What
 from crmsync.state.transaction import Tx
 
 
@@ -150,7 +150,8 @@ def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
             tx.pairs.save(
                 replace(pair, state=PairState.UNLINKED, reason=removal.fate.reason, untagged=untagged)
             )
-            tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)])
+            one = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)
+            tx.history.add([replace(one, winner=_who(removal, decided))])
             _over(tx, removal, decided, cx.now())
 
 
@@ -171,7 +172,7 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
                 leave_queued(cx, tx, removal.work.rows, task, pair.ecs_id)
                 continue
             cx.count("deleted")
-            tx.history.add(_entries(cx, cycle, removal, task))
+            tx.history.add(_entries(cx, cycle, removal, task, _who(removal, decided)))
             _over(tx, removal, decided, cx.now())
             tx.pairs.remove(pair.id)
 
@@ -206,10 +207,17 @@ def _task(cx: Context, removal: Removal) -> Task:
     )
 
 
-def _entries(cx: Context, cycle: int, removal: Removal, task: Task) -> Iterator[Entry]:
+def _who(removal: Removal, decided: dict[int, Held]) -> str:
+    """What an admin approved is no part of the next storm."""
+    held = decided.get(removal.work.pair.id)
+    approved = held is not None and held.state is HeldState.APPROVED and _same_fate(held, removal)
+    return PERSON if approved else ""
+
+
+def _entries(cx: Context, cycle: int, removal: Removal, task: Task, who: str) -> Iterator[Entry]:
     """The delete itself, with the text of the item, and every column that went with it: enough to put it back."""
     pair, record = removal.work.pair, removal.work.record(task.side)
-    whole = entry(cx, cycle, pair, task.side, Action.DELETE, task.reason)
+    whole = replace(entry(cx, cycle, pair, task.side, Action.DELETE, task.reason), winner=who)
     yield replace(whole, native=record.native)
     for name, value in record.columns.items():
         if value is not None:

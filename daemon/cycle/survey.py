@@ -68,21 +68,26 @@ def _sort_out(
             pair = pairs.get(row.item)
             match answer:
                 case Gone() | Hidden():
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Unreadable():
                     _unreadable(cx, tx, row, answer)
                 case Record() if pair is not None:
                     if (work := _unlinked(cx, tx, row, answer, pair)) is not None:
                         again.append(work)
                 case Record() if not cx.account.selected(answer):
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Record():
-                    if reason := _left_alone(cx, tx, answer):
+                    if reason := left_alone(cx, tx, answer):
                         left.append((row, answer, reason))
                     else:
                         newcomers.append(Newcomer(place, Side.ECS, answer, row))
     note_left(cx, place, Side.ECS, left)
     return newcomers, again
+
+
+def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
+    tx.queue.done_unless_changed([row])
+    tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
 
 
 def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:
@@ -141,7 +146,7 @@ def linked_again(pair: Pair) -> Pair:
     return replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
 
 
-def _left_alone(cx: Context, tx: Tx, record: Record) -> str:
+def left_alone(cx: Context, tx: Tx, record: Record) -> str:
     """Why a selected item is not taken into the CRM, or nothing."""
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"

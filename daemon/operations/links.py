@@ -12,7 +12,7 @@ from crmsync.daemon.cycle.load import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pair_of, rows_named, rows_of
 from crmsync.state.database import State
-from crmsync.state.model import Action, HeldState, Pair, PairState, What
+from crmsync.state.model import PERSON, Action, HeldState, Pair, PairState, What
 
 
 def link(state: State, contexts: Sequence[Context], item: str, record: str) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def unlink(state: State, contexts: Sequence[Context], item: str, now: datetime) 
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
         tx.queue.done([r.id for r in rows_of(tx, pair)])
-        tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")])
+        by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")
+        tx.history.add([replace(by_hand, winner=PERSON)])
         tx.cycles.finish(cycle, now, {"unlinked": 1}, [])
     return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}

@@ -159,7 +159,7 @@ def _held(state: State, what: What) -> list[dict[str, Any]]:
     with state.reading() as tx:
         return [
             {
-                "item": h.item,
+                "item": h.item or h.record,  # of whichever side it is that waits
                 "record": h.record,
                 "account": h.account,
                 "kind": h.kind.value,

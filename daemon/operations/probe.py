@@ -1,10 +1,22 @@
 """``crmsync check``: reach every server, log in, list what is there; and prove that it can be written."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Create, Delete, Done, Kind, Refused, Side
+from crmsync.connectors.contract import (
+    Columns,
+    Create,
+    Delete,
+    Done,
+    Kind,
+    Lacking,
+    Refused,
+    Selecting,
+    Side,
+)
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
@@ -15,9 +27,16 @@ from crmsync.daemon.operations.repair import findings, mended
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 
-_SAMPLE = {
+_LONG_AGO = datetime(2000, 1, 1, 9, tzinfo=UTC)  # an appointment that reminds nobody, should it be left over
+_SAMPLE: Mapping[Kind, Columns] = {
     Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
     Kind.TASK: {"subject": "crmsync write check, please delete"},
+    Kind.APPOINTMENT: {
+        "subject": "crmsync write check, please delete",
+        "start": _LONG_AGO,
+        "end": _LONG_AGO + timedelta(hours=1),
+        "all_day": False,
+    },
 }
 
 
@@ -35,9 +54,21 @@ def check(
     for cx in contexts:
         checks += _servers(cx)
         checks += _collections(cx)
-        if write:
-            checks += _writes(cx)
+        checks += _condition(cx)
+    if write:
+        with _nobody_syncing(state, contexts):
+            for cx in contexts:
+                checks += _writes(cx)
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
+
+
+@contextmanager
+def _nobody_syncing(state: State, contexts: Sequence[Context]) -> Iterator[None]:
+    """What is made to try it is taken away again before anybody could sync it. Raises Locked."""
+    with ExitStack() as stack:
+        for name in sorted(cx.account.name for cx in contexts):
+            stack.enter_context(state.lock(name))
+        yield
 
 
 def _state(state: State) -> dict[str, Any]:
@@ -65,9 +96,41 @@ def _servers(cx: Context) -> Iterator[dict[str, Any]]:
     if open_crm(cx):
         tables = ", ".join(sorted(p.label for p in cx.objects.values()))
         yield _line(name, True, f"organisation {cx.organisation}, user {cx.account.crm_user}; {tables}")
+        yield from _fields(cx)
     else:
         yield from (_line(name, False, e["message"]) for e in cx.errors)
         cx.errors.clear()
+
+
+def _fields(cx: Context) -> Iterator[dict[str, Any]]:
+    """A field of the default mapping may be switched off in an organisation; one that somebody wrote down is missed."""
+    source, name = cx.account.crm.source, f"{cx.account.name}: mapping"
+    try:
+        absent = source.lacking() if isinstance(source, Lacking) else ()
+    except ConnectorError as error:
+        yield _line(name, False, error.message, error.hint)
+        return
+    asked = sorted(f for f in absent if f.partition(".")[2] in cx.account.crm.insisted)
+    if asked:
+        hint = "correct the name, create the field, or let the login see it; until then it is not exchanged"
+        yield _line(name, False, f"the CRM has no {', '.join(asked)} for this login", hint)
+    if left := sorted(set(absent) - set(asked)):
+        yield _line(name, True, f"not exchanged, for the CRM has no {', '.join(left)} for this login")
+
+
+def _condition(cx: Context) -> Iterator[dict[str, Any]]:
+    selection = cx.account.selection(cx.user)
+    if not selection.condition:
+        return
+    name = f"{cx.account.name}: crm_select"
+    try:
+        for place in cx.objects.values():
+            if isinstance(place.connector, Selecting) and place.collection.kinds & cx.kinds():
+                place.connector.selected([cx.user], selection)
+    except ConnectorError as error:
+        yield _line(name, False, error.message, "correct the condition `crm_select`")
+        return
+    yield _line(name, True, "the CRM understands the condition")
 
 
 def _names(mailbox: Mailbox) -> str:

@@ -22,7 +22,7 @@ from crmsync.daemon.operations.finding import NoSuchItem, opened
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
-from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
+from crmsync.state.model import PERSON, Action, Conflict, Entry, Pair, PairState
 from crmsync.state.transaction import Tx
 
 
@@ -246,7 +246,7 @@ def _take_away(cx: Context, one: Entry, undone: Undone) -> None:
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason=reason, untagged=False))
-        whole = entry(cx, cycle, pair, one.side, Action.DELETE, reason)
+        whole = replace(entry(cx, cycle, pair, one.side, Action.DELETE, reason), winner=PERSON)
         tx.history.add([replace(whole, native=record.native)])
         tx.history.add([replace(whole, column=n, old=v) for n, v in record.columns.items() if v is not None])
     undone.done += 1
