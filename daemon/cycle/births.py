@@ -110,7 +110,7 @@ def _bring_forth(cx: Context, births: Sequence[tuple[Newcomer, Task]]) -> list[t
     with cx.state.transaction() as tx:
         taken = _taken(cx, tx, births)
         for newcomer, task in births:
-            tx.intents.close(task.intents if task.outcome is not None else [])
+            tx.intents.close(task.over)
             if task.done is None:
                 leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
             elif (task.place.key, task.done.id) in taken:
@@ -236,7 +236,7 @@ def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
     carry_out(cx, [task for _, _, task in tasks])
     with cx.state.transaction() as tx:
         for newcomer, pair, task in tasks:
-            tx.intents.close(task.intents if task.outcome is not None else [])
+            tx.intents.close(task.over)
             if task.done is not None:
                 version = "" if _edited_meanwhile(newcomer, task.done) else task.done.version
                 tx.pairs.save(replace(pair, ecs_version=version, generation=1))

@@ -261,7 +261,7 @@ def _distribute(
             for account in accounts:
                 selected = wanted.get(account.name, frozenset())
                 theirs = {id for id, pairs in linked.items() if any(p.account == account.name for p in pairs)}
-                mine = [i for i in part if i.id in theirs or i.id in selected]
+                mine = [i for i in part if isinstance(i, Gone) or i.id in theirs or i.id in selected]
                 _record_crm(cx, tx, place, account, mine)
         for account in accounts:
             if account.name not in wanted and page.items:
@@ -288,11 +288,13 @@ def _record_crm(
     cx: Context, tx: Tx, place: Place, account: Account, items: Sequence[Record | Ref | Gone]
 ) -> None:
     pairs = tx.pairs.by_crm(account.name, cx.crm, place.key, [i.id for i in items])
+    gone = [i.id for i in items if isinstance(i, Gone)]
+    awaited = {r.item for r in tx.queue.get(account.name, Side.CRM, place.key, gone)}  # to be linked or made
     detected = []
     for item in items:
         pair = pairs.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None:
+            if pair is not None or item.id in awaited:
                 detected.append(Detected(item.id, gone=True, survivor=item.survivor))
         elif not _known(pair, item):
             if isinstance(item, Record):

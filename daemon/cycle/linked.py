@@ -239,9 +239,7 @@ def _something(draft: Draft) -> bool:
 def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
     work, merged = draft.work, draft.merged
     for task in draft.tasks.values():
-        tx.intents.close(
-            task.intents if task.outcome is not None else []
-        )  # else ``recover`` looks what became of it
+        tx.intents.close(task.over)  # of the others, ``recover`` looks what became
         if task.done is not None:
             entries = column_entries(cx, cycle, work, task, merged)
             tx.history.add(entries)

@@ -7,7 +7,8 @@ from crmsync.daemon.cycle.candidates import split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.survey import Newcomer
-from crmsync.state.model import Change, Held, Pair, What
+from crmsync.state.model import Action, Change, Held, Pair, What
+from crmsync.state.transaction import Tx
 
 PARTNER_MISSING = "partner_missing"
 
@@ -36,9 +37,18 @@ def new_pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
 
 
 def link(cx: Context, pair: Pair, row: Change) -> Work:
+    """A create that was announced for one of the two is over: what it made is the other, or has gone."""
     with cx.state.transaction() as tx:
         stored = tx.pairs.add(pair)
+        give_up(tx, pair.account, Side.CRM, pair.crm_collection, pair.ecs_id)
+        give_up(tx, pair.account, Side.ECS, pair.ecs_collection, pair.crm_id)
     return Work(stored, [row])
+
+
+def give_up(tx: Tx, account: str, side: Side, collection: str, item: str) -> None:
+    """The create on ``side`` that was announced for this item of the other will not be repeated."""
+    announced = tx.intents.open_for(account, side, collection, [item]).values()
+    tx.intents.close([i.id for i in announced if i.action == Action.CREATE and i.pair_id is None])
 
 
 def hold(

@@ -9,7 +9,7 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import Work, fetch
 from crmsync.daemon.cycle.survey import Newcomer
-from crmsync.state.model import Action, HeldState, Pair, PairState
+from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns
 
@@ -34,12 +34,12 @@ def by_stamp(cx: Context, newcomer: Newcomer) -> Work | None:
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
         return Work(new_pair(cx, newcomer, place, stamp.record), [newcomer.row])
-    if isinstance(
-        partner, Record
-    ):  # our state was lost: the stamp brings the link back, differences are held
+    # our state was lost: the stamp brings the link back, differences are held
+    sent = _made_by_us(cx, newcomer, stamp.record)
+    if isinstance(partner, Record) or (isinstance(partner, Gone) and sent is not None):
         pair = replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
         work = link(cx, pair, newcomer.row)
-        _recall(cx, newcomer, work.pair)
+        _recall(cx, work.pair, sent)
         return work
     reason = (
         f"it was linked to {stamp.record}, which is no longer there; say whether it shall be created again"
@@ -66,17 +66,31 @@ def by_uid(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, Work]:
     return works
 
 
-def _recall(cx: Context, newcomer: Newcomer, pair: Pair) -> None:
+def _made_by_us(cx: Context, newcomer: Newcomer, record: str) -> Intent | None:
+    """The create that was announced for this CRM record, and whose answer nobody has heard."""
+    with cx.state.reading() as tx:
+        intent = tx.intents.open_for(cx.account.name, Side.ECS, newcomer.place.key, [record]).get(record)
+    ours = intent is not None and intent.action == Action.CREATE and intent.key == newcomer.record.uid
+    return intent if ours else None
+
+
+def _made_again(cx: Context, newcomer: Newcomer, pair: Pair) -> Intent | None:
+    """The create that was announced because an edit won over the delete of the item that the pair still names."""
+    with cx.state.reading() as tx:
+        found = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.ecs_id])
+    intent = found.get(pair.ecs_id)
+    ours = intent is not None and intent.action == Action.CREATE and intent.key == newcomer.record.uid
+    return intent if ours else None
+
+
+def _recall(cx: Context, pair: Pair, sent: Intent | None) -> None:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
+    if sent is None:
+        return
+    columns = decode_columns(pair.kind, sent.columns)
+    marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
     with cx.state.transaction() as tx:
-        open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
-        intent = open_ones.get(pair.crm_id)
-        if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
-            return
-        columns = decode_columns(pair.kind, intent.columns)
-        marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
         tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
-        tx.intents.close([intent.id])
 
 
 def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
@@ -96,7 +110,11 @@ def _moved_here(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
         state=PairState.LINKED,
         untagged=False,
     )
+    if (sent := _made_again(cx, newcomer, pair)) is not None:
+        moved = replace(moved, generation=newcomer.record.stamp.generation if newcomer.record.stamp else 0)
+        _recall(cx, moved, sent)
     with cx.state.transaction() as tx:
+        tx.intents.close([sent.id] if sent is not None else [])
         gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
         tx.queue.done_unless_changed(gone)
         tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])
