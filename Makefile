@@ -20,7 +20,7 @@ test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/
 
 torture: $(VENV)/.installed-test ## thousands of kill points, every fault of every server, real kills; all of it: ALL=1
 	@$(BIN)/python -m tests.daemon.machine.run_torture $(if $(ALL),--all)
-	@CRMSYNC_TORTURE=full CRMSYNC_BARS=full $(BIN)/python -m pytest -q tests/faults tests/bars/test_kill.py
+	@CRMSYNC_TORTURE=full $(BIN)/python -m pytest -q tests/faults
 
 check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }

@@ -62,7 +62,7 @@ def _sort_out(
     left: list[tuple[Change, Record, str]] = []
     with cx.state.transaction() as tx:
         pairs = tx.pairs.by_ecs(cx.account.name, place.key, [r.item for r in rows])
-        sent = _announced(cx, tx, rows)
+        sent = _announced(cx, tx, answers)
         _index(cx, tx, place, answers)
         if not decide:
             return [], []
@@ -90,10 +90,9 @@ def _sort_out(
     return newcomers, again
 
 
-def _announced(cx: Context, tx: Tx, rows: Sequence[Change]) -> dict[str, Record]:
-    """Items that are said to be gone, and whose create in the CRM was announced, without anybody hearing of it: as they
-    were then."""
-    gone = {r.item for r in rows if r.gone}
+def _announced(cx: Context, tx: Tx, answers: dict[str, Answer]) -> dict[str, Record]:
+    """Items that are gone, and whose create in the CRM was announced, without anybody hearing of it: as they were."""
+    gone = {a.id for a in answers.values() if isinstance(a, Gone)}
     sent = [i for i in (tx.intents.open(cx.account.name) if gone else ()) if i.item in gone]
     return {
         i.item: Record(i.item, "", i.kind, decode_columns(i.kind, i.columns))

@@ -8,6 +8,7 @@ is over both sides agree and nothing is left to do.
 
 import base64
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,30 @@ def test_someone_elses_data(small: Scene, place: str) -> None:
     _nothing_lost(small)
     _disarm(small)
     small.ends_well()
+
+
+def test_restored_from_a_backup(servers: Office, tmp_path: Path) -> None:
+    """The groupware is put back to where it was before the last sync. It says itself that what came after is gone or
+    other, and is believed: both sides agree again, nothing is there twice, and the history knows what it was."""
+    if servers.dav.principal != "{user}/" or not servers.dav.users:
+        return  # where the server's files are is only known of one
+    stored = servers.directory / "dav" / "collections"
+    with scene(servers, tmp_path) as made:
+        made.people()
+        shutil.copytree(stored, tmp_path / "backup")
+        made.news()
+        made.sync()
+        assert made.cards() == made.records() == AFTER
+        shutil.rmtree(stored)
+        shutil.copytree(tmp_path / "backup", stored)
+        for _ in range(2):
+            made.later()
+            assert made.sync()["errors"] == []
+        assert made.cards() == made.records()
+        assert BEFORE.keys() & AFTER.keys() <= made.cards().keys()
+        record = next(r["Id"] for r in servers.rows("Contact") if r["FirstName"] == "Ada")
+        assert "Countess" in {e["old"] for e in made.engine.item_history(record)} | {made.records()["Ada"]}
+        assert made.sync()["writes"] == 0
 
 
 # ── How ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -284,11 +284,12 @@ def stage(folder: Path, scene: str, world: str) -> Iterator[Stage]:
 
 
 def share(trials: Iterable[Trial]) -> Iterator[Trial]:
-    """Of each point and trouble, the trial in which nobody does anything, and one of the others, in turn."""
+    """Of each point and trouble, the trial in which nobody does anything, and one of the others: point by point in
+    turn, because what the uninterrupted run ends like is then found out once for all troubles."""
     people = [what for what in MEANWHILE if what != "nothing"]
-    turns: dict[tuple[int, str], int] = {}
+    turns: dict[int, int] = {}
     for trial in trials:
-        turn = turns.setdefault((trial.number, trial.trouble), len(turns))
+        turn = turns.setdefault(trial.number, len(turns))
         if trial.meanwhile in ("nothing", people[turn % len(people)]):
             yield trial
 
