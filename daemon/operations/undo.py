@@ -181,10 +181,18 @@ def _wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | Non
     follows an interrupted undo must not take what was put back for an edit of the other side."""
     cycle = cx.cycle
     with cx.state.transaction() as tx:
+        waiting = tx.conflicts.open_for([pair.id])
         for one in entries:
+            noted = waiting.get((pair.id, one.column))
+            if noted is not None and noted.reason == _waits(one):
+                continue  # by an undo that was interrupted; what people have done since is an edit like any other
             if other is not None and one.column in other.columns:
                 tx.conflicts.settle(pair.id, [one.column], cx.now())
                 tx.conflicts.add(_difference(cx, cycle, pair, one, other.columns[one.column]))
+
+
+def _waits(one: Entry) -> str:
+    return f"cycle {one.cycle} was undone; say which value shall stand"
 
 
 def _settle(cx: Context, pair: Pair, columns: Columns) -> None:
@@ -208,7 +216,7 @@ def _difference(cx: Context, cycle: int, pair: Pair, one: Entry, theirs: Value) 
             base=one.old,
             ecs=ecs,
             crm=crm,
-            reason=f"cycle {one.cycle} was undone; say which value shall stand",
+            reason=_waits(one),
             at=cx.now(),
         )
     ]
@@ -285,6 +293,9 @@ def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     if place is None:
         undone.keep(one, "its collection cannot be reached")
         return
+    if _put_back_before(cx, one):  # where a CRM has no external id, the create would make a second one
+        undone.keep(one, "it was put back before, or its partner is linked to another item by now")
+        return
     write = Create(
         item_key(cx.organisation, one.crm_id, cx.account.name, one.cycle),
         one.kind,
@@ -329,6 +340,14 @@ def _put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
         )
         tx.history.add([entry(cx, cycle, pair, one.side, Action.CREATE, reason)])
     undone.done += 1
+
+
+def _put_back_before(cx: Context, one: Entry) -> bool:
+    """Its partner stays deleted, and the pair names it still."""
+    with cx.state.reading() as tx:
+        if one.side is Side.ECS:
+            return bool(tx.pairs.by_crm(one.account, cx.crm, one.crm_collection, [one.crm_id]))
+        return bool(tx.pairs.by_ecs(one.account, one.ecs_collection, [one.ecs_id]))
 
 
 def _link_again(cx: Context, one: Entry, undone: Undone) -> None:

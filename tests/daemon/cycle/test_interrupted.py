@@ -170,3 +170,18 @@ def test_an_interrupted_undo_of_an_edit_is_not_undone_by_the_next_cycle(
     (conflict,) = [c for c in house.engine.conflicts() if not c["resolved"]]
     assert (conflict["ecs"], conflict["crm"]) == ("Countess", "Analyst")
     house.idle()
+
+
+def test_an_undo_that_is_asked_for_twice_puts_a_record_back_once(tmp_path: Path) -> None:
+    house = House(tmp_path, ["the CRM has no external id"], people=["alice"], books=["Contacts"])
+    card = house.person()
+    house.sync()
+    house.ecs.delete(card)
+    house.sync()
+    assert house.contacts() == []
+    with house.state.reading() as tx:
+        cycle = next(c for c in range(1, 9) if any(e.action == "delete" for e in tx.history.of_cycle(c)))
+    for _ in range(2):
+        house.engine.undo(cycle)
+    assert len(house.contacts()) == 1
+    house.close()

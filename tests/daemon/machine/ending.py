@@ -34,7 +34,9 @@ def ending_of(house: House) -> Ending:
             (names.get(p.ecs_id, "gone"), names.get(p.crm_id, "gone"), p.state.value, _stamped(house, p))
             for p in pairs
         ),
-        "undecided": sorted((n(c), c["column"], c["ecs"], c["crm"]) for c in log if c["winner"] is None),
+        "undecided": sorted(
+            ((n(c), c["column"], c["ecs"], c["crm"]) for c in log if not c["resolved"]), key=repr
+        ),
         LOSERS: sorted({(n(c), c["column"], _loser(c)) for c in log if c["winner"] is not None}, key=repr),
         "held": sorted(
             (names.get(m["item"]) or names.get(m["record"], "gone") for m in engine.matches()), key=repr
