@@ -19,9 +19,10 @@ from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.finding import NoSuchItem, opened
+from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.database import State
-from crmsync.state.model import Action, Conflict, Entry, Intent, Pair, PairState
+from crmsync.state.model import Action, Entry, Intent, Pair, PairState
 from crmsync.state.values import decode_columns
 
 
@@ -129,11 +130,11 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
     task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
-    _wait(cx, pair, [e for e in entries if e.column in back], other)
+    wait(cx, pair, [e for e in entries if e.column in back], other)
     carry_out(cx, [task])
     if task.done is None:
         if task.over:
-            _settle(cx, pair, back)
+            settle(cx, pair, back)
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
@@ -176,52 +177,6 @@ def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
     return answer if isinstance(answer, Record) else None
 
 
-def _wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None) -> None:
-    """The difference to the other side will wait for a person. That is noted before anything is written: the cycle that
-    follows an interrupted undo must not take what was put back for an edit of the other side."""
-    cycle = cx.cycle
-    with cx.state.transaction() as tx:
-        waiting = tx.conflicts.open_for([pair.id])
-        for one in entries:
-            noted = waiting.get((pair.id, one.column))
-            if noted is not None and noted.reason == _waits(one):
-                continue  # by an undo that was interrupted; what people have done since is an edit like any other
-            if other is not None and one.column in other.columns:
-                tx.conflicts.settle(pair.id, [one.column], cx.now())
-                tx.conflicts.add(_difference(cx, cycle, pair, one, other.columns[one.column]))
-
-
-def _waits(one: Entry) -> str:
-    return f"cycle {one.cycle} was undone; say which value shall stand"
-
-
-def _settle(cx: Context, pair: Pair, columns: Columns) -> None:
-    with cx.state.transaction() as tx:
-        tx.conflicts.settle(pair.id, list(columns), cx.now())
-
-
-def _difference(cx: Context, cycle: int, pair: Pair, one: Entry, theirs: Value) -> list[Conflict]:
-    if same(theirs, one.old):
-        return []
-    ecs, crm = (one.old, theirs) if one.side is Side.ECS else (theirs, one.old)
-    return [
-        Conflict(
-            cycle=cycle,
-            account=pair.account,
-            pair_id=pair.id,
-            kind=pair.kind,
-            item=pair.ecs_id,
-            record=pair.crm_id,
-            column=one.column,
-            base=one.old,
-            ecs=ecs,
-            crm=crm,
-            reason=_waits(one),
-            at=cx.now(),
-        )
-    ]
-
-
 def _sent(cx: Context, one: Entry, action: Action) -> Intent | None:
     """What an interrupted undo has announced for the item, and nobody has heard of."""
     key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
@@ -255,6 +210,10 @@ def _take_away(cx: Context, one: Entry, undone: Undone) -> None:
     place, record = found
     known = pair.ecs_version if one.side is Side.ECS else pair.crm_version
     if record.version != known:
+        if sent is not None:  # an undo that was interrupted before its delete arrived
+            with cx.state.transaction() as tx:
+                tx.intents.close([sent.id])
+                tx.pairs.save(replace(pair, state=PairState.LINKED, reason=""))
         undone.keep(one, "changed by someone since")
         return
     write = Delete(record.id, record.version)

@@ -185,3 +185,21 @@ def test_an_undo_that_is_asked_for_twice_puts_a_record_back_once(tmp_path: Path)
         house.engine.undo(cycle)
     assert len(house.contacts()) == 1
     house.close()
+
+
+def test_what_people_edit_after_an_interrupted_undo_stays_linked(house: House) -> None:
+    house.record()
+    house.sync()
+    card = house.the_card().id
+    cycle = min(e["cycle"] for e in house.engine.item_history(card))
+    house.clock.tick()
+    house.fate.kill(at=lambda p: (p.what, p.where, p.after) == ("delete", "alice", False))
+    with pytest.raises(Killed):
+        house.engine.undo(cycle)
+    house.restart()
+    house.ecs.edit(card, job_title="Countess")
+    assert house.engine.undo(cycle)["undone"] == 0
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+    no_intents(house)

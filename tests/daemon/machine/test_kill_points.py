@@ -8,7 +8,7 @@ import pytest
 from tests.daemon.machine.scenes import SCENES
 from tests.daemon.machine.torture import WORLDS, share, stage
 
-EVERY = 17  # th trial; a prime, so that in time all points, troubles and edits meet
+EVERY = 29  # th trial; a prime, so that in time all points, troubles and edits meet
 
 
 @pytest.mark.parametrize("scene", SCENES)
