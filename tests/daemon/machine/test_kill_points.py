@@ -12,7 +12,7 @@ EVERY = 29  # th trial; a prime, so that in time all points, troubles and edits 
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("turn", "scene"), enumerate(SCENES), ids=list(SCENES))
+@pytest.mark.parametrize(("turn", "scene"), list(enumerate(SCENES)), ids=list(SCENES))
 def test_however_it_is_interrupted_it_ends_the_same(tmp_path: Path, turn: int, scene: str) -> None:
     """On three of the kinds of server, in turn."""
     for number, world in list(enumerate(WORLDS))[turn % 2 :: 2]:
