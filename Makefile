@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test torture check bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed-check ## a virtual environment in .venv with everything, for development
 
@@ -17,6 +17,10 @@ demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people,
 
 test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
+
+torture: $(VENV)/.installed-test ## thousands of kill points, every fault of every server, real kills; all of it: ALL=1
+	@$(BIN)/python -m tests.daemon.machine.run_torture $(if $(ALL),--all)
+	@CRMSYNC_TORTURE=full $(BIN)/python -m pytest -q tests/faults
 
 check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }

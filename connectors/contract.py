@@ -304,7 +304,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now (locked, busy): try again later."""
+    """Not now (locked, busy, failed): try again later. It is not known that nothing was written."""
 
     id: str
     reason: str

@@ -39,6 +39,10 @@ class Writer:
         refusal = self._server.faults.planted(target) or self._refusal(write, target)
         if refusal is not None:
             return refusal
+        outcome = self._carried_out(write)
+        return self._server.faults.planted(target, applied=True) or outcome
+
+    def _carried_out(self, write: Write) -> Outcome:
         match write:
             case Create():
                 return self._create(write)

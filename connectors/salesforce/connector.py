@@ -176,13 +176,16 @@ class SalesforceSource:
         api_version: str = "59.0",
         ca_file: str | None = None,
         verify: bool = True,
+        timeout: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
     ) -> None:
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
-        self._client = Client(url, auth, api_version=api_version, ca_file=ca_file, verify=verify, now=now)
+        self._client = Client(
+            url, auth, api_version=api_version, ca_file=ca_file, verify=verify, timeout=timeout, now=now
+        )
         self._tables = {
             kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
             for kind, columns in fields.items()

@@ -38,6 +38,7 @@ class Task:
     reason: str
     pair_id: int | None = None
     native: str = ""  # what stands there now: the text (delete), the columns as JSON (update)
+    going: Columns = field(default_factory=dict)  # what goes with a delete
     ecs_id: str = ""  # for the plan of a dry run
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
@@ -52,6 +53,12 @@ class Task:
     @property
     def done(self) -> Done | None:
         return self.outcome if isinstance(self.outcome, Done) else None
+
+    @property
+    def over(self) -> list[int]:
+        """The intents of a write of which it is known what became. A server that failed, or that asks to try again,
+        may have written nonetheless: the next cycle looks, as if the answer had been lost."""
+        return [] if self.outcome is None or isinstance(self.outcome, Deferred) else self.intents
 
     @property
     def action(self) -> str:
@@ -112,7 +119,7 @@ def _intent(cx: Context, cycle: int, task: Task) -> Intent:
         action=task.action,
         item=task.item,
         key=write.key if isinstance(write, Create) else "",
-        columns=encode_columns(task.columns),
+        columns=encode_columns(task.going or task.columns),
         native=task.native,
         expected="" if isinstance(write, Create) else write.expected,
         pair_id=task.pair_id,

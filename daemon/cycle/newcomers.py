@@ -6,14 +6,14 @@ No create without a match first; whatever is ambiguous waits for a person.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import Record, Selecting, Side, Unreadable
+from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox, record_key
 from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
@@ -23,8 +23,12 @@ from crmsync.state.transaction import Tx
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
-    """Link or create what the person selected. Returns the links, for the merge."""
-    works, unstamped = by_stamp(cx, newcomers)
+    """Link or create what the person selected. Returns the links, for the merge.
+
+    A create that was announced is repeated also where its item is gone by now: only so it becomes known what it made,
+    and the merge can do to that what it does when the partner of any record goes."""
+    create_in_crm(cx, [n for n in newcomers if n.lost])
+    works, unstamped = by_stamp(cx, [n for n in newcomers if not n.lost])
     moved, unstamped = by_uid(cx, unstamped)
     works += moved
     births: list[Newcomer] = []
@@ -161,7 +165,7 @@ def _under_way(cx: Context, newcomer: Newcomer) -> bool:
 
 def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]:
     """Those of the records that are still selected, visible, and not to be left alone."""
-    answers = {r.item: cx.records.take(place.key, r.item, r.version) for r in rows}
+    answers = {r.item: None if r.gone else cx.records.take(place.key, r.item, r.version) for r in rows}
     missing = [id for id, a in answers.items() if a is None]
     fetched = fetch(cx, place, missing) if missing else {}
     records = {id: a for id in answers if isinstance(a := answers[id] or fetched.get(id), Record)}
@@ -174,9 +178,11 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     with cx.state.transaction() as tx:
         for row in rows:
             answer = records.get(row.item)
-            broken = fetched.get(row.item)
-            if isinstance(broken, Unreadable):
-                park(cx, tx, [row], row.item, "unreadable", broken.reason)
+            fresh = fetched.get(row.item)
+            if isinstance(fresh, Unreadable):
+                park(cx, tx, [row], row.item, "unreadable", fresh.reason)
+            elif isinstance(fresh, Gone) and not cx.blind():
+                _gone(cx, tx, row)
             elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
                 tx.queue.done_unless_changed([row])
                 tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
@@ -186,6 +192,13 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
     note_left(cx, place, Side.CRM, left)
     return [n for n in newcomers if not _orphan(cx, n)]
+
+
+def _gone(cx: Context, tx: Tx, row: Change) -> None:
+    """What was to be made for it on the ECS side: had it been, it would have been found by its stamp before this."""
+    tx.queue.done_unless_changed([row])
+    tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+    give_up(tx, cx.account.name, [(Side.ECS, key, row.item) for key in cx.places])
 
 
 def selected_in_crm(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:

@@ -23,10 +23,9 @@ class Notes:
     in_step: list[int] = field(default_factory=list)  # pairs whose column clocks start anew
 
     def heard(self, tasks: Iterable[Task]) -> None:
-        """The intents of the tasks whose outcome is known are over; of the others, ``recover`` looks what became."""
+        """Of the tasks whose outcome is not known, ``recover`` looks what became."""
         for task in tasks:
-            if task.outcome is not None:
-                self.intents += task.intents
+            self.intents += task.over
 
     def write(self, tx: Tx) -> None:
         tx.intents.close(self.intents)

@@ -167,7 +167,7 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
     with cx.state.transaction() as tx:
         for removal, task in tasks:
             pair = removal.work.pair
-            tx.intents.close(task.intents)
+            tx.intents.close(task.over)
             if task.done is None:
                 leave_queued(cx, tx, removal.work.rows, task, pair.ecs_id)
                 continue
@@ -202,6 +202,7 @@ def _task(cx: Context, removal: Removal) -> Task:
         reason=fate.reason,
         pair_id=pair.id,
         native=record.native,
+        going={n: v for n, v in record.columns.items() if v is not None},
         ecs_id=pair.ecs_id,
         crm_id=pair.crm_id,
     )
@@ -240,7 +241,7 @@ def _restore(cx: Context, removal: Removal, held: Held) -> None:
         if cx.dry:
             return
         with cx.state.transaction() as tx:
-            tx.intents.close(task.intents if task.outcome is not None else [])
+            tx.intents.close(task.over)
             if task.done is None:
                 leave_queued(cx, tx, work.rows, task, pair.ecs_id)
                 return

@@ -20,9 +20,9 @@ import pytest
 from crmsync.daemon.cli import main
 from tests.bars.cli import COMMAND, until
 from tests.bars.office import client, write_config
-from tests.bars.proxy import Proxy, proxy
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
+from tests.servers.proxy import Proxy, proxy
 from tests.servers.radicale import radicale
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(300)]

@@ -2,19 +2,31 @@
 confirmed is lost, and with space again it ends as if there had always been enough."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from crmsync.state.errors import StateError
+from tests.daemon.machine.ending import Ending, alike, ending_of
 from tests.daemon.machine.house import House
 from tests.daemon.machine.rest import come_to_rest, idle
-from tests.daemon.machine.test_kill_points import Ending, ending_of, house_in
 from tests.daemon.machine.trouble import Point
 
 NIGHTLY = os.environ.get("CRMSYNC_MACHINE") == "nightly"
 EVERY = 1 if NIGHTLY else 11
 FULL = "no space is left for the state database"
+
+
+@contextmanager
+def _house(folder: Path) -> Iterator[House]:
+    folder.mkdir()
+    house = House(folder, people=["alice"])
+    try:
+        yield house
+    finally:
+        house.close()
 
 
 def _commit(point: Point) -> bool:
@@ -59,17 +71,17 @@ def _sync(house: House) -> None:
 
 @pytest.mark.parametrize("lasts", [1, 4])
 def test_it_ends_the_same_whenever_the_disk_is_full(tmp_path: Path, lasts: int) -> None:
-    with house_in(tmp_path / "calm", ()) as calm:
+    with _house(tmp_path / "calm") as calm:
         ending = _story(calm)
         commits = sum(_commit(p) for p in calm.fate.passed)
     for number in range(0, commits, EVERY):
-        with house_in(tmp_path / str(number), ()) as house:
+        with _house(tmp_path / str(number)) as house:
             _fill(house, number, lasts)
-            assert _story(house) == ending, f"full at commit {number}"
+            assert alike(_story(house), ending), f"full at commit {number}"
 
 
 def test_it_is_said_in_words_and_shows_in_the_status(tmp_path: Path) -> None:
-    with house_in(tmp_path / "house", ()) as house:
+    with _house(tmp_path / "house") as house:
         house.person()
         _fill(house, 0, 100)
         (error,) = house.sync()["errors"]
@@ -84,7 +96,7 @@ def test_it_is_said_in_words_and_shows_in_the_status(tmp_path: Path) -> None:
 
 
 def test_nothing_is_sent_that_could_not_be_announced(tmp_path: Path) -> None:
-    with house_in(tmp_path / "house", ()) as house:
+    with _house(tmp_path / "house") as house:
         card = house.person(job_title="Analyst")
         house.sync()
         before = ending_of(house)

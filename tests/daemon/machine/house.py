@@ -1,15 +1,19 @@
 """A world with two people who share a CRM login, whose service can die at any point and start again."""
 
 import functools
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.connectors.memory.connector import MemorySource
 from crmsync.connectors.memory.native import Item
-from crmsync.connectors.memory.server import MemoryServer
+from crmsync.connectors.memory.server import Backup, MemoryServer
 from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer
@@ -28,15 +32,21 @@ class House(World):
     """Alice has two address books, Bob one on a server of his own; ``people`` of the CRM is shared."""
 
     def __init__(
-        self, folder: Path, quirks: Iterable[str] = (), *, people: Sequence[str] = PEOPLE, **account: Any
+        self,
+        folder: Path,
+        quirks: Iterable[str] = (),
+        *,
+        people: Sequence[str] = PEOPLE,
+        books: Sequence[str] = ("Contacts", "Private"),
+        **account: Any,
     ) -> None:
         """With contacts only, which a world has beside other kinds: every collection costs time in every cycle."""
         ecs, crm = traits_of(quirks)
         self.clock = Clock()
         self.fate = Fate()
         self.ecs = MemoryServer(now=self.clock, traits=ecs)
-        self.book = self.ecs.add("Contacts", Kind.CONTACT).id
-        self.second = self.ecs.add("Private", Kind.CONTACT).id
+        self.book, *others = (self.ecs.add(name, Kind.CONTACT).id for name in books)
+        self.second = others[0] if others else ""
         bobs = MemoryServer(now=self.clock, traits=ecs)
         bobs.add("Team", Kind.CONTACT)  # ids tell whose an item is
         self.boxes = {name: box for name, box in (("alice", self.ecs), ("bob", bobs)) if name in people}
@@ -55,6 +65,10 @@ class House(World):
         self.state = MortalState.of(
             self.fate, f"sqlite:///{self.folder / 'state.db'}?synchronous=off", self.clock
         )
+        self.begin()
+
+    def begin(self) -> None:
+        """A service that knows nothing but what stands in the state."""
         self.login = Crm("main", MemorySource(self.crm, Side.CRM), self.rules)
         self.engine = Engine(
             state=self.state,
@@ -83,12 +97,39 @@ class House(World):
         (self.folder / "state.db").write_bytes(_empty_state())
         self.start()
 
+    def save(self) -> "Saved":
+        """Everything as it stands, at a moment when no service is at work."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with closing(sqlite3.connect(self.folder / "state.db")) as database:
+            database.backup(copy)
+        return Saved(self.clock.time, {name: s.backup() for name, s in self.servers.items()}, copy)
+
+    def restore(self, saved: "Saved") -> None:
+        """Back to that moment, with a service that has just been started. The state's file stays open: opening one
+        takes longer than most of what is tried on it."""
+        self.fate.clear()
+        self.fate.passed.clear()
+        self.clock.time = saved.time
+        for name, server in self.servers.items():
+            server.faults.clear()
+            server.restore(saved.servers[name])
+        with closing(sqlite3.connect(self.folder / "state.db")) as database:
+            saved.state.backup(database)
+        self.begin()
+
     @property
     def servers(self) -> Mapping[str, MemoryServer]:
         return {**self.boxes, "crm": self.crm}
 
     def items(self, server: str) -> list[Item]:
         return list(self.servers[server].all())
+
+
+@dataclass(frozen=True)
+class Saved:
+    time: datetime
+    servers: Mapping[str, Backup]
+    state: sqlite3.Connection
 
 
 @functools.cache
