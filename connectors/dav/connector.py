@@ -86,5 +86,9 @@ class DavConnector:
         return self._flavour.format.project(kind, columns)
 
     def named(self, text: str) -> str | None:
-        """By its URL or path; else by its UID, which the server is asked for."""
+        """By its URL or path; else by its UID, which the server is asked for; else by a name as it stands in a URL."""
+        if not text:
+            return None
+        if "%" in text and "/" not in text:
+            return self._reader.with_uid(text) or self._place.item(self._place.path + text)
         return self._place.named(self._dav.url(""), text) or self._reader.with_uid(text)

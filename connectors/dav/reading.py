@@ -117,7 +117,8 @@ class Reader:
                     yield Ref(item, version_of(etag)) if status == 200 else Hidden(item)
 
     def with_uid(self, uid: str) -> str | None:
-        """The item that carries this UID, as the server finds it; None also where it cannot search."""
+        """The item that carries this UID; None also where the server cannot search. Servers look for the text anywhere
+        in the UID (RFC 4791 9.7.5), so what they find is looked at."""
         for component in self._flavour.kinds:
             path = ("VCALENDAR", component) if component else ()
             body = wire.uid_query(self._flavour.query, path, uid)
@@ -125,9 +126,12 @@ class Reader:
                 answers = list(self._dav.report(self._place.path, body, depth=1, judge=self._one_by_one))
             except (_OneByOne, _Smaller):
                 return None
-            for answer in answers:
-                if (item := self._child(answer)) is not None and answer.status == 200:
-                    return item
+            alike = [i for a in answers if a.status == 200 and (i := self._child(a)) is not None]
+            looked = list(self.look(alike[:BATCH]))
+            broken = [found.id for found in looked if isinstance(found, Unreadable)]
+            exact = [found.id for found in looked if isinstance(found, Record) and found.uid == uid]
+            if exact or len(alike) == len(broken) == 1:
+                return (exact or broken)[0]
         return None
 
     def record(self, item: str, version: str, text: str, modified: datetime | None = None) -> Found:

@@ -95,10 +95,12 @@ def answering(cx: Context, side: Side, item: str) -> Iterator[tuple[Place, Recor
     """Also what cannot be read; collections that fail are passed over, and say so in ``cx.errors``."""
     places = cx.places if side is Side.ECS else cx.objects
     for place in list(places.values()):
-        names = list(dict.fromkeys([item, item.removeprefix(f"{place.key}/")]))
-        try:
-            answers = fetch(cx, place, names)
-        except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error, place.login)
-            continue
-        yield from ((place, a) for n in names if isinstance(a := answers.get(n), Record | Unreadable))
+        for id in dict.fromkeys([item.removeprefix(f"{place.key}/"), item]):
+            try:
+                answer = fetch(cx, place, [id]).get(id)
+            except ConnectorError as error:
+                cx.broke(f"“{place.label}”", error, place.login)
+                break
+            if isinstance(answer, Record | Unreadable):
+                yield place, answer
+                break

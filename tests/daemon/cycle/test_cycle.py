@@ -449,6 +449,15 @@ def test_an_item_may_be_named_by_its_uid(world: World, tag: bool, synced: bool) 
     assert (told["item"], told["account"], told["tagged"]) == (card, "alice", tag)
 
 
+def test_an_item_may_be_named_with_its_collection(world: World) -> None:
+    card = world.person(tag=False)
+    name = f"{world.mailbox.key(next(c for c in world.ecs.collections() if c.id == world.book))}/{card}"
+    assert world.engine.explain(name)["item"] == card
+    world.ecs.tag(card, "CRM")
+    world.sync()
+    assert world.engine.explain(name)["linked"]
+
+
 def test_an_empty_text_names_nothing(world: World) -> None:
     world.person()
     world.sync()
