@@ -34,6 +34,6 @@ def storm(
     kind: Kind, *, planned: int, recent: int, linked: int, limits: Mapping[Kind, Limit] = LIMITS
 ) -> bool:
     """Whether ``planned`` removals are held, after ``recent`` ones in the window; ``linked``: items linked now."""
-    if planned == 0:
+    if not planned:
         return False
     return limits.get(kind, DEFAULT).exceeded(planned + recent, linked + recent)
