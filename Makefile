@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture check bench
+.PHONY: help setup demo test torture check bench mutants
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,14 +33,19 @@ bench: $(VENV)/.installed-test ## what syncs cost, against the least that they c
 		|| echo "vdirsyncer cannot be installed: the bench goes on without it" >&2
 	@$(BIN)/python -m tests.bench
 
+mutants: $(VENV)/.installed-mutants ## change the deciding part in 400 small ways: do its tests notice? (minutes)
+	@$(BIN)/python -m tests.mutants
+
 # One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger
 # set contains the smaller ones.
 $(VENV)/.installed-demo: EXTRAS = demo
 $(VENV)/.installed-test: EXTRAS = test
 $(VENV)/.installed-check: EXTRAS = check,test
+$(VENV)/.installed-mutants: EXTRAS = mutants,test
 $(VENV)/.installed-demo: HOLDS = demo
 $(VENV)/.installed-test: HOLDS = demo test
 $(VENV)/.installed-check: HOLDS = demo test check
+$(VENV)/.installed-mutants: HOLDS = demo test mutants
 $(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
 	@echo "installing what “$*” needs into $(VENV) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'

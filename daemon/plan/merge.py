@@ -24,7 +24,7 @@ from crmsync.daemon.plan.terms import (
 )
 
 
-@dataclass(slots=True)
+@dataclass
 class _Draft:
     to: dict[Side, dict[str, Value]] = field(default_factory=lambda: {Side.ECS: {}, Side.CRM: {}})
     agreed: dict[str, Value] = field(default_factory=dict)

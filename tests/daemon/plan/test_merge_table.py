@@ -6,7 +6,7 @@ import pytest
 
 from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.daemon.plan.merge import merge
-from crmsync.daemon.plan.terms import Clash, Decision, Direction, Merged, Policy, Rule, Verdict
+from crmsync.daemon.plan.terms import NEVER, Clash, Decision, Direction, Merged, Policy, Rule, Verdict
 from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
 
 CONTACT = Kind.CONTACT
@@ -120,6 +120,20 @@ def test_a_b_c_a_side_without_a_clock_is_the_earlier() -> None:
     ecs, crm = Place({"first_name": "b"}, clocks={"first_name": NOON}), Place({"first_name": "c"})
     merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
     assert writes(merged) == ({}, {"first_name": "b"})
+
+
+@pytest.mark.parametrize(
+    ("ecs_at", "crm_at", "words"),
+    [
+        (LATER, NOON, "the ECS side later (2026-03-02 12:05:00 after 2026-03-02 12:00:00)"),
+        (NOON, LATER, "the CRM later (2026-03-02 12:05:00 after 2026-03-02 12:00:00)"),
+        (NOON, NEVER, "the ECS side later (2026-03-02 12:00:00 after unknown)"),
+        (NOON, NOON, "at the same time; a tie goes to the CRM"),
+    ],
+)
+def test_a_b_c_the_reason_says_who_was_later(ecs_at: datetime, crm_at: datetime, words: str) -> None:
+    (decision,) = first_name("a", "b", "c", ecs_at=ecs_at, crm_at=crm_at).decisions
+    assert words in decision.reason
 
 
 def test_a_b_c_ecs_or_crm_by_rule_whatever_the_clocks_say() -> None:

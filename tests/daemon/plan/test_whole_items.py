@@ -117,8 +117,8 @@ def test_a_delete_needs_proof_and_an_unchanged_partner(ecs: Seen, crm: Seen) -> 
 @pytest.mark.parametrize(("ecs", "crm"), PAIRS)
 def test_only_what_is_there_on_both_sides_is_merged(ecs: Seen, crm: Seen) -> None:
     if isinstance(decide(ecs, crm, FREE), Merge):
-        assert ecs.there
-        assert crm.there
+        assert ecs.there is True
+        assert crm.there is True
 
 
 @pytest.mark.parametrize(("ecs", "crm"), PAIRS)
