@@ -79,9 +79,9 @@ PLANTED = (
     ),
     Planted(
         "what was detected while an item was being synced goes with its row",
-        "crmsync.daemon.cycle.linked",
-        "tx.queue.done_unless_changed(work.rows)",
-        "tx.queue.done([r.id for r in work.rows])",
+        "crmsync.daemon.cycle.notes",
+        "tx.queue.done_unless_changed(self.done)",
+        "tx.queue.done([r.id for r in self.done])",
         (f"{RULES}what_is_detected_while_its_item_is_being_synced_stays_due",),
     ),
     # ── No delete without proof ──────────────────────────────────────────────────────────────────────────────
@@ -141,14 +141,14 @@ PLANTED = (
     Planted(
         "the match before a create in the CRM is skipped",
         "crmsync.daemon.cycle.newcomers",
-        "        verdict = match(candidate, found, others)",
+        "        verdict = match(candidate, near, own.around(near))",
         "        verdict: Match = NoPartner()",
         (f"{CYCLE}the_same_person_on_both_sides_is_linked_not_doubled",),
     ),
     Planted(
         "the match before a create on the ECS side is skipped",
         "crmsync.daemon.cycle.newcomers",
-        "        verdict = match(candidates[id], others, rivals)",
+        "        verdict = match(candidates[id], near, theirs.around(near))",
         "        verdict: Match = NoPartner()",
         (f"{CYCLE}an_untagged_card_of_the_same_person_is_found_and_tagged",),
     ),
@@ -212,10 +212,10 @@ PLANTED = (
     ),
     Planted(
         "our own writes come back as changes of the CRM",
-        "crmsync.daemon.cycle.detect",
-        "    return pair.state is PairState.UNLINKED or pair.crm_version == item.version",
-        "    return pair.state is PairState.UNLINKED",
-        (f"{RULES}our_own_writes_are_not_looked_at_again[crm]",),
+        "crmsync.daemon.cycle.echo",
+        "    return quiet and all(",
+        "    return False and all(",
+        (f"{RULES}an_echo_that_comes_without_its_version_costs_no_look_at_the_item",),
     ),
     Planted(
         "somebody else's edit in what was read back passes for our own echo",

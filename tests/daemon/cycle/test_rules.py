@@ -186,6 +186,16 @@ def test_our_own_writes_are_not_looked_at_again(world: World, side: Side) -> Non
     assert _fetches(world) == before + looks
 
 
+def test_an_echo_that_comes_without_its_version_costs_no_look_at_the_item(make: Callable[..., World]) -> None:
+    world = make(crm_traits=crm(tells_version=False, whole_changes=True))
+    card = world.person(job_title="Analyst")
+    world.sync()
+    world.ecs.edit(card, job_title="Countess")
+    before = world.ecs.faults.calls["fetch"]
+    assert world.sync()["writes"] == 1
+    assert world.ecs.faults.calls["fetch"] == before + 1  # for the edit itself
+
+
 def _fetches(world: World) -> int:
     return world.ecs.faults.calls["fetch"] + world.crm.faults.calls["fetch"]
 
