@@ -246,7 +246,7 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
         draft.say(unit, Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS, "decided by a person")
     draft.agree(value)
     draft.settled |= set(unit)
-    if len(draft.decisions) == told:
+    if not draft.decisions[told:]:
         draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
 
 

@@ -72,13 +72,13 @@ def _positions(nodes: Sequence[Any], operator: Any) -> list[tuple[int, int]]:
 
 
 def _difference(before: str, after: str) -> tuple[str, str]:
-    """The lines that differ, without their indentation."""
+    """The lines that differ, without their indentation; blank ones apart."""
     old, new = before.splitlines(), after.splitlines()
     while old and new and old[0] == new[0]:
         del old[0], new[0]
     while old and new and old[-1] == new[-1]:
         del old[-1], new[-1]
-    return tuple("\n".join(line.strip() for line in lines) for lines in (old, new))
+    return tuple("\n".join(line.strip() for line in lines if line.strip()) for lines in (old, new))
 
 
 def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -4,6 +4,7 @@ The process is forked from one that has imported the libraries already, and none
 more than its tests do. Tests that start crmsync as yet another process see the unchanged code there.
 """
 
+import gc
 import importlib.machinery
 import importlib.util
 import multiprocessing
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from _pytest.config import default_plugins
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = [
@@ -31,7 +33,8 @@ LIBRARIES = [
         "lxml.etree",
     ),
     *("sqlalchemy", "sqlalchemy.dialects.sqlite", "pydantic", "click", "urllib3", "vobject", "lark"),
-    *("cryptography.x509", "starlette.applications", "uvicorn"),
+    *("cryptography.x509", "starlette.applications", "uvicorn", "anyio.pytest_plugin", "pytest_timeout"),
+    *("_hypothesis_pytestplugin", *(f"_pytest.{name}" for name in default_plugins)),
 ]
 FAILED = int(pytest.ExitCode.TESTS_FAILED)
 
@@ -84,6 +87,7 @@ def _inside(
     sys.pycache_prefix, sys.dont_write_bytecode = compiled, False
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    gc.freeze()  # pytest collects garbage often; not what the libraries hold
     os.chdir(ROOT)
     early = changed.keys() & sys.modules.keys()
     assert not early, f"imported before they could be changed: {early}"

@@ -300,6 +300,7 @@ def test_what_the_other_side_may_not_write_is_kept() -> None:
     ecs, crm = Place({"first_name": "b"}), Place(base, read_only=frozenset({"first_name"}))
     merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
     assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.KEPT])
+    assert "cannot be written in the CRM" in merged.decisions[0].reason
 
 
 def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:
