@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench nightly
+.PHONY: help setup demo test torture check bench mutants nightly
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,14 +18,23 @@ demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people,
 test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
+torture: $(VENV)/.installed-test ## thousands of kill points, every fault of every server, real kills; all of it: ALL=1
+	@$(BIN)/python -m tests.daemon.machine.run_torture $(if $(ALL),--all)
+	@CRMSYNC_TORTURE=full $(BIN)/python -m pytest -q tests/faults
+
 check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.installed-test ## requests and CPU time per item of a first and of an idle sync
-	@$(BIN)/python -m tests.bench.first_sync
+bench: $(VENV)/.installed-test ## what syncs cost, against the least that they could (CRMSYNC_BENCH=full: large ones too)
+	@test -x $(BIN)/vdirsyncer || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' \
+		|| echo "vdirsyncer cannot be installed: the bench goes on without it" >&2
+	@$(BIN)/python -m tests.bench
+
+mutants: $(VENV)/.installed-mutants ## change the deciding part in 400 small ways: do its tests notice? (minutes)
+	@$(BIN)/python -m tests.mutants
 
 nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, over memory and over HTTP, on two processes: hours
 	@$(BIN)/python -m tests.daemon.machine.nightly
@@ -35,9 +44,11 @@ nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, over mem
 $(VENV)/.installed-demo: EXTRAS = demo
 $(VENV)/.installed-test: EXTRAS = test
 $(VENV)/.installed-check: EXTRAS = check,test
+$(VENV)/.installed-mutants: EXTRAS = mutants,test
 $(VENV)/.installed-demo: HOLDS = demo
 $(VENV)/.installed-test: HOLDS = demo test
 $(VENV)/.installed-check: HOLDS = demo test check
+$(VENV)/.installed-mutants: HOLDS = demo test mutants
 $(VENV)/.installed-%: pyproject.toml | $(VENV)/.made
 	@echo "installing what “$*” needs into $(VENV) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'

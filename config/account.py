@@ -115,7 +115,7 @@ class Account(Table):
     crm_select: CrmSelect = Field(
         "owned",
         description="What comes from the CRM: `owned` by the user, `linked` (nothing new), or a condition in the "
-        "CRM's query language.",
+        "CRM's query language; of objects that lack its fields it selects nothing.",
     )
     private: Literal["skip", "mask", "sync"] = Field(
         "skip",

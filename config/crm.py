@@ -170,6 +170,13 @@ class Crm(Server):
                 return ClientCredentialsLogin(self.client_id, s)
         raise AssertionError(f"{self.auth} was accepted without its keys")
 
+    @property
+    def named_fields(self) -> frozenset[str]:
+        """What stands in the file, beside the default mapping."""
+        tables: list[dict[str, ColumnOverride]] = [getattr(self.mapping, kind) for kind in KINDS]
+        named = {override.field for table in tables for override in table.values() if override.field}
+        return frozenset(named | ({self.external_id} if self.external_id else set()))
+
     def rules(self, kind: Kind) -> Mapping[str, ColumnRule]:
         """Every column that has a field in this CRM, also those with direction "none"; overrides applied."""
         overrides: dict[str, ColumnOverride] = getattr(self.mapping, kind)

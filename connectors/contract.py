@@ -239,7 +239,8 @@ class Selection:
 @dataclass(frozen=True, slots=True)
 class Create:
     """Make an item. ``key`` is chosen by the engine and makes the create repeatable: UID and resource name on a DAV
-    server, external id on a CRM that has such a field. An item that already stands under the key is ``Done``."""
+    server, external id on a CRM that has such a field. One that already stands under the key is ``Done``, and
+    said to be ``found``: it may be ours, or anybody's."""
 
     key: str
     kind: Kind
@@ -282,6 +283,7 @@ class Done:
     id: str
     version: str  # empty: not known before the next change listing
     record: Record | None = None
+    found: bool = False  # a create: an item stood under its key already, whoever made it
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now (locked, busy): try again later."""
+    """Not now (locked, busy, failed): try again later. It is not known that nothing was written."""
 
     id: str
     reason: str
@@ -392,6 +394,15 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Naming(Protocol):
+    """People know an item by other names than its id: its address, its UID, a shorter form of the id."""
+
+    def named(self, text: str) -> str | None:
+        """The id of the item that ``text`` names; None where it names none here. Whether the item still exists is not
+        promised."""
+
+
+@runtime_checkable
 class Restricting(Protocol):
     """``capabilities.access``: the login sees more than the account's own user may."""
 
@@ -404,6 +415,15 @@ class Selecting(Protocol):
     """A server that can say which of some records meet a selection (a condition in its own query language)."""
 
     def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]: ...
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """A server that says when an item was last changed only if it is asked for that. It is asked where a clock has to
+    break a tie."""
+
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        """Server time (UTC) of the last change, by id; absent: not told, or it has another version by now."""
 
 
 @runtime_checkable
@@ -459,3 +479,11 @@ class Directory(Protocol):
 
     def user_id(self, username: str) -> str:
         """Raises NotFound, with the sentence for the operator, when there is no active user of that name."""
+
+
+@runtime_checkable
+class Lacking(Protocol):
+    """Sources whose configuration names fields, which the server may not have."""
+
+    def lacking(self) -> Sequence[str]:
+        """Configured fields (``Table.Field``) that are not there for this login. Reaches the server."""

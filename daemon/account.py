@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable
 from crmsync.daemon.plan.guard import LIMITS, Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Policy, Rule
@@ -19,6 +19,7 @@ class Crm:
     name: str
     source: Source
     rules: Mapping[Kind, Mapping[str, Rule]]
+    insisted: frozenset[str] = frozenset()  # fields that the operator named himself: they have to be there
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over
@@ -37,6 +38,7 @@ class Mailbox:
     address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     collections: tuple[Collection, ...] = ()  # as last discovered
+    discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
     resume_at: datetime | None = None  # when the pause that the server asked for is over
 
@@ -72,6 +74,7 @@ class Account:
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
     private: Private = Private.SKIP
+    warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
 
     def selection(self, user: str) -> Selection:
         """What of the CRM belongs into this account; ``user`` is its user's id."""
@@ -97,7 +100,7 @@ class Account:
         columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
         return replace(record, columns={**columns, "subject": "Private"})
 
-    def selected(self, record: Record) -> bool:
+    def selected(self, item: Record | Unreadable) -> bool:
         """Whether the person wants this item in the CRM."""
         wanted = self.tag.casefold()
-        return self.select_all or any(t.casefold() == wanted for t in record.tags)
+        return self.select_all or any(t.casefold() == wanted for t in item.tags or ())

@@ -11,10 +11,11 @@ from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
 from crmsync.config.secret import SecretError
+from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Side, Source
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -28,6 +29,7 @@ from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.daemon.surroundings import check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
+from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
@@ -52,10 +54,14 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
             hint="make it readable and writable for the service's user, or restore it from the backup",
         ) from error
     crms = {name: _crm(name, crm, now) for name, crm in config.crm.items()}
-    accounts = {name: _account(name, account, crms, now) for name, account in config.account.items()}
+    accounts = {
+        name: _account(name, account, config.crm[account.crm], crms, now)
+        for name, account in config.account.items()
+    }
     return Engine(
         state=state,
         signer=signer,
+        witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
@@ -87,6 +93,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             kind: {c: Rule(Direction(r.direction), Policy(r.conflict)) for c, r in some.items()}
             for kind, some in rules.items()
         },
+        insisted=config.named_fields,
     )
 
 
@@ -100,7 +107,19 @@ def _auth(config: CrmConfig) -> Auth:
             return Jwt(client_id, username, private_key.reveal(), audience)
 
 
-def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clock) -> Account:
+def _unverified(name: str, config: AccountConfig, crm: CrmConfig) -> list[str]:
+    sources = ((f"account.{name}.source[{n}]", source) for n, source in enumerate(config.source))
+    places: list[tuple[str, Server]] = [*sources, (f"crm.{config.crm}", crm)]
+    return [
+        f"{where}: the certificate of {place.insecure_host} is not checked (`verify = false`)"
+        for where, place in places
+        if not place.verify
+    ]
+
+
+def _account(
+    name: str, config: AccountConfig, crm: CrmConfig, crms: Mapping[str, Crm], now: Clock
+) -> Account:
     wanted = {kind: config.collection_for(name) for kind, name in _KINDS}
     return Account(
         name=name,
@@ -115,6 +134,7 @@ def _account(name: str, config: AccountConfig, crms: Mapping[str, Crm], now: Clo
         deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
         private=Private(config.private),
+        warnings=_unverified(name, config, crm),
     )
 
 
@@ -167,6 +187,10 @@ class LazySource:
 
     def requests(self) -> int:
         return self._made.requests() if self._made is not None else 0
+
+    def lacking(self) -> Sequence[str]:
+        source = self._source()
+        return source.lacking() if isinstance(source, Lacking) else ()
 
     @property
     def usage(self) -> float:

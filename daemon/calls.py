@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = Callable[[str, str, int], None]  # account, what, how many more
 
+LARGEST = 2**63 - 1  # of the databases' whole numbers
 _EXITS = {"usage": 2, "config": 2, "state": 2}
 
 
@@ -48,7 +49,7 @@ class Kind(Enum):
             case Kind.FLAG:
                 return isinstance(value, bool)
             case Kind.NUMBER:
-                return isinstance(value, int) and not isinstance(value, bool)
+                return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 class Reach(Enum):
@@ -87,7 +88,8 @@ METHODS: Mapping[str, Method] = {
     "rejected": Method(),
     "explain": Method(required=_ITEM),
     "item_history": Method(required=_ITEM),
-    "check": Method(optional={"write": Kind.FLAG, "repair": Kind.FLAG}),
+    "check": Method(optional={"repair": Kind.FLAG}),
+    "check_write": Method(Reach.ALL, optional={"repair": Kind.FLAG}),
     "retry": Method(optional={"items": Kind.TEXTS}),
     "resolve": Method(
         required={**_ITEM, "column": Kind.TEXT}, optional={"keep": Kind.TEXT, "value": Kind.TEXT}

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
-from crmsync.daemon.cycle.run import Report, Wish, sync
+from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
     decide,
@@ -24,10 +25,13 @@ from crmsync.daemon.operations import (
     overview,
     probe,
     reconcile,
+    repair,
     undo,
 )
+from crmsync.daemon.operations.finding import meant
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.witness import Witness
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
 Progress = Callable[[str, str, int], None]  # account, what, how many more
@@ -46,6 +50,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
@@ -71,15 +76,17 @@ class Engine:
     ) -> dict[str, Any]:
         """Sync these accounts, or all, one after the other, until nothing changes."""
         total = Report()
+        discovered = DISCOVERED if poll_every else timedelta(0)  # whoever asks by hand may just have made one
+        wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered)
         for account in self.chosen(names):
-            report = self.sync_one(
-                account, Wish(settle, full, keep_idle, poll_every), dry_run=dry_run, progress=progress
-            )
+            report = self.sync_one(account, wish, dry_run=dry_run, progress=progress)
             total.cycles += report.cycles
             total.writes += report.writes
             total.errors += report.errors
             total.plan += report.plan
+            total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
+        answer["notices"] = total.notices
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -95,10 +102,8 @@ class Engine:
                 if dry_run:
                     # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
                     with account.crm.lock, self.state.rehearsal() as rehearsed:
-                        return sync(
-                            self._maker(account, rehearsed, progress, dry=True), self._bound(account), wish
-                        )
-                report = sync(self._maker(account, self.state, progress), self._bound(account), wish)
+                        return self._synced(account, rehearsed, progress, wish, dry=True)
+                report = self._synced(account, self.state, progress, wish)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
         except StateError as error:
@@ -107,11 +112,30 @@ class Engine:
             self._note_success(account.name)
         return report
 
+    def _synced(
+        self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
+    ) -> Report:
+        repair.demand_key(state, self.signer)
+        found = None
+        if self.witness is not None:
+            found = doubt.compare(state, self.witness, account.name, self.now())
+        report = sync(self._maker(account, state, progress, dry=dry), self._bound(account), wish)
+        if found is not None:
+            report.notices.insert(0, noticed(account.name, found.sentence))
+        if (
+            self.witness is not None
+            and not dry
+            and (found is not None or any(c["id"] for c in report.cycles))
+        ):
+            doubt.testify(state, self.witness, account.name)
+        return report
+
     def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """Compare completely what is there with what is linked, then sync. Same answer as ``sync``."""
         errors: list[dict[str, Any]] = []
         for account in self.chosen(names):
             cx = self.context(account, progress=progress)
+            repair.demand_key(self.state, self.signer)
             with self.state.lock(account.name):
                 reconcile.reconcile(cx)
             errors += cx.errors
@@ -123,9 +147,14 @@ class Engine:
     def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
         with self._guard:
             busy = frozenset(self._busy)
-        return overview.status(
+        answer = overview.status(
             self.state, self.chosen(names), self.now(), busy, self.stale_after, self._successes
         )
+        if not repair.key_fits(self.state, self.signer):
+            for account in answer["accounts"]:
+                account["light"] = "failing"
+                account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        return answer
 
     def queue(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
         return overview.queue(self.state, self.chosen(names))
@@ -143,54 +172,64 @@ class Engine:
         return overview.rejected(self.state)
 
     def explain(self, item: str) -> dict[str, Any]:
-        return explain.explain(self.state, self._contexts(), item)
+        contexts = self._contexts()
+        return explain.explain(self.state, contexts, meant(self.state, contexts, item))
 
     def item_history(self, item: str) -> list[dict[str, Any]]:
-        return explain.history(self.state, item)
+        return explain.history(self.state, self._meant(item))
 
-    def check(self, *, write: bool = False, repair: bool = False) -> dict[str, Any]:
+    def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self._contexts(), write=write, repair=repair)
+        return probe.check(self.state, self.signer, self._contexts(), write=False, repair=repair)
+
+    def check_write(self, *, repair: bool = False) -> dict[str, Any]:
+        """The same, and make an item everywhere, which is taken away again."""
+        return probe.check(self.state, self.signer, self._contexts(), write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def retry(self, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.retry(self.state, items)
+        return decide.retry(self.state, [self._meant(i) for i in items])
 
     def resolve(self, item: str, column: str, *, keep: str = "", value: str | None = None) -> dict[str, Any]:
         """``keep``: ecs or crm; else ``value``, as text. The next sync carries it out."""
+        item = self._meant(item)
         return decide.resolve(self.state, item, column, keep=keep, value=value, now=self.now())
 
     def decide_deletions(self, *, approve: bool, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.deletions(self.state, approve=approve, items=items)
+        return decide.deletions(self.state, approve=approve, items=[self._meant(i) for i in items])
 
     def match_link(self, item: str, record: str) -> dict[str, Any]:
-        return links.link(self.state, self._contexts(), item, record)
+        return self.link(item, record)
 
     def match_create(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, item, create=True)
+        return decide.match(self.state, self._meant(item), create=True)
 
     def match_ignore(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, item, create=False)
+        return decide.match(self.state, self._meant(item), create=False)
 
     def reject_retry(self, item: str) -> dict[str, Any]:
-        return decide.retry(self.state, [item])
+        return decide.retry(self.state, [self._meant(item)])
 
     def reject_abandon(self, item: str) -> dict[str, Any]:
-        return decide.abandon(self.state, item)
+        return decide.abandon(self.state, self._meant(item))
 
     def link(self, item: str, record: str) -> dict[str, Any]:
-        return links.link(self.state, self._contexts(), item, record)
+        contexts = self._contexts()
+        names = [meant(self.state, contexts, one) for one in (item, record)]
+        return links.link(self.state, contexts, *names)
 
     def unlink(self, item: str) -> dict[str, Any]:
-        return links.unlink(self.state, self._contexts(), item, self.now())
+        contexts = self._contexts()
+        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
 
     def undo(self, cycle: int) -> dict[str, Any]:
         """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
         return undo.undo(self.state, self._contexts(), cycle)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
+        repair.demand_key(self.state, self.signer)
         return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
 
     def tidy(self) -> int:
@@ -218,6 +257,9 @@ class Engine:
             for mailbox in account.mailboxes:
                 mailbox.source.close()
         self.state.close()
+
+    def _meant(self, item: str) -> str:
+        return meant(self.state, self._contexts(), item)
 
     def _contexts(self) -> list[Context]:
         return [self.context(a) for a in self.accounts.values()]

@@ -165,7 +165,9 @@ class Rounds:
 
 
 def _report(name: str, answer: dict[str, Any]) -> None:
-    """One line for a sync that did something."""
+    """One line for a sync that did something, and one for everything that the operator has to know."""
+    for notice in answer.get("notices", ()):
+        log.warning("%s: %s", name, notice["message"], extra={"action": f"notice.{notice['code']}"})
     sums: dict[str, int] = {}
     for cycle in answer["cycles"]:
         for what in ("created", "updated", "deleted", "unlinked", "parked", "held", "conflicts"):

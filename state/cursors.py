@@ -20,7 +20,9 @@ class Cursors:
         query = upsert(self._connection, cursors).values(scope=scope, cursor=cursor)
         self._connection.execute(
             query.on_conflict_do_update(
-                index_elements=[cursors.c.scope], set_={"cursor": query.excluded.cursor}
+                index_elements=[cursors.c.scope],
+                set_={"cursor": query.excluded.cursor},
+                where=cursors.c.cursor != query.excluded.cursor,  # an idle cycle leaves the disk alone
             )
         )
 
@@ -45,7 +47,11 @@ class Meta:
     def put(self, key: str, value: str) -> None:
         query = upsert(self._connection, meta).values(key=key, value=value)
         self._connection.execute(
-            query.on_conflict_do_update(index_elements=[meta.c.key], set_={"value": query.excluded.value})
+            query.on_conflict_do_update(
+                index_elements=[meta.c.key],
+                set_={"value": query.excluded.value},
+                where=meta.c.value != query.excluded.value,
+            )
         )
 
     def remove(self, key: str) -> None:

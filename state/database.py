@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from crmsync.state.errors import Contradiction, Locked, SnapshotError, StateError
 from crmsync.state.locks import AdvisoryLocks, FileLocks, Locks
 from crmsync.state.migrations import HEAD, VERSION_TABLE
-from crmsync.state.opening import engines, explained, parse
+from crmsync.state.opening import damaged, engines, explained, parse
 from crmsync.state.transaction import Tx
 
 __all__ = ["Contradiction", "Locked", "SnapshotError", "State", "StateError", "Tx"]
@@ -115,6 +115,25 @@ class State:
                 )
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+    def verify(self) -> None:
+        """Raises StateError where the database is damaged; reads all of it."""
+        if self.path is not None:
+            with self.reading() as tx:
+                said = tx.connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+            if said != "ok":
+                raise damaged(self._name, str(said).partition("\n")[0])
+
+    def scrub(self) -> None:
+        """What was erased leaves SQLite's write-ahead log too; there it stood until the log was written over."""
+        if self.path is None:
+            return
+        with self._turn:
+            raw = self._writer.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+            finally:
+                raw.close()
 
     def close(self) -> None:
         self._reader.dispose()

@@ -1,8 +1,22 @@
 """``forget``: every trace of a pair goes."""
 
+import re
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Text, and_, cast, delete, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Pair
@@ -34,11 +48,10 @@ def erase_address(connection: Connection, address: str) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     text = address.strip().lower()
-    inside = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    if not text:
+        raise ValueError("an address that is none is in every text")
     h, c, i = history.c, conflicts.c, intents.c
-    named = or_(
-        func.lower(h.old) == text, func.lower(h.new) == text, func.lower(h.native).like(inside, escape="\\")
-    )
+    named = or_(func.lower(h.old) == text, func.lower(h.new) == text, _within(connection, h.native, text))
     rows = connection.execute(select(h.id, h.account, h.pair_id, h.ecs_id, h.crm_id).where(named)).all()
     connection.execute(delete(history).where(named))
     for _, account, pair_id, ecs_id, crm_id in rows:
@@ -49,11 +62,20 @@ def erase_address(connection: Connection, address: str) -> None:
             connection.execute(delete(conflicts).where(c.account == account, c.pair_id == pair_id))
     values = (c.base, c.ecs, c.crm, c.chosen)
     connection.execute(delete(conflicts).where(or_(*(func.lower(v) == text for v in values))))
-    announced = or_(
-        func.lower(cast(i.columns, Text)).like(inside, escape="\\"),
-        func.lower(i.native).like(inside, escape="\\"),
-    )
-    connection.execute(delete(intents).where(announced))
+    announced = (_within(connection, i.columns, text), _within(connection, i.native, text))
+    connection.execute(delete(intents).where(or_(*announced)))
+
+
+def _within(connection: Connection, column: Column[str], address: str) -> ColumnElement[bool]:
+    """The rows whose text has the address in it, and not only as the end or beginning of somebody else's. Long lines
+    of an item are folded: CRLF and a space may stand anywhere."""
+    table, text = column.table, func.lower(cast(column, Text))
+    assert isinstance(table, Table)
+    unfolded = func.replace(func.replace(text, "\r\n ", ""), "\n ", "")
+    inside = "%" + address.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    whole = re.compile(rf"(?<![\w.+-]){re.escape(address)}(?![\w-]|\.\w)")
+    candidates = connection.execute(select(table.c.id, unfolded).where(unfolded.like(inside, escape="\\")))
+    return table.c.id.in_([id for id, found in candidates if whole.search(found)])
 
 
 def _erase_by_name(connection: Connection, pair: Pair) -> None:

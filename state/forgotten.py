@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from crmsync.state.rows import chunked, unique, upsert
 from crmsync.state.tables import forgotten
@@ -16,6 +16,10 @@ class Forgotten:
         rows = [{"hash": one} for one in unique(hashes)]
         if rows:
             self._connection.execute(upsert(self._connection, forgotten).on_conflict_do_nothing(), rows)
+
+    def clear(self) -> int:
+        """How many there were."""
+        return self._connection.execute(delete(forgotten)).rowcount
 
     def any(self, hashes: Iterable[str]) -> set[str]:
         """Which of these were forgotten."""

@@ -56,6 +56,16 @@ class HeldItems:
         )
         return {id: one for one in found for id in (one.item, one.record) if id in asked}
 
+    def unwanted(self, account: str, side: Side, items: Iterable[str]) -> None:
+        """These need no partner any more: gone, or no longer selected. ``side``: where the partner would be."""
+        for chunk in chunked(items):
+            self._connection.execute(
+                update(held)
+                .where(_c.account == account, _c.side == side, _c.what == What.MATCH)
+                .where(_c.state == HeldState.HELD, (_c.record if side is Side.ECS else _c.item).in_(chunk))
+                .values(state=HeldState.DONE)
+            )
+
     def overtaken(self, pair_ids: Iterable[int]) -> None:
         """These pairs are not to be deleted or unlinked any more, whatever was held or decided."""
         for chunk in chunked(pair_ids):

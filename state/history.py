@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select
 
 from crmsync.connectors.contract import Kind
-from crmsync.state.model import Action, Entry
+from crmsync.state.model import PERSON, Action, Entry
 from crmsync.state.rows import Rows, chunked
 from crmsync.state.tables import history
 from crmsync.state.values import decode, encode, type_of
@@ -52,13 +52,14 @@ class History:
         return self._connection.execute(delete(history).where(_c.at < before)).rowcount
 
     def deletes_since(self, account: str, kind: Kind, since: datetime) -> int:
-        """How many items were deleted or unlinked as a whole since then."""
+        """How many items were deleted or unlinked as a whole since then, without a person who said so."""
         query = select(func.count()).where(
             _c.account == account,
             _c.kind == kind,
             _c.at >= since,
             _c.action.in_(_LOSSES),
             _c.column == "",
+            _c.winner != PERSON,
         )
         return self._connection.execute(query).scalar_one()
 

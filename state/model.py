@@ -141,6 +141,9 @@ class Cycle:
     errors: list[dict[str, Any]]  # account, item, code, message, retry
 
 
+PERSON = "person"  # ``Entry.winner`` where an item went because somebody said so
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of history: a column that was written, or something that happened to a whole item."""
@@ -160,7 +163,7 @@ class Entry:
     column: str = ""  # empty: the whole item
     old: Value = None
     new: Value = None
-    winner: str = ""
+    winner: str = ""  # ecs, crm, PERSON
     reason: str = ""  # for a person
     native: str = ""  # the text of a deleted item, to put it back
 

@@ -22,6 +22,7 @@ BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process's
 _SYNCHRONOUS = ("off", "normal", "full", "extra")
 _EXPECTED = "sqlite:////absolute/path/state.db or postgresql+psycopg://user@host/database was expected"
 _OUR_MISTAKES = (DataError, InterfaceError, NotSupportedError, ProgrammingError)
+_NO_RIGHTS = ("42501", "3F000", "25006")  # PostgreSQL: privilege, no schema of ours, read-only (a replica)
 _ENGINE: dict[str, Any] = {
     "pool_size": 4,
     "max_overflow": -1,  # the engine bounds the threads
@@ -66,6 +67,11 @@ def explained(error: DBAPIError, name: str) -> Exception:
     code = getattr(error.orig, "sqlite_errorname", "")
     if isinstance(error, IntegrityError):
         return Contradiction(f"the state database {name} refused a write: {said}", "please report this")
+    if getattr(error.orig, "sqlstate", None) in _NO_RIGHTS:
+        return StateError(
+            f"no write access to the state database {name}: {said}",
+            "the user in the [state] url needs a schema in which it may write and make tables (GRANT, or OWNER)",
+        )
     if isinstance(error, _OUR_MISTAKES):
         return error
     if code.startswith("SQLITE_BUSY"):
@@ -77,6 +83,11 @@ def explained(error: DBAPIError, name: str) -> Exception:
         if code.startswith(begin):
             return StateError(f"{message} {name}: {said}", hint)
     return StateError(f"the state database {name} failed: {said}", _hint(code))
+
+
+def damaged(name: str, said: str) -> StateError:
+    message, hint = _SQLITE_SAYS["SQLITE_CORRUPT"]
+    return StateError(f"{message} {name}: {said}", hint)
 
 
 _SQLITE_SAYS = {
@@ -94,11 +105,11 @@ _SQLITE_SAYS = {
     ),
     "SQLITE_NOTADB": (
         "not a state database:",
-        "give another [state] url, or move the file away: the link stamps rebuild the state without duplicates",
+        "give another [state] url, or have `crmsync check --repair` move the file away: link stamps rebuild the state",
     ),
     "SQLITE_CORRUPT": (
         "damaged: the state database",
-        "restore it from a backup, or move it away: the link stamps rebuild the state without duplicates",
+        "restore it from a backup, or have `crmsync check --repair` move it away: the link stamps rebuild the state",
     ),
 }
 

@@ -1,5 +1,6 @@
 """The sync table: detected changes that are not synced yet."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -88,6 +89,22 @@ class Queue:
         return self._rows.by_id(
             self._rows.select().where(where, _c.item.in_(chunk)) for chunk in chunked(items)
         )
+
+    def of_collection(self, account: str, side: Side, collection: str) -> list[str]:
+        """The items of the collection that stand in the table, whatever their state."""
+        query = select(_c.item).where(_c.account == account, _c.side == side, _c.collection == collection)
+        return list(self._connection.execute(query).scalars())
+
+    def by_account(self, side: Side, collection: str, items: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Account -> those of the items of which it has a row, whatever its state."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for chunk in chunked(items):
+            query = select(_c.account, _c.item).where(
+                _c.side == side, _c.collection == collection, _c.item.in_(chunk)
+            )
+            for account, item in self._connection.execute(query):
+                found[account].add(item)
+        return {account: frozenset(some) for account, some in found.items()}
 
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""

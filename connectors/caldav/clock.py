@@ -1,5 +1,6 @@
 """Date and date-time properties of one calendar object, in the time zones that this object means."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -18,6 +19,8 @@ from crmsync.connectors.dav.values import (
 )
 from crmsync.connectors.dav.vtimezone import definition
 from crmsync.connectors.dav.zones import Zone, Zones, iana, is_unambiguous, to_local, to_utc
+
+_ZONE_NAME = re.compile(r"[\w /+.:,()&-]+")
 
 Day: TypeAlias = date | datetime  # a date that is no datetime; or an aware datetime in UTC
 
@@ -66,7 +69,7 @@ class Clock:
             day = moment[0].date()
         found = day or (moment and moment[0])
         if not found or not within_bounds(found):
-            raise Malformed(f"its {line.name} is no date or date-time: {text[:40]!r} (RFC 5545 3.3.4, 3.3.5)")
+            raise Malformed(f"its {line.name} is no date or date-time (RFC 5545 3.3.4, 3.3.5)")
         if day or moment is None:
             return Time(found)
         return self._in_zone(*moment, line)
@@ -80,7 +83,7 @@ class Clock:
         zone = self.zones.resolve(tzid)
         if zone is None:
             raise Malformed(
-                f"its {line.name} is in the time zone {tzid[:60]!r}, which is neither known nor defined in it "
+                f"its {line.name} is in a time zone{_named(tzid)} that is neither known nor defined in it "
                 "(RFC 5545 3.2.19)"
             )
         return Time(to_utc(local, zone.rules), Style(tzid, zone))
@@ -103,7 +106,7 @@ class Clock:
         """``start`` and a DURATION: days by the calendar, hours by the clock (RFC 5545 3.3.6)."""
         found = plain_duration(line.value.strip())
         if not found:
-            raise Malformed(f"its DURATION is none: {line.value.strip()[:40]!r} (RFC 5545 3.3.6)")
+            raise Malformed("its DURATION is none (RFC 5545 3.3.6)")
         days, exact = found
         try:
             if not isinstance(start.value, datetime):
@@ -166,3 +169,8 @@ class Clock:
 def _definition(name: str, year: int, eol: str) -> str:
     found = iana(name)
     return definition(name, found.rules, year, eol) if found else ""
+
+
+def _named(tzid: str) -> str:
+    """For a reason that goes into logs: what is no name of a zone may be anything, an address too."""
+    return f" ({tzid!r})" if len(tzid) <= 60 and _ZONE_NAME.fullmatch(tzid) else ""

@@ -21,6 +21,7 @@ from crmsync.connectors.dav.contentline import Component, Document, parse
 from crmsync.connectors.dav.fields import Categories, Choice, Rows, Text, project_rows, read_rows, write_rows
 from crmsync.connectors.dav.item import Item, Malformed, NotOurs
 from crmsync.connectors.dav.patch import Editor, categories, changes, put_now, put_stamp, put_tag, stamp_of
+from crmsync.connectors.dav.strictness import said_once, whole_values
 from crmsync.connectors.dav.values import text_of
 
 _SENSITIVITY = Choice(
@@ -55,7 +56,24 @@ HOLDS: Mapping[Kind, frozenset[str]] = {
     kind: (frozenset(rows) | _GROUPS[kind]) & frozenset(COLUMNS[kind]) for kind, rows in _ROWS.items()
 }
 _KINDS = {"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK}
-_OTHERS = frozenset({"VJOURNAL", "VFREEBUSY", "VAVAILABILITY", "VPOLL"})
+_NEVER_ALONE = frozenset({"VALARM", "STANDARD", "DAYLIGHT", "AVAILABLE", "PARTICIPANT", "VCALENDAR"})
+_FREE_TEXT = frozenset({"SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES"})
+_ONCE = frozenset(
+    {
+        "UID",
+        "SUMMARY",
+        "DESCRIPTION",
+        "LOCATION",
+        "DTSTART",
+        "DTEND",
+        "DUE",
+        "DURATION",
+        "STATUS",
+        "CLASS",
+        "TRANSP",
+    }
+    | {"PRIORITY", "PERCENT-COMPLETE", "COMPLETED"}
+)
 _RECURRING = ("RRULE", "RDATE", "EXRULE", "RECURRENCE-ID")
 
 
@@ -117,13 +135,23 @@ def _object(text: str, default_zone: tzinfo) -> _Object:
     inner = [each for calendar in calendars for each in calendar.components]
     ours = [each for each in inner if each.name in _KINDS]
     if not ours:
-        others = sorted({each.name for each in inner} & _OTHERS)
-        if others:
-            raise NotOurs(f"it holds no event and no task, but {', '.join(others)}")
-        raise Malformed("it is a calendar without event or task (RFC 5545 3.6)")
+        raise _without_ours(inner)
     main = next((each for each in ours if not each.all("RECURRENCE-ID")), ours[0])
+    whole_values(main, _FREE_TEXT)
+    said_once(main, _ONCE, f"RFC 5545 {'3.6.1' if main.name == 'VEVENT' else '3.6.2'}")
     calendar = main.outer or calendars[0]
     return _Object(document, main, _KINDS[main.name], Clock(calendar, default_zone), _untouchable(ours, main))
+
+
+def _without_ours(inner: list[Component]) -> Malformed:
+    """A calendar may hold nothing but a time zone, or components that only their maker knows (RFC 5545 3.6)."""
+    names = {each.name for each in inner}
+    others = sorted(names - _NEVER_ALONE)
+    if others:
+        return NotOurs(f"it holds no event and no task, but {', '.join(others)}")
+    if names:
+        return Malformed(f"{min(names)} stands in it by itself, without event or task (RFC 5545 3.4, 3.6)")
+    return Malformed("it is a calendar without any component (RFC 5545 3.6)")
 
 
 def _untouchable(ours: list[Component], main: Component) -> str:

@@ -37,16 +37,32 @@ def read_when(event: Component, clock: Clock) -> When:
     """Raises Malformed: without DTSTART, with dates that are none, ending before it starts."""
     line = event.first("DTSTART")
     if line is None:
-        raise Malformed("it has no DTSTART (RFC 5545 3.6.1)")
+        raise Malformed(_no_start(event))
     start = clock.read(line)
     ended = event.first("DTEND")
     if ended and ended.value.strip():
         end = clock.read(ended)
+        _check_agreeing(event, clock, start, end)
         return When(start, _checked_end(start.value, end.value, "DTEND"), end.style)
     lasting = event.first("DURATION")
     if lasting and lasting.value.strip():
         return When(start, _checked_end(start.value, clock.plus(start, lasting), "DURATION"), start.style)
     return When(start, implied_end(start.value), start.style)
+
+
+def _no_start(event: Component) -> str:
+    if event.outer and event.outer.all("METHOD"):  # without it, RFC 5545 lets DTSTART be left out
+        return "it is a scheduling message without DTSTART; no calendar stores a METHOD (RFC 4791 4.1)"
+    return "it has no DTSTART (RFC 5545 3.6.1)"
+
+
+def _check_agreeing(event: Component, clock: Clock, start: Time, end: Time) -> None:
+    """Both DTEND and DURATION are forbidden, and written all the same; no harm is done while they say the same."""
+    lasting = event.first("DURATION")
+    if lasting and lasting.value.strip() and _after(clock, start, lasting) != end.value:
+        raise Malformed(
+            "its DTEND and its DURATION do not agree, and one may stand there only (RFC 5545 3.6.1)"
+        )
 
 
 def implied_end(start: Day) -> Day:
@@ -165,6 +181,8 @@ def _write_end(edit: Editor, clock: Clock, before: When, start: Time, end: Time)
     if ended and ended.value.strip():
         if end != Time(before.end, before.end_style):
             clock.put(edit, "DTEND", end)
+        if lasting and _after(clock, start, lasting) != end.value:
+            edit.remove(lasting)
     elif lasting and lasting.value.strip():
         if _after(clock, start, lasting) != end.value:
             edit.remove(lasting)

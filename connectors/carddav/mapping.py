@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 
 import vobject
 
-from crmsync.connectors.carddav.fields import Day, Email, Part, Phone
+from crmsync.connectors.carddav.fields import Day, Email, Part, Phone, version
 from crmsync.connectors.carddav.names import (
     NAMES,
     SOURCES,
@@ -37,6 +37,7 @@ from crmsync.connectors.dav.patch import (
     put_tag,
     stamp_of,
 )
+from crmsync.connectors.dav.strictness import said_once, whole_values
 from crmsync.connectors.dav.values import clean, text_of
 
 
@@ -79,6 +80,9 @@ _ROWS: Rows = {
     "categories": Categories(),
 }
 
+_FREE_TEXT = frozenset({"NICKNAME", "ORG", "TITLE", "ADR", "NOTE", "CATEGORIES"})
+_ONCE = frozenset({"UID", "N", "BDAY", "ANNIVERSARY", "KIND"})  # in vCard 4; the older ones do not say
+
 HOLDS: Mapping[Kind, frozenset[str]] = {Kind.CONTACT: frozenset(_ROWS) & frozenset(COLUMNS[Kind.CONTACT])}
 
 
@@ -111,7 +115,19 @@ def _card(text: str) -> tuple[Document, Component]:
     card = next((root for root in document.components if root.name == "VCARD"), None)
     if card is None:
         raise Malformed("there is no BEGIN:VCARD in it (RFC 6350 6.1.1)")
+    whole_values(card, _FREE_TEXT)
+    if version(card) == "4.0":
+        said_once(card, _ONCE - _with_alternatives(card), "RFC 6350 3.3")
     return document, card
+
+
+def _with_alternatives(card: Component) -> set[str]:
+    """Lines with one ALTID are one property, said in several languages (RFC 6350 5.4); the first one is read."""
+    return {
+        name
+        for name in _ONCE
+        if len(lines := card.all(name)) > 1 and len({each.parameter("ALTID") or each for each in lines}) == 1
+    }
 
 
 def _columns(card: Component) -> dict[str, Value]:

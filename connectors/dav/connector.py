@@ -4,7 +4,7 @@ Reading is ``reading.py``, "changes since" ``changes.py`` and ``cursor.py``, wri
 Not shared between threads; what it learns of the server (``habits.py``) is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import (
@@ -46,7 +46,7 @@ class DavConnector:
         max_item: int = MAX_ITEM,
     ) -> None:
         place = Place(collection.id)
-        self._flavour = flavour
+        self._flavour, self._dav, self._place = flavour, dav, place
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
         self._writer = Writer(
@@ -76,8 +76,19 @@ class DavConnector:
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
 
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        return self._reader.dates(items)
+
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return self._writer.apply(writes)
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return self._flavour.format.project(kind, columns)
+
+    def named(self, text: str) -> str | None:
+        """By its URL or path; else by its UID, which the server is asked for; else by a name as it stands in a URL."""
+        if not text:
+            return None
+        if "%" in text and "/" not in text:
+            return self._reader.with_uid(text) or self._place.item(self._place.path + text)
+        return self._place.named(self._dav.url(""), text) or self._reader.with_uid(text)

@@ -21,6 +21,7 @@ _LINE = re.compile(
     rf"[^\r\n]*(?:{_EOL}[ \t][^\r\n]*)*({_EOL}|\Z))"
 )
 _NAME = re.compile(r"(?:([A-Za-z0-9_-]+)\.)?([A-Za-z0-9_/-]+)(?=[;:])")
+_COMPONENT = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
 _FOLD = re.compile(rf"{_EOL}[ \t]")
 _SOFT_BREAK = re.compile(rf"={_EOL}")
 _HEAD = re.compile(r'[^":]*(?:"[^"]*"[^":]*)*:')  # up to the colon that is not within quotes
@@ -135,7 +136,7 @@ def _parameter(found: tuple[str, str, str]) -> tuple[str, tuple[str, ...]]:
 class Component:
     """``BEGIN:X`` to ``END:X``: its own lines and the components within it."""
 
-    __slots__ = ("begin", "by_name", "components", "end", "lines", "name", "outer")
+    __slots__ = ("begin", "by_name", "components", "end", "lines", "name", "outer", "torn")
 
     def __init__(self, name: str, begin: Line, outer: "Component | None") -> None:
         self.name = name
@@ -145,6 +146,7 @@ class Component:
         self.lines: list[Line] = []  # its own properties, in order; not those of components within
         self.by_name: dict[str, list[Line]] = {}
         self.components: list[Component] = []
+        self.torn: frozenset[str] = frozenset()  # names of lines after which one without a name stands
 
     def all(self, name: str) -> list[Line]:
         return self.by_name.get(name, [])
@@ -174,11 +176,22 @@ class Document:
             lines[at : at + 1] = [new] if new else []
 
     def insert(self, owner: Component, after: Line, new: Line) -> None:
-        """``after``: one of the owner's lines, or its ``begin``."""
-        self.lines.insert(_index(self.lines, after) + 1, new)
+        """``after``: one of the owner's lines, or its ``begin``. What may be the rest of that line stays with it."""
+        self.lines.insert(_index(self.lines, after) + 1 + len(self.rest_of(after)), new)
         owner.lines.insert(0 if after is owner.begin else _index(owner.lines, after) + 1, new)
         same = owner.by_name.setdefault(new.name, [])
         same[:] = [line for line in owner.lines if line.name == new.name]
+
+    def rest_of(self, line: Line) -> list[Line]:
+        """The lines without a name that follow, without the blank ones at their end: seen was a picture with a blank
+        line in its base64, others break a text and do not fold it."""
+        at = _index(self.lines, line) + 1
+        end = last = at
+        while end < len(self.lines) and not self.lines[end].name:
+            end += 1
+            if not self.lines[end - 1].raw.isspace():
+                last = end
+        return self.lines[at:last]
 
     def insert_component(self, text: str, before: Component) -> None:
         """Puts the component that is ``text`` (line ends included) in front of another, within the same outer one."""
@@ -204,20 +217,24 @@ def parse(text: str) -> Document:
         raise Malformed(f"it has more than {MAX_LINES} lines")
     roots: list[Component] = []
     at: Component | None = None
+    last = ""  # property that a line without a name may be the rest of
     for line in lines:
         name = line.name
         if name == "BEGIN":
-            at = _opened(line, at, roots)
+            at, last = _opened(line, at, roots), ""
         elif name == "END":
-            at = _closed(line, at)
+            at, last = _closed(line, at), ""
         elif at is not None and name:
             at.lines.append(line)
             if name in at.by_name:
                 at.by_name[name].append(line)
             else:
                 at.by_name[name] = [line]
+            last = name
+        elif at is not None and last and not line.raw.isspace():
+            at.torn |= {last}
     if at is not None:
-        raise Malformed(f"BEGIN:{at.name} has no END (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(f"{_mark('BEGIN', at.name)} has no END (RFC 5545 3.6, RFC 6350 6.1.2)")
     if not roots:
         raise Malformed("there is no BEGIN line in it (RFC 5545 3.4, RFC 6350 6.1.1)")
     return Document(lines, roots)
@@ -234,12 +251,19 @@ def _opened(line: Line, outer: Component | None, roots: list[Component]) -> Comp
     return component
 
 
+def _mark(word: str, name: str) -> str:
+    """For a reason that goes into logs: in a broken object anything may stand where a component's name belongs."""
+    return f"{word}:{name}" if _COMPONENT.fullmatch(name) else f"{word} of something that is no component"
+
+
 def _closed(line: Line, at: Component | None) -> Component | None:
     name = line.value.strip().upper()
     if at is None:
-        raise Malformed(f"END:{name[:40]} has no BEGIN (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(f"{_mark('END', name)} has no BEGIN (RFC 5545 3.6, RFC 6350 6.1.2)")
     if name != at.name:
-        raise Malformed(f"BEGIN:{at.name[:40]} is closed by END:{name[:40]} (RFC 5545 3.6, RFC 6350 6.1.2)")
+        raise Malformed(
+            f"{_mark('BEGIN', at.name)} is closed by {_mark('END', name)} (RFC 5545 3.6, RFC 6350 6.1.2)"
+        )
     at.end = line
     return at.outer
 

@@ -65,6 +65,10 @@ class Editor:
         return before
 
     def remove(self, old: Line) -> None:
+        """But for a line whose rest may follow, which would then belong to the one before: that one is emptied."""
+        if self.document.rest_of(old):
+            self.rewrite(old, "")
+            return
         self.document.replace(self.component, old, None)
         self.changed = True
 

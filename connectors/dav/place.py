@@ -23,6 +23,10 @@ class Place:
     def href(self, item: str) -> str:
         return self.path + quote(item, safe=_PATH_SAFE)
 
+    def can_hold(self, item: str) -> bool:
+        """Whether an item can have this id: what a person types may be anything, and ``..`` leads elsewhere."""
+        return self.item(self.href(item)) == item
+
     def item(self, href: str) -> str | None:
         """The id, or None: the collection itself, a collection within it, or something elsewhere."""
         try:
@@ -34,6 +38,15 @@ class Place:
         if outside or not name or name in (".", "..") or "/" in name or "\0" in name:
             return None
         return name
+
+    def named(self, server: str, text: str) -> str | None:
+        """The id in a URL of this server, or in a path on it; None for anything else."""
+        try:
+            there, here = urlsplit(text), urlsplit(server)
+        except ValueError:
+            return None
+        own = (there.scheme, there.netloc) in ((here.scheme, here.netloc), ("", ""))
+        return self.item(text) if own and there.path.startswith("/") else None
 
     def is_self(self, href: str) -> bool:
         try:

@@ -3,7 +3,6 @@
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import TypeAlias, TypeVar
@@ -20,8 +19,7 @@ from crmsync.connectors.http import Response, TooLarge
 
 BATCH = 100  # items of one multiget
 MAX_ITEM = 4_000_000  # bytes; RFC 6352 lets a server say 100 KB, real contacts with photos reach 2 MB
-_MANY = 4  # items beyond which one listing is cheaper than asking each
-_MOST_TIMES = 20_000  # items whose time is remembered within a cycle
+_MANY = 25  # items beyond which one listing is cheaper than asking each
 
 T = TypeVar("T")
 Found: TypeAlias = Record | Gone | Hidden | Unreadable
@@ -54,15 +52,11 @@ class Reader:
         self._zone = default_zone
         self._max_item = max_item
         self._natives = Natives()
-        self._times: dict[str, tuple[str, datetime]] = {}  # id -> version, last change
-        self._all_timed = False
 
     def forget(self) -> None:
         """A new cycle begins: what was remembered may be out of date. (There are servers whose ETags start again when
         an item is deleted and made again: an old one would then fit another text.)"""
         self._natives = Natives()
-        self._times = {}
-        self._all_timed = False
 
     def remembered(self, item: str, version: str) -> Record | None:
         return self._natives.get(item, version)
@@ -87,18 +81,23 @@ class Reader:
             )
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Found]:
-        for batch in batched(ids, BATCH):
-            times = self._changed_at(batch)
-            for found in self.look(batch):
-                if isinstance(found, Record):
-                    version, moment = times.get(found.id, ("", None))
-                    if found.modified is None and moment is not None and version == found.version:
-                        found = replace(found, modified=moment)
-                    self.remember(found)
-                yield found
+        """As ``look``; what was found is remembered, so that writing to it needs no second read."""
+        yield from (Hidden(id) for id in ids if not self._place.can_hold(id))
+        for found in self.look([id for id in ids if self._place.can_hold(id)]):
+            if isinstance(found, Record):
+                self.remember(found)
+            yield found
+
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        """For servers that leave the time out of a multiget (Radicale 3.9)."""
+        if self._habits.times in (Times.INLINE, Times.NEVER):
+            return {}
+        times = self._changed_at([item.id for item in items if self._place.can_hold(item.id)])
+        told = ((item, *times[item.id]) for item in items if item.id in times)
+        return {item.id: moment for item, version, moment in told if version == item.version}
 
     def look(self, ids: Sequence[str]) -> Iterator[Found]:
-        """One answer for each id, without their times where those cost a request."""
+        """One answer for each id."""
         properties = (wire.ETAG, wire.MODIFIED, self._flavour.data)
         for batch in batched(ids, BATCH):
             for item, answer in self._answers(batch, properties):
@@ -118,7 +117,8 @@ class Reader:
                     yield Ref(item, version_of(etag)) if status == 200 else Hidden(item)
 
     def with_uid(self, uid: str) -> str | None:
-        """The item that carries this UID, as the server finds it; None also where it cannot search."""
+        """The item that carries this UID; None also where the server cannot search. Servers look for the text anywhere
+        in the UID (RFC 4791 9.7.5), so what they find is looked at."""
         for component in self._flavour.kinds:
             path = ("VCALENDAR", component) if component else ()
             body = wire.uid_query(self._flavour.query, path, uid)
@@ -126,9 +126,12 @@ class Reader:
                 answers = list(self._dav.report(self._place.path, body, depth=1, judge=self._one_by_one))
             except (_OneByOne, _Smaller):
                 return None
-            for answer in answers:
-                if (item := self._child(answer)) is not None and answer.status == 200:
-                    return item
+            alike = [i for a in answers if a.status == 200 and (i := self._child(a)) is not None]
+            looked = list(self.look(alike[:BATCH]))
+            broken = [found.id for found in looked if isinstance(found, Unreadable)]
+            exact = [found.id for found in looked if isinstance(found, Record) and found.uid == uid]
+            if exact or len(alike) == len(broken) == 1:
+                return (exact or broken)[0]
         return None
 
     def record(self, item: str, version: str, text: str, modified: datetime | None = None) -> Found:
@@ -231,23 +234,22 @@ class Reader:
         return self.record(item, version, text, wire.moment(answer.headers.get("Last-Modified")))
 
     def _changed_at(self, ids: Sequence[str]) -> Mapping[str, tuple[str, datetime]]:
-        """Version and time of the last change, from a server that tells the latter only when asked aside."""
-        if self._habits.times in (Times.INLINE, Times.NEVER) or self._all_timed:
-            return self._times
+        """Version and time of the last change. A few are asked one by one: a listing costs as much as the collection
+        is large."""
         if len(ids) > _MANY:
-            self._all_timed = True
             answers = self._dav.propfind(self._place.path, (wire.ETAG, wire.MODIFIED), depth=1)
         else:
             answers = (answer for item in ids for answer in self._timed(item))
-        seen = 0
+        wanted, seen = frozenset(ids), False
+        times: dict[str, tuple[str, datetime]] = {}
         for answer in answers:
             item, moment = self._child(answer), answer.modified()
-            seen += item is not None and answer.status == 200
-            if item is not None and moment is not None and len(self._times) < _MOST_TIMES:
-                self._times[item] = (version_of(answer.texts.get(wire.ETAG)), moment)
+            seen = seen or (item is not None and answer.status == 200)
+            if item in wanted and moment is not None:
+                times[item] = (version_of(answer.texts.get(wire.ETAG)), moment)
         if seen and self._habits.times is Times.UNKNOWN:
-            self._habits.times = Times.ASIDE if self._times else Times.NEVER
-        return self._times
+            self._habits.times = Times.ASIDE if times else Times.NEVER
+        return times
 
     def _timed(self, item: str) -> Iterator[wire.Answer]:
         try:

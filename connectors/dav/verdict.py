@@ -149,7 +149,7 @@ def _doubtful_update(put: Put, sent: Sent, found: Found | None, meant: Found | N
 def _doubtful_create(put: Put, sent: Sent, found: Found | None) -> Outcome:
     match found:
         case Record() if found.uid == put.uid if put.uid else found.native == put.text:
-            return Done(put.id, found.version, found)
+            return Done(put.id, found.version, found, found=sent.status < 500)
         case Record() | Hidden() | Unreadable():
             return Refused(put.id, "name_taken", f"another item already stands under the name {put.id}")
         case _ if sent.status >= 500:

@@ -193,7 +193,9 @@ class Writer:
             return None
         found = next(iter(self._reader.look([name])))
         return (
-            Done(name, found.version, found) if isinstance(found, Record) and found.uid == put.uid else None
+            Done(name, found.version, found, found=True)
+            if isinstance(found, Record) and found.uid == put.uid
+            else None
         )
 
     # ── send ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -80,12 +80,12 @@ class Zones:
         definition = self._definitions.get(tzid)
         if definition is None:
             return None
+        rules = OwnZone.of(definition)
         for name in ("X-LIC-LOCATION", "TZID-ALIAS-OF"):  # the IANA name, as some producers add it
             line = definition.first(name)
             zone = iana(unescape(line.value).strip()) if line else None
-            if zone:
+            if zone and (rules is None or _could_be(rules, zone.rules)):
                 return zone
-        rules = OwnZone.of(definition)
         return Zone(rules, None) if rules else None
 
     def tzid_of(self, name: str) -> str | None:
@@ -95,6 +95,13 @@ class Zones:
             if zone and zone.name == name:
                 return tzid
         return None
+
+
+def _could_be(defined: tzinfo, named: tzinfo) -> bool:
+    """Whether a definition and a place have ever had one time: where they never had, the definition is what the object
+    means (RFC 5545 3.6.5), and the name a mistake. More is not asked: definitions grow old."""
+    samples = (datetime(year, month, 1) for year in (1995, 2005, 2015, 2025) for month in (1, 7))  # noqa: DTZ001
+    return any(defined.utcoffset(each) == named.utcoffset(each) for each in samples)
 
 
 def zone_name(name: str | None) -> str | None:

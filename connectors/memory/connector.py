@@ -7,7 +7,7 @@ the decisions below are the same everywhere, and their reasons stand beside them
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import (
     Access,
@@ -119,6 +119,14 @@ class MemoryConnector:
                 answers = [self._answer(id) for id in batch]
             yield from answers
 
+    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
+        if not self._traits.dated:
+            return {}
+        with self._request("dates"):
+            there = {item.id: item for item in self._visible()}
+        same = ((r.id, there[r.id]) for r in items if r.id in there and there[r.id].version == r.version)
+        return {id: item.modified for id, item in same}
+
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         if writes and not self._collection.writable:
             raise Forbidden(
@@ -132,6 +140,10 @@ class MemoryConnector:
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return self._traits.keep(kind, columns)
+
+    def named(self, text: str) -> str | None:
+        with self._request("named"):
+            return next((item.id for item in self._visible() if text and item.uid == text), None)
 
     def _tells(self, entry: Item | Grave, since: Cursor | None, selection: Selection) -> bool:
         """Only the first listing is narrowed down to the selection: later on, the engine has to see that an item has

@@ -45,6 +45,7 @@ class _Answer:
     item: str
     make: Callable[[str], Outcome]
     times: int
+    applied: bool
 
 
 class Faults:
@@ -67,10 +68,13 @@ class Faults:
         """Raise ``error`` the next ``times`` times that ``operation`` happens, once ``skip`` of them have gone well."""
         self._failures.append(_Failure(operation, error, after, detail, skip, times))
 
-    def answer(self, item: str, make: Callable[[str], Outcome], *, times: int = 1) -> None:
+    def answer(
+        self, item: str, make: Callable[[str], Outcome], *, times: int = 1, applied: bool = False
+    ) -> None:
         """Answer writes to ``item`` (an id, or the key of a create) with an outcome of the test's own making, such as
-        ``lambda id: Refused(id, "too_long", "…")``, and write nothing."""
-        self._answers.append(_Answer(item, make, times))
+        ``lambda id: Refused(id, "too_long", "…")``, and write nothing; with ``applied``, write it nonetheless, as a
+        server does that fails when all is done."""
+        self._answers.append(_Answer(item, make, times, applied))
 
     def clear(self) -> None:
         """Everything works again."""
@@ -87,9 +91,9 @@ class Faults:
     def after(self, operation: str, detail: str) -> None:
         self._strike(operation, detail, after=True)
 
-    def planted(self, item: str) -> Outcome | None:
+    def planted(self, item: str, *, applied: bool = False) -> Outcome | None:
         for answer in self._answers:
-            if answer.item == item and answer.times > 0:
+            if answer.item == item and answer.applied is applied and answer.times > 0:
                 answer.times -= 1
                 return answer.make(item)
         return None

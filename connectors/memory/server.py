@@ -11,7 +11,7 @@ calls. Ids are unique over the whole server. Safe to use from several threads.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,17 @@ from crmsync.connectors.memory.native import Grave, Item
 from crmsync.connectors.memory.traits import Traits
 
 ALL_RIGHTS = Access(read=True, edit=True, delete=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Of everything that people and logins change; collections, users and rights are the administrator's."""
+
+    items: Mapping[str, Item]
+    order: Mapping[str, Mapping[str, Item | Grave]]
+    links: Mapping[tuple[str, str], str]
+    serial: int
+    epoch: int
 
 
 class MemoryServer:
@@ -86,6 +97,21 @@ class MemoryServer:
 
     def reveal(self, item: str) -> None:
         self._unnoticed(item, hidden=False)
+
+    def backup(self) -> "Backup":
+        """What it holds now."""
+        with self._lock:
+            order = {collection: dict(entries) for collection, entries in self._order.items()}
+            return Backup(dict(self._items), order, dict(self._links), self._serial, self._epoch)
+
+    def restore(self, backup: "Backup") -> None:
+        """As if nothing had happened since. The cursors handed out meanwhile are not refused: the server does not know
+        that it ever gave them."""
+        with self._lock:
+            self._items = dict(backup.items)
+            self._order = {collection: dict(entries) for collection, entries in backup.order.items()}
+            self._links = dict(backup.links)
+            self._serial, self._epoch = backup.serial, backup.epoch
 
     def expire_cursors(self) -> None:
         """Every cursor handed out so far is refused from now on."""

@@ -38,6 +38,7 @@ class Traits:
     tells_version: bool = True  # a write is answered with the new version (an ETag)
     reads_back: bool = False  # a write is answered with what stands now
     tells_modified: bool = True
+    dated: bool = False  # it tells when an item was modified only if it is asked for that
 
     def unwritable(self, kind: Kind) -> frozenset[str]:
         return self.read_only.get(kind, frozenset()) | self.computed.get(kind, {}).keys()

@@ -1,6 +1,7 @@
 """What becomes of one write."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from crmsync.connectors.contract import (
@@ -38,6 +39,10 @@ class Writer:
         refusal = self._server.faults.planted(target) or self._refusal(write, target)
         if refusal is not None:
             return refusal
+        outcome = self._carried_out(write)
+        return self._server.faults.planted(target, applied=True) or outcome
+
+    def _carried_out(self, write: Write) -> Outcome:
         match write:
             case Create():
                 return self._create(write)
@@ -48,8 +53,9 @@ class Writer:
 
     def _create(self, write: Create) -> Outcome:
         with self._client.step("create", write.key):
-            item = self._standing(write) or self._insert(write)
-        return self._done(item)
+            there = self._standing(write)
+            item = there or self._insert(write)
+        return replace(self._done(item), found=there is not None)
 
     def _standing(self, write: Create) -> Item | None:
         """What an earlier attempt has made: found by the name that we chose, by the external id or, where the server
@@ -144,7 +150,7 @@ def record_of(item: Item, traits: Traits, side: Side) -> Record:
         version=item.version,
         kind=item.kind,
         columns=dict(item.columns),
-        modified=item.modified if traits.tells_modified else None,
+        modified=item.modified if traits.tells_modified and not traits.dated else None,
         uid=item.uid,
         tags=item.tags if traits.tags else frozenset(),
         stamp=item.stamp if traits.stamps else None,

@@ -14,7 +14,7 @@ from crmsync.connectors.contract import Gone, Page, Record, Ref, Selection, Unre
 from crmsync.connectors.errors import CursorExpired, ProtocolError
 from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import QueryPage, Row
-from crmsync.connectors.salesforce.faults import InvalidField, Malformed
+from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField, Malformed
 from crmsync.connectors.salesforce.table import NotOurs, Table, row_id, row_key, row_stamp
 from crmsync.connectors.salesforce.values import instant
 
@@ -99,7 +99,8 @@ class Poll:
         except (Malformed, InvalidField) as error:
             if not selection.condition:
                 raise
-            raise ProtocolError(
+            kind = Inapplicable if isinstance(error, InvalidField) else ProtocolError
+            raise kind(
                 f"the CRM does not accept the condition for {self.table.name}: {error.message}",
                 hint="see crm_select of the account",
             ) from error

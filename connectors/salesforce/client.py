@@ -58,15 +58,18 @@ class Client:
         api_version: str = "59.0",
         ca_file: str | None = None,
         verify: bool = True,
+        timeout: float = 60.0,
         now: Callable[[], datetime],
     ) -> None:
+        """``timeout``: seconds without a byte from the server."""
         if not re.fullmatch(r"[0-9]{2,3}\.[0-9]", api_version):
             raise ValueError(f"{api_version!r} is no API version such as 59.0")
         self.url = url.rstrip("/")
         self.root = f"/services/data/v{api_version}"
         self.usage = 0.0  # share of the organisation's daily requests that is used up, as last told
         self._auth, self._ca_file, self._verify, self._now = auth, ca_file, verify, now
-        self._https = {self.url: Http(self.url, ca_file=ca_file, verify=verify, now=now)}  # by address
+        self._timeout = timeout
+        self._https = {self.url: self._http(self.url)}  # by address
         self._login = _Login()
         self._schemas: dict[str, Schema] = {}
         self._schema_lock = threading.Lock()
@@ -96,11 +99,12 @@ class Client:
                 login.refusal = refusal
                 raise
             if session.instance not in self._https:
-                self._https[session.instance] = Http(
-                    session.instance, ca_file=self._ca_file, verify=self._verify, now=self._now
-                )
+                self._https[session.instance] = self._http(session.instance)
             login.session = session
             return session
+
+    def _http(self, address: str) -> Http:
+        return Http(address, ca_file=self._ca_file, verify=self._verify, timeout=self._timeout, now=self._now)
 
     def who(self) -> tuple[str, str]:
         """Ids of the organisation and of the user we are, 18 characters each."""

@@ -11,6 +11,7 @@ What is special here, beside ``mapping``:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import (
@@ -37,7 +38,9 @@ from crmsync.connectors.salesforce import search, soql, writes
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
+from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing
+from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
 from crmsync.connectors.salesforce.mapping import TABLES, Mapper
 from crmsync.connectors.salesforce.table import (
     NotOurs,
@@ -55,9 +58,10 @@ OVERLAP = timedelta(seconds=120)
 class SalesforceConnector:
     """One object of the organisation. Safe to use from several threads."""
 
-    def __init__(self, table: Table, poll: Poll) -> None:
+    def __init__(self, table: Table, poll: Poll, conditions: Conditions) -> None:
         self._table = table
         self._poll = poll
+        self._conditions = conditions
 
     @property
     def capabilities(self) -> Capabilities:
@@ -77,7 +81,12 @@ class SalesforceConnector:
         )
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        return self._poll.changes(since, selection)
+        try:
+            yield from self._poll.changes(since, selection)
+        except Inapplicable:  # with the first request, before there is a page
+            if not self._conditions.is_foreign(self._table, selection):
+                raise
+            yield from self._poll.changes(since, replace(selection, nothing=True))
 
     def listing(self) -> Iterator[Ref]:
         table = self._table
@@ -129,11 +138,22 @@ class SalesforceConnector:
     def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
         return search.search(self._table, probes) if kind is self._table.kind else iter(())
 
+    def named(self, text: str) -> str | None:
+        """The id that the web interface shows has 15 characters."""
+        return soql.id18(text) if soql.is_id(text) else None
+
     def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
         return search.access(self._table.client, user, ids)
 
     def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]:
-        return search.selected(self._table, ids, selection)
+        if self._conditions.foreign(self._table, selection):
+            return frozenset()
+        try:
+            return search.selected(self._table, ids, selection)
+        except InvalidField:
+            if self._conditions.is_foreign(self._table, selection):
+                return frozenset()
+            raise
 
 
 class SalesforceSource:
@@ -156,18 +176,22 @@ class SalesforceSource:
         api_version: str = "59.0",
         ca_file: str | None = None,
         verify: bool = True,
+        timeout: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
     ) -> None:
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
-        self._client = Client(url, auth, api_version=api_version, ca_file=ca_file, verify=verify, now=now)
+        self._client = Client(
+            url, auth, api_version=api_version, ca_file=ca_file, verify=verify, timeout=timeout, now=now
+        )
         self._tables = {
             kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
             for kind, columns in fields.items()
             if kind in TABLES
         }
+        self._conditions = Conditions(list(self._tables.values()))
         self._now, self._overlap = now, overlap
 
     def identity(self) -> str:
@@ -182,7 +206,7 @@ class SalesforceSource:
         found = next((t for t in self._tables.values() if t.name == collection.id), None)
         if found is None:
             raise NotFound(f"the CRM source has no collection {collection.id}")
-        return SalesforceConnector(found, Poll(found, self._overlap, self._now))
+        return SalesforceConnector(found, Poll(found, self._overlap, self._now), self._conditions)
 
     def user_id(self, username: str) -> str:
         where = f"Username = {soql.quote(username)}"
@@ -199,6 +223,9 @@ class SalesforceSource:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""
         found = {kind: table.missing_columns() for kind, table in self._tables.items()}
         return {kind: missing for kind, missing in found.items() if missing}
+
+    def lacking(self) -> Sequence[str]:
+        return [f"{m.object}.{name}" for m in self.missing().values() for name in m.fields]
 
     @property
     def usage(self) -> float:

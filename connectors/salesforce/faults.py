@@ -30,6 +30,10 @@ class InvalidField(ProtocolError):
     """A query or write names a field that the object does not have for this login."""
 
 
+class Inapplicable(ProtocolError):
+    """An operator's condition names a field that the object does not have for this login."""
+
+
 class Malformed(ProtocolError):
     """The server refuses a request as a whole (400): one of its rows, or the request itself, is at fault."""
 

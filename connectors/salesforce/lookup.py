@@ -63,7 +63,7 @@ def _by_key(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcome]:
     found = _found(table, "", (f"{link} = {soql.quote(w.key)}" for w in creates.values()))
     by_key = {r.link.casefold(): r for r in found.values()}
     stands = ((i, by_key.get(w.key.casefold())) for i, w in creates.items())
-    return {i: Done(r.id, r.version, r) for i, r in stands if r is not None}
+    return {i: Done(r.id, r.version, r, found=True) for i, r in stands if r is not None}
 
 
 def _by_columns(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcome]:
@@ -76,7 +76,7 @@ def _by_columns(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcom
     outcomes: dict[int, Outcome] = {}
     for i, write in creates.items():
         if same := next((r for r in found.values() if _equal(table, write, r)), None):
-            outcomes[i] = Done(same.id, same.version, found.pop(same.id))
+            outcomes[i] = Done(same.id, same.version, found.pop(same.id), found=True)
     return outcomes
 
 

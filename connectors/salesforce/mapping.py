@@ -5,7 +5,8 @@ What is not one to one:
 * LastName must not be empty. A contact without a last name is written with what else names it in parentheses,
   ``(Example Ltd)``; a LastName in parentheses reads as "no last name". So the stand-in never comes back as an edit.
 * An all-day event's EndDateTime is its last day (at midnight UTC), the column ``end`` the day after. Start, end and
-  the flag are written together; DurationInMinutes and ActivityDate follow by the server's own rules.
+  the flag are written together; DurationInMinutes and ActivityDate follow by the server's own rules. An event lasts
+  whole minutes: the next edit of anything else would make the end follow from DurationInMinutes.
 * ``due`` is a date: a moment becomes its UTC day.
 * A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
 * Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide.
@@ -123,6 +124,7 @@ CHOICES: Mapping[tuple[Kind, str], Choice] = {
 _STAND_IN = re.compile(r"\(.*\)", re.DOTALL)
 _LAST_NAME_ROOM = 78  # of 80 characters, less the parentheses
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
 
 
 def stand_in(columns: Columns) -> str:
@@ -154,7 +156,7 @@ def _end(start: Value, end: Value) -> Value:
     """The end of an event of the start's form: at least a day if it is all-day, else no time at all."""
     match start, end:
         case datetime(), datetime():
-            return end
+            return end - (end - start) % _MINUTE if end > start else end
         case datetime(), date():
             return datetime(end.year, end.month, end.day, tzinfo=UTC)
         case datetime(), _:

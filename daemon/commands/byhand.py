@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from crmsync.daemon.calls import LARGEST
 from crmsync.daemon.commands import show
 from crmsync.daemon.commands.deciding import NEXT
 from crmsync.daemon.commands.shell import Shell, json_option
@@ -34,7 +35,7 @@ def unlink(shell: Shell, item: str) -> None:
 
 
 @click.command()
-@click.argument("cycle", type=int)
+@click.argument("cycle", type=click.IntRange(1, LARGEST))
 @json_option
 @click.pass_obj
 def undo(shell: Shell, cycle: int) -> int:

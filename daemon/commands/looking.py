@@ -58,6 +58,8 @@ def _status(accounts: list[dict[str, Any]]) -> None:
     for account in accounts:
         for error in account.get("errors", ()):
             show.say(f"{account['name']}: {error['message']}")
+        for notice in account.get("notices", ()):
+            show.say(f"{account['name']}: {notice}")
 
 
 @click.command()

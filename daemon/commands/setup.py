@@ -51,20 +51,48 @@ def _place(shell: Shell) -> Path:
 
 @click.command()
 @click.option("--write", is_flag=True, help="Prove write access with an item that is deleted again.")
-@click.option("--repair", is_flag=True, help="Mend the state where a person must decide.")
+@click.option("--repair", is_flag=True, help="Put right what check finds wrong with the state.")
 @json_option
 @click.pass_obj
 def check(shell: Shell, write: bool, repair: bool) -> int:
     """Read the configuration and log in to every server.
 
-    Lists their collections and what they can do.
+    Lists their collections and what they can do, and what is wrong with the state: --repair puts that right, as
+    proposed.
     """
     warnings = shell.config().warnings()
     for warning in warnings:
         shell.hint(f"warning: {warning}")
-    answer = shell.call_fresh("check", write=write, repair=repair)
+    moved = _salvaged(shell) if repair else []
+    answer = shell.call_fresh("check_write" if write else "check", repair=repair)
+    answer["checks"] = moved + answer["checks"]
     shell.answer({**answer, "warnings": warnings}, lambda: _checked(answer["checks"]))
     return 0 if all(c["ok"] for c in answer["checks"]) else 1
+
+
+def _salvaged(shell: Shell) -> list[dict[str, Any]]:
+    """A state that cannot be opened at all is put aside before anything opens it."""
+    from datetime import UTC, datetime
+
+    from crmsync.state.errors import StateError
+    from crmsync.state.salvage import set_aside
+
+    file = shell.config().state.file
+    try:
+        aside = set_aside(file, lambda: datetime.now(UTC)) if file is not None else None
+    except StateError as error:
+        raise Failure("state", str(error)) from error
+    if aside is None:
+        return []
+    message = f"{file} was damaged and is now {aside}; the next sync rebuilds the links from the link stamps"
+    return [
+        {
+            "name": "state",
+            "ok": True,
+            "message": message,
+            "hint": "a backup, put in its place now, knows more",
+        }
+    ]
 
 
 def _checked(checks: list[dict[str, Any]]) -> None:

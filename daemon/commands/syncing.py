@@ -81,6 +81,8 @@ def _tell(answer: Mapping[str, Any], standing: Sequence[Mapping[str, Any]]) -> N
         show.table(answer["plan"], PLAN, "Nothing would be written.")
     else:
         _totals(answer["cycles"], failed={error["account"] for error in answer["errors"]})
+    for notice in answer.get("notices", ()):
+        show.say(f"NOTICE {notice['account']}: {notice['message']}")
     for error in answer["errors"]:
         about = ", ".join(show.plain(error[key]) for key in ("account", "item") if error.get(key))
         again = "; it is tried again" if error.get("retry") else ""

@@ -38,6 +38,7 @@ class Task:
     reason: str
     pair_id: int | None = None
     native: str = ""  # what stands there now: the text (delete), the columns as JSON (update)
+    going: Columns = field(default_factory=dict)  # what goes with a delete
     ecs_id: str = ""  # for the plan of a dry run
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
@@ -46,8 +47,19 @@ class Task:
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
+    def met(self) -> bool:
+        """A create that found something under its key, although we had announced none: it may be anybody's."""
+        return self.done is not None and self.done.found and not self.repeated
+
+    @property
     def done(self) -> Done | None:
         return self.outcome if isinstance(self.outcome, Done) else None
+
+    @property
+    def over(self) -> list[int]:
+        """The intents of a write of which it is known what became. A server that failed, or that asks to try again,
+        may have written nonetheless: the next cycle looks, as if the answer had been lost."""
+        return [] if self.outcome is None or isinstance(self.outcome, Deferred) else self.intents
 
     @property
     def action(self) -> str:
@@ -111,7 +123,7 @@ def _intent(cx: Context, cycle: int, task: Task) -> Intent:
         action=task.action,
         item=task.item,
         key=write.key if isinstance(write, Create) else "",
-        columns=encode_columns(task.columns),
+        columns=encode_columns(task.going or task.columns),
         native=task.native,
         expected="" if isinstance(write, Create) else write.expected,
         pair_id=task.pair_id,
@@ -128,6 +140,7 @@ def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
             if task.side is Side.ECS and outcome.record is not None:
                 task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
             cx.writes += 1
+            cx.touched.add(place.key)
             cx.progress("written", 1)
 
 

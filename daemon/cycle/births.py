@@ -12,6 +12,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, p
 from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, Place, exchanged
 from crmsync.daemon.cycle.load import rules_of
+from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer
@@ -33,7 +34,7 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         task.forestalled = partial(forestalled, cx, newcomer)
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks)
-    repeated = {t.item for _, t in tasks if t.repeated}
+    repeated = {t.item for _, t in tasks if t.repeated or t.met}
     _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
 
 
@@ -103,11 +104,12 @@ def _bring_forth(cx: Context, births: Sequence[tuple[Newcomer, Task]]) -> list[t
     if cx.dry or not births:
         return []
     cycle = cx.cycle
-    stand: list[tuple[Newcomer, Pair]] = []
+    born: list[tuple[Newcomer, Task, Done]] = []
+    notes = Notes()
+    notes.heard(task for _, task in births)
     with cx.state.transaction() as tx:
         taken = _taken(cx, tx, births)
         for newcomer, task in births:
-            tx.intents.close(task.intents if task.outcome is not None else [])
             if task.done is None:
                 leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
             elif (task.place.key, task.done.id) in taken:
@@ -115,9 +117,13 @@ def _bring_forth(cx: Context, births: Sequence[tuple[Newcomer, Task]]) -> list[t
                 park(cx, tx, [newcomer.row], newcomer.record.id, "already_linked", reason)
             else:
                 taken.add((task.place.key, task.done.id))
-                stand.append((newcomer, _note(cx, tx, cycle, newcomer, task, task.done)))
-    cx.progress("synced", len(stand))
-    return stand
+                born.append((newcomer, task, task.done))
+        pairs = tx.pairs.add_many([_pair(cx, *birth) for birth in born])
+        for (newcomer, task, _), pair in zip(born, pairs, strict=True):
+            _note(cx, cycle, newcomer, task, pair, notes)
+        notes.write(tx)
+    cx.progress("synced", len(born))
+    return [(newcomer, pair) for (newcomer, _, _), pair in zip(born, pairs, strict=True)]
 
 
 def _taken(cx: Context, tx: Tx, births: Sequence[tuple[Newcomer, Task]]) -> set[tuple[str, str]]:
@@ -135,19 +141,20 @@ def _taken(cx: Context, tx: Tx, births: Sequence[tuple[Newcomer, Task]]) -> set[
     return found
 
 
-def _note(cx: Context, tx: Tx, cycle: int, newcomer: Newcomer, task: Task, done: Done) -> Pair:
-    pair = tx.pairs.add(_pair(cx, newcomer, task, done))
-    tx.snapshots.put(pair.id, _snapshot(cx, newcomer, task, pair))
-    tx.history.add([birth_entry(cx, cycle, pair, task)])
+def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, notes: Notes) -> None:
+    notes.history.append(birth_entry(cx, cycle, pair, task))
+    if task.met:
+        return  # its row stays: the merge treats it as a first meeting, and stamps it
+    notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
     cx.count("created")
     stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
     if task.repeated:
-        return pair  # its row stays: the merge looks at what both sides show by now
+        return  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
-        tx.queue.done_unless_changed([newcomer.row])
+        notes.done.append(newcomer.row)
         if newcomer.side is Side.CRM:
             cx.processed.setdefault(newcomer.place.key, []).append(newcomer.record.id)
-    return pair  # else its row stays until the item carries its stamp
+    # else its row stays until the item carries its stamp
 
 
 def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
@@ -156,8 +163,10 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     made_uid = done.record.uid if done.record is not None else ""
     write = task.write
     assert isinstance(write, Create)
-    known = not task.repeated  # else either side may have been edited since the create was sent first
-    made = "" if task.repeated or foreign(task, {}) else done.version
+    known = (
+        not task.repeated and not task.met
+    )  # else either side may have been edited since the create was sent first
+    made = "" if task.repeated or task.met or foreign(task, {}) else done.version
     return Pair(
         account=cx.account.name,
         crm=cx.crm,
@@ -170,7 +179,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
         crm_id=done.id if ecs else record.id,
         crm_version=made if ecs else (record.version if known else ""),
         crm_owner=cx.user if ecs else record.owner,
-        generation=0 if ecs else 1,
+        generation=0 if ecs or task.met else 1,
         linked_at=cx.now(),
         synced_at=cx.now(),
     )
@@ -203,9 +212,9 @@ def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
         crm_id=pair.crm_id,
         at=cx.now(),
         side=task.side,
-        action=Action.CREATE,
+        action=Action.LINK if task.met else Action.CREATE,
         winner=task.side.other.value,
-        reason=task.reason,
+        reason="an item stood under its key already" if task.met else task.reason,
     )
 
 
@@ -231,15 +240,17 @@ def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
         task = Task(newcomer.place, Side.ECS, write, record.id, record.kind, "link stamp", pair.id)
         tasks.append((newcomer, pair, task))
     carry_out(cx, [task for _, _, task in tasks])
+    notes = Notes()
+    notes.heard(task for _, _, task in tasks)
     with cx.state.transaction() as tx:
         for newcomer, pair, task in tasks:
-            tx.intents.close(task.intents if task.outcome is not None else [])
             if task.done is not None:
                 version = "" if _edited_meanwhile(newcomer, task.done) else task.done.version
-                tx.pairs.save(replace(pair, ecs_version=version, generation=1))
-                tx.queue.done_unless_changed([newcomer.row])
+                notes.pairs.append(replace(pair, ecs_version=version, generation=1))
+                notes.done.append(newcomer.row)
             else:
                 leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
+        notes.write(tx)
 
 
 def _edited_meanwhile(newcomer: Newcomer, done: Done) -> bool:

@@ -1,6 +1,7 @@
 """Who could be the partner of an item: what the CRM finds, and what the match index knows of the ECS side."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crmsync.connectors.contract import Kind, Probe, Record, Searchable, Side
@@ -59,6 +60,22 @@ def _probe(record: Record) -> Probe | None:
     if not all(columns.get(n) for n in names[:2]):
         return None
     return Probe(columns={n: columns.get(n) for n in names})
+
+
+class Pool:
+    """Candidates by what they can be found by: each newcomer is compared with those only that share something."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._by_key: dict[str, list[Candidate]] = defaultdict(list)
+        for candidate in candidates:
+            for key in {*candidate.keys, *([candidate.born] if candidate.born else [])}:
+                self._by_key[key].append(candidate)
+
+    def near(self, keys: Iterable[str]) -> list[Candidate]:
+        return list({id(c): c for key in keys for c in self._by_key.get(key, ())}.values())
+
+    def around(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        return self.near({key for c in candidates for key in c.keys})
 
 
 def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:

@@ -51,6 +51,11 @@ class RecordCache:
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
+    def look(self, scope: str, id: str, version: str) -> Record | None:
+        """In the version that was asked for; it stays in the cache."""
+        record = self._records.get((scope, id))
+        return record if record is not None and record.version == version else None
+
     def take(self, scope: str, id: str, version: str) -> Record | None:
         """Only once, and only in the version that was asked for: a cache must not serve what has been written since."""
         record = self._records.pop((scope, id), None)
@@ -97,7 +102,10 @@ class Context:
     processed: dict[str, list[str]] = field(
         default_factory=dict
     )  # CRM changes that are dealt with, by collection
+    notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
+    doubt: datetime | None = None  # since when our state is known to be older than what we have written
     writes: int = 0
+    touched: set[str] = field(default_factory=set)  # keys of the collections that were written to
     paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once
     progress: Callable[[str, int], None] = lambda what, count: None
@@ -165,6 +173,8 @@ class Context:
     def broke(self, what: str, error: ConnectorError, login: Crm | Mailbox | None = None) -> None:
         """A conversation failed. A pause that the server asked for is kept by every account that shares the login."""
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
+        if isinstance(login, Mailbox):
+            login.discovered_at = None  # a collection may have gone
         if login is not None and error.retry_after:
             login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
             self.paused = True

@@ -103,11 +103,12 @@ def _record_ecs(
     ids = [i.id for i in items]
     pairs = tx.pairs.by_ecs(cx.account.name, place.key, ids)
     known = tx.index.get(cx.account.name, place.key, ids)
+    waiting = _waiting(cx.account.name, tx, place, Side.ECS, [i for i in items if isinstance(i, Gone)])
     detected = []
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None or row is not None:
+            if pair is not None or row is not None or item.id in waiting:
                 detected.append(Detected(item.id, gone=True))
             continue
         if isinstance(item, Record):
@@ -118,6 +119,13 @@ def _record_ecs(
     tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
 
 
+def _waiting(
+    account: str, tx: Tx, place: Place, side: Side, items: Sequence[Record | Ref | Gone]
+) -> frozenset[str]:
+    """What stands in the sync table, linked or not: parked or held items are looked at whatever became of them."""
+    return frozenset(row.item for row in tx.queue.get(account, side, place.key, [i.id for i in items]))
+
+
 def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
     if pair is not None and pair.state is PairState.LINKED:
         return pair.ecs_version == version
@@ -125,6 +133,7 @@ def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
 
 
 def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
+    _suspect_waiting(cx, place, seen)
     after = 0
     while True:
         with cx.state.transaction() as tx:
@@ -159,6 +168,13 @@ def _suspect_unlinked(cx: Context, place: Place, seen: set[str]) -> None:
         after = rows[-1][0]
 
 
+def _suspect_waiting(cx: Context, place: Place, seen: set[str]) -> None:
+    with cx.state.transaction() as tx:
+        rows = tx.queue.of_collection(cx.account.name, Side.ECS, place.key)
+        missing = [Detected(item, gone=True) for item in rows if item not in seen]
+        tx.queue.record(cx.account.name, Side.ECS, place.key, missing, cx.now())
+
+
 # ── CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -169,15 +185,19 @@ def detect_crm(
     *,
     full: bool = False,
     poll_every: timedelta = timedelta(0),
+    only: frozenset[str] | None = None,
 ) -> None:
     """One poll per login and object, for all the accounts that are bound to it (``users``: account -> user id). Where
-    another account's cycle has polled less than ``poll_every`` ago, what it found is in the sync table already."""
+    another account's cycle has polled less than ``poll_every`` ago, what it found is in the sync table already.
+    ``only``: keys of the objects to ask; None: all of which any of the accounts holds a kind."""
     crm = cx.account.crm
     with crm.lock:
         if not full and _recent(cx, poll_every) and all(_has_cover(cx, p) for p in cx.objects.values()):
             return
-        started, whole = cx.now(), True
+        started, whole = cx.now(), only is None
         for place in list(cx.objects.values()):
+            if not _asked(place, accounts, only):
+                continue
             try:
                 _poll(cx, place, accounts, users, full=full)
             except ConnectorError as error:
@@ -185,6 +205,16 @@ def detect_crm(
                 del cx.objects[place.key]
                 whole = False
         crm.polled_at = started if whole and not cx.dry else crm.polled_at
+
+
+def _asked(place: Place, accounts: Sequence[Account], only: frozenset[str] | None) -> bool:
+    """Nobody needs to hear of meetings where all that anyone has are address books."""
+    if only is not None and place.key not in only:
+        return False
+    boxes = [m for a in accounts for m in a.mailboxes]
+    return any(
+        not m.collections or any(place.collection.kinds & c.kinds for c in m.collections) for m in boxes
+    )
 
 
 def _recent(cx: Context, poll_every: timedelta) -> bool:
@@ -237,8 +267,9 @@ def _only_cursor(cx: Context, place: Place, scope: str) -> str:
     return cursor
 
 
-def _coverage(cx: Context, place: Place, account: Account) -> str:
-    return f"cover/{cx.crm}/{place.key}/{account.name}"
+def _coverage(cx: Context, place: Place, account: Account | None = None) -> str:
+    """Name of the mark that says that an account was covered; without one, what all of them begin with."""
+    return f"cover/{cx.crm}/{place.key}/{account.name if account else ''}"
 
 
 def cover(cx: Context, place: Place, *, again: bool) -> None:
@@ -263,7 +294,8 @@ def cover(cx: Context, place: Place, *, again: bool) -> None:
 def _covered(cx: Context, place: Place, accounts: Sequence[Account]) -> list[Account]:
     """Those who have had what was there before; the others will get all of it when they first sync."""
     with cx.state.reading() as tx:
-        return [a for a in accounts if tx.cursors.get(_coverage(cx, place, a)) is not None]
+        covered = frozenset(tx.cursors.scopes(_coverage(cx, place)))
+    return [a for a in accounts if _coverage(cx, place, a) in covered]
 
 
 def _distribute(
@@ -276,6 +308,10 @@ def _distribute(
 ) -> None:
     """Everyone gets what they have linked, and what they select. Whose selection cannot be told now loses the mark that
     says they were covered, in the same transaction that moves the cursor on: they will be given all of it anew."""
+    if not page.items:
+        with cx.state.transaction() as tx:
+            tx.cursors.put(scope, page.cursor)
+        return
     wanted: dict[str, frozenset[str]] = {}
     for account in _covered(cx, place, [a for a in accounts if a.name in users]):
         try:
@@ -286,13 +322,15 @@ def _distribute(
     with cx.state.transaction() as tx:
         for part in in_batches(page.items, 500):
             linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
+            waiting = tx.queue.by_account(Side.CRM, place.key, [i.id for i in part])
             for account in accounts:
                 selected = wanted.get(account.name, frozenset())
                 theirs = {id for id, pairs in linked.items() if any(p.account == account.name for p in pairs)}
-                mine = [i for i in part if i.id in theirs or i.id in selected]
-                _record_crm(cx, tx, place, account, mine)
+                theirs |= waiting.get(account.name, frozenset())
+                if mine := [i for i in part if i.id in theirs or i.id in selected]:
+                    _record_crm(cx, tx, place, account, mine)
         for account in accounts:
-            if account.name not in wanted and page.items:
+            if account.name not in wanted:
                 tx.cursors.remove(_coverage(cx, place, account))
         tx.cursors.put(scope, page.cursor)
     cx.progress("detected", len(page.items))
@@ -316,11 +354,12 @@ def _record_crm(
     cx: Context, tx: Tx, place: Place, account: Account, items: Sequence[Record | Ref | Gone]
 ) -> None:
     pairs = tx.pairs.by_crm(account.name, cx.crm, place.key, [i.id for i in items])
+    waiting = _waiting(account.name, tx, place, Side.CRM, [i for i in items if isinstance(i, Gone)])
     detected = []
     for item in items:
         pair = pairs.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None:
+            if pair is not None or item.id in waiting:
                 detected.append(Detected(item.id, gone=True, survivor=item.survivor))
         elif not _known(pair, item):
             if isinstance(item, Record):

@@ -11,6 +11,7 @@ from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.values import decode_columns
 
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
@@ -38,7 +39,7 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         return
     cycle = cx.cycle
     with cx.state.transaction() as tx:
-        tx.intents.close(task.intents if task.outcome is not None else [])
+        tx.intents.close(task.over)
         done = task.done
         if done is None:
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
@@ -84,10 +85,21 @@ def _recreated_snapshot(cx: Context, work: Work, pair: Pair, side: Side, task: T
 
 
 def forget(cx: Context, work: Work) -> None:
+    """Gone on both sides. Where the one was to be made again and nobody knows whether it was, the create is repeated:
+    what it made goes next, as the partner of anything that is gone."""
     if cx.dry:
+        return
+    with cx.state.reading() as tx:
+        mine = [i for i in tx.intents.open(cx.account.name) if i.pair_id == work.pair.id]
+    sent = next((i for i in mine if i.action == Action.CREATE and cx.place(i.side, i.collection)), None)
+    if sent is not None:
+        source = Record(sent.item, "", work.pair.kind, decode_columns(work.pair.kind, sent.columns))
+        work.ecs, work.crm = (work.ecs, source) if sent.side is Side.ECS else (source, work.crm)
+        recreate(cx, work, sent.side, "it was to be made again when the service was interrupted")
         return
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed(work.rows)
+        tx.intents.close([i.id for i in mine])  # nothing is left of which anyone could still hear
         tx.pairs.remove(work.pair.id)
 
 

@@ -8,16 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
 from crmsync.daemon.cycle.barred import foretell, park_barred
 from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.dating import dated
+from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
-from crmsync.daemon.cycle.recover import overwritten, rebuilt, recover, state_is_older
+from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
+    Ask,
     DeleteOn,
     Forget,
     Leave,
@@ -40,6 +45,7 @@ class Removal:
 
     work: Work
     fate: DeleteOn | Unlink
+    ask: bool = False  # whether it is one, a person has to say
 
 
 @dataclass(slots=True)
@@ -59,10 +65,11 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     """Bring linked pairs in step. Returns what has to be removed, for the guard to judge as a whole."""
     removals: list[Removal] = []
     drafts: list[Draft] = []
-    loaded = load(cx, works)
+    loaded = load(cx, without_echoes(cx, works))
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
+    loaded = dated(cx, loaded)
     decisions = _decisions(cx, loaded)
     for work in loaded:
         if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):
@@ -77,6 +84,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
                 drafts.append(_merge(cx, work, standings, decisions))
             case DeleteOn() | Unlink():
                 removals.append(Removal(work, fate))
+            case Ask(fate=fate):
+                removals.append(Removal(work, fate, ask=True))
             case Recreate(side=side, reason=reason):
                 recreate(cx, work, side, reason)
             case Forget():
@@ -106,6 +115,8 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
+    if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
+        ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     if work.again and crm is Seen.GONE and ecs.there:
         return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
     return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
@@ -151,11 +162,15 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
 
 def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
     pair = work.pair
-    restored = state_is_older(cx, work)
-    if restored:  # our snapshot is not what both sides last agreed on: every difference is held
-        standings = {side: replace(s, baseline={}) for side, s in standings.items()}
+    older = state_is_older(cx, work)
+    if older:
+        doubt.notice(cx, "an item carries a link stamp that is newer than the state")
+    restored = older or doubt.forgotten_agreement(cx, work)
     rules = rules_of(cx, pair.kind)
-    if restored or rebuilt(work):  # one way only, too: what a side had kept by its rule is no first meeting
+    if (
+        restored
+    ):  # our snapshot is not what both sides last agreed on: every difference is held, one-way columns too
+        standings = {side: replace(s, baseline={}) for side, s in standings.items()}
         rules = {n: replace(rule, conflict=Policy.ASK) for n, rule in rules.items()}
     merged = merge(
         pair.kind,
@@ -164,6 +179,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         standings[Side.CRM],
         rules,
         first_link=Policy.ASK if restored else cx.account.first_link,
+        fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
     )
@@ -225,9 +241,11 @@ def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
             foretell(cx, draft.work, draft.merged)
         return
     cycle = cx.cycle if any(_something(d) for d in drafts) else 0
+    notes = Notes()
     with cx.state.transaction() as tx:
         for draft in drafts:
-            _confirm(cx, tx, draft, cycle)
+            _confirm(cx, tx, draft, cycle, notes)
+        notes.write(tx)
 
 
 def _something(draft: Draft) -> bool:
@@ -235,42 +253,39 @@ def _something(draft: Draft) -> bool:
     return bool(draft.tasks or draft.merged.clashes)
 
 
-def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:
     work, merged = draft.work, draft.merged
+    notes.heard(draft.tasks.values())
     for task in draft.tasks.values():
-        tx.intents.close(
-            task.intents if task.outcome is not None else []
-        )  # else ``recover`` looks what became of it
         if task.done is not None:
-            entries = column_entries(cx, cycle, work, task, merged)
-            tx.history.add(entries)
+            notes.history += column_entries(cx, cycle, work, task, merged)
             cx.count("updated", 1 if task.columns else 0)
-    tx.held.overtaken([work.pair.id])  # nothing is to be deleted any more
+    notes.staying.append(work.pair.id)
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
-        tx.pairs.save(pair)
+        notes.pairs.append(pair)
     snapshot = _snapshot(cx, draft, pair)
     if work.snapshot is None or (snapshot.columns, snapshot.kept) != (
         work.snapshot.columns,
         work.snapshot.kept,
     ):
-        tx.snapshots.put(pair.id, snapshot)
+        notes.snapshots[pair.id] = snapshot
     noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
     if not all(draft.done(side) for side in Side):
-        tx.clocks.put(noted)
+        notes.clocks.update(noted)
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
     parked = park_barred(cx, tx, work, merged)
     over = [r for r in work.rows if r.id not in parked]
-    tx.queue.done_unless_changed(over)
+    notes.done += over
     for row in (r for r in over if r.side is Side.CRM):
         cx.processed.setdefault(row.collection, []).append(row.item)
     if merged.barred:  # still differs: when that came about must not be forgotten
-        tx.clocks.put(noted)
+        notes.clocks.update(noted)
     elif work.clocks:
-        tx.clocks.clear([pair.id])
+        notes.in_step.append(pair.id)
 
 
 def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:

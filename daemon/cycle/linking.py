@@ -1,13 +1,14 @@
 """Linking: note that two items are one, or hold the question for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.candidates import split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.survey import Newcomer
-from crmsync.state.model import Change, Held, Pair, What
+from crmsync.state.model import Action, Change, Held, Pair, What
+from crmsync.state.transaction import Tx
 
 PARTNER_MISSING = "partner_missing"
 
@@ -36,9 +37,24 @@ def new_pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
 
 
 def link(cx: Context, pair: Pair, row: Change) -> Work:
+    """A create that was announced for one of the two is over: what it made is the other, or has gone."""
     with cx.state.transaction() as tx:
         stored = tx.pairs.add(pair)
+        give_up(tx, pair.account, ends(pair))
     return Work(stored, [row])
+
+
+def ends(pair: Pair) -> list[tuple[Side, str, str]]:
+    """Where a create may have been announced, and for which item, when the two are found to be one."""
+    return [(Side.CRM, pair.crm_collection, pair.ecs_id), (Side.ECS, pair.ecs_collection, pair.crm_id)]
+
+
+def give_up(tx: Tx, account: str, announced: Iterable[tuple[Side, str, str]]) -> None:
+    """The creates that were announced on a side, in a collection, for an item of the other side, will not be
+    repeated."""
+    wanted = frozenset(announced)
+    found = (i for i in tx.intents.open(account) if i.action == Action.CREATE and i.pair_id is None)
+    tx.intents.close([i.id for i in found if (i.side, i.collection, i.item) in wanted])
 
 
 def hold(

@@ -28,6 +28,7 @@ from crmsync.state.values import encode
 
 Answer: TypeAlias = Record | Gone | Hidden | Unreadable
 ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
+BY_HAND = "linked by hand"  # likewise
 FULL_ACCESS = Access(read=True, edit=True, delete=True)
 
 
@@ -49,7 +50,22 @@ class Work:
     @property
     def adopted(self) -> bool:
         """Found by a match from the CRM side, or linked by hand: it gets the tag with the first write."""
-        return self.pair.reason == ADOPTED
+        return self.pair.reason in (ADOPTED, BY_HAND)
+
+    @property
+    def met_before(self) -> bool:
+        """The item's stamp names this very record. It need not verify (the key may be lost together with the state):
+        nothing is done for it but to be more careful."""
+        stamp = self.ecs.stamp if isinstance(self.ecs, Record) else None
+        return stamp is not None and (stamp.record, stamp.uid) == (
+            self.pair.crm_id,
+            self.record(Side.ECS).uid,
+        )
+
+    @property
+    def given_up(self) -> bool:
+        """Found by a match, but linked before we lost our state, and untagged since."""
+        return self.pair.reason == ADOPTED and self.met_before
 
     def answer(self, side: Side) -> Answer | None:
         return self.ecs if side is Side.ECS else self.crm
@@ -65,9 +81,12 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
     with cx.state.reading() as tx:
         snapshots = tx.snapshots.get_many([w.pair.id for w in works])
         clocks = tx.clocks.get([w.pair.id for w in works])
+    by_pair: dict[int, dict[tuple[Side, str], tuple[str, datetime]]] = defaultdict(dict)
+    for (pair, side, column), seen in clocks.items():
+        by_pair[pair][side, column] = seen
     for work in works:
         work.snapshot = snapshots.get(work.pair.id)
-        work.clocks = {(s, c): seen for (p, s, c), seen in clocks.items() if p == work.pair.id}
+        work.clocks = by_pair.get(work.pair.id, {})
     _load_side(cx, works, Side.ECS)
     _load_side(cx, works, Side.CRM)
     _follow_moves(cx, works)
@@ -283,7 +302,8 @@ def _clocks(
         if before is None or before[0] != digest:
             before = (digest, told or cx.now())
             work.clocks[side, name] = before
-        clocks[name] = before[1]
+        # a server that tells of times only when asked: the item's last change is none of this column's later on
+        clocks[name] = min(before[1], told) if told else before[1]
     return clocks
 
 
@@ -295,7 +315,8 @@ def seen(cx: Context, work: Work, side: Side, standing: Standing | None) -> Seen
         return Seen.HIDDEN
     if answer.untouchable or (side is Side.ECS and cx.account.keeps_out(answer)):
         return Seen.LEFT
-    if side is Side.ECS and not work.adopted and not cx.account.selected(answer):
+    wanted = work.adopted and not work.given_up
+    if side is Side.ECS and not wanted and not cx.account.selected(answer):
         return Seen.UNTAGGED
     assert standing is not None
     rules = rules_of(cx, work.pair.kind)

@@ -4,15 +4,16 @@ No create without a match first; whatever is ambiguous waits for a person.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import Record, Selecting, Side, Unreadable
+from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import own_items, qualified, search, split
+from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
@@ -23,8 +24,12 @@ from crmsync.state.transaction import Tx
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
-    """Link or create what the person selected. Returns the links, for the merge."""
-    works, unstamped = by_stamp(cx, newcomers)
+    """Link or create what the person selected. Returns the links, for the merge.
+
+    A create that was announced is repeated also where its item is gone by now: only so it becomes known what it made,
+    and the merge can do to that what it does when the partner of any record goes."""
+    create_in_crm(cx, [n for n in newcomers if n.lost])
+    works, unstamped = by_stamp(cx, [n for n in newcomers if not n.lost])
     moved, unstamped = by_uid(cx, unstamped)
     joined, unstamped = by_others(cx, unstamped)
     works += moved + joined
@@ -72,24 +77,25 @@ def _match_in_crm(
     cx: Context, place: Place, newcomers: Sequence[Newcomer]
 ) -> tuple[list[Work], list[Newcomer]]:
     account = cx.account.name
-    candidates = {n.record.id: _candidate(cx, n) for n in newcomers}
-    found = search(cx, place, [n.record for n in newcomers])
+    candidates = {n.row.id: _candidate(cx, n) for n in newcomers}  # two collections may have items of one id
+    found = Pool(search(cx, place, [n.record for n in newcomers]))
     with cx.state.reading() as tx:
-        own = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
-        decided = tx.held.for_items(account, Side.CRM, list(candidates))
+        own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
+        decided = tx.held.for_items(account, Side.CRM, [n.record.id for n in newcomers])
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
-        candidate = candidates[newcomer.record.id]
-        others = [o for o in own if o.id != qualified(newcomer.place.key, newcomer.record.id)]
-        verdict = match(candidate, found, others)
+        candidate = candidates[newcomer.row.id]
+        near = found.near({*candidate.keys, candidate.born})
+        verdict = match(candidate, near, own.around(near))
         _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.record.id), works, births)
     return works, births
 
 
 def _candidate(cx: Context, newcomer: Newcomer) -> Candidate:
     key = record_key(cx, newcomer)
-    return replace(cx.signer.candidate(newcomer.record), born=key)
+    candidate = cx.signer.candidate(newcomer.record)
+    return replace(candidate, id=qualified(newcomer.place.key, candidate.id), born=key)
 
 
 def _settle_match(
@@ -108,6 +114,9 @@ def _settle_match(
         return
     if decided is not None and decided.state is HeldState.APPROVED:  # a person said: create it
         verdict = NoPartner()
+    elif isinstance(verdict, NoPartner) and (doubtful := _doubtful(cx, newcomer)) is not None:
+        hold(cx, newcomer, target, doubtful.candidates, PARTNER_MISSING, doubtful.reason)
+        return
     match verdict:
         case NoPartner():
             births.append(newcomer)
@@ -120,16 +129,49 @@ def _settle_match(
             hold(cx, newcomer, target, meant, "ambiguous", reason)
 
 
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    reason: str
+    candidates: tuple[str, ...] = ()
+
+
+def _doubtful(cx: Context, newcomer: Newcomer) -> _Doubtful | None:
+    """Why this may be no news, but something that was linked before our state was lost."""
+    record = newcomer.record
+    if cx.doubt is None or _under_way(cx, newcomer):
+        return None
+    if newcomer.side is Side.CRM and doubt.unproven(newcomer.place, record, cx.doubt):
+        return _Doubtful(
+            "it may have had an item that was deleted since: our state is older than the last sync; say whether to "
+            "create that again"
+        )
+    stamp = record.stamp
+    if stamp is not None and (stamp.organisation, stamp.uid) == (cx.organisation, record.uid):
+        return _Doubtful(
+            f"it was linked to {stamp.record}, says a link stamp that our key does not verify; say whether that is its "
+            "partner, or a new one shall be created",
+            (stamp.record,),
+        )
+    return None
+
+
+def _under_way(cx: Context, newcomer: Newcomer) -> bool:
+    """Its partner is being made just now, and the answer was lost."""
+    with cx.state.reading() as tx:
+        open_ones = tx.intents.open(cx.account.name)
+    return any(i.item == newcomer.record.id and i.side is newcomer.side.other for i in open_ones)
+
+
 # ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]:
     """Those of the records that are still selected, visible, and not to be left alone."""
-    answers = {r.item: cx.records.take(place.key, r.item, r.version) for r in rows}
+    answers = {r.item: None if r.gone else cx.records.take(place.key, r.item, r.version) for r in rows}
     missing = [id for id, a in answers.items() if a is None]
     fetched = fetch(cx, place, missing) if missing else {}
     records = {id: a for id in answers if isinstance(a := answers[id] or fetched.get(id), Record)}
-    selected = _selected(cx, place, list(records.values()))
+    selected = selected_in_crm(cx, place, list(records.values()))
     foreign = [id for id in selected if records[id].owner != cx.user]
     granted = rights(cx, place, foreign) if foreign else []
     wanted = selected - {id for id, access in zip(foreign, granted, strict=True) if not access.read}
@@ -138,12 +180,15 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     with cx.state.transaction() as tx:
         for row in rows:
             answer = records.get(row.item)
-            broken = fetched.get(row.item)
-            if isinstance(broken, Unreadable):
-                park(cx, tx, [row], row.item, "unreadable", broken.reason)
+            fresh = fetched.get(row.item)
+            if isinstance(fresh, Unreadable):
+                park(cx, tx, [row], row.item, "unreadable", fresh.reason)
+            elif isinstance(fresh, Gone) and not cx.blind():
+                _gone(cx, tx, row)
             elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
                 tx.queue.done_unless_changed([row])
-            elif reason := _left_in_crm(cx, tx, answer):
+                tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+            elif reason := left_in_crm(cx, tx, answer):
                 left.append((row, answer, reason))
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
@@ -151,7 +196,14 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     return [n for n in newcomers if not _orphan(cx, n)]
 
 
-def _selected(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:
+def _gone(cx: Context, tx: Tx, row: Change) -> None:
+    """What was to be made for it on the ECS side: had it been, it would have been found by its stamp before this."""
+    tx.queue.done_unless_changed([row])
+    tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+    give_up(tx, cx.account.name, [(Side.ECS, key, row.item) for key in cx.places])
+
+
+def selected_in_crm(cx: Context, place: Place, records: Sequence[Record]) -> frozenset[str]:
     selection = cx.account.selection(cx.user)
     if selection.nothing or not records:
         return frozenset()
@@ -165,7 +217,7 @@ def _selected(cx: Context, place: Place, records: Sequence[Record]) -> frozenset
     return frozenset(r.id for r in records if r.owner == selection.owner)
 
 
-def _left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
+def left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
     if record.untouchable:
         return f"{record.untouchable}: such records are not exchanged yet and stay as they are"
     if is_forgotten(cx, tx, record):
@@ -202,10 +254,12 @@ def _match_in_mailbox(
         decided = tx.held.for_items(cx.account.name, Side.ECS, list(candidates))
     shared = frozenset(k for o in others for k in o.keys)
     rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
+    mine, theirs = Pool(others), Pool(rivals)
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
         id = newcomer.record.id
-        verdict = match(candidates[id], others, rivals)
+        near = mine.near(candidates[id].keys)
+        verdict = match(candidates[id], near, theirs.around(near))
         _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
     return works, births

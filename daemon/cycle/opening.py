@@ -12,12 +12,15 @@ from crmsync.daemon.cycle.context import Context, Place
 USER_KNOWN = timedelta(days=1)  # how long the id of a CRM user is believed
 
 
-def open_mailboxes(cx: Context) -> None:
-    """Find the account's collections. A login that fails costs the account nothing but that login."""
+def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
+    """Find the account's collections; what was found less than ``known_for`` ago, and has answered since, is believed.
+    A login that fails costs the account nothing but that login."""
     for number, mailbox in enumerate(cx.account.mailboxes):
         try:
             _respect_pause(cx, mailbox)
-            mailbox.collections = tuple(_discovered(cx, number, mailbox))
+            if not _known(cx, mailbox, known_for):
+                mailbox.collections = tuple(_discovered(cx, number, mailbox))
+                mailbox.discovered_at = cx.now()
         except ConnectorError as error:
             cx.broke(f"{mailbox.type} source", error, mailbox)
             mailbox.answered = False
@@ -37,6 +40,12 @@ def open_mailboxes(cx: Context) -> None:
             connector = mailbox.source.open(collection)
             cx.chosen[key] = collection.kinds
             cx.places[key] = Place(key, collection, connector, mailbox)
+
+
+def _known(cx: Context, mailbox: Mailbox, known_for: timedelta) -> bool:
+    there = {name for c in mailbox.collections for name in (c.name, c.id)}
+    fresh = mailbox.discovered_at is not None and cx.now() - mailbox.discovered_at < known_for
+    return fresh and there.issuperset(mailbox.only)
 
 
 def _respect_pause(cx: Context, login: Crm | Mailbox) -> None:

@@ -1,8 +1,9 @@
-"""Recover: what became of the updates that were announced, and whose answer nobody has heard.
+"""Recover: what became of the updates and deletes that were announced, and whose answer nobody has heard.
 
 The process died, or the line did, between a write and its confirmation. What the item shows now tells which: a write
 that stands is our own and no edit, it goes into snapshot and history as if it had been confirmed, and what it has
-overwritten stands in the conflict log. A create is simply repeated (``apply``), and so is a delete.
+overwritten stands in the conflict log. A create is simply repeated (``apply``); a delete that did not arrive is decided
+anew, and one that did goes into the history, from which it can be undone.
 
 At the end: how to tell that it is not a write but our own memory that is missing.
 """
@@ -11,13 +12,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Record, Side, Update, with_group
+from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, with_group
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Conflict, Entry, Intent
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns, encode_columns
+
+INTERRUPTED = "the write was interrupted, and found again later"
 
 
 def overwritten(record: Record, write: Update) -> str:
@@ -27,7 +31,7 @@ def overwritten(record: Record, write: Update) -> str:
 
 def recover(cx: Context, works: Sequence[Work]) -> None:
     with cx.state.reading() as tx:
-        left = [i for i in tx.intents.open(cx.account.name) if i.action == Action.UPDATE]
+        left = [i for i in tx.intents.open(cx.account.name) if i.action != Action.CREATE]
     for work in works if left else ():
         if mine := [i for i in left if i.pair_id == work.pair.id]:
             _recover(cx, work, mine)
@@ -38,6 +42,9 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
     lost: list[Conflict] = []
     for intent in intents:
         answer = work.answer(intent.side)
+        if intent.action == Action.DELETE:
+            entries += _deleted(cx, work, intent) if isinstance(answer, Gone) else []
+            continue
         if isinstance(answer, Record) and answer.version == intent.expected:
             continue  # it never arrived
         now = answer.columns if isinstance(answer, Record) else {}
@@ -97,7 +104,7 @@ def _lost(cx: Context, work: Work, intent: Intent, now: Columns) -> list[Conflic
             crm=v if side is Side.CRM else sent[n],
             winner=winner.value,
             resolved=True,
-            reason="both sides changed; the write was interrupted, and found again later",
+            reason=f"both sides changed; {INTERRUPTED}",
             at=cx.now(),
         )
         for n, v in edits.items()
@@ -123,11 +130,19 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
             old=before.get(n),
             new=value,
             winner=intent.side.other.value,
-            reason="the write was interrupted, and found again later",
+            reason=INTERRUPTED,
         )
         for n, value in stands.items()
         if not same(before.get(n), value)
     ]
+
+
+def _deleted(cx: Context, work: Work, intent: Intent) -> list[Entry]:
+    whole = replace(
+        entry(cx, intent.cycle, work.pair, intent.side, Action.DELETE, INTERRUPTED), native=intent.native
+    )
+    columns = decode_columns(work.pair.kind, intent.columns)
+    return [whole, *(replace(whole, native="", column=n, old=v) for n, v in columns.items())]
 
 
 def _advanced(cx: Context, work: Work, stands: Columns) -> Snapshot | None:
@@ -167,8 +182,3 @@ def state_is_older(cx: Context, work: Work) -> bool:
         return False
     with cx.state.reading() as tx:
         return not tx.intents.open_for(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-
-
-def rebuilt(work: Work) -> bool:
-    """Linked again by its stamp after our state was lost: the two have met before, we only do not know how."""
-    return work.snapshot is None and work.pair.generation > 0

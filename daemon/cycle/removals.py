@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.plan import guard
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
-from crmsync.state.model import Action, Entry, Held, HeldState, PairState, What
+from crmsync.state.model import PERSON, Action, Entry, Held, HeldState, PairState, What
 from crmsync.state.transaction import Tx
 
 
@@ -36,8 +37,8 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 waiting.append(removal)  # a person was asked: that there are fewer by now is no answer
             case _:
                 fresh.append(removal)
-    allowed, stopped = _guarded(cx, fresh, decided)
-    _hold(cx, waiting + stopped)
+    allowed, stopped = _guarded(cx, [r for r in fresh if not r.ask], decided)
+    _hold(cx, waiting + stopped + [r for r in fresh if r.ask])
     _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
     _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
 
@@ -87,11 +88,11 @@ def _hold(cx: Context, removals: Sequence[Removal]) -> None:
         ]
         tx.held.overtaken(stale)
         asked = {id: one for id, one in known.items() if id not in stale}
-        counts = Counter(r.work.pair.kind for r in removals if r.work.pair.id not in asked)
+        counts = Counter(r.work.pair.kind for r in removals if not r.ask and r.work.pair.id not in asked)
         for removal in removals:
             id, rows = removal.work.pair.id, [r.id for r in removal.work.rows]
             why = asked[id].reason if id in asked else _why(counts, removal)
-            tx.queue.hold(rows, "delete_storm", why)
+            tx.queue.hold(rows, doubt.CODE if why.endswith(doubt.FORGOTTEN) else "delete_storm", why)
             if id not in asked:
                 tx.held.add([_held(cx, cycle, removal, why)])
 
@@ -102,6 +103,8 @@ def _same_fate(held: Held, removal: Removal) -> bool:
 
 
 def _why(counts: Counter[Kind], removal: Removal) -> str:
+    if removal.ask:
+        return f"{removal.fate.reason}; held: {doubt.FORGOTTEN}"
     kind = removal.work.pair.kind
     many = f"{counts[kind]} {kind.value.replace('_', ' ')} deletes or unlinks"
     why = f"{removal.fate.reason}; held: {many} at once are more than this account allows"
@@ -147,7 +150,8 @@ def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
             tx.pairs.save(
                 replace(pair, state=PairState.UNLINKED, reason=removal.fate.reason, untagged=untagged)
             )
-            tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)])
+            one = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)
+            tx.history.add([replace(one, winner=_who(removal, decided))])
             _over(tx, removal, decided, cx.now())
 
 
@@ -163,12 +167,12 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
     with cx.state.transaction() as tx:
         for removal, task in tasks:
             pair = removal.work.pair
-            tx.intents.close(task.intents)
+            tx.intents.close(task.over)
             if task.done is None:
                 leave_queued(cx, tx, removal.work.rows, task, pair.ecs_id)
                 continue
             cx.count("deleted")
-            tx.history.add(_entries(cx, cycle, removal, task))
+            tx.history.add(_entries(cx, cycle, removal, task, _who(removal, decided)))
             _over(tx, removal, decided, cx.now())
             tx.pairs.remove(pair.id)
 
@@ -198,15 +202,23 @@ def _task(cx: Context, removal: Removal) -> Task:
         reason=fate.reason,
         pair_id=pair.id,
         native=record.native,
+        going={n: v for n, v in record.columns.items() if v is not None},
         ecs_id=pair.ecs_id,
         crm_id=pair.crm_id,
     )
 
 
-def _entries(cx: Context, cycle: int, removal: Removal, task: Task) -> Iterator[Entry]:
+def _who(removal: Removal, decided: dict[int, Held]) -> str:
+    """What an admin approved is no part of the next storm."""
+    held = decided.get(removal.work.pair.id)
+    approved = held is not None and held.state is HeldState.APPROVED and _same_fate(held, removal)
+    return PERSON if approved else ""
+
+
+def _entries(cx: Context, cycle: int, removal: Removal, task: Task, who: str) -> Iterator[Entry]:
     """The delete itself, with the text of the item, and every column that went with it: enough to put it back."""
     pair, record = removal.work.pair, removal.work.record(task.side)
-    whole = entry(cx, cycle, pair, task.side, Action.DELETE, task.reason)
+    whole = replace(entry(cx, cycle, pair, task.side, Action.DELETE, task.reason), winner=who)
     yield replace(whole, native=record.native)
     for name, value in record.columns.items():
         if value is not None:
@@ -229,7 +241,7 @@ def _restore(cx: Context, removal: Removal, held: Held) -> None:
         if cx.dry:
             return
         with cx.state.transaction() as tx:
-            tx.intents.close(task.intents if task.outcome is not None else [])
+            tx.intents.close(task.over)
             if task.done is None:
                 leave_queued(cx, tx, work.rows, task, pair.ecs_id)
                 return

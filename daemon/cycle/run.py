@@ -8,6 +8,7 @@ from typing import Any
 from crmsync.connectors.contract import Acknowledging, Gone, Kind, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import BATCH, Context, Place
 from crmsync.daemon.cycle.detect import detect_crm, detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
@@ -18,6 +19,7 @@ from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
 from crmsync.state.model import Change, Pair, PairState
 
+DISCOVERED = timedelta(minutes=10)
 MAX_ROUNDS = 6  # a sync repeats its cycle until nothing changes, but not for ever
 
 
@@ -29,6 +31,8 @@ class Wish:
     full: bool = False  # list everything again instead of asking what changed
     keep_idle: bool = True  # record the cycle even if nothing happened
     poll_every: timedelta = timedelta(0)  # the CRM is not polled again sooner, whosever cycle polled it
+    only: frozenset[str] | None = None  # of these collections alone it is asked what changed; None: of all
+    discovered: timedelta = timedelta(0)  # for so long it is believed which collections there are
 
 
 @dataclass(slots=True)
@@ -39,34 +43,45 @@ class Report:
     writes: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
 
 
 def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -> Report:
     """Cycles of one account until nothing changes. ``make`` gives a fresh context for each of them; the caller holds
     the account's lock. ``accounts``: all that are bound to the same CRM login, which is polled for all of them."""
     report = Report()
-    for round in range(MAX_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         cx = make()
         before = _requests(cx)
         try:
-            cycle(cx, accounts, wish if round == 0 else replace(wish, full=False, poll_every=timedelta(0)))
+            cycle(cx, accounts, wish)
         except ConnectorError as error:  # a conversation that no step could do without
             cx.broke("the cycle ended early", error)
             cx.again = False
         _conclude(cx, report, wish.keep_idle or bool(cx.writes or cx.errors), _requests(cx) - before)
         if cx.dry or cx.paused or not (cx.writes or cx.again):
             break
+        wish = _answers(cx, wish)
     return report
 
 
+def _answers(cx: Context, wish: Wish) -> Wish:
+    """The next turn hears what the servers answer to what was written; everything, if something was left undone."""
+    only = None if cx.again else frozenset(cx.touched)
+    return replace(wish, full=False, poll_every=timedelta(0), only=only, discovered=DISCOVERED)
+
+
 def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
+    doubt.begin(cx)
     crm_answers = open_crm(cx)
-    open_mailboxes(cx)
+    open_mailboxes(cx, known_for=wish.discovered)
     for place in list(cx.places.values()):
-        detect_ecs(cx, place, full=wish.full)
+        if wish.only is None or place.key in wish.only:
+            detect_ecs(cx, place, full=wish.full)
     if not crm_answers:
         return  # what was detected waits in the sync table
-    detect_crm(cx, accounts, _users(cx, accounts), full=wish.full, poll_every=wish.poll_every)
+    users = _users(cx, accounts)
+    detect_crm(cx, accounts, users, full=wish.full, poll_every=wish.poll_every, only=wish.only)
 
     _watch(cx, wish)
     removals: list[Removal] = []
@@ -83,6 +98,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
         removals += sync_linked(cx, bring_to_mailbox(cx, [c for c in fresh if _in_sight(cx, c)]))
     remove(cx, _proven(cx, removals))
     acknowledge(cx)
+    doubt.end(cx)
 
 
 def _in_sight(cx: Context, row: Change) -> bool:
@@ -241,3 +257,8 @@ def _conclude(cx: Context, report: Report, record: bool, requests: int) -> None:
     report.writes += cx.writes
     report.errors += [e for e in cx.errors if e not in report.errors]
     report.plan += cx.plan
+    report.notices += [noticed(cx.account.name, sentence) for sentence in cx.notices]
+
+
+def noticed(account: str, sentence: str) -> dict[str, Any]:
+    return {"account": account, "code": doubt.CODE, "message": sentence}

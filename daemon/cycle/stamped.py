@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, new_pair
-from crmsync.daemon.cycle.load import Work, fetch
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, new_pair
+from crmsync.daemon.cycle.load import Answer, Work, fetch
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
-from crmsync.state.model import Action, HeldState, Pair, PairState
+from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot
-from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
 
@@ -81,18 +81,29 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
         return []
-    there = [n for record, n in stamped.items() if isinstance(partners.get(record), Record)]
+    sent = _announced(cx, stamped)
+    there = [
+        r for r in stamped if isinstance(partners.get(r), Record) or (r in sent and _gone(partners.get(r)))
+    ]
     for record, newcomer in stamped.items():
-        if newcomer not in there:
+        if record not in there:
             reason = (
                 f"it was linked to {record}, which is no longer there; say whether it shall be created again"
             )
             hold(cx, newcomer, Side.CRM, (), PARTNER_MISSING, reason)
     with cx.state.transaction() as tx:
-        pairs = tx.pairs.add_many([_stamped_pair(cx, n, place) for n in there])
-        for newcomer, pair in zip(there, pairs, strict=True):
-            _recall(cx, tx, newcomer, pair)
-    return [Work(pair, [n.row]) for n, pair in zip(there, pairs, strict=True)]
+        pairs = tx.pairs.add_many([_stamped_pair(cx, stamped[r], place) for r in there])
+        tx.snapshots.put_many(
+            {p.id: _recalled(cx, p, sent[r]) for r, p in zip(there, pairs, strict=True) if r in sent}
+        )
+        give_up(tx, cx.account.name, [end for pair in pairs for end in ends(pair)])
+    if any(r not in sent for r in there):
+        doubt.notice(cx, "an item carries a link stamp of ours that the state knows nothing of")
+    return [Work(pair, [stamped[r].row]) for r, pair in zip(there, pairs, strict=True)]
+
+
+def _gone(answer: Answer | None) -> bool:
+    return isinstance(answer, Gone)
 
 
 def _stamped_pair(cx: Context, newcomer: Newcomer, place: Place) -> Pair:
@@ -101,16 +112,29 @@ def _stamped_pair(cx: Context, newcomer: Newcomer, place: Place) -> Pair:
     return replace(new_pair(cx, newcomer, place, stamp.record), generation=stamp.generation)
 
 
-def _recall(cx: Context, tx: Tx, newcomer: Newcomer, pair: Pair) -> None:
+def _announced(cx: Context, stamped: dict[str, Newcomer]) -> dict[str, Intent]:
+    """The creates that were announced for these CRM records, and whose answer nobody has heard, by record."""
+    found: dict[str, Intent] = {}
+    with cx.state.reading() as tx:
+        for key in dict.fromkeys(n.place.key for n in stamped.values()):
+            records = [r for r, n in stamped.items() if n.place.key == key]
+            found |= tx.intents.open_for(cx.account.name, Side.ECS, key, records)
+    return {r: i for r, i in found.items() if i.action == Action.CREATE and i.key == stamped[r].record.uid}
+
+
+def _made_again(cx: Context, newcomer: Newcomer, pair: Pair) -> Intent | None:
+    """The create that was announced because an edit won over the delete of the item that the pair still names."""
+    with cx.state.reading() as tx:
+        found = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.ecs_id])
+    intent = found.get(pair.ecs_id)
+    ours = intent is not None and intent.action == Action.CREATE and intent.key == newcomer.record.uid
+    return intent if ours else None
+
+
+def _recalled(cx: Context, pair: Pair, sent: Intent) -> Snapshot:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
-    open_ones = tx.intents.open_for(pair.account, Side.ECS, newcomer.place.key, [pair.crm_id])
-    intent = open_ones.get(pair.crm_id)
-    if intent is None or intent.action != Action.CREATE or intent.key != newcomer.record.uid:
-        return
-    columns = decode_columns(pair.kind, intent.columns)
     marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
-    tx.snapshots.put(pair.id, Snapshot(pair.kind, cx.now(), *marks, columns))
-    tx.intents.close([intent.id])
+    return Snapshot(pair.kind, cx.now(), *marks, decode_columns(pair.kind, sent.columns))
 
 
 def _moved_here(
@@ -170,7 +194,13 @@ def _follow(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
     )
     if unlinked and not given_up:
         moved = linked_again(moved)
+    sent = _made_again(cx, newcomer, pair)
+    if sent is not None:
+        moved = replace(moved, generation=newcomer.record.stamp.generation if newcomer.record.stamp else 0)
     with cx.state.transaction() as tx:
+        if sent is not None:
+            tx.snapshots.put(moved.id, _recalled(cx, moved, sent))
+            tx.intents.close([sent.id])
         gone = tx.queue.get(cx.account.name, Side.ECS, pair.ecs_collection, [pair.ecs_id])
         tx.queue.done_unless_changed([*gone, newcomer.row] if given_up else gone)
         tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])

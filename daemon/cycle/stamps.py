@@ -22,6 +22,11 @@ class Signer:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells keys apart, and nothing else about them."""
+        return self.hashed("fingerprint")
+
     def stamp(self, account: str, organisation: str, record: str, uid: str, generation: int) -> Stamp:
         mac = self._mac("link", account, organisation, record, uid, str(generation))[:32]
         return Stamp(organisation, record, uid, generation, mac)

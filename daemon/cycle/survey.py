@@ -16,6 +16,7 @@ from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Newcomer:
     side: Side
     record: Record
     row: Change
+    lost: bool = False  # it went before anyone heard what became of the create of its partner
 
 
 def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple[list[Newcomer], list[Work]]:
@@ -60,6 +62,7 @@ def _sort_out(
     left: list[tuple[Change, Record, str]] = []
     with cx.state.transaction() as tx:
         pairs = tx.pairs.by_ecs(cx.account.name, place.key, [r.item for r in rows])
+        sent = _announced(cx, tx, answers)
         _index(cx, tx, place, answers)
         if not decide:
             return [], []
@@ -67,22 +70,40 @@ def _sort_out(
             answer = answers.get(row.item, Hidden(row.item))
             pair = pairs.get(row.item)
             match answer:
+                case Gone() if pair is None and row.item in sent:
+                    newcomers.append(Newcomer(place, Side.ECS, sent[row.item], row, lost=True))
                 case Gone() | Hidden():
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Unreadable():
                     _unreadable(cx, tx, row, answer)
                 case Record() if pair is not None:
                     if (work := _unlinked(cx, tx, row, answer, pair)) is not None:
                         again.append(work)
                 case Record() if not cx.account.selected(answer):
-                    tx.queue.done_unless_changed([row])
+                    _no_newcomer(cx, tx, row)
                 case Record():
-                    if reason := _left_alone(cx, tx, answer):
+                    if reason := left_alone(cx, tx, answer):
                         left.append((row, answer, reason))
                     else:
                         newcomers.append(Newcomer(place, Side.ECS, answer, row))
     note_left(cx, place, Side.ECS, left)
     return newcomers, again
+
+
+def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
+    tx.queue.done_unless_changed([row])
+    tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
+
+
+def _announced(cx: Context, tx: Tx, answers: dict[str, Answer]) -> dict[str, Record]:
+    """Items that are gone, and whose create in the CRM was announced, without anybody hearing of it: as they were."""
+    gone = {a.id for a in answers.values() if isinstance(a, Gone)}
+    sent = [i for i in (tx.intents.open(cx.account.name) if gone else ()) if i.item in gone]
+    return {
+        i.item: Record(i.item, "", i.kind, decode_columns(i.kind, i.columns))
+        for i in sent
+        if i.kind is not None and (i.action, i.side, i.pair_id) == (Action.CREATE, Side.CRM, None)
+    }
 
 
 def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:
@@ -141,7 +162,7 @@ def linked_again(pair: Pair) -> Pair:
     return replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
 
 
-def _left_alone(cx: Context, tx: Tx, record: Record) -> str:
+def left_alone(cx: Context, tx: Tx, record: Record) -> str:
     """Why a selected item is not taken into the CRM, or nothing."""
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"

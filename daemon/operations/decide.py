@@ -109,7 +109,7 @@ def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
         return list(held)
     chosen = []
     for item in items:
-        some = [h for h in held if item in (h.item, h.record)]
+        some = [h for h in held if item in (h.item, h.record) or (h.item and item.endswith(f"/{h.item}"))]
         if not some:
             raise NoSuchItem(f"nothing is held that is known as “{item}”")
         chosen += some

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from crmsync.connectors.contract import Record, Side
+from crmsync.connectors.contract import Naming, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
@@ -16,6 +16,41 @@ class NoSuchItem(Exception):
     """The sentence for the operator."""
 
 
+def meant(state: State, contexts: Sequence[Context], item: str) -> str:
+    """``item`` as an id that the state or a server knows: people also have URLs, paths, UIDs and short ids. Servers are
+    asked only where the state does not know it. Raises NoSuchItem for no text at all."""
+    if not item.strip():
+        raise NoSuchItem("an empty text names no item; `crmsync queue` and `crmsync matches` show ids")
+    with state.reading() as tx:
+        if tx.pairs.find(item) or tx.queue.named(item) or tx.history.find(item):
+            return item
+    return next(_other_names(contexts, item), item)
+
+
+def _other_names(contexts: Sequence[Context], item: str) -> Iterator[str]:
+    for cx in contexts:
+        open_ecs(cx)
+        for place in list(cx.places.values()):
+            if (id := _named(cx, place, item)) is not None:
+                yield f"{place.key}/{id}"
+    for cx in contexts:
+        reachable = bool(cx.objects) or open_crm(cx)
+        yield from (id for p in cx.objects.values() if reachable and (id := _named(cx, p, item)) is not None)
+
+
+def _named(cx: Context, place: Place, item: str) -> str | None:
+    try:
+        return place.connector.named(item) if isinstance(place.connector, Naming) else None
+    except ConnectorError as error:
+        cx.broke(f"“{place.label}”", error, place.login)
+        return None
+
+
+def open_ecs(cx: Context) -> None:
+    if not cx.places:
+        open_mailboxes(cx)
+
+
 def pairs_of(state: State, item: str) -> list[Pair]:
     """The one item that ``item`` names, with the link of each account that sees it. Raises NoSuchItem when there is
     none, or several."""
@@ -26,7 +61,7 @@ def pairs_of(state: State, item: str) -> list[Pair]:
             f"no linked item is known as “{item}”; `crmsync queue` and `crmsync explain` show ids"
         )
     if len({(p.ecs_collection, p.ecs_id) for p in pairs}) > 1:
-        choices = ", ".join(f"{p.account}: {p.ecs_collection}/{p.ecs_id}" for p in pairs)
+        choices = ", ".join(f"{p.account}: {p.ecs_collection.rstrip('/')}/{p.ecs_id}" for p in pairs)
         raise NoSuchItem(f"“{item}” is linked more than once; name one by its ECS id ({choices})")
     return pairs
 
@@ -47,20 +82,26 @@ def rows_named(tx: Tx, item: str) -> list[Change]:
 
 def opened(contexts: Sequence[Context]) -> Iterator[Context]:
     for cx in contexts:
-        open_mailboxes(cx)
-        if open_crm(cx):
+        open_ecs(cx)
+        if cx.objects or open_crm(cx):
             yield cx
 
 
 def living(cx: Context, side: Side, item: str) -> Iterator[tuple[Place, Record]]:
-    """The item as the servers show it now, wherever it is; collections that fail are passed over, and say so in
-    ``cx.errors``."""
+    """The item as the servers show it now, wherever it is; see ``answering``."""
+    yield from ((place, a) for place, a in answering(cx, side, item) if isinstance(a, Record))
+
+
+def answering(cx: Context, side: Side, item: str) -> Iterator[tuple[Place, Record | Unreadable]]:
+    """Also what cannot be read; collections that fail are passed over, and say so in ``cx.errors``."""
     places = cx.places if side is Side.ECS else cx.objects
     for place in list(places.values()):
-        names = list(dict.fromkeys([item, item.removeprefix(f"{place.key}/")]))
-        try:
-            answers = fetch(cx, place, names)
-        except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error, place.login)
-            continue
-        yield from ((place, a) for n in names if isinstance(a := answers.get(n), Record))
+        for id in dict.fromkeys([item.removeprefix(f"{place.key}/"), item]):
+            try:
+                answer = fetch(cx, place, [id]).get(id)
+            except ConnectorError as error:
+                cx.broke(f"“{place.label}”", error, place.login)
+                break
+            if isinstance(answer, Record | Unreadable):
+                yield place, answer
+                break

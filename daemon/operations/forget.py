@@ -9,7 +9,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import Signer
-from crmsync.daemon.operations.finding import opened
+from crmsync.daemon.operations.finding import NoSuchItem, opened
 from crmsync.daemon.plan.normalise import email_key
 from crmsync.state.database import State
 from crmsync.state.model import Pair
@@ -19,6 +19,7 @@ def forget(
     state: State, contexts: Sequence[Context], signer: Signer, address: str, *, everywhere: bool
 ) -> dict[str, Any]:
     """``everywhere``: delete the items on both sides too; what a server refuses is reported and can be done by hand."""
+    _check(address)
     pairs = _pairs_with(state, contexts, address)
     errors: list[dict[str, Any]] = []
     deleted = 0
@@ -32,7 +33,15 @@ def forget(
         for account in {p.account for p in pairs}:
             tx.erase([p.id for p in pairs if p.account == account], account)
         tx.erase_address(address)
+    state.scrub()
     return {"forgotten": len(pairs), "deleted": deleted, "errors": errors}
+
+
+def _check(address: str) -> None:
+    """A part of an address, or nothing, would be found in what is known of many."""
+    name, at, host = address.strip().rpartition("@")
+    if not (name and at and host) or any(c.isspace() for c in name + host):
+        raise NoSuchItem(f"“{address}” is no e-mail address; name the whole address of the person to forget")
 
 
 def _pairs_with(state: State, contexts: Sequence[Context], address: str) -> list[Pair]:

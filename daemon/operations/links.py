@@ -8,11 +8,11 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry
-from crmsync.daemon.cycle.load import ADOPTED
+from crmsync.daemon.cycle.load import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pairs_of, rows_named, rows_of
 from crmsync.state.database import State
-from crmsync.state.model import Action, HeldState, Pair, PairState, What
+from crmsync.state.model import PERSON, Action, HeldState, Pair, PairState, What
 
 
 def link(state: State, contexts: Sequence[Context], item: str, record: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context,
                             ecs_uid=ecs.uid,
                             crm_collection=table.key,
                             crm_id=crm.id,
-                            reason=ADOPTED,
+                            reason=BY_HAND,
                             linked_at=cx.now(),
                             synced_at=cx.now(),
                         )
@@ -87,5 +87,6 @@ def _unlink(state: State, contexts: Sequence[Context], pair: Pair, now: datetime
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
         tx.queue.done([r.id for r in rows_of(tx, pair)])
-        tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")])
+        by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")
+        tx.history.add([replace(by_hand, winner=PERSON)])
         tx.cycles.finish(cycle, now, {"unlinked": 1}, [])

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account
+from crmsync.daemon.cycle import doubt
 from crmsync.state.database import State
 from crmsync.state.model import Cycle, HeldState, QueueState, What
 from crmsync.state.transaction import Tx
@@ -22,14 +23,18 @@ def status(
     successes: Mapping[str, datetime],
 ) -> dict[str, Any]:
     with state.reading() as tx:
-        return {
-            "accounts": [_account(tx, a.name, now, a.name in busy, stale_after, successes) for a in accounts]
-        }
+        return {"accounts": [_account(tx, a, now, a.name in busy, stale_after, successes) for a in accounts]}
 
 
 def _account(
-    tx: Tx, name: str, now: datetime, busy: bool, stale_after: timedelta, successes: Mapping[str, datetime]
+    tx: Tx,
+    account: Account,
+    now: datetime,
+    busy: bool,
+    stale_after: timedelta,
+    successes: Mapping[str, datetime],
 ) -> dict[str, Any]:
+    name = account.name
     counts = tx.queue.counts(name)
     conflicts = tx.conflicts.count_open(name)
     known = [
@@ -59,7 +64,17 @@ def _account(
         "held": counts.held,
         "conflicts": conflicts,
         "errors": list(last.errors) if failed and last is not None else [],
+        "notices": _notices(tx, account, now, undecided=bool(counts.held or conflicts)),
     }
+
+
+def _notices(tx: Tx, account: Account, now: datetime, *, undecided: bool) -> list[str]:
+    """What the operator should know although nothing fails."""
+    notices = list(account.warnings)
+    found = doubt.current(tx, account.name)
+    if found is not None and (not found.over or undecided or now - found.since < doubt.TOLD_FOR):
+        notices.append(found.sentence)
+    return notices
 
 
 def _noted(tx: Tx, name: str) -> datetime | None:
@@ -144,7 +159,7 @@ def _held(state: State, what: What) -> list[dict[str, Any]]:
     with state.reading() as tx:
         return [
             {
-                "item": h.item,
+                "item": h.item or h.record,  # of whichever side it is that waits
                 "record": h.record,
                 "account": h.account,
                 "kind": h.kind.value,

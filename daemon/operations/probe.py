@@ -1,34 +1,84 @@
 """``crmsync check``: reach every server, log in, list what is there; and prove that it can be written."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Create, Delete, Done, Kind, Refused, Side
+from crmsync.connectors.contract import (
+    Columns,
+    Create,
+    Delete,
+    Done,
+    Kind,
+    Lacking,
+    Refused,
+    Selecting,
+    Side,
+)
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations.repair import findings, mended
 from crmsync.state.database import State
-from crmsync.state.model import Detected
+from crmsync.state.errors import StateError
 
-_SAMPLE = {
+_LONG_AGO = datetime(2000, 1, 1, 9, tzinfo=UTC)  # an appointment that reminds nobody, should it be left over
+_SAMPLE: Mapping[Kind, Columns] = {
     Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
     Kind.TASK: {"subject": "crmsync write check, please delete"},
+    Kind.APPOINTMENT: {
+        "subject": "crmsync write check, please delete",
+        "start": _LONG_AGO,
+        "end": _LONG_AGO + timedelta(hours=1),
+        "all_day": False,
+    },
 }
 
 
-def check(state: State, contexts: Sequence[Context], *, write: bool, repair: bool) -> dict[str, Any]:
-    checks = [_line("state", True, f"the state can be read and written ({state.size()} bytes)")]
+def check(
+    state: State, signer: Signer, contexts: Sequence[Context], *, write: bool, repair: bool
+) -> dict[str, Any]:
+    checks = [_state(state)]
+    if checks[0]["ok"]:
+        found = (
+            mended(state, signer, contexts)
+            if repair
+            else (f.line() for f in findings(state, signer, contexts))
+        )
+        checks += found
     for cx in contexts:
         checks += _servers(cx)
         checks += _collections(cx)
-        if write:
-            checks += _writes(cx)
-    if repair:
-        checks += [_repaired(state, cx) for cx in contexts]
+        checks += _condition(cx)
+    if write:
+        with _nobody_syncing(state, contexts):
+            for cx in contexts:
+                checks += _writes(cx)
     return {"ok": all(c["ok"] for c in checks), "checks": checks}
+
+
+@contextmanager
+def _nobody_syncing(state: State, contexts: Sequence[Context]) -> Iterator[None]:
+    """What is made to try it is taken away again before anybody could sync it. Raises Locked."""
+    with ExitStack() as stack:
+        for name in sorted(cx.account.name for cx in contexts):
+            stack.enter_context(state.lock(name))
+        yield
+
+
+def _state(state: State) -> dict[str, Any]:
+    try:
+        state.verify()
+        with state.transaction() as tx:
+            tx.meta.put("checked", state.now().isoformat())
+    except StateError as error:
+        return _line("state", False, error.message, error.hint)
+    return _line("state", True, f"the state can be read and written ({state.size()} bytes)")
 
 
 def _line(name: str, ok: bool, message: str, hint: str = "") -> dict[str, Any]:
@@ -46,9 +96,41 @@ def _servers(cx: Context) -> Iterator[dict[str, Any]]:
     if open_crm(cx):
         tables = ", ".join(sorted(p.label for p in cx.objects.values()))
         yield _line(name, True, f"organisation {cx.organisation}, user {cx.account.crm_user}; {tables}")
+        yield from _fields(cx)
     else:
         yield from (_line(name, False, e["message"]) for e in cx.errors)
         cx.errors.clear()
+
+
+def _fields(cx: Context) -> Iterator[dict[str, Any]]:
+    """A field of the default mapping may be switched off in an organisation; one that somebody wrote down is missed."""
+    source, name = cx.account.crm.source, f"{cx.account.name}: mapping"
+    try:
+        absent = source.lacking() if isinstance(source, Lacking) else ()
+    except ConnectorError as error:
+        yield _line(name, False, error.message, error.hint)
+        return
+    asked = sorted(f for f in absent if f.partition(".")[2] in cx.account.crm.insisted)
+    if asked:
+        hint = "correct the name, create the field, or let the login see it; until then it is not exchanged"
+        yield _line(name, False, f"the CRM has no {', '.join(asked)} for this login", hint)
+    if left := sorted(set(absent) - set(asked)):
+        yield _line(name, True, f"not exchanged, for the CRM has no {', '.join(left)} for this login")
+
+
+def _condition(cx: Context) -> Iterator[dict[str, Any]]:
+    selection = cx.account.selection(cx.user)
+    if not selection.condition:
+        return
+    name = f"{cx.account.name}: crm_select"
+    try:
+        for place in cx.objects.values():
+            if isinstance(place.connector, Selecting) and place.collection.kinds & cx.kinds():
+                place.connector.selected([cx.user], selection)
+    except ConnectorError as error:
+        yield _line(name, False, error.message, "correct the condition `crm_select`")
+        return
+    yield _line(name, True, "the CRM understands the condition")
 
 
 def _names(mailbox: Mailbox) -> str:
@@ -102,30 +184,3 @@ def _written(cx: Context, side: Side, place: Place, kind: Kind) -> dict[str, Any
             name, False, f"a test item was written, but could not be deleted: {made.id}", "delete it by hand"
         )
     return _line(name, True, "an item can be written and deleted")
-
-
-def _repaired(state: State, cx: Context) -> dict[str, Any]:
-    """Links without a snapshot are merged anew, announced writes that nothing waits for are closed."""
-    account, after, woken = cx.account.name, 0, 0
-    while True:
-        with state.transaction() as tx:
-            pairs = tx.pairs.iterate(account, after_id=after, limit=500)
-            bare = {p.id for p in pairs} - set(tx.snapshots.get_many([p.id for p in pairs]))
-            for pair in pairs:
-                if pair.id in bare:
-                    change = Detected(pair.ecs_id, f"{pair.ecs_version}#repair")
-                    tx.queue.record(account, Side.ECS, pair.ecs_collection, [change], cx.now())
-            woken += len(bare)
-        if not pairs:
-            break
-        after = pairs[-1].id
-    with state.transaction() as tx:
-        open_intents = tx.intents.open(account)
-        idle = [i.id for i in open_intents if not tx.queue.get(account, i.side, i.collection, [i.item])]
-        idle = [i for i in idle if all(o.id != i or o.action != "create" for o in open_intents)]
-        tx.intents.close(idle)
-    return _line(
-        f"{account}: repair",
-        True,
-        f"{woken} links will be merged anew, {len(idle)} announced writes were closed",
-    )

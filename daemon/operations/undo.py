@@ -19,11 +19,12 @@ from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.finding import NoSuchItem, opened
+from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
-from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
-from crmsync.state.transaction import Tx
+from crmsync.state.model import PERSON, Action, Entry, Intent, Pair, PairState
+from crmsync.state.values import decode_columns
 
 
 @dataclass(slots=True)
@@ -125,11 +126,15 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
             undone.keep(one, "the item is no longer there, or no longer linked")
         return
     place, record = found
+    sent = _sent(cx, first, Action.UPDATE)
     back: dict[str, Value] = {}
     for one in entries:
         shown = place.connector.project(one.kind, {one.column: one.new})
         if same(record.columns.get(one.column), shown.get(one.column, one.new)):
             back[one.column] = one.old
+        elif sent is not None and _shows(place, record, sent, one):
+            back[one.column] = one.old  # an undo that was interrupted has put it back already
+            record = replace(record, columns={**record.columns, one.column: one.new})
         else:
             undone.keep(one, "changed by someone since")
     torn = with_group(first.kind, frozenset(e.column for e in entries if e.column not in back))
@@ -141,12 +146,15 @@ def _columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
     task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
+    wait(cx, pair, [e for e in entries if e.column in back], other)
     carry_out(cx, [task])
     if task.done is None:
+        if task.over:
+            settle(cx, pair, back)
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
-    _note_columns(cx, pair, entries, back, task, record, other)
+    _note_columns(cx, pair, entries, back, task, record)
     undone.done += len(back)
 
 
@@ -157,9 +165,8 @@ def _note_columns(
     back: Columns,
     task: Task,
     before: Record,
-    other: Record | None,
 ) -> None:
-    """The old value is the snapshot again, and the difference to the other side waits for a person."""
+    """The old value is the snapshot again."""
     assert task.done is not None
     side, cycle = task.side, cx.cycle
     version = task.done.version
@@ -177,8 +184,6 @@ def _note_columns(
             tx.history.add(
                 [replace(redone, column=one.column, old=before.columns.get(one.column), new=one.old)]
             )
-            if other is not None and one.column in other.columns:
-                _wait(cx, tx, cycle, pair, one, other)
 
 
 def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
@@ -188,82 +193,74 @@ def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
     return answer if isinstance(answer, Record) else None
 
 
-def _wait(cx: Context, tx: Tx, cycle: int, pair: Pair, one: Entry, other: Record) -> None:
-    theirs = other.columns[one.column]
-    if same(theirs, one.old):
-        return
-    ecs, crm = (one.old, theirs) if one.side is Side.ECS else (theirs, one.old)
-    tx.conflicts.settle(pair.id, [one.column], cx.now())
-    tx.conflicts.add(
-        [
-            Conflict(
-                cycle=cycle,
-                account=pair.account,
-                pair_id=pair.id,
-                kind=pair.kind,
-                item=pair.ecs_id,
-                record=pair.crm_id,
-                column=one.column,
-                base=one.old,
-                ecs=ecs,
-                crm=crm,
-                reason=f"cycle {one.cycle} was undone; say which value shall stand",
-                at=cx.now(),
-            )
-        ]
-    )
+def _sent(cx: Context, one: Entry, action: Action) -> Intent | None:
+    """What an interrupted undo has announced for the item, and nobody has heard of."""
+    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
+    with cx.state.reading() as tx:
+        found = tx.intents.open_for(one.account, one.side, key, [id]).get(id)
+    return found if found is not None and found.action == action else None
+
+
+def _shows(place: Place, record: Record, sent: Intent, one: Entry) -> bool:
+    columns = decode_columns(one.kind, sent.columns)
+    shown = place.connector.project(one.kind, columns)
+    return one.column in shown and same(record.columns.get(one.column), shown[one.column])
 
 
 # ── Whole items ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _take_away(cx: Context, one: Entry, undone: Undone) -> None:
-    """What the cycle made is deleted again, unless someone has changed it since; the original stays, unlinked."""
-    found, pair = _standing(cx, one), _pair(cx, one)
-    if found is None or pair is None:
+    """What the cycle made is deleted again, unless someone has changed it since; the original stays, unlinked. It is
+    unlinked first: the cycle that follows an interrupted undo must not take our delete for a person's."""
+    found, pair, reason = _standing(cx, one), _pair(cx, one), f"undo of cycle {one.cycle}"
+    sent = _sent(cx, one, Action.DELETE)
+    if pair is None or (found is None and sent is None):
         undone.keep(one, "it is no longer there, or no longer linked")
         return
+    if found is None and sent is not None:
+        _note_taken(cx, one, sent.native, decode_columns(one.kind, sent.columns), [sent.id])
+        undone.done += 1
+        return
+    assert found is not None
     place, record = found
     known = pair.ecs_version if one.side is Side.ECS else pair.crm_version
     if record.version != known:
+        if sent is not None:  # an undo that was interrupted before its delete arrived
+            with cx.state.transaction() as tx:
+                tx.intents.close([sent.id])
+                tx.pairs.save(replace(pair, state=PairState.LINKED, reason=""))
         undone.keep(one, "changed by someone since")
         return
     if _others(cx, pair):
         undone.keep(one, "another account has linked it too")
         return
-    task = Task(
-        place,
-        one.side,
-        Delete(record.id, record.version),
-        record.id,
-        one.kind,
-        "undo",
-        pair.id,
-        record.native,
-    )
-    cycle, reason = cx.cycle, f"undo of cycle {one.cycle}"
-    unlinked = replace(pair, state=PairState.UNLINKED, reason=reason, untagged=False)
+    write = Delete(record.id, record.version)
+    going = {n: v for n, v in record.columns.items() if v is not None}
+    task = Task(place, one.side, write, record.id, one.kind, "undo", pair.id, record.native, going)
     with cx.state.transaction() as tx:
-        tx.pairs.save(
-            unlinked
-        )  # first: a delete whose answer is lost must not pass for a person's, and take the original
+        tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason=reason, untagged=False))
     carry_out(cx, [task])
-    with cx.state.transaction() as tx:
-        tx.intents.close(task.intents)
-        if task.done is not None:
-            whole = entry(cx, cycle, pair, one.side, Action.DELETE, reason)
-            tx.history.add([replace(whole, native=record.native)])
-            some = {n: v for n, v in record.columns.items() if v is not None}
-            tx.history.add([replace(whole, column=n, old=v) for n, v in some.items()])
-        elif task.outcome is not None:
-            tx.pairs.save(pair)
-        else:
-            tx.history.add([entry(cx, cycle, pair, Side.ECS, Action.UNLINK, reason)])
-    if task.done is None:
-        known = "it changed meanwhile, or the server refused"
-        undone.keep(one, f"not deleted: {known if task.outcome else 'no answer; the two are linked no more'}")
+    if task.done is not None:
+        _note_taken(cx, one, record.native, going, task.intents)
+        undone.done += 1
         return
-    undone.done += 1
+    if task.over:
+        with cx.state.transaction() as tx:
+            tx.intents.close(task.over)
+            tx.pairs.save(pair)
+    undone.keep(one, "not deleted: it changed meanwhile, or the server refused")
+
+
+def _note_taken(cx: Context, one: Entry, native: str, columns: Columns, intents: Sequence[int]) -> None:
+    cycle, pair = cx.cycle, _pair(cx, one)
+    assert pair is not None
+    whole = entry(cx, cycle, pair, one.side, Action.DELETE, f"undo of cycle {one.cycle}")
+    whole = replace(whole, winner=PERSON)
+    with cx.state.transaction() as tx:
+        tx.intents.close(intents)
+        tx.history.add([replace(whole, native=native)])
+        tx.history.add([replace(whole, column=n, old=v) for n, v in columns.items()])
 
 
 def _others(cx: Context, pair: Pair) -> bool:

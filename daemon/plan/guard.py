@@ -41,6 +41,6 @@ def storm(
 ) -> bool:
     """Whether ``planned`` removals are held, after ``recent`` ones in the window and with ``waiting`` ones that are
     held already. ``linked``: items linked now; what is planned or waits is still among them, what went is not."""
-    if planned == 0:
+    if not planned:
         return False
     return limits.get(kind, DEFAULT).exceeded(planned + recent + waiting, linked + recent)

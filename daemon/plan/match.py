@@ -72,14 +72,14 @@ def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]
     """
     if item.born and any(o.born == item.born for o in others):
         return NoPartner()
-    sharing = [o for o in others if o.id and not o.born and o.keys & item.keys]
+    sharing = [o for o in others if not o.born and o.keys & item.keys]
     agreeing = [o for o in sharing if o.name.agrees(item.name)]
     if not agreeing:
         return NoPartner()  # nobody shares a key, or only people of another name do (a family's address)
-    partner = agreeing[0]
+    partner, *doubles = agreeing
     # A number that many share (a switchboard) says nothing; an address that only the partner has says enough.
     telling = partner.keys.difference(*(o.keys for o in sharing if o is not partner)) & item.keys
-    if len(agreeing) > 1 or not telling:
+    if doubles or not telling:
         return Ambiguous(tuple(o.id for o in sharing), "several records share its address or number")
     rivals = [o for o in own if o.id != item.id and o.keys & partner.keys and o.name.agrees(partner.name)]
     if rivals:

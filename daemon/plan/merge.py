@@ -24,7 +24,7 @@ from crmsync.daemon.plan.terms import (
 )
 
 
-@dataclass(slots=True)
+@dataclass
 class _Draft:
     to: dict[Side, dict[str, Value]] = field(default_factory=lambda: {Side.ECS: {}, Side.CRM: {}})
     agreed: dict[str, Value] = field(default_factory=dict)
@@ -54,13 +54,15 @@ def merge(
     rules: Mapping[str, Rule],
     *,
     first_link: Policy = Policy.ASK,
+    fill: bool = True,
     held: Mapping[str, Held] | None = None,
     decided: Mapping[str, Value] | None = None,
 ) -> Merged:
     """What has to be written where, so that both sides agree.
 
     ``held``: differences that wait for a person, by column. ``decided``: values that a person has chosen, by column;
-    they go to both sides whatever the rules say. Returned columns are complete units.
+    they go to both sides whatever the rules say. ``fill`` false: the two have met before, so that an empty column may
+    have been emptied since. Returned columns are complete units.
     """
     held, decided = held or {}, decided or {}
     base = snapshot or {}
@@ -78,7 +80,7 @@ def merge(
             # yet. It goes along with the others; by itself it is nobody's edit.
             _three_way(draft, unit, base, ecs, crm, rule)
         else:
-            _first_meeting(draft, kind, unit, ecs, crm, rule, first_link)
+            _first_meeting(draft, kind, unit, ecs, crm, rule, first_link, fill)
         draft.settled |= {n for n in unit if n in held and not _unsettled(draft, n)}
     return Merged(
         to_ecs=draft.to[Side.ECS],
@@ -117,6 +119,7 @@ def _first_meeting(
     crm: Standing,
     rule: Rule,
     policy: Policy,
+    fill: bool,
 ) -> None:
     ecs_empty = all(tidy(ecs.columns[n]) is None for n in unit)
     crm_empty = all(tidy(crm.columns[n]) is None for n in unit)
@@ -126,15 +129,19 @@ def _first_meeting(
     if common is not None:
         draft.agree(common)
         draft.say(unit, Verdict.AGREED, "both sides say the same")
-    elif crm_empty:
+    elif crm_empty and (fill or not _goes(unit, Side.CRM, crm, rule)):
         _send(draft, unit, Side.CRM, ecs, crm, rule, "empty in the CRM")
-    elif ecs_empty:
+    elif ecs_empty and (fill or not _goes(unit, Side.ECS, ecs, rule)):
         _send(draft, unit, Side.ECS, crm, ecs, rule, "empty on the ECS side")
     elif rule.direction is not Direction.BOTH and rule.conflict is not Policy.ASK:
         # one way: there is nothing to ask; what has to give way stands in the conflict log
         _clash(draft, unit, {}, ecs, crm, rule, rule.conflict)
     else:
         _clash(draft, unit, {}, ecs, crm, rule, policy)
+
+
+def _goes(unit: Sequence[str], target: Side, there: Standing, rule: Rule) -> bool:
+    return rule.direction.allows(target) and not there.writable.isdisjoint(unit)
 
 
 def _clash(
@@ -239,7 +246,7 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
         draft.say(unit, Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS, "decided by a person")
     draft.agree(value)
     draft.settled |= set(unit)
-    if len(draft.decisions) == told:
+    if not draft.decisions[told:]:
         draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
 
 

@@ -10,7 +10,7 @@ import unicodedata
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
 
 _SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d")
@@ -34,10 +34,6 @@ def same(a: Value, b: Value) -> bool:
     return a == b or tidy(a) == tidy(b)
 
 
-def same_columns(a: Columns, b: Columns, names: frozenset[str] | set[str]) -> bool:
-    return all(n in a and n in b and same(a[n], b[n]) for n in names)
-
-
 def alike(kind: Kind, column: str, a: Value, b: Value, region: str | None = None) -> bool:
     """Whether two values found on a first meeting agree after normalising (E.164, case, white space)."""
     if same(a, b):
@@ -57,7 +53,8 @@ def rewritten(kind: Kind, column: str, sent: Value, shown: Value) -> bool:
         return True
     match sent, shown:
         case str(), str():
-            return bool(shown) and text_key(sent).startswith(text_key(shown))
+            key = text_key(shown)
+            return bool(key) and text_key(sent).startswith(key)
         case tuple(), tuple():
             return {text_key(v) for v in sent} <= {text_key(v) for v in shown}
         case datetime(), datetime():

@@ -21,6 +21,7 @@ MADE_AGAIN: Mapping[Side, str] = {
 class Seen(StrEnum):
     SAME = "same"  # there, and no exchanged column differs from the snapshot
     EDITED = "edited"
+    UNSURE = "unsure"  # it differs from the snapshot, but our state is older than what we have written
     GONE = "gone"  # deleted, with proof
     HIDDEN = "hidden"  # not visible: permission, filter, archived, folder or share gone
     UNTAGGED = "untagged"  # there, but no longer selected
@@ -28,7 +29,7 @@ class Seen(StrEnum):
 
     @property
     def there(self) -> bool:
-        return self in (Seen.SAME, Seen.EDITED)
+        return self in (Seen.SAME, Seen.EDITED, Seen.UNSURE)
 
 
 class DeleteRule(StrEnum):
@@ -82,7 +83,14 @@ class Leave:
     reason: str
 
 
-Fate: TypeAlias = Merge | DeleteOn | Recreate | Unlink | Forget | Leave
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Whether this shall happen, or the item come back, only a person can say."""
+
+    fate: DeleteOn | Unlink
+
+
+Fate: TypeAlias = Merge | DeleteOn | Recreate | Unlink | Ask | Forget | Leave
 
 
 def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
@@ -94,6 +102,11 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
             return Recreate(Side.ECS, "deleted on the ECS side, but edited in the CRM: the edit wins")
         case Seen.EDITED, Seen.GONE:
             return Recreate(Side.CRM, "deleted in the CRM, but edited on the ECS side: the edit wins")
+        # gone on one side; whether the other was edited since, we have forgotten
+        case Seen.GONE, Seen.UNSURE:
+            return Ask(_mirror(Side.CRM, "deleted on the ECS side", ties))
+        case Seen.UNSURE, Seen.GONE:
+            return Ask(_mirror(Side.ECS, "deleted in the CRM", ties))
         # gone on one side, unchanged on the other
         case Seen.GONE, Seen.SAME:
             return _mirror(Side.CRM, "deleted on the ECS side", ties)

@@ -13,9 +13,9 @@ import requests
 
 from tests.bars.cli import Cli
 from tests.bars.people import Sample
-from tests.bars.proxy import Proxy, proxy
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, User, embedded_crm
+from tests.servers.proxy import Proxy, proxy
 from tests.servers.radicale import radicale
 from tests.servers.xandikos import xandikos
 

@@ -107,6 +107,25 @@ def test_mistyped_key(desk: Desk) -> None:
     assert desk.office.rows("Contact") == []
 
 
+def test_a_check_tries_the_fields_and_the_condition_that_somebody_wrote_down(desk: Desk) -> None:
+    def told(name: str) -> list[tuple[bool, str]]:
+        checks = desk.cli("check").json["checks"]
+        return [(c["ok"], c["message"]) for c in checks if c["name"] == f"alice: {name}"]
+
+    assert told("mapping") == told("crm_select") == []
+    desk.alices(('crm = "main"', 'crm = "main"\ncrm_select = "MailingCity = \'Exampletown\'"'))
+    assert [ok for ok, _ in told("crm_select")] == [True]
+    desk.alices(("MailingCity", "MailingTown"))
+    field = desk.cli.config.read_text() + '\n[crm.main.mapping.contact.job_title]\nfield = "Post__c"\n'
+    desk.cli.config.write_text(field)
+    ((ok, message),) = told("mapping")
+    assert (ok, "Contact.Post__c" in message) == (False, True)
+    ((ok, message),) = told("crm_select")
+    assert not ok
+    _one_sentence(message, "MailingTown")
+    assert desk.cli("check").code == 1
+
+
 def test_two_mistakes_are_told_at_once(desk: Desk) -> None:
     desk.alices(
         ('crm = "main"', 'crm = "mian"'), ('time_zone = "Europe/Berlin"', 'time_zone = "Europe/Berln"')

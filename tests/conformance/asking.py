@@ -5,6 +5,7 @@ from datetime import timedelta
 from crmsync.connectors.contract import (
     Directory,
     Kind,
+    Naming,
     Probe,
     Restricting,
     Searchable,
@@ -82,6 +83,16 @@ class Asking:
         assert isinstance(bench.connector, Searchable)
         columns = {n: made.columns[n] for n in ("subject", "start") if n in bench.columns()}
         assert [r.id for r in bench.connector.search(bench.kind, [Probe(columns=columns)])] == [made.id]
+
+    # ── other names ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def test_an_item_is_found_by_its_other_names(self, bench: Bench) -> None:
+        if not isinstance(bench.connector, Naming):
+            return
+        made = bench.made("called")
+        bench.made("other")
+        assert bench.connector.named(made.uid or made.id) == made.id
+        assert bench.connector.named("nobody's") is None
 
     # ── rights and selections ────────────────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,7 @@ class Writing:
         (reopened,) = bench.source.open(bench.collection).apply([create])
         assert isinstance(reopened, Done)
         assert first.id == again.id == reopened.id
+        assert (first.found, again.found, reopened.found) == (False, True, True)
         assert len(bench.listing()) == 2
 
     def test_a_create_repeated_after_a_person_edited_leaves_the_edit_alone(self, bench: Bench) -> None:

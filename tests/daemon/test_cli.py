@@ -53,6 +53,13 @@ def test_sync_says_with_its_exit_code_what_came_of_it(crmsync, engine, command, 
     assert crmsync(command)[0] == code
 
 
+@pytest.mark.parametrize("cycle", ["0", "1.5", "x", "9223372036854775808", "99999999999999999999999"])
+def test_a_cycle_that_cannot_be_is_a_usage_error(crmsync, engine, cycle):
+    code, out, _ = crmsync("undo", cycle, "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (2, "usage")
+    assert engine.asked("undo") == []
+
+
 def test_an_unknown_account_is_a_usage_error(crmsync):
     code, out, err = crmsync("sync", "bob")
     assert (code, out) == (2, "")
@@ -100,11 +107,11 @@ def test_undo_that_could_not_do_everything_failed(crmsync, engine):
 
 def test_a_check_that_fails_is_a_failure(crmsync, engine):
     lines = [{"name": "alice: CRM", "ok": False, "message": "login refused", "hint": "a new password"}]
-    engine.answers["check"] = {"ok": False, "checks": lines}
+    engine.answers["check_write"] = {"ok": False, "checks": lines}
     code, out, _ = crmsync("check", "--write")
     assert code == 1
     assert "FAILED alice: CRM: login refused\n       a new password\n" in out
-    assert engine.asked("check") == [{"write": True, "repair": False}]
+    assert engine.asked("check_write") == [{"repair": False}]
 
 
 # ── When it cannot even begin ────────────────────────────────────────────────────────────────────────────────

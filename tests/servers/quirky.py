@@ -1,11 +1,12 @@
-"""A small CardDAV server in memory, with the habits of servers that cannot be installed for a test.
+"""A small CardDAV (or CalDAV) server in memory, with the habits of servers that cannot be installed for a test.
 
-One user, one address book at ``/dav/book/``; ``served`` can put several on one server. Each habit has been seen on a
-real server in use. It keeps every request, and what a test puts into ``before`` runs first: an answer it returns is
-sent instead.
+One user, one address book (or calendar) at ``/dav/book/``, which stores exactly the bytes that it is sent; ``served``
+can put several on one server. Each habit has been seen on a real server in use. It keeps every request, and what a test
+puts into ``before`` runs first: an answer it returns is sent instead.
 """
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ from xml.sax.saxutils import escape
 
 BOOK = "/dav/book/"
 _NAMESPACES = (
-    'xmlns="DAV:" xmlns:CR="urn:ietf:params:xml:ns:carddav" xmlns:CS="http://calendarserver.org/ns/"'
+    'xmlns="DAV:" xmlns:addressbook="urn:ietf:params:xml:ns:carddav" xmlns:calendar="urn:ietf:params:xml:ns:caldav" '
+    'xmlns:CS="http://calendarserver.org/ns/"'
 )
+
+
+_DATA = {"addressbook": "address-data", "calendar": "calendar-data"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Quirky:
     url: str = ""
     book: str = BOOK  # path of the address book
     name: str = "Book"
+    sort: str = "addressbook"  # or calendar
     # ── habits ──
     sync: bool = True  # knows sync-collection
     ctag: bool = True
@@ -94,7 +100,7 @@ class Quirky:
         if request.path != self.book:
             return self._about_item(_name(request.path))
         ctag = f"<CS:getctag>{len(self.log)}</CS:getctag>" if self.ctag else ""
-        kind = "<resourcetype><collection/><CR:addressbook/></resourcetype>"
+        kind = f"<resourcetype><collection/><{self.sort}:{self.sort}/></resourcetype>"
         kind += f"<displayname>{self.name}</displayname>"
         me = f"{kind}{ctag}<current-user-principal><href>/dav/</href></current-user-principal>"
         answers = [_response(self.book, me)]
@@ -113,9 +119,9 @@ class Quirky:
         match request.report:
             case "sync-collection" if self.sync:
                 return self._changes(request)
-            case "addressbook-multiget":
+            case "addressbook-multiget" | "calendar-multiget":
                 return self._multiget(request)
-            case "addressbook-query":
+            case "addressbook-query" | "calendar-query":
                 return self._query(request)
             case _:
                 return Reply(403, b'<error xmlns="DAV:"><supported-report/></error>')
@@ -149,7 +155,7 @@ class Quirky:
         names = [_name(href) for href in re.findall(r"href>([^<]+)<", request.body)]
         if self.breaks & set(names):
             return Reply(500)
-        data = "address-data" in request.body
+        data = f"{_DATA[self.sort]}/>" in request.body or f"{_DATA[self.sort]}>" in request.body
         answers = [self._got(name, data) for name in names if name not in self.forgets]
         return _multistatus(answers)
 
@@ -159,7 +165,8 @@ class Quirky:
         if name not in self.items:
             return _gone(self._href(name))
         text = escape(self.items[name][1].decode("utf-8", "surrogateescape"))
-        found = self._properties(name) + (f"<CR:address-data>{text}</CR:address-data>" if data else "")
+        element = f"{self.sort}:{_DATA[self.sort]}"
+        found = self._properties(name) + (f"<{element}>{text}</{element}>" if data else "")
         return _response(self._href(name), found).encode("utf-8", "surrogateescape")
 
     def _query(self, request: Request) -> Reply:
@@ -214,8 +221,8 @@ class Quirky:
 
 
 @contextmanager
-def quirky() -> Iterator[Quirky]:
-    state = Quirky()
+def quirky(sort: str = "addressbook") -> Iterator[Quirky]:
+    state = Quirky(sort=sort)
     with served(state.answer) as origin:
         state.url = origin + state.book
         yield state
@@ -227,7 +234,8 @@ def served(answer: Callable[[Request], Reply]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one piece: the second of two would wait 40 ms for an ACK
+        wbufsize = -1  # an answer in one piece: in two, each waits for the client's delayed acknowledgement
+        disable_nagle_algorithm = True
 
         def handle_one_request(self) -> None:
             self.raw_requestline = self.rfile.readline(65537)
@@ -252,6 +260,11 @@ def served(answer: Callable[[Request], Reply]) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         block_on_close = False
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client that hung up, having seen enough."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -1,4 +1,3 @@
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,18 +6,24 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from crmsync.state.database import State
+from tests.servers.postgresql import postgresql
 from tests.state.samples import NOW
 
-POSTGRESQL = os.environ.get("CRMSYNC_TEST_POSTGRESQL", "")  # URL of a database in which a schema may be made
 _SCHEMA = "crmsync_test"
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state/state.db?synchronous=off"
-    url = make_url(POSTGRESQL).set(drivername="postgresql+psycopg")
+    url = make_url(request.getfixturevalue("server"))
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE")

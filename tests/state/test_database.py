@@ -229,6 +229,31 @@ def test_a_directory_without_write_access(tmp_path: Path, file: str) -> None:
     assert "needs write access" in said.stdout
 
 
+_WRITE = _OPEN.replace(
+    "    State.open(sys.argv[1], now=lambda: NOW)\n",
+    "    state = State.open(sys.argv[1], now=lambda: NOW)\n"
+    "    with state.transaction() as tx:\n"
+    "        tx.meta.put('a', 'b')\n",
+)
+
+
+def test_a_database_that_may_only_be_read(tmp_path: Path) -> None:
+    directory = tmp_path / "mounted"
+    directory.mkdir()
+    opened(directory / "state.db").close()
+    (directory / "state.db").chmod(0o444)
+    directory.chmod(0o555)
+    said = subprocess.run(
+        [sys.executable, "-c", _WRITE, f"sqlite:///{directory}/state.db"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the state database" in said.stdout, said.stderr
+    assert "needs write access" in said.stdout
+    directory.chmod(0o755)
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.write_text("Dear diary, " * 1000)

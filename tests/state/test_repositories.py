@@ -1,8 +1,10 @@
 """The smaller repositories."""
 
 from datetime import date
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.state.database import State
@@ -22,6 +24,29 @@ def test_cursors(state: State) -> None:
         assert len(tx.cursors.scopes()) == 3
         tx.cursors.remove("alice/Contacts")
         assert tx.cursors.get("alice/Contacts") is None
+
+
+def test_what_is_the_same_is_not_written_again(state: State) -> None:
+    """Else every idle cycle would wait for the disk, once for each collection."""
+    with state.transaction() as tx:
+        tx.cursors.put("alice/Contacts", "1")
+        tx.meta.put("next/alice", "1")
+    watched: list[int] = []
+
+    def note(connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            watched.append(cursor.rowcount)
+
+    event.listen(Engine, "after_cursor_execute", note)
+    try:
+        with state.transaction() as tx:
+            tx.cursors.put("alice/Contacts", "1")
+            tx.meta.put("next/alice", "1")
+            assert watched == [0, 0]
+            tx.cursors.put("alice/Contacts", "2")
+            assert watched == [0, 0, 1]
+    finally:
+        event.remove(Engine, "after_cursor_execute", note)
 
 
 def test_meta(state: State) -> None:

@@ -163,8 +163,15 @@ def test_an_unknown_status_is_no_opinion() -> None:
         (meeting("DESCRIPTION:" + "x" * 5_000_000), "DESCRIPTION has 5000000 characters"),
         (meeting("SUMMARY:a\x07b"), "control character 0x07"),
         (meeting("X-Y:a\0b"), "NUL"),
-        (calendar(), "without event or task"),
-        (calendar(CUSTOM), "without event or task"),
+        (calendar(), "without any component"),
+        (calendar("BEGIN:VALARM", "END:VALARM"), "VALARM stands in it by itself"),
+        (calendar("BEGIN:VCALENDAR", "END:VCALENDAR"), "VCALENDAR stands in it by itself"),
+        (calendar("METHOD:REPLY", "BEGIN:VEVENT", "UID:u", "END:VEVENT"), "no calendar stores a METHOD"),
+        (meeting("SUMMARY;LANGUAGE=en:a", "SUMMARY:b"), "more than one SUMMARY .RFC 5545 3.6.1"),
+        (meeting("DTSTART:20260702T100000Z"), "more than one DTSTART"),
+        (todo("DUE:20260701T100000Z", "DUE:20260702T100000Z"), "more than one DUE .RFC 5545 3.6.2"),
+        (event("DTSTART:20260701T100000Z", "DTEND:20260701T110000Z", "DURATION:PT2H"), "do not agree"),
+        (meeting("DESCRIPTION:one", "two"), "after its DESCRIPTION stands a line that is no property"),
         ("BEGIN:VEVENT\nEND:VEVENT\n", "no BEGIN:VCALENDAR"),
         (meeting().replace("END:VEVENT\r\n", ""), "closed by END:VCALENDAR"),
         (todo("DUE:never"), "no date or date-time"),
@@ -176,10 +183,25 @@ def test_a_broken_object_names_the_rule(text: str, rule: str) -> None:
     assert not isinstance(caught.value, NotOurs)
 
 
-@pytest.mark.parametrize("name", ["VJOURNAL", "VFREEBUSY", "VAVAILABILITY"])
+@pytest.mark.parametrize("name", ["VJOURNAL", "VFREEBUSY", "VAVAILABILITY", "VTIMEZONE", "X-VVENUE"])
 def test_other_kinds_are_not_ours(name: str) -> None:
     with pytest.raises(NotOurs, match=name):
         read(component(name))
+
+
+def test_a_line_after_an_alarm_is_not_the_rest_of_what_stands_before_it() -> None:
+    text = meeting("SEQUENCE:0", "BEGIN:VALARM", "END:VALARM", "no property")
+    after = patch(text, {"location": "x"}, now=NOW)
+    assert read(after).columns["location"] == "x"
+
+
+def test_a_duration_that_says_the_same_as_the_end_goes_when_they_would_differ() -> None:
+    text = event("DTSTART:20260701T100000Z", "DTEND:20260701T110000Z", "DURATION:PT60M")
+    assert read(text).columns["end"] == at(1, 11)
+    assert "DURATION" in patch(text, {"subject": "x"}, now=NOW)
+    after = patch(text, {"end": at(1, 12)}, now=NOW)
+    assert "DTEND:20260701T120000Z\r\n" in after
+    assert "DURATION" not in after
 
 
 @pytest.mark.parametrize(
@@ -363,6 +385,13 @@ def test_a_zone_that_the_object_defines_can_be_named() -> None:
     assert read(after).columns["time_zone"] == "Europe/Paris"
 
 
+def test_a_place_that_never_had_the_time_of_the_definition_is_not_believed() -> None:
+    """Seen in the tests of sabre/vobject: rules of Central Europe, and Los Angeles for a name."""
+    zone = CUSTOM.replace("TZID:Customized Time Zone", "TZID:Mine\nX-LIC-LOCATION:America/Los_Angeles")
+    columns = read(event("DTSTART;TZID=Mine:20260701T120000", zone=zone)).columns
+    assert (columns["start"], columns["time_zone"]) == (at(1, 10), None)
+
+
 def test_own_zone_of_the_object_is_written_in_its_local_time() -> None:
     text = event("DTSTART;TZID=Customized Time Zone:20260701T120000", zone=CUSTOM)
     winter = datetime(2026, 12, 1, 10, tzinfo=UTC)
@@ -381,7 +410,7 @@ def test_the_second_of_two_equal_hours_is_written_in_utc() -> None:
 @pytest.mark.parametrize(
     ("old", "columns", "new"),
     [
-        ("SUMMARY;LANGUAGE=en:a\nSUMMARY:b", {"subject": "c"}, "SUMMARY;LANGUAGE=en:c\nSUMMARY:b"),
+        ("SUMMARY;LANGUAGE=en:a\nSUMMARY:", {"subject": "c"}, "SUMMARY;LANGUAGE=en:c\nSUMMARY:"),
         ("LOCATION:a", {"location": None}, ""),
         ("TRANSP:OPAQUE", {"show_as": "free"}, "TRANSP:TRANSPARENT"),
         ("X-A:1", {"show_as": "busy"}, "X-A:1"),

@@ -277,6 +277,14 @@ class TestWrites:
         assert isinstance(same, Done)
         assert (same.version, cost.requests) == (record.version, 0)
 
+    def test_an_item_is_known_by_url_path_uid_and_written_name(self, book: Book) -> None:
+        book.put("odd%20n%C3%A4me.vcf", card("a/b 50%"))
+        path = book.collection.id + "odd%20n%C3%A4me.vcf"
+        for name in (book.url + "odd%20n%C3%A4me.vcf", path, "a/b 50%", "odd%20n%C3%A4me.vcf"):
+            assert book.connector.named(name) == "odd näme.vcf", name
+        for nobody in ("", "odd", "a/b", "/elsewhere/odd.vcf", "https://example.com" + path):
+            assert book.connector.named(nobody) is None, nobody
+
     def test_a_uid_that_stands_under_another_name(self, book: Book) -> None:
         """Radicale refuses the second with 409; Xandikos would take it (the check before is for undo alone)."""
         book.put("elsewhere.vcf", card("key-1"))

@@ -126,6 +126,8 @@ def test_a_card_with_fn_only_has_a_name() -> None:
         (contact("NOTE;ENCODING=QUOTED-PRINTABLE:a=00b"), "control character 0x00"),
         (contact("X-Y:a\0b"), "NUL"),
         ("BEGIN:VCALENDAR\nEND:VCALENDAR\n", "no BEGIN:VCARD"),
+        (contact("NOTE:one", "two"), "after its NOTE stands a line that is no property"),
+        (card("FN:a", "N:a;;;;", "N:b;;;;", version="4.0"), "more than one N "),
         (contact()[:-13], "has no END"),
     ],
 )
@@ -141,6 +143,21 @@ def test_an_odd_line_loses_nothing(odd: str) -> None:
     text = contact(odd, "TITLE:Analyst")
     assert read(text).columns["job_title"] == "Analyst"
     assert odd in patch(text, {"job_title": "x"}, now=NOW)
+
+
+def test_what_may_be_the_rest_of_a_line_stays_with_it() -> None:
+    """As an iPhone wrote it: a blank line within a picture. A new line between the two would be torn by the rest."""
+    picture = "PHOTO;ENCODING=b:AAAA\r\n BBBB\r\n\r\n CCCC"
+    after = patch(contact(picture), {"notes": "n"}, now=NOW)
+    assert f"{picture}\r\nNOTE:n\r\n" in after
+    assert read(patch(after, {"notes": None}, now=NOW)).columns["notes"] is None
+    text = contact("TITLE:x", "TEL;TYPE=WORK:1", "of it")
+    assert read(patch(text, {"phone_work": None}, now=NOW)).columns["job_title"] == "x"
+
+
+def test_a_name_in_two_languages_is_one_name() -> None:
+    text = card("FN:a", "N;ALTID=1;LANGUAGE=en:a;;;;", "N;ALTID=1;LANGUAGE=fr:b;;;;", version="4.0")
+    assert read(text).columns["last_name"] == "a"
 
 
 @pytest.mark.parametrize(

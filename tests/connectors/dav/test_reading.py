@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crmsync.connectors.contract import Gone, Hidden, Kind, Record, Unreadable
+from crmsync.connectors.contract import Gone, Hidden, Kind, Record, Ref, Unreadable
 from crmsync.connectors.dav.reading import Natives
 from crmsync.connectors.errors import Unreachable
 from tests.connectors.dav.bench import Desk, card, desk
@@ -139,35 +139,40 @@ class TestTimes:
         at.fetch(*names)
         assert at.asked() - before == 1
 
-    @pytest.mark.parametrize(("count", "requests"), [(3, 4), (30, 2)])
+    @pytest.mark.parametrize(("count", "requests"), [(3, 3), (30, 1)])
     def test_aside(self, at: Desk, count: int, requests: int) -> None:
-        """Few are asked one by one, many with one listing."""
+        """Only when they are asked for; few one by one, many with one listing."""
         at.server.times = "aside"
         names = fill(at, count)
-        assert {r.modified for r in at.fetch(*names) if isinstance(r, Record)} == {_TEN}
-        assert at.asked() == requests
+        records = [r for r in at.fetch(*names) if isinstance(r, Record)]
+        assert {r.modified for r in records} == {None}
+        before = at.asked()
+        dates = at.connector.dates([Ref(r.id, r.version) for r in records])
+        assert (dates.keys(), set(dates.values())) == ({r.id for r in records}, {_TEN})
+        assert at.asked() - before == requests
 
     def test_aside_is_not_believed_of_another_version(self, at: Desk) -> None:
         at.server.times = "aside"
         fill(at, 1)
-
-        def edited(request: Request) -> Reply | None:
-            if request.method == "REPORT":
-                at.server.set("0.vcf", card("0.vcf", "Edited"))
-            return None
-
-        at.server.before = edited
         (record,) = at.fetch("0.vcf")
         assert isinstance(record, Record)
-        assert record.modified is None
+        at.server.set("0.vcf", card("0.vcf", "Edited"))
+        assert at.connector.dates([Ref(record.id, record.version)]) == {}
 
-    def test_never(self, at: Desk) -> None:
-        at.server.times = "never"
-        names = fill(at, 3)
-        at.fetch(*names)
+    def test_what_is_gone_has_no_date(self, at: Desk) -> None:
+        at.server.times = "aside"
+        assert at.connector.dates([Ref("gone.vcf", '"1"'), Ref("../outside", '"1"')]) == {}
+
+    @pytest.mark.parametrize("times", ["inline", "never"])
+    def test_a_server_that_tells_with_the_item_or_not_at_all_is_not_asked_twice(
+        self, at: Desk, times: str
+    ) -> None:
+        at.server.times = times
+        refs = [Ref(r.id, r.version) for r in at.fetch(*fill(at, 3)) if isinstance(r, Record)]
+        at.connector.dates(refs)
         before = at.asked()
-        assert {r.modified for r in at.fetch(*names) if isinstance(r, Record)} == {None}
-        assert at.asked() - before == 1
+        assert at.connector.dates(refs) == {}
+        assert at.asked() == before
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -22,7 +22,7 @@ from crmsync.connectors.contract import (
     Stale,
     Update,
 )
-from crmsync.connectors.errors import AuthExpired, Unreachable
+from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
 from crmsync.connectors.salesforce.auth import ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceConnector
 from tests.connectors.salesforce.stub import Request, connector, relay, serving, source
@@ -193,6 +193,27 @@ def test_search_access_and_selection(crm: EmbeddedCrm) -> None:
         assert contacts.selected([made.id], Selection(condition="LastName = 'Other'")) == frozenset()
         owned = [i.id for p in contacts.changes(None, Selection(owner=crm.bob.id)) for i in p.items]
         assert made.id not in owned
+
+
+def test_a_condition_about_one_object_selects_nothing_of_the_others(crm: EmbeddedCrm) -> None:
+    about_contacts = Selection(condition="MailingCity = 'Exampletown'")
+    with source(crm.url, auth=login(crm), external_id=EXTERNAL) as here:
+        contacts, events, tasks = (here.open(c) for c in here.collections())
+        address: Columns = {"last_name": "Resident", "address_work_city": "Exampletown"}
+        (made,) = done(contacts.apply([Create("resident", Kind.CONTACT, address, owner=crm.alice.id)]))
+        meeting: Columns = {"subject": "Meeting", "start": NOON, "end": NOON, "all_day": False}
+        (other,) = done(events.apply([Create("meeting", Kind.APPOINTMENT, meeting, owner=crm.alice.id)]))
+        assert made.id in [i.id for p in contacts.changes(None, about_contacts) for i in p.items]
+        for table in (events, tasks):
+            (page,) = table.changes(None, about_contacts)
+            assert page.items == ()
+            asked = here.requests()
+            assert table.selected([other.id], about_contacts) == frozenset()
+            assert here.requests() == asked
+        for mistaken in ("Nowhere__c = 1", "MailingCity = "):
+            for table in (contacts, events, tasks):
+                with pytest.raises(ProtocolError):
+                    list(table.changes(None, Selection(condition=mistaken)))
 
 
 @pytest.mark.parametrize("kind", [Kind.APPOINTMENT, Kind.TASK])

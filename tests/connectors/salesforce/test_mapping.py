@@ -90,6 +90,10 @@ def test_what_is_written(kind: Kind, columns: Columns, row: dict[str, object]) -
             {"start": date(2026, 3, 4), "end": date(2026, 3, 5), "all_day": True},
         ),
         ({"start": NOON.replace(microsecond=5)}, {"start": NOON}),
+        (
+            {"start": NOON.replace(second=5), "end": NOON.replace(minute=59, second=59)},
+            {"start": NOON.replace(second=5), "end": NOON.replace(minute=59, second=5)},
+        ),
         ({"time_zone": "Europe/Berlin", "status": "confirmed"}, {}),
         ({"sensitivity": "confidential"}, {"sensitivity": "private"}),
     ],

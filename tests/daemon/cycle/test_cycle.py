@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.memory.faults import ALWAYS
 from crmsync.daemon.account import Private
+from crmsync.daemon.operations.finding import NoSuchItem
+from crmsync.state.errors import Locked
 from tests.daemon.cycle.world import World
 
 
@@ -183,6 +187,30 @@ def test_a_storm_of_deletes_goes_on_when_approved(world: World) -> None:
     world.idle()
 
 
+@pytest.mark.parametrize("how", ["approved", "undone", "unlinked by hand"])
+def test_what_a_person_decided_is_no_part_of_the_next_storm(world: World, how: str) -> None:
+    cards = [world.person(f"P{i}", f"Q{i}") for i in range(10 if how == "approved" else 16)]
+    created = world.sync()["cycles"][0]["id"]
+    if how == "undone":
+        world.engine.undo(created)
+        cards = [world.person(f"R{i}", f"S{i}") for i in range(10)]
+    elif how == "approved":
+        cards = [*cards, *(world.person(f"R{i}", f"S{i}") for i in range(6))]
+        world.sync()
+    for card in cards[10:]:
+        if how == "approved":
+            world.ecs.delete(card)
+        else:
+            world.engine.unlink(card)
+    world.sync()
+    world.engine.decide_deletions(approve=True)
+    world.sync()
+    for card in cards[:2]:
+        world.ecs.delete(card)
+    assert [c["held"] for c in world.sync()["cycles"]] == [0, 0]
+    assert world.engine.deletions() == []
+
+
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(world: World) -> None:
     world.person()
     world.record()
@@ -247,6 +275,36 @@ def test_two_records_that_could_be_meant_are_held(world: World) -> None:
     assert len(world.contacts()) == 2
     assert world.engine.matches() == []
     world.idle()
+
+
+def test_a_record_that_could_be_two_items_is_named_like_an_item(world: World) -> None:
+    cards = {world.person("Grace", "Hopper", tag=False) for _ in range(2)}
+    record = world.record("Grace", "Hopper")
+    world.sync()
+    (held,) = world.engine.matches()
+    assert (held["item"], held["record"], set(held["candidates"])) == (record, record, cards)
+    world.engine.match_link(held["item"], held["candidates"][0])
+    world.sync()
+    assert world.engine.matches() == []
+    world.idle()
+
+
+def test_a_write_check_tries_every_collection_and_leaves_nothing_behind(world: World) -> None:
+    world.person()
+    world.sync()
+    checks = world.engine.check_write()["checks"]
+    assert sorted(c["name"] for c in checks if "write" in c["name"]) == sorted(
+        f"alice: write {name}" for name in ("Contacts", "Calendar", "Tasks", "Contact", "Event", "Task")
+    )
+    assert [c for c in checks if not c["ok"]] == []
+    assert (len(world.ecs.all()), len(world.crm.all())) == (1, 1)
+    world.idle()
+
+
+def test_a_write_check_keeps_away_from_an_account_that_is_being_synced(world: World) -> None:
+    with world.state.lock("alice"), pytest.raises(Locked):
+        world.engine.check_write()
+    assert (world.ecs.all(), world.crm.all()) == ([], [])
 
 
 def test_a_lost_state_is_rebuilt_from_the_stamps(world: World) -> None:
@@ -372,3 +430,101 @@ def test_a_masked_appointment_shows_when_and_nothing_else(tmp_path: Path) -> Non
     assert world.ecs.read(item).columns["subject"] == "Doctor"
     assert world.ecs.read(item).columns["location"] == "Hospital"
     world.close()
+
+
+# ── What a person asks about ──────────────────────────────────────────────────────────────────────────────────
+
+
+def why(world: World, item: str) -> str:
+    return str(world.engine.explain(item)["decisions"][-1]["reason"])
+
+
+@pytest.mark.parametrize("tag", [True, False])
+@pytest.mark.parametrize("synced", [True, False])
+def test_an_item_may_be_named_by_its_uid(world: World, tag: bool, synced: bool) -> None:
+    card = world.person(tag=tag)
+    if synced:
+        world.sync()
+    told = world.engine.explain(world.ecs.read(card).uid)
+    assert (told["item"], told["account"], told["tagged"]) == (card, "alice", tag)
+
+
+def test_an_item_may_be_named_with_its_collection(world: World) -> None:
+    card = world.person(tag=False)
+    name = f"{world.mailbox.key(next(c for c in world.ecs.collections() if c.id == world.book))}/{card}"
+    assert world.engine.explain(name)["item"] == card
+    world.ecs.tag(card, "CRM")
+    world.sync()
+    assert world.engine.explain(name)["linked"]
+
+
+def test_an_empty_text_names_nothing(world: World) -> None:
+    world.person()
+    world.sync()
+    for ask in (
+        world.engine.explain,
+        world.engine.item_history,
+        world.engine.unlink,
+        world.engine.match_ignore,
+    ):
+        with pytest.raises(NoSuchItem, match="empty"):
+            ask("")
+    with pytest.raises(NoSuchItem, match="empty"):
+        world.engine.decide_deletions(approve=True, items=[""])
+
+
+def test_a_record_that_has_no_item_is_explained(world: World) -> None:
+    record = world.record(owner=world.bob)
+    world.sync()
+    told = world.engine.explain(record)
+    assert (told["record"], told["account"], told["kind"]) == (record, "alice", "contact")
+    assert "`crm_select` of alice, “owned”, leaves it out" in why(world, record)
+
+
+def test_a_record_that_the_user_may_not_see_is_not_explained(world: World) -> None:
+    record = world.record(owner=world.bob)
+    world.crm.restrict(world.alice, record, read=False)
+    with pytest.raises(NoSuchItem):
+        world.engine.explain(record)
+
+
+def test_a_person_who_was_forgotten_is_explained_as_such(world: World) -> None:
+    card = world.person()
+    world.sync()
+    record = world.the_record().id
+    world.engine.forget("ada@example.com")
+    world.sync()
+    assert "forgotten on request" in why(world, card)
+    assert "forgotten on request" in why(world, record)
+
+
+def test_an_item_that_cannot_be_read_is_explained_as_far_as_it_goes(world: World) -> None:
+    card = world.person()
+    world.ecs.spoil(card, "it has no name")
+    told = world.engine.explain(card)
+    assert (told["account"], told["kind"], told["tagged"]) == ("alice", "contact", True)
+    assert why(world, card) == "it cannot be read: it has no name"
+
+
+def test_what_was_deleted_is_explained_by_either_id(world: World) -> None:
+    card = world.person()
+    world.sync()
+    record = world.the_record().id
+    world.ecs.delete(card)
+    world.sync()
+    for id in (card, record):
+        told = world.engine.explain(id)
+        assert (told["item"], told["record"], told["account"], told["kind"]) == (
+            card,
+            record,
+            "alice",
+            "contact",
+        )
+        assert told["decisions"][-1]["action"] == "delete"
+
+
+def test_an_item_is_explained_also_while_the_crm_does_not_answer(world: World) -> None:
+    card = world.person(tag=False)
+    world.crm.faults.fail("identity", Unreachable("no answer"), times=ALWAYS)
+    assert world.engine.explain(card)["tagged"] is False
+    assert "tag" in why(world, card)

@@ -359,3 +359,36 @@ def test_what_the_crm_only_shows_is_not_erased_when_its_record_is_made_again(bui
     assert agreed(house, "job_title") == "Countess"
     assert house.the_card().columns["company"] == "Analytical Engines"
     house.idle()
+
+
+@pytest.mark.parametrize("later", ["ecs", "crm"])
+def test_the_later_edit_wins_on_a_server_that_tells_times_only_when_asked(build: Build, later: str) -> None:
+    house = build("the ECS tells times only when asked")
+    card = house.person(job_title="Analyst")
+    house.sync()
+    edits = [
+        lambda: house.ecs.edit(card, job_title="by ecs"),
+        lambda: house.crm.edit(house.the_record().id, job_title="by crm"),
+    ]
+    for edit in edits if later == "crm" else reversed(edits):
+        edit()
+        house.clock.tick()
+    house.sync()
+    assert agreed(house, "job_title") == f"by {later}"
+    house.idle()
+
+
+def test_times_cost_a_request_only_where_a_clock_decides(build: Build) -> None:
+    house = build("the ECS tells times only when asked")
+    card = house.person(job_title="Analyst", department="Mathematics")
+    house.sync()
+    asked: list[str] = []
+    house.fate.witness = lambda p: asked.append(p.what)
+    house.ecs.edit(card, job_title="Countess")
+    house.crm.edit(house.the_record().id, department="Engines")
+    house.sync()
+    assert "dates" not in asked
+    house.ecs.edit(card, job_title="by ecs")
+    house.crm.edit(house.the_record().id, job_title="by crm")
+    house.sync()
+    assert "dates" in asked

@@ -16,6 +16,7 @@ from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.terms import Direction, Rule
 from crmsync.state.database import State
+from crmsync.state.witness import Witness
 
 PRIVATE = {
     "notes",
@@ -41,6 +42,9 @@ class Clock:
 
 
 class World:
+    url = ""  # of the state; a file in the folder, unless told otherwise
+    key = b"k" * 32  # what the link stamps are signed with
+
     def __init__(self, folder: Path, *, ecs: Any = None, crm_traits: Any = None, **account: Any) -> None:
         self.clock = Clock()
         self.ecs = MemoryServer(now=self.clock, traits=ecs or groupware())
@@ -60,13 +64,14 @@ class World:
 
     def start(self) -> None:
         """The service; call it again for a restart on the same state."""
-        self.state = State.open(f"sqlite:///{self.folder / 'state.db'}", now=self.clock)
+        self.state = State.open(self.url or f"sqlite:///{self.folder / 'state.db'}", now=self.clock)
         self.login = Crm("main", MemorySource(self.crm, Side.CRM), self.rules)
         self.mailbox = Mailbox("memory", MemorySource(self.ecs, Side.ECS))
         self.account = Account("alice", self.login, "alice@example.com", [self.mailbox], **self.options)
         self.engine = Engine(
             state=self.state,
-            signer=Signer(b"k" * 32),
+            signer=Signer(self.key),
+            witness=Witness(self.folder / "witness"),
             accounts={"alice": self.account},
             retries=Retries(budget=3),
             now=self.clock,

@@ -1,14 +1,18 @@
 """A world with two people who share a CRM login, whose service can die at any point and start again."""
 
 import functools
+import sqlite3
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from crmsync.connectors.contract import Kind, Side, Source
 from crmsync.connectors.memory.connector import MemorySource
-from crmsync.connectors.memory.server import MemoryServer
+from crmsync.connectors.memory.server import Backup, MemoryServer
 from crmsync.daemon.account import Mailbox
 from crmsync.state.database import State
 from tests.daemon.cycle.world import Clock, World
@@ -30,6 +34,7 @@ class House(Premises, World):
         *,
         people: Sequence[str] = PEOPLE,
         shared: bool = False,
+        books: Sequence[str] = ("Contacts", "Private"),
         **account: Any,
     ) -> None:
         """With contacts only, which a world has beside other kinds: every collection costs time in every cycle."""
@@ -37,8 +42,8 @@ class House(Premises, World):
         self.clock = Clock()
         self.fate = Fate()
         self.ecs = MemoryServer(now=self.clock, traits=ecs)
-        self.book = self.ecs.add("Contacts", Kind.CONTACT).id
-        self.second = self.ecs.add("Private", Kind.CONTACT).id
+        self.book, *others = (self.ecs.add(name, Kind.CONTACT).id for name in books)
+        self.second = others[0] if others else ""
         bobs, both = (MemoryServer(now=self.clock, traits=ecs) for _ in range(2))
         bobs.add("Team", Kind.CONTACT)  # ids tell whose an item is
         both.add("Shared", Kind.CONTACT)
@@ -68,6 +73,33 @@ class House(Premises, World):
             leftover.unlink()
         (self.folder / "state.db").write_bytes(empty_state())
         self.start()
+
+    def save(self) -> "Saved":
+        """Everything as it stands, at a moment when no service is at work."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with closing(sqlite3.connect(self.folder / "state.db")) as database:
+            database.backup(copy)
+        return Saved(self.clock.time, {name: s.backup() for name, s in self.servers.items()}, copy)
+
+    def restore(self, saved: "Saved") -> None:
+        """Back to that moment, with a service that has just been started. The state's file stays open: opening one
+        takes longer than most of what is tried on it."""
+        self.fate.clear()
+        self.fate.passed.clear()
+        self.clock.time = saved.time
+        for name, server in self.servers.items():
+            server.faults.clear()
+            server.restore(saved.servers[name])
+        with closing(sqlite3.connect(self.folder / "state.db")) as database:
+            saved.state.backup(database)
+        self.begin()
+
+
+@dataclass(frozen=True)
+class Saved:
+    time: datetime
+    servers: Mapping[str, Backup]
+    state: sqlite3.Connection
 
 
 @functools.cache

@@ -43,8 +43,11 @@ QUIRKS: Mapping[str, Quirk] = {
     "the CRM lists only versions": Quirk(crm={"whole_changes": False}),
     "the ECS lists whole items": Quirk(ecs={"whole_changes": True}),
     "nobody says when an item was modified": _both(tells_modified=False),
+    "the ECS tells times only when asked": Quirk(ecs={"dated": True}),
     "pages and batches are tiny": _both(page=2, batch=2),
 }
+# What the state machine does without: it would only make it slower.
+EXTREMES: Mapping[str, Quirk] = {"one item a page": _both(page=1, batch=1)}
 
 
 def traits_of(quirks: Iterable[str]) -> tuple[Traits, Traits]:
@@ -52,7 +55,8 @@ def traits_of(quirks: Iterable[str]) -> tuple[Traits, Traits]:
     ecs: dict[str, Any] = {}
     other: dict[str, Any] = {}
     for name in sorted(quirks):
-        for into, more in ((ecs, QUIRKS[name].ecs), (other, QUIRKS[name].crm)):
+        quirk = QUIRKS.get(name) or EXTREMES[name]
+        for into, more in ((ecs, quirk.ecs), (other, quirk.crm)):
             rewrites = {**into.get("rewrites", {}), **more.get("rewrites", {})}
             into.update(more)
             if rewrites:

@@ -110,6 +110,10 @@ class Premises(ABC):
         self.state = MortalState.of(
             self.fate, f"sqlite:///{self.folder / 'state.db'}?synchronous=off", self.clock
         )
+        self.begin()
+
+    def begin(self) -> None:
+        """A service that knows nothing but what stands in the state."""
         self.login = Crm("main", self.crm_source(), self.rules)
         self.engine = Engine(
             state=self.state,

@@ -11,6 +11,8 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.memory.faults import Faults
 from crmsync.state.database import State, Tx
 
+EMPTY = "nothing"  # detail of a commit that changes no row: whoever dies there has lost nothing
+
 
 class Killed(BaseException):
     """The process ends here. Not an Exception: nothing that handles errors may stop it."""
@@ -27,7 +29,7 @@ class Point:
 
     @property
     def writes(self) -> bool:
-        return self.what in ("create", "update", "delete", "commit")
+        return self.what in ("create", "update", "delete", "commit") and self.detail != EMPTY
 
 
 class Fate:
@@ -87,7 +89,9 @@ class Wires(Faults):
         """Answer one of the next writes, whatever it is about, with this outcome, and write nothing."""
         self._outcomes.append((skip, make))
 
-    def planted(self, item: str) -> Outcome | None:
+    def planted(self, item: str, *, applied: bool = False) -> Outcome | None:
+        if applied:
+            return super().planted(item, applied=True)
         found = next((make for skip, make in self._outcomes if skip == 0), None)
         self._outcomes = [(skip - 1, make) for skip, make in self._outcomes if skip]
         return found(item) if found is not None else super().planted(item)
@@ -125,6 +129,14 @@ class MortalState(State):
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         with super().transaction() as tx:
+            before = _changes(tx)
             yield tx
-            self.fate.passes(Point("state", "commit", "", after=False))
-        self.fate.passes(Point("state", "commit", "", after=True))
+            detail = EMPTY if _changes(tx) == before else ""
+            self.fate.passes(Point("state", "commit", detail, after=False))
+        self.fate.passes(Point("state", "commit", detail, after=True))
+
+
+def _changes(tx: Tx) -> int:
+    """How many rows this connection has changed so far."""
+    changed: int = tx.connection.connection.driver_connection.total_changes  # type: ignore[union-attr]
+    return changed

@@ -6,7 +6,16 @@ from datetime import UTC, date, datetime
 import pytest
 
 from crmsync.connectors.contract import Columns, Kind
-from crmsync.daemon.plan.match import Ambiguous, Candidate, NoPartner, Partner, keys_of, match, name_of
+from crmsync.daemon.plan.match import (
+    Ambiguous,
+    Candidate,
+    NoPartner,
+    Partner,
+    keys_of,
+    match,
+    matchable,
+    name_of,
+)
 
 ADA: Columns = {
     "first_name": "Ada",
@@ -71,12 +80,15 @@ def test_new_nobody_shares_a_key_else_create() -> None:
     assert match(NEW, [], []) == NoPartner()
 
 
-def test_new_the_same_name_alone_is_no_partner() -> None:
-    bare = contact("new", email=None, phone_mobile=None)
-    assert match(bare, [contact("crm", email=None, phone_mobile=None)], []) == NoPartner()
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_new_the_same_name_alone_is_no_partner(nothing: str | None) -> None:
+    bare = contact("new", email=nothing, phone_mobile=nothing)
+    assert match(bare, [contact("crm", email=nothing, phone_mobile=nothing)], []) == NoPartner()
 
 
-@pytest.mark.parametrize("changes", [{"first_name": "Byron"}, {"last_name": "King"}])
+@pytest.mark.parametrize(
+    "changes", [{"first_name": "Byron"}, {"first_name": "Abel"}, {"last_name": "King"}, {"last_name": "Zuse"}]
+)
 def test_new_a_shared_address_under_another_name_is_someone_else(changes: dict[str, str]) -> None:
     assert match(NEW, [contact("crm", **changes)], []) == NoPartner()
 
@@ -92,6 +104,7 @@ def test_new_what_its_own_interrupted_create_has_left_is_made_again_and_so_found
     assert match(replace(NEW, born="a"), [mine, colleague], []) == NoPartner()
     assert match(replace(NEW, born="c"), [mine, colleague], []) == NoPartner()
     assert match(replace(NEW, born="c"), [mine, contact("crm")], []) == Partner("crm")
+    assert match(replace(NEW, born="0"), [mine, contact("crm")], []) == Partner("crm")
 
 
 @pytest.mark.parametrize("number", ["", "112", "-", "ext"])
@@ -110,19 +123,31 @@ def test_new_several_records_with_its_address_are_held() -> None:
     assert fate.reason
 
 
+def test_new_several_records_of_its_name_are_held_although_only_one_has_its_address() -> None:
+    fate = match(NEW, [contact("crm 1"), contact("crm 2", email=None)], [])
+    assert isinstance(fate, Ambiguous)
+    assert fate.ids == ("crm 1", "crm 2")
+
+
 def test_new_a_namesake_and_a_relative_behind_one_address_are_held() -> None:
     fate = match(NEW, [contact("crm 1"), contact("crm 2", first_name="Byron")], [])
     assert isinstance(fate, Ambiguous)
 
 
-def test_new_a_double_on_its_own_side_is_held() -> None:
-    fate = match(NEW, [contact("crm")], [NEW, contact("double")])
+@pytest.mark.parametrize("id", ["double", "twin"])
+def test_new_a_double_on_its_own_side_is_held(id: str) -> None:
+    fate = match(NEW, [contact("crm")], [NEW, contact(id)])
     assert isinstance(fate, Ambiguous)
     assert fate.ids == ("crm",)
 
 
 def test_new_a_relative_on_its_own_side_is_no_rival() -> None:
     assert match(NEW, [contact("crm")], [NEW, contact("son", first_name="Byron")]) == Partner("crm")
+
+
+def test_new_a_namesake_without_its_address_on_its_own_side_is_no_rival() -> None:
+    namesake = contact("namesake", email="else@example.com", phone_mobile=None)
+    assert match(NEW, [contact("crm")], [NEW, namesake]) == Partner("crm")
 
 
 def test_new_itself_is_no_rival() -> None:
@@ -154,8 +179,30 @@ def test_new_a_task_goes_by_subject_and_due() -> None:
         (Kind.TASK, {"subject": "Call", "due": None}),
         (Kind.TASK, {"due": date(2026, 3, 2)}),
         (Kind.APPOINTMENT, {"subject": None, "start": NINE, "end": TEN}),
+        (Kind.APPOINTMENT, {"subject": "Budget", "start": None, "end": TEN}),
         (Kind.EMAIL, {"subject": "x"}),
     ],
 )
 def test_new_too_little_to_recognise_it_by_is_no_key(kind: Kind, columns: Columns) -> None:
     assert keys_of(kind, columns) == frozenset()
+
+
+def test_new_an_appointment_that_does_not_say_when_it_ends_has_a_key() -> None:
+    assert keys_of(Kind.APPOINTMENT, {**BUDGET, "end": None}) not in (
+        frozenset(),
+        keys_of(Kind.APPOINTMENT, BUDGET),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ({Kind.CONTACT}, True),
+        ({Kind.TASK}, True),
+        ({Kind.APPOINTMENT, Kind.EMAIL}, True),
+        ({Kind.EMAIL}, False),
+        (set(), False),
+    ],
+)
+def test_whose_items_have_to_be_known_tagged_or_not(kinds: set[Kind], expected: bool) -> None:
+    assert matchable(frozenset(kinds)) is expected

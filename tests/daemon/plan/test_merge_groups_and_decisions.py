@@ -121,6 +121,45 @@ def test_a_decision_about_one_column_takes_its_group_from_the_side_that_had_it(s
     assert merged.writes(side) == {}
 
 
+@pytest.mark.parametrize("start", [NINE, TEN], ids=["neither has it", "both have it"])
+def test_a_decision_that_tells_the_sides_not_apart_takes_its_group_from_the_ecs_side(start: datetime) -> None:
+    ecs = Place({**WHEN, "start": TEN, "end": ELEVEN})
+    crm = Place({**WHEN, "start": TEN, "end": TWELVE})
+    on_both = standings(WHEN, ecs, crm)
+    merged = merge(Kind.APPOINTMENT, WHEN, *on_both, rules(Kind.APPOINTMENT), decided={"start": start})
+    assert merged.agreed == {**ecs.columns, "start": start}
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("b", [Verdict.TO_CRM]),
+        ("c", [Verdict.TO_ECS]),
+        ("d", [Verdict.TO_ECS, Verdict.TO_CRM]),
+    ],
+)
+def test_a_persons_decision_is_told_of_each_side_that_gets_it(choice: str, expected: list[Verdict]) -> None:
+    on_both = standings(None, Place({"first_name": "b"}), Place({"first_name": "c"}))
+    merged = merge(CONTACT, None, *on_both, rules(CONTACT), decided={"first_name": choice})
+    assert verdicts(merged) == expected
+
+
+def test_a_decision_for_what_stands_already_is_agreed() -> None:
+    place = Place({"first_name": "b"})
+    on_both = standings(None, place, place)
+    merged = merge(CONTACT, None, *on_both, rules(CONTACT), decided={"first_name": "b"})
+    assert (writes(merged), verdicts(merged)) == (({}, {}), [Verdict.AGREED])
+
+
+def test_a_decision_that_one_side_may_not_write_goes_to_the_other() -> None:
+    ecs = Place({"first_name": "b"}, read_only=frozenset({"first_name"}))
+    on_both = standings(None, ecs, Place({"first_name": "c"}))
+    merged = merge(CONTACT, None, *on_both, rules(CONTACT), decided={"first_name": "d"})
+    assert writes(merged) == ({}, {"first_name": "d"})
+    assert verdicts(merged) == [Verdict.KEPT, Verdict.TO_CRM]
+    assert "in the ECS side" in merged.decisions[0].reason
+
+
 def test_a_decision_that_a_side_may_not_write_says_so() -> None:
     base = {"first_name": "a"}
     ecs = Place({"first_name": "b"})

@@ -6,7 +6,7 @@ import pytest
 
 from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.daemon.plan.merge import merge
-from crmsync.daemon.plan.terms import Clash, Decision, Direction, Merged, Policy, Rule, Verdict
+from crmsync.daemon.plan.terms import NEVER, Clash, Decision, Direction, Merged, Policy, Rule, Verdict
 from tests.daemon.plan.sides import LATER, NOON, Place, rules, standings, verdicts, writes
 
 CONTACT = Kind.CONTACT
@@ -22,12 +22,14 @@ def first_name(
     ecs_at: datetime = NOON,
     crm_at: datetime = NOON,
     linked: bool = True,
+    fill: bool = True,
 ) -> Merged:
     """One column; ``linked`` False: there is no snapshot yet."""
     base = {"first_name": snapshot} if linked else None
     on_ecs = Place({"first_name": ecs}, clocks={"first_name": ecs_at})
     on_crm = Place({"first_name": crm}, clocks={"first_name": crm_at})
-    return merge(CONTACT, base, *standings(base, on_ecs, on_crm), rules(CONTACT, rule), first_link=first_link)
+    sides = standings(base, on_ecs, on_crm)
+    return merge(CONTACT, base, *sides, rules(CONTACT, rule), first_link=first_link, fill=fill)
 
 
 # ── a a a ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,6 +122,20 @@ def test_a_b_c_a_side_without_a_clock_is_the_earlier() -> None:
     assert writes(merged) == ({}, {"first_name": "b"})
 
 
+@pytest.mark.parametrize(
+    ("ecs_at", "crm_at", "words"),
+    [
+        (LATER, NOON, "the ECS side later (2026-03-02 12:05:00 after 2026-03-02 12:00:00)"),
+        (NOON, LATER, "the CRM later (2026-03-02 12:05:00 after 2026-03-02 12:00:00)"),
+        (NOON, NEVER, "the ECS side later (2026-03-02 12:00:00 after unknown)"),
+        (NOON, NOON, "at the same time; a tie goes to the CRM"),
+    ],
+)
+def test_a_b_c_the_reason_says_who_was_later(ecs_at: datetime, crm_at: datetime, words: str) -> None:
+    (decision,) = first_name("a", "b", "c", ecs_at=ecs_at, crm_at=crm_at).decisions
+    assert words in decision.reason
+
+
 def test_a_b_c_ecs_or_crm_by_rule_whatever_the_clocks_say() -> None:
     ecs, crm = Rule(conflict=Policy.ECS), Rule(conflict=Policy.CRM)
     assert writes(first_name("a", "b", "c", ecs, crm_at=LATER)) == ({}, {"first_name": "b"})
@@ -197,6 +213,23 @@ def test_none_b_c_by_the_accounts_first_link(first_link: Policy, to_ecs: Columns
     assert len(merged.clashes) == 1
 
 
+@pytest.mark.parametrize(("ecs", "crm"), [("b", None), (None, "c")])
+def test_none_b_empty_is_held_where_the_two_have_met_before(ecs: Value, crm: Value) -> None:
+    merged = first_name(None, ecs, crm, linked=False, fill=False)
+    assert writes(merged) == ({}, {})
+    assert verdicts(merged) == [Verdict.HELD]
+    assert [(c.ecs, c.crm) for c in merged.clashes] == [(ecs, crm)]
+
+
+@pytest.mark.parametrize("rule", [Rule(), Rule(Direction.TO_ECS)])
+def test_none_b_empty_is_no_question_where_nothing_can_be_filled_in(rule: Rule) -> None:
+    ecs = Place({"first_name": "b"})
+    crm = Place({"first_name": None}, read_only=frozenset({"first_name"} if rule == Rule() else ()))
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT, rule), fill=False)
+    assert verdicts(merged) == [Verdict.KEPT]
+    assert merged.clashes == ()
+
+
 def test_none_b_c_numbers_that_differ_in_their_extension_are_not_the_same() -> None:
     ecs, crm = Place({"phone_work": "+49 30 1234567 ext. 5"}), Place({"phone_work": "+49 30 1234567 ext. 6"})
     merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
@@ -267,6 +300,7 @@ def test_what_the_other_side_may_not_write_is_kept() -> None:
     ecs, crm = Place({"first_name": "b"}), Place(base, read_only=frozenset({"first_name"}))
     merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
     assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.KEPT])
+    assert "cannot be written in the CRM" in merged.decisions[0].reason
 
 
 def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:

@@ -1,13 +1,13 @@
 """When two values say the same."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import Kind, Value
-from crmsync.daemon.plan.normalise import alike, email_key, phone_key, same, text_key, tidy
+from crmsync.connectors.contract import COLUMNS, Kind, Value
+from crmsync.daemon.plan.normalise import alike, email_key, phone_key, rewritten, same, text_key, tidy
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,12 @@ def test_what_a_person_would_call_a_difference_is_one(a: Value, b: Value) -> Non
         ("phone_work", "12", "1-2", False),
         ("birthday", date(2026, 3, 2), date(2026, 3, 3), False),
         ("notes", None, "", True),
+        ("notes", None, "a", False),
     ],
 )
 def test_alike(column: str, a: Value, b: Value, expected: bool) -> None:
     assert alike(Kind.CONTACT, column, a, b) is expected
+    assert alike(Kind.CONTACT, column, b, a) is expected
 
 
 def test_alike_with_a_region_reads_national_numbers() -> None:
@@ -76,3 +78,50 @@ def test_keys() -> None:
     assert phone_key("+49 (30) 1234567") == "+49301234567"
     assert phone_key("+49 (30) 1234567 ext. 5") == "+49301234567;ext=5"
     assert phone_key("1234") == ""
+    assert phone_key("12345") == "12345"
+
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("column", "sent", "shown"),
+    [
+        ("notes", "Straße ", "STRASSE"),  # spelt otherwise
+        ("notes", "Countess of Lovelace", "Countess of"),  # cut off
+        ("notes", "Countess  of Lovelace", "countess of"),  # both
+        ("phone_work", "+49 (30) 123-4567", "+49301234567"),
+        ("categories", ("A", "b"), ("a", "B")),
+        ("categories", ("a",), ("a", "of the server")),
+        ("start", NOON, NOON + timedelta(seconds=59)),  # rounded
+        ("start", NOON, NOON - timedelta(seconds=59)),
+        ("due", NOON, date(2026, 3, 1)),  # a day, wherever the server lives
+        ("due", NOON, date(2026, 3, 2)),
+        ("due", NOON, date(2026, 3, 3)),
+    ],
+)
+def test_a_server_may_have_rewritten_it(column: str, sent: Value, shown: Value) -> None:
+    assert rewritten(Kind.CONTACT if column in COLUMNS[Kind.CONTACT] else Kind.TASK, column, sent, shown)
+
+
+@pytest.mark.parametrize(
+    ("column", "sent", "shown"),
+    [
+        ("notes", "Countess", "Countess of Lovelace"),
+        ("notes", "Countess", "Duchess"),
+        ("notes", "Countess", None),
+        ("notes", "Countess", " "),
+        ("notes", None, "Countess"),
+        ("categories", ("a", "b"), ("a",)),
+        ("categories", ("a",), ("b",)),
+        ("categories", ("a",), "a"),
+        ("start", NOON, NOON + timedelta(minutes=1)),
+        ("start", NOON, NOON - timedelta(minutes=1)),
+        ("start", NOON, NOON + timedelta(hours=1)),
+        ("due", NOON, date(2026, 2, 28)),
+        ("due", NOON, date(2026, 3, 4)),
+        ("due", date(2026, 3, 2), date(2026, 3, 3)),
+    ],
+)
+def test_somebody_else_wrote_it(column: str, sent: Value, shown: Value) -> None:
+    assert not rewritten(Kind.CONTACT if column in COLUMNS[Kind.CONTACT] else Kind.TASK, column, sent, shown)

@@ -6,6 +6,7 @@ import pytest
 
 from crmsync.connectors.contract import Side
 from crmsync.daemon.plan.reconcile import (
+    Ask,
     DeleteOn,
     DeleteRule,
     Forget,
@@ -22,7 +23,9 @@ FREE = Ties()
 PAIRS = list(itertools.product(Seen, Seen))
 
 
-@pytest.mark.parametrize(("ecs", "crm"), list(itertools.product((Seen.SAME, Seen.EDITED), repeat=2)))
+@pytest.mark.parametrize(
+    ("ecs", "crm"), list(itertools.product((Seen.SAME, Seen.EDITED, Seen.UNSURE), repeat=2))
+)
 def test_there_on_both_sides_column_by_column(ecs: Seen, crm: Seen) -> None:
     assert decide(ecs, crm, FREE) == Merge()
 
@@ -53,6 +56,20 @@ def test_gone_on_one_side_unchanged_on_the_other_else_unlinks(
     fate = decide(ecs, crm, ties)
     assert isinstance(fate, Unlink)
     assert why in fate.reason
+
+
+@pytest.mark.parametrize(
+    ("ecs", "crm", "where"), [(Seen.GONE, Seen.UNSURE, Side.CRM), (Seen.UNSURE, Seen.GONE, Side.ECS)]
+)
+def test_gone_on_one_side_and_we_have_forgotten_whether_the_other_was_edited_since(
+    ecs: Seen, crm: Seen, where: Side
+) -> None:
+    assert decide(ecs, crm, FREE) == Ask(
+        decide(*((Seen.GONE, Seen.SAME) if where is Side.CRM else (Seen.SAME, Seen.GONE)), FREE)
+    )  # type: ignore[arg-type]
+    fate = decide(ecs, crm, Ties(owned=False))
+    assert isinstance(fate, Ask)
+    assert isinstance(fate.fate, Unlink)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +117,8 @@ def test_a_delete_needs_proof_and_an_unchanged_partner(ecs: Seen, crm: Seen) -> 
 @pytest.mark.parametrize(("ecs", "crm"), PAIRS)
 def test_only_what_is_there_on_both_sides_is_merged(ecs: Seen, crm: Seen) -> None:
     if isinstance(decide(ecs, crm, FREE), Merge):
-        assert ecs.there
-        assert crm.there
+        assert ecs.there is True
+        assert crm.there is True
 
 
 @pytest.mark.parametrize(("ecs", "crm"), PAIRS)

@@ -1,7 +1,6 @@
 """An embedded CRM without HTTP: a store on a temporary SQLite file, with a clock that tests move."""
 
 import datetime
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from crmsync.state.replica.metadata import standard
 from crmsync.state.replica.org import Client, Org, Person, seed
 from crmsync.state.replica.store import Store
 
-POSTGRESQL = os.environ.get("CRMSYNC_TEST_POSTGRESQL", "")  # URL of a database in which a schema may be made
 SCHEMA = "crmsync_test_crm"
 START = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.UTC)
 PEOPLE = (
@@ -87,16 +85,17 @@ def make_bench(path: Path, sharing: dict[str, str] | None = None, url: str = "")
     return Bench(store, clock, *callers)
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    made = make_bench(tmp_path, url=empty_schema() if request.param == "postgresql" else "")
+    real = request.param == "postgresql"
+    made = make_bench(tmp_path, url=empty_schema(request.getfixturevalue("server")) if real else "")
     yield made
     made.store.database.close()
 
 
-def empty_schema() -> str:
+def empty_schema(server: str) -> str:
     """A URL that leads into an empty schema of the PostgreSQL database."""
-    url = sa.make_url(POSTGRESQL).set(drivername="postgresql+psycopg")
+    url = sa.make_url(server)
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -1,0 +1,147 @@
+"""Doubt: our state is older than what we have written. It was lost, restored from a backup, or its last commits were.
+
+While it lasts, what looks like news may be something that we have forgotten: a record without a card may be one whose
+card was deleted, an edit may be one that we carried over ourselves. Such things are held for a person. It ends with the
+first sync that has seen everything.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from crmsync.connectors.contract import Gone, Record, Side
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Work
+from crmsync.state.database import State
+from crmsync.state.transaction import Tx
+from crmsync.state.witness import Seen, Witness
+
+_INCARNATION = "incarnation"
+CODE = "state_older"
+FORGOTTEN = "the other side may have been edited since, but our state is older than the last sync"
+TOLD_FOR = timedelta(days=1)  # how long ``status`` tells of it, at least
+_HELD = "what cannot be told from something forgotten is held: see crmsync conflicts, deletions and matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    since: datetime
+    why: str
+    over: bool = False
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.why}; it is rebuilt from the link stamps, and {_HELD}"
+
+
+def current(tx: Tx, account: str) -> Doubt | None:
+    """The last one, over or not."""
+    noted = json.loads(tx.meta.get(_key(account)) or "{}")
+    return Doubt(datetime.fromisoformat(noted["since"]), noted["why"], noted["over"]) if noted else None
+
+
+def compare(state: State, witness: Witness, account: str, now: datetime) -> Doubt | None:
+    """What the witness beside the key says about the state: a doubt that begins now, or None. The caller holds the
+    account's lock."""
+    seen = witness.last(account)
+    with state.reading() as tx:
+        there = _reached(tx, account)
+    if seen is None or seen == there or (seen.incarnation == there.incarnation and seen.cycle < there.cycle):
+        return None
+    why = (
+        f"the state is older than the last sync: it ends with cycle {there.cycle} of this account, and cycle "
+        f"{seen.cycle} was seen"
+        if seen.incarnation == there.incarnation
+        else "the state was made anew since the last sync of this account"
+    )
+    doubt = Doubt(now, why)
+    with state.transaction() as tx:
+        _put(tx, account, doubt)
+    return doubt
+
+
+def testify(state: State, witness: Witness, account: str) -> None:
+    """Let the witness know how far the state has come."""
+    with state.reading() as tx:
+        there = _reached(tx, account)
+    if not there.incarnation:
+        there = replace(there, incarnation=uuid.uuid4().hex)
+        with state.transaction() as tx:
+            tx.meta.put(_INCARNATION, there.incarnation)
+    witness.note(account, there)
+
+
+def begin(cx: Context) -> None:
+    """The doubt that is under way goes with the cycle."""
+    with cx.state.reading() as tx:
+        doubt = current(tx, cx.account.name)
+    cx.doubt = doubt.since if doubt is not None and not doubt.over else None
+
+
+def notice(cx: Context, why: str) -> None:
+    """Something shows that we have forgotten."""
+    if cx.doubt is not None:
+        return
+    doubt = Doubt(cx.now(), why)
+    cx.doubt = doubt.since
+    cx.notices.append(doubt.sentence)
+    with cx.state.transaction() as tx:
+        _put(tx, cx.account.name, doubt)
+
+
+def end(cx: Context) -> None:
+    """Everything has been seen: what comes from now on is news."""
+    if cx.doubt is None or cx.blind() or any(not e["item"] for e in cx.errors):
+        return
+    with cx.state.transaction() as tx:
+        doubt = current(tx, cx.account.name)
+        if doubt is not None and not tx.queue.counts(cx.account.name).pending:
+            _put(tx, cx.account.name, Doubt(doubt.since, doubt.why, over=True))
+
+
+def unproven(place: Place, record: Record, since: datetime | None) -> bool:
+    """What this shows may be what stood there before we forgot (``since``; None: we have not)."""
+    if since is None:
+        return False
+    return record.modified is None or record.modified - place.clock_offset() <= since
+
+
+def forgotten_edit(cx: Context, work: Work) -> bool:
+    """One of the two is gone, and what looks like an edit of the other one may be older than that. Asked once, it stays
+    a question until a person has answered, or edits the other one again."""
+    side = Side.CRM if isinstance(work.ecs, Gone) else Side.ECS
+    place = cx.place(side, work.pair.crm_collection if side is Side.CRM else work.pair.ecs_collection)
+    answer = work.answer(side)
+    if place is None or not isinstance(answer, Record):
+        return False
+    return unproven(place, answer, cx.doubt or _asked(cx, work))
+
+
+def _asked(cx: Context, work: Work) -> datetime | None:
+    with cx.state.reading() as tx:
+        held = tx.held.for_pair([work.pair.id]).get(work.pair.id)
+    return held.at if held is not None and held.reason.endswith(FORGOTTEN) else None
+
+
+def forgotten_agreement(cx: Context, work: Work) -> bool:
+    """The snapshot may not be what both sides last agreed on, or there is none although they have agreed before."""
+    if work.snapshot is None:
+        return work.met_before
+    ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
+    seen = ((ecs, work.record(Side.ECS)), (crm, work.record(Side.CRM)))
+    return all(unproven(place, record, cx.doubt) for place, record in seen)
+
+
+def _reached(tx: Tx, account: str) -> Seen:
+    last = tx.cycles.last(account)
+    return Seen(tx.meta.get(_INCARNATION) or "", last.id if last is not None else 0)
+
+
+def _put(tx: Tx, account: str, doubt: Doubt) -> None:
+    noted = {"since": doubt.since.isoformat(), "why": doubt.why, "over": doubt.over}
+    tx.meta.put(_key(account), json.dumps(noted))
+
+
+def _key(account: str) -> str:
+    return f"doubt/{account}"

@@ -1,0 +1,54 @@
+"""What an undo leaves behind: differences between the sides that wait for a person, as conflicts do."""
+
+from collections.abc import Sequence
+
+from crmsync.connectors.contract import Columns, Record, Side, Value
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.plan.normalise import same
+from crmsync.state.model import Conflict, Entry, Pair
+
+
+def wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None) -> None:
+    """The difference to the other side will wait for a person. That is noted before anything is written: the cycle that
+    follows an interrupted undo must not take what was put back for an edit of the other side."""
+    cycle = cx.cycle
+    with cx.state.transaction() as tx:
+        waiting = tx.conflicts.open_for([pair.id])
+        for one in entries:
+            noted = waiting.get((pair.id, one.column))
+            if noted is not None and noted.reason == _waits(one):
+                continue  # by an undo that was interrupted; what people have done since is an edit like any other
+            if other is not None and one.column in other.columns:
+                tx.conflicts.settle(pair.id, [one.column], cx.now())
+                tx.conflicts.add(_difference(cx, cycle, pair, one, other.columns[one.column]))
+
+
+def _waits(one: Entry) -> str:
+    return f"cycle {one.cycle} was undone; say which value shall stand"
+
+
+def settle(cx: Context, pair: Pair, columns: Columns) -> None:
+    with cx.state.transaction() as tx:
+        tx.conflicts.settle(pair.id, list(columns), cx.now())
+
+
+def _difference(cx: Context, cycle: int, pair: Pair, one: Entry, theirs: Value) -> list[Conflict]:
+    if same(theirs, one.old):
+        return []
+    ecs, crm = (one.old, theirs) if one.side is Side.ECS else (theirs, one.old)
+    return [
+        Conflict(
+            cycle=cycle,
+            account=pair.account,
+            pair_id=pair.id,
+            kind=pair.kind,
+            item=pair.ecs_id,
+            record=pair.crm_id,
+            column=one.column,
+            base=one.old,
+            ecs=ecs,
+            crm=crm,
+            reason=_waits(one),
+            at=cx.now(),
+        )
+    ]

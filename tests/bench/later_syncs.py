@@ -1,0 +1,141 @@
+"""Later syncs: nothing has changed, or little has. What counts is that they do not grow with what exists."""
+
+from statistics import mean
+
+from tests.bench.scene import Run, Scene, scene
+from tests.bench.terms import Figure, Results, Sizes, kilobytes, thousands
+
+OBJECTS = 3  # of the CRM: contacts, events, tasks
+IDLE_BYTES, IDLE_CPU = 2_000, 15.0  # ms
+ONE_REQUESTS, ONE_BYTES = 4, 4_000
+TEN_REQUESTS, DELETE_REQUESTS = 24, 102
+RUNS = 5
+_UNWANTED = ("PUT", "read back")  # stamps and what they make necessary, counted on their own
+
+
+def later_syncs(results: Results, sizes: Sizes) -> None:
+    for items in sizes.idle:
+        with scene(count=True) as stage:
+            stage.synced_long_ago(items)
+            _idle(results, stage, items)
+            _one(results, stage, items)
+            _ten(results, stage, items)
+            _reconcile(results, stage, items)
+            _deletes(results, stage, items)
+
+
+def _idle(results: Results, stage: Scene, items: int) -> None:
+    runs = [stage.run() for _ in range(RUNS)]
+    worst = max(runs, key=lambda r: r.all.requests)
+    cpu = mean(r.told["cpu"] for r in runs) * 1000
+    rows, size = max(r.rows for r in runs), max(r.all.bytes for r in runs)
+    measured = (
+        f"{worst.dav.requests} + {worst.crm.requests} requests, {kilobytes(size)}, {cpu:.1f} ms CPU, "
+        f"{worst.all.writes} writes, {rows} rows"
+    )
+    met = (
+        worst.dav.requests <= 1
+        and worst.crm.requests <= OBJECTS
+        and size < IDLE_BYTES
+        and cpu <= IDLE_CPU
+        and not worst.all.writes
+        and not rows
+    )
+    bar = f"1 + {OBJECTS} requests, 2 KB, {IDLE_CPU:.0f} ms, 0 writes, 0 rows"
+    results.add(Figure("nothing changed", _size(items), measured, bar, met, _purposes(worst)))
+    peak = max(r.told["peak"] for r in runs)
+    results.add(
+        Figure("peak memory, nothing changed", _size(items), f"{peak / 1e6:.1f} MB over the start", "flat")
+    )
+
+
+def _one(results: Results, stage: Scene, items: int) -> None:
+    """The requests that every sync makes are among them, and those of the look that follows a write."""
+    stage.fill(3, 4, edit=1)
+    _tell_one(results, "one changed in the address book", stage.run(), items)
+    stage.settle()
+    stage.edit_in_crm(5, 6, 1)
+    _tell_one(results, "one changed in the CRM", stage.run(), items)
+    stage.settle()
+
+
+def _tell_one(results: Results, what: str, run: Run, items: int) -> None:
+    assert run.told["updated"] == 1, run.told
+    beyond = run.all.requests - run.all.purposes.get("read back", 0)
+    measured = (
+        f"{beyond} requests + {run.all.purposes.get('read back', 0)} read back, {kilobytes(run.all.bytes)}, "
+        f"{run.told['cpu'] * 1000:.0f} ms CPU"
+    )
+    met = beyond <= ONE_REQUESTS and run.all.bytes < ONE_BYTES
+    bar = f"{ONE_REQUESTS} requests, {ONE_BYTES // 1000} KB"
+    results.add(Figure(what, _size(items), measured, bar, met, _purposes(run)))
+
+
+def _ten(results: Results, stage: Scene, items: int) -> None:
+    stage.edit_in_crm(10, 20, 2)
+    stage.fill(20, 30, edit=2)
+    run = stage.run()
+    assert run.told["updated"] == 20, run.told
+    met = run.all.requests <= TEN_REQUESTS
+    measured = f"{run.all.requests} requests, {kilobytes(run.all.bytes)}"
+    bar = f"{TEN_REQUESTS} requests"
+    results.add(Figure("10 changes on each side", _size(items), measured, bar, met, _purposes(run)))
+    stage.settle()
+
+
+def _reconcile(results: Results, stage: Scene, items: int) -> None:
+    for what in ("delete reconciliation, the first", "delete reconciliation, a later one"):
+        run = stage.run("reconcile")
+        fetches = sum(
+            n for p, n in run.all.purposes.items() if p in ("REPORT multiget", "GET by id", "read back")
+        )
+        measured = f"{run.all.requests} requests, {fetches} of them fetches, {run.told['wall']:.1f} s"
+        detail = f"{_purposes(run)}; peak {run.told['peak'] / 1e6:.1f} MB"
+        results.add(
+            Figure(what, _size(items), measured, "one listing a side, no fetches", not fetches, detail)
+        )
+        stage.settle()
+
+
+def _deletes(results: Results, stage: Scene, items: int) -> None:
+    stage.drop(100, 200)
+    run = stage.run()
+    assert run.told["deleted"] == 100, run.told
+    met = run.all.requests <= DELETE_REQUESTS
+    measured = f"{run.all.requests} requests, {kilobytes(run.all.bytes)}"
+    bar = f"{DELETE_REQUESTS} requests"
+    results.add(Figure("100 deletes", _size(items), measured, bar, met, _purposes(run)))
+
+
+def many_accounts(results: Results, sizes: Sizes) -> None:
+    """All accounts of one CRM login, in their turns within one interval, as the scheduler gives them."""
+    accounts, items = sizes.accounts
+    with scene(accounts=accounts, count=True, select="linked") as stage:
+        for number in range(accounts):
+            first = number * items
+            stage.fill(first, first + items, account=f"a{number}")
+        for _ in range(4):  # seen, synced once they have settled, seen again, old news
+            stage.run("turns")
+            stage.later(60)
+        stage.later()
+        stage.run("turns")
+        stage.later(60)
+        run = stage.run("turns")
+    told = run.told
+    cores = told["cpu"] / 60
+    measured = (
+        f"{told['wall']:.1f} s of 60 s, {cores:.2f} cores, {run.crm.requests} CRM requests, "
+        f"{run.dav.requests / accounts:.1f} requests an account, {run.rows} rows"
+    )
+    met = told["wall"] <= 60 and cores < 1 and run.crm.requests <= OBJECTS
+    size = f"{thousands(accounts)} accounts of {items}"
+    bar = f"60 s, under 1 core, {OBJECTS} CRM requests"
+    results.add(Figure("nothing changed, one CRM login", size, measured, bar, met, _purposes(run)))
+
+
+def _purposes(run: Run) -> str:
+    return ", ".join(f"{n} {p}" for p, n in sorted(run.all.purposes.items()))
+
+
+def _size(items: int) -> str:
+    return f"{items:,} contacts"

@@ -1,0 +1,84 @@
+"""The bench's own parts: what its servers answer is what the figures rest on."""
+
+import pytest
+
+from tests.bench.conditions import Condition
+from tests.bench.house import Counts, started, working
+from tests.bench.proxy import Counts as Passed
+from tests.bench.proxy import _Requests as Requests
+from tests.bench.report import page, plot
+from tests.bench.scene import LOGIN_FORM, scene
+from tests.bench.terms import Bar, Figure
+
+ROWS = [
+    {"Id": "1", "Email": "Ada@example.com", "Stamp": "2026-01-01T00:00:00.000+0000", "IsDeleted": False},
+    {"Id": "2", "Email": None, "Stamp": "2026-01-02T00:00:00.000+0000", "IsDeleted": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("", "12"),
+        ("Id IN ('1','3')", "1"),
+        ("(Email = 'ada@EXAMPLE.com') OR (Id = '2')", "12"),
+        ("Stamp >= 2026-01-02T00:00:00.000Z", "2"),
+        ("(IsDeleted = false) AND (Id IN ('1','2'))", "1"),
+        ("Email = null", "2"),
+    ],
+)
+def test_conditions(text: str, ids: str) -> None:
+    index = {"Id": {r["Id"]: {r["Id"]: r} for r in ROWS}}
+    assert "".join(r["Id"] for r in Condition(text).rows(ROWS, index)) == ids
+
+
+def test_the_proxy_finds_requests_in_pieces_and_says_what_they_are_for() -> None:
+    sent = (
+        b"PUT /a/1.vcf HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+        b"REPORT /a/ HTTP/1.1\r\ncontent-length: 10\r\n\r\n<multiget>"
+        b"REPORT /a/ HTTP/1.1\r\ncontent-length: 10\r\n\r\n<multiget>"
+    )
+    requests, counts = Requests(), Passed()
+    for at in range(len(sent)):
+        for head, body in requests.feed(sent[at : at + 1]):
+            counts.note(head, body)
+    assert counts.purposes == {"PUT": 1, "read back": 1, "REPORT multiget": 1}
+
+
+def test_counts_add_up() -> None:
+    both = Counts({"PUT": 1, "GET": 2}, 10) + Counts({"PUT": 2}, 5)
+    assert (both.requests, both.writes, both.bytes) == (5, 3, 15)
+
+
+@pytest.mark.server
+def test_the_service_and_the_floor_do_the_same_work() -> None:
+    with scene(count=True) as stage:
+        stage.fill(0, 5)
+        first = stage.run()
+        assert (first.told["created"], first.dav.purposes["PUT"]) == (5, 5)
+        stage.settle()
+        assert stage.run().all.writes == 0
+        stage.fill(1, 2, edit=1)
+        assert stage.run().told["updated"] == 1
+        stage.drop(0, 1)
+        assert stage.run().told["deleted"] == 1
+        assert stage.crm.ask("/_bench/state") == {"items": 4}
+    with started("dav_server") as dav, started("crm_server") as crm, working("floor") as floor:
+        floor.ask("login", book=f"{dav.url}/a0/", crm=crm.url, form=LOGIN_FORM)
+        dav.ask("/_bench/fill?book=/a0/&from=0&to=5")
+        assert floor.ask("first_sync")["requests"] == 1 + 1 + 1 + 5
+        assert crm.ask("/_bench/state") == {"items": 5}
+        assert dav.ask("/_bench/state?book=/a0/") == {"items": 5, "changes": 10}
+
+
+def test_the_page_names_what_was_missed() -> None:
+    figures = [Figure("first sync", "10 contacts", "2 x", "1.5 x", False), Figure("idle", "10", "1")]
+    text = page(figures, "a machine", 0.1, 0.4, "the small sizes")
+    assert "| first sync | 10 contacts | 2 x | 1.5 x | **missed** |" in text
+
+
+def test_the_plot_is_an_image() -> None:
+    from lxml import etree
+
+    drawn = plot([Bar("10 contacts", "crmsync", 1.2), Bar("10 contacts", "vdirsyncer", 20.0)])
+    assert etree.fromstring(drawn.encode()).tag == "{http://www.w3.org/2000/svg}svg"

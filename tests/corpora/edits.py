@@ -1,0 +1,104 @@
+"""What a person in the CRM changes, one column at a time, and which lines of the item may differ for it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from crmsync.connectors.contract import Kind
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Edit:
+    column: str
+    fields: Callable[
+        [Row, int], Row
+    ]  # of the record as it is, and a number that makes the value unlike others
+    lines: frozenset[str]  # names
+
+
+def _text(column: str, field: str, *lines: str, long: bool = False) -> Edit:
+    ending = "\nand ü, ; \\ on the next line, which is a long one: " + "x" * 90 if long else ""
+    return Edit(column, lambda row, number: {field: f"Edited, {number}; ß{ending}"}, frozenset(lines))
+
+
+def _phone(column: str, field: str) -> Edit:
+    return Edit(column, lambda row, number: {field: f"+49 89 {number}"}, frozenset({"TEL"}))
+
+
+def _emptied(column: str, field: str, *lines: str) -> Edit:
+    return Edit(column, lambda row, number: {field: None}, frozenset(lines))
+
+
+def _moved(row: Row, number: int) -> Row:
+    day = date(2027, 1, 1) + timedelta(days=number % 600)
+    if row["IsAllDayEvent"]:
+        return {"StartDateTime": f"{day}T00:00:00.000+0000", "EndDateTime": f"{day}T00:00:00.000+0000"}
+    return {"StartDateTime": f"{day}T09:30:00.000+0000", "EndDateTime": f"{day}T10:15:00.000+0000"}
+
+
+_WHEN = frozenset({"DTSTART", "DTEND", "DURATION", "X-MICROSOFT-CDO-ALLDAYEVENT"})
+_PROGRESS = frozenset({"STATUS", "PERCENT-COMPLETE", "COMPLETED"})
+
+
+def _next(words: tuple[str, ...], field: str) -> Callable[[Row, int], Row]:
+    return lambda row, number: {field: words[(words.index(row[field]) + 1) % len(words)]}
+
+
+_STATUS = _next(("Not Started", "In Progress", "Completed"), "Status")
+_PRIORITY = _next(("High", "Normal", "Low"), "Priority")
+_SHOW_AS = _next(("Busy", "Free", "OutOfOffice"), "ShowAs")
+
+EDITS: Mapping[Kind, tuple[Edit, ...]] = {
+    Kind.CONTACT: (
+        _text("last_name", "LastName", "N", "FN"),
+        _phone("phone_work", "Phone"),
+        Edit(
+            "email", lambda row, number: {"Email": f"edited.{number}@example.com"}, frozenset({"EMAIL", "FN"})
+        ),
+        _text("job_title", "Title", "TITLE"),
+        _text("address_work_street", "MailingStreet", "ADR", long=True),
+        Edit(
+            "birthday",
+            lambda row, number: {"Birthdate": str(date(1950, 1, 1) + timedelta(days=number))},
+            frozenset({"BDAY"}),
+        ),
+        _phone("phone_mobile", "MobilePhone"),
+        _text("first_name", "FirstName", "N", "FN"),
+        _text("department", "Department", "ORG"),
+        _phone("phone_fax", "Fax"),
+        _text("address_home_city", "OtherCity", "ADR"),
+        _phone("phone_other", "OtherPhone"),
+        _text("notes", "Description", "NOTE", long=True),
+        _phone("phone_home", "HomePhone"),
+        _emptied("phone_work", "Phone", "TEL"),
+        _emptied("job_title", "Title", "TITLE"),
+        _emptied("birthday", "Birthdate", "BDAY"),
+        _emptied("address_work_street", "MailingStreet", "ADR"),
+    ),
+    Kind.APPOINTMENT: (
+        _text("subject", "Subject", "SUMMARY"),
+        Edit("start", _moved, _WHEN),
+        _text("location", "Location", "LOCATION"),
+        _text("description", "Description", "DESCRIPTION", long=True),
+        Edit("show_as", _SHOW_AS, frozenset({"TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"})),
+        _emptied("description", "Description", "DESCRIPTION"),
+        _emptied("location", "Location", "LOCATION"),
+        Edit("sensitivity", lambda row, number: {"IsPrivate": not row["IsPrivate"]}, frozenset({"CLASS"})),
+    ),
+    Kind.TASK: (
+        _text("subject", "Subject", "SUMMARY"),
+        Edit(
+            "due",
+            lambda row, number: {"ActivityDate": str(date(2027, 1, 1) + timedelta(days=number))},
+            frozenset({"DUE", "DURATION"}),
+        ),
+        Edit("status", _STATUS, _PROGRESS),
+        _text("description", "Description", "DESCRIPTION", long=True),
+        Edit("priority", _PRIORITY, frozenset({"PRIORITY"})),
+        Edit("due", lambda row, number: {"ActivityDate": None}, frozenset({"DUE", "DURATION"})),
+        _emptied("description", "Description", "DESCRIPTION"),
+    ),
+}

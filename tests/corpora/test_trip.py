@@ -1,0 +1,122 @@
+"""Every item of the corpora over a server that stores exactly into the embedded CRM, edited there, and back."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from crmsync.connectors.caldav import mapping as caldav
+from crmsync.connectors.carddav import mapping as carddav
+from crmsync.connectors.dav.contentline import decode
+from crmsync.connectors.dav.item import Format, Malformed, NotOurs
+from crmsync.connectors.dav.reading import crlf
+from crmsync.state.model import Pair
+from tests.connectors.dav.corpora import needs_corpora
+from tests.corpora.compare import complaints
+from tests.corpora.edits import EDITS, Edit
+from tests.corpora.house import House, house
+from tests.corpora.shelf import Resource, shelf
+
+FULL = os.environ.get("CRMSYNC_CORPORA_FULL") == "1"
+ROUNDS = max(map(len, EDITS.values())) if FULL else 3
+
+FORMATS: dict[str, Format] = {"addressbook": carddav, "calendar": caldav}
+
+pytestmark = needs_corpora
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house(tmp_path_factory.mktemp("trip")) as made:
+        made.put(shelf())
+        made.sync()
+        yield made
+
+
+def test_what_is_not_synced_is_not_touched(synced: House) -> None:
+    linked = synced.pairs()
+    assert [r.name for r in shelf() if r.name not in linked and synced.stored(r) != r.data] == []
+
+
+def test_an_item_gets_a_stamp_and_nothing_else(synced: House) -> None:
+    assert _complaints(synced, {r.name: r.data for r in shelf()}, {}) == {}
+
+
+def test_a_second_sync_writes_nothing(synced: House) -> None:
+    _idle(synced)
+
+
+def test_every_item_is_linked_or_listed_or_not_ours_to_touch(synced: House) -> None:
+    linked, queue = synced.pairs(), synced.engine.queue()
+    parked = {each["item"]: each["code"] for each in queue}
+    print("\n", len(shelf()), "items,", len(linked), "linked, parked:", dict(Counter(parked.values())))
+    for each in queue:
+        if each["code"] != "unreadable":
+            print(f"  {each['item']}: {each['error']}")
+    assert {each["state"] for each in queue} <= {"parked"}
+    assert {r.name: want for r in shelf() if (want := _fate(r)) != _seen(r.name, linked, parked)} == {}
+    assert synced.engine.matches() == []
+
+
+def _fate(resource: Resource) -> str:
+    try:
+        item = FORMATS[resource.sort].read(crlf(decode(resource.data)))
+    except NotOurs:
+        return "let be"
+    except Malformed:
+        return "parked"
+    return "let be" if item.untouchable else "linked"
+
+
+def _seen(name: str, linked: Mapping[str, Pair], parked: Mapping[str, str]) -> str:
+    """What the CRM refuses was read and is valid, but nothing that it could hold: an address that is none, say."""
+    if name in parked:
+        return "parked" if parked[name] == "unreadable" else "linked"
+    return "linked" if name in linked else "let be"
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_an_edit_in_the_crm_changes_its_column_and_nothing_else(synced: House, number: int) -> None:
+    before = {r.name: synced.stored(r) for r in shelf()}
+    edits: dict[str, Edit] = {}
+    refused: Counter[str] = Counter()
+    for at, (name, pair) in enumerate(sorted(synced.pairs().items())):
+        edit = _turn(pair, at, number)
+        fields = edit.fields(synced.row(pair), at + number)
+        if error := synced.edit(pair, fields):
+            refused[f"{edit.column}: {error}"] += 1
+        else:
+            edits[name] = edit
+    report = synced.sync()
+    print(f"\n{len(edits)} edits, {report['writes']} writes, refused by the CRM: {dict(refused)}")
+    assert report["errors"] == []
+    assert _complaints(synced, before, edits) == {}
+    _idle(synced)
+
+
+def _turn(pair: Pair, at: int, number: int) -> Edit:
+    mine = EDITS[pair.kind]
+    return mine[(at + number) % len(mine)]
+
+
+def _complaints(
+    synced: House, before: Mapping[str, bytes], edits: Mapping[str, Edit]
+) -> dict[str, list[str]]:
+    found = {}
+    for resource in shelf():
+        old, new = before[resource.name], synced.stored(resource)
+        if old == new:
+            continue
+        edit = edits.get(resource.name)
+        wrong = complaints(decode(old), decode(new), edit.lines if edit else frozenset())
+        if wrong:
+            found[f"{resource.name} {edit.column if edit else ''}"] = wrong
+    return found
+
+
+def _idle(synced: House) -> None:
+    before = synced.writes()
+    report = synced.sync()
+    assert (report["writes"], report["errors"]) == (0, [])
+    assert synced.writes() == before

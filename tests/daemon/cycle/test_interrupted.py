@@ -1,0 +1,205 @@
+"""What the kill points have found: each story once, as short as it can be told."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Deferred
+from crmsync.connectors.errors import Unreachable
+from tests.daemon.machine.house import House
+from tests.daemon.machine.trouble import Killed, Point
+
+LOST = Unreachable("no answer")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, people=["alice"], books=["Contacts"])
+    yield made
+    made.close()
+
+
+def after(what: str, where: str) -> Callable[[Point], bool]:
+    return lambda p: (p.what, p.where, p.after) == (what, where, True)
+
+
+def dies(house: House, at: Callable[[Point], bool], act: Callable[[], object] | None = None) -> None:
+    """The service is killed, in a sync or in ``act``, and started again."""
+    house.clock.tick()
+    house.fate.kill(at=at)
+    with pytest.raises(Killed):
+        (act or house.engine.sync)()
+    house.restart()
+
+
+def failed(id: str) -> Deferred:
+    return Deferred(id, "the server failed (500)")
+
+
+def no_intents(house: House) -> None:
+    with house.state.reading() as tx:
+        assert tx.intents.open("alice") == []
+
+
+def test_a_server_that_fails_when_all_is_done_may_have_written(house: House) -> None:
+    """500 to an update that stands: what it wrote is our own, and the edit that comes on top of it is no conflict."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.ecs.edit(card, job_title="Countess")
+    record = house.the_record().id
+    house.crm.faults.answer(record, failed, applied=True)
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.crm.edit(record, job_title="Baroness")
+    house.clock.tick(7200)
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Baroness"
+    assert [c for c in house.engine.conflicts() if c["winner"] is None] == []
+    house.idle()
+    no_intents(house)
+
+
+def test_a_record_that_is_deleted_between_two_looks_makes_no_card(house: House) -> None:
+    """The first listing told of it, the poll right after it that it is gone: nothing links it yet, but it is queued."""
+    record = house.record()
+    deleted: list[Point] = []
+
+    def delete(point: Point) -> None:
+        deleted.append(point)
+        house.crm.delete(record)
+
+    house.fate.plan(delete, at=lambda p: (p.what, p.where, p.after) == ("changes", "crm", True), skip=1)
+    house.sync()
+    assert deleted
+    house.sync()
+    assert house.cards() == []
+    house.idle()
+
+
+def test_a_card_that_went_before_its_create_was_confirmed_takes_the_record_along(house: House) -> None:
+    card = house.person()
+    dies(house, after("create", "crm"))
+    house.ecs.delete(card)
+    house.sync()
+    assert (house.cards(), house.contacts()) == ([], [])
+    assert house.engine.matches() == []
+    house.idle()
+    no_intents(house)
+
+
+def test_an_edit_of_the_record_wins_when_its_card_went_before_the_create_was_confirmed(house: House) -> None:
+    card = house.person(job_title="Analyst")
+    dies(house, after("create", "crm"))
+    house.ecs.delete(card)
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert house.the_card().columns["job_title"] == house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+
+
+def test_a_record_that_went_before_its_create_was_confirmed_takes_the_card_along(house: House) -> None:
+    record = house.record()
+    dies(house, after("create", "alice"))
+    house.crm.delete(record)
+    house.sync()
+    assert (house.cards(), house.contacts()) == ([], [])
+    house.idle()
+    no_intents(house)
+
+
+def test_a_delete_whose_answer_was_lost_stands_in_the_history(house: House) -> None:
+    card = house.person(job_title="Analyst")
+    house.sync()
+    record = house.the_record().id
+    house.ecs.delete(card)
+    house.crm.faults.fail("delete", LOST, after=True)
+    house.sync()
+    house.sync()
+    assert house.contacts() == []
+    gone = {(e["action"], e["column"]): e["old"] for e in house.engine.item_history(record)}
+    assert gone["delete", "job_title"] == "Analyst"
+    no_intents(house)
+
+
+def test_what_was_made_again_without_anybody_hearing_of_it_is_no_conflict(house: House) -> None:
+    """An edit wins over a delete, the answer to the create is lost, and a person edits the new card."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.ecs.delete(card)
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.ecs.faults.fail("create", LOST, after=True)
+    house.sync()
+    house.ecs.edit(house.the_card().id, department="Poetry")
+    house.sync()
+    assert house.the_record().columns["department"] == "Poetry"
+    assert house.engine.conflicts() == []
+    house.idle()
+    no_intents(house)
+
+
+def test_an_interrupted_undo_of_a_create_never_deletes_the_original(house: House) -> None:
+    house.record()
+    house.sync()
+    cycle = min(e["cycle"] for e in house.engine.item_history(house.the_card().id))
+    dies(house, after("delete", "alice"), lambda: house.engine.undo(cycle))
+    house.sync()
+    assert house.cards() == []
+    house.the_record()
+    assert house.engine.undo(cycle)["undone"] == 1
+    house.idle()
+    house.the_record()
+
+
+@pytest.mark.parametrize("sync_first", [False, True])
+def test_an_interrupted_undo_of_an_edit_is_not_undone_by_the_next_cycle(
+    house: House, sync_first: bool
+) -> None:
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.ecs.edit(card, job_title="Countess")
+    house.sync()
+    cycle = max(e["cycle"] for e in house.engine.item_history(card) if e["column"] == "job_title")
+    dies(house, after("update", "crm"), lambda: house.engine.undo(cycle))
+    if sync_first:
+        house.sync()
+    house.engine.undo(cycle)
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Analyst"
+    assert house.the_card().columns["job_title"] == "Countess"
+    (conflict,) = [c for c in house.engine.conflicts() if not c["resolved"]]
+    assert (conflict["ecs"], conflict["crm"]) == ("Countess", "Analyst")
+    house.idle()
+
+
+def test_an_undo_that_is_asked_for_twice_puts_a_record_back_once(tmp_path: Path) -> None:
+    house = House(tmp_path, ["the CRM has no external id"], people=["alice"], books=["Contacts"])
+    card = house.person()
+    house.sync()
+    house.ecs.delete(card)
+    house.sync()
+    assert house.contacts() == []
+    with house.state.reading() as tx:
+        cycle = next(c for c in range(1, 9) if any(e.action == "delete" for e in tx.history.of_cycle(c)))
+    for _ in range(2):
+        house.engine.undo(cycle)
+    assert len(house.contacts()) == 1
+    house.close()
+
+
+def test_what_people_edit_after_an_interrupted_undo_stays_linked(house: House) -> None:
+    house.record()
+    house.sync()
+    card = house.the_card().id
+    cycle = min(e["cycle"] for e in house.engine.item_history(card))
+    house.clock.tick()
+    house.fate.kill(at=lambda p: (p.what, p.where, p.after) == ("delete", "alice", False))
+    with pytest.raises(Killed):
+        house.engine.undo(cycle)
+    house.restart()
+    house.ecs.edit(card, job_title="Countess")
+    assert house.engine.undo(cycle)["undone"] == 0
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+    no_intents(house)

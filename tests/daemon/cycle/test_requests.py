@@ -1,0 +1,59 @@
+"""No request without a cause: who is asked what, and when not."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Kind
+from crmsync.connectors.errors import Unreachable
+from tests.daemon.cycle.world import World
+from tests.daemon.machine.house import House
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def test_only_what_was_written_to_is_asked_again_in_the_same_sync(world: World) -> None:
+    card = world.person()
+    world.sync()
+    world.ecs.edit(card, job_title="Countess")
+    asked = dict(world.ecs.faults.calls), dict(world.crm.faults.calls)
+    world.sync()
+    ecs, crm = (
+        s.faults.calls["changes"] - a["changes"] for s, a in zip((world.ecs, world.crm), asked, strict=True)
+    )
+    collections, objects = len(world.ecs.collections()), len(world.crm.collections())
+    assert (ecs, crm) == (collections, objects + 1)
+
+
+def test_collections_are_believed_for_a_while_by_the_schedule_and_never_by_hand(world: World) -> None:
+    every = timedelta(seconds=60)
+    world.engine.sync(poll_every=every)
+    before = world.ecs.faults.calls["collections"]
+    world.clock.tick(60)
+    world.engine.sync(poll_every=every)
+    assert world.ecs.faults.calls["collections"] == before
+    world.ecs.faults.fail("changes", Unreachable("the line is dead"))
+    world.clock.tick(60)
+    world.engine.sync(poll_every=every)
+    world.clock.tick(60)
+    world.engine.sync(poll_every=every)  # a collection that fails may have gone
+    assert world.ecs.faults.calls["collections"] == before + 1
+    world.engine.sync()
+    assert world.ecs.faults.calls["collections"] == before + 2
+
+
+def test_nobody_asks_for_objects_that_no_account_has_a_place_for(tmp_path: Path) -> None:
+    house = House(tmp_path, people=("alice",))  # address books only
+    house.crm.add("Event", Kind.APPOINTMENT)
+    house.sync()
+    before = house.crm.faults.calls["changes"]
+    house.sync()
+    assert house.crm.faults.calls["changes"] == before + 1
+    house.close()

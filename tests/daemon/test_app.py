@@ -1,0 +1,26 @@
+"""From a configuration to a working engine."""
+
+from pathlib import Path
+
+from crmsync.config.load import parse
+from crmsync.daemon.app import build
+from tests.daemon.fakes import CONFIG, config_in
+
+UNCHECKED = 'verify = false\ninsecure_host = "dav.example.com"\n'
+
+
+def test_a_certificate_that_is_not_checked_shows_in_the_status(tmp_path: Path) -> None:
+    text = CONFIG.format(folder=tmp_path).replace("http://127.0.0.1:9/alice/", "https://dav.example.com/")
+    engine = build(parse((text + UNCHECKED).encode(), tmp_path / "config.toml", {}))
+    (alice,) = engine.status()["accounts"]
+    engine.close()
+    (notice,) = alice["notices"]
+    assert "account.alice.source[0]" in notice
+    assert "certificate of dav.example.com is not checked" in notice
+
+
+def test_nothing_is_said_where_all_are_checked(tmp_path: Path) -> None:
+    engine = build(config_in(tmp_path))
+    (alice,) = engine.status()["accounts"]
+    engine.close()
+    assert alice["notices"] == []

@@ -1,0 +1,210 @@
+"""Everything that can be wrong with a server or the line to it, at every place of a sync where it can be.
+
+Nothing is lost, nothing is there twice, nothing is deleted without proof, the operator reads what is wrong, and once it
+is over both sides agree and nothing is left to do.
+
+``CRMSYNC_TORTURE=full`` tries all of them on two groupware servers; every test run, a few of each.
+"""
+
+import base64
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bars.office import Office, office
+from tests.faults.places import PLACES, WRITES
+from tests.faults.scene import AFTER, BEFORE, Scene, scene
+from tests.servers import faults
+from tests.servers.proxy import Asked, Trouble
+
+FULL = os.environ.get("CRMSYNC_TORTURE") == "full"
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+SERVERS = ("radicale", "xandikos") if FULL else ("radicale",)
+
+LINE = {
+    "refuse": faults.refuse,
+    "break_request": faults.break_request,
+    "break_answer": faults.break_answer,
+    "lose_answer": faults.lose_answer,
+}
+WRITING = [place for place in PLACES if place.split()[1] in WRITES]
+READING = [place for place in PLACES if place not in WRITING]
+LISTING = ["dav changes", "crm poll", "crm search"]
+Case = tuple[str, Trouble, str, frozenset[str]]
+
+
+def _cases() -> Iterator[Case]:
+    """Name of the fault, the fault, the place, and the codes one of which the operator must read; none: it is healed
+    without a word."""
+    for name, trouble in LINE.items():
+        for place in PLACES:
+            yield name, trouble, place, frozenset({"unreachable"})
+    for place in PLACES:
+        yield "401", faults.status(401), place, frozenset({"login_refused"})
+        yield "429", faults.status(429, retry_after=30), place, frozenset({"throttled"})
+        yield "503", faults.status(503, retry_after=30), place, frozenset({"throttled"})
+    for place in WRITING:
+        yield "500 when done", faults.fail_when_done, place, frozenset()
+        yield "500", faults.status(500), place, frozenset({"deferred", "unreachable"})
+        if place.startswith("dav"):
+            yield "412", faults.status(412), place, frozenset({"precondition"})
+            yield "423", faults.status(423), place, frozenset({"deferred"})
+    for place in READING:
+        yield "truncate", faults.truncate, place, frozenset({"protocol"})
+        yield "garble", faults.garble, place, frozenset({"protocol"})
+    for place in LISTING:
+        yield "empty", faults.empty, place, frozenset()
+        yield "cut short", faults.cut_short, place, frozenset()
+    yield "refused token", faults.refuse_token, "dav changes", frozenset()
+
+
+CASES = list(_cases())
+CHOSEN = CASES if FULL else [c for number, c in enumerate(CASES) if number % 7 == 3]
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with office(tmp_path_factory.mktemp(request.param), server=request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def small(servers: Office, tmp_path: Path) -> Iterator[Scene]:
+    with scene(servers, tmp_path) as made:
+        made.people()
+        made.news()
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("name", "trouble", "place", "codes"), CHOSEN, ids=[f"{c[0]} {c[2]}" for c in CHOSEN]
+)
+def test_trouble(small: Scene, name: str, trouble: Trouble, place: str, codes: frozenset[str]) -> None:
+    struck = _arm(small, trouble, place)
+    report = small.sync()
+    assert struck, f"the sync made no such request: {place}"
+    _told(report["errors"], codes)
+    _nothing_lost(small)
+    _disarm(small)
+    small.ends_well()
+
+
+@pytest.mark.parametrize("place", ["dav changes", "dav update", "crm poll", "crm update"])
+def test_hang(small: Scene, place: str) -> None:
+    over = threading.Event()
+    struck = _arm(small, faults.hang(over), place)
+    with small.impatient():
+        report = small.sync()
+    over.set()
+    _disarm(small)
+    assert struck
+    _told(report["errors"], frozenset({"unreachable"}))
+    small.ends_well()
+
+
+@pytest.mark.parametrize("hours", [5, -5])
+@pytest.mark.parametrize("side", ["dav", "crm"])
+def test_clock_is_off(servers: Office, tmp_path: Path, side: str, hours: int) -> None:
+    """From before the first sync, and for ever."""
+    with scene(servers, tmp_path) as made:
+        _proxy(made, side).trouble = lambda asked: faults.clock(hours=hours)
+        made.people()
+        made.news()
+        report = made.sync()
+        assert report["errors"] == []
+        made.ends_well()
+
+
+@pytest.mark.parametrize("place", ["dav changes", "dav fetch"])
+def test_someone_elses_data(small: Scene, place: str) -> None:
+    """Radicale mixes up two users: nothing of the other's reaches the CRM, and nothing of alice's is deleted."""
+    office = small.office
+    if "bob" not in office.dav.users:
+        return  # a server with one user cannot mix up two
+    if office.dav.send("PROPFIND", office.dav.book_url("Contacts", user="bob"), user="bob").status == 404:
+        office.dav.make_book("Contacts", user="bob")
+    token = base64.b64encode(f"bob:{office.dav.users['bob']}".encode()).decode()
+    struck = _arm(small, faults.mix_up("/alice/", "/bob/", f"Basic {token}"), place)
+    small.sync()
+    assert struck
+    _nothing_lost(small)
+    _disarm(small)
+    small.ends_well()
+
+
+def test_restored_from_a_backup(servers: Office, tmp_path: Path) -> None:
+    """The groupware is put back to where it was before the last sync. It says itself that what came after is gone or
+    other, and is believed: the history knows what it was. Whoever had been deleted and is there again is not brought
+    back in silence: that waits for a person."""
+    if servers.dav.principal != "{user}/" or not servers.dav.users:
+        return  # where the server's files are is only known of one
+    stored = servers.directory / "dav" / "collections"
+    with scene(servers, tmp_path) as made:
+        made.people()
+        shutil.copytree(stored, tmp_path / "backup")
+        made.news()
+        made.sync()
+        assert made.cards() == made.records() == AFTER
+        shutil.rmtree(stored)
+        shutil.copytree(tmp_path / "backup", stored)
+        for _ in range(2):
+            made.later()
+            assert made.sync()["errors"] == []
+        assert made.cards() == {**made.records(), "Bea": "", "Fay": ""}
+        assert len(made.engine.matches()) == 2
+        assert BEFORE.keys() & AFTER.keys() <= made.records().keys()
+        record = next(r["Id"] for r in servers.rows("Contact") if r["FirstName"] == "Ada")
+        assert "Countess" in {e["old"] for e in made.engine.item_history(record)} | {made.records()["Ada"]}
+        assert made.sync()["writes"] == 0
+
+
+# ── How ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _proxy(small: Scene, side: str) -> object:
+    return small.office.dav_proxy if side == "dav" else small.office.crm_proxy
+
+
+def _arm(small: Scene, trouble: Trouble, place: str) -> list[str]:
+    """From now on, at each such request; what it struck."""
+    side, where = PLACES[place]
+    struck: list[str] = []
+
+    def choose(asked: Asked) -> Trouble | None:
+        if not where(asked):
+            return None
+        struck.append(asked.path)
+        return trouble
+
+    _proxy(small, side).trouble = choose  # type: ignore[attr-defined]
+    return struck
+
+
+def _disarm(small: Scene) -> None:
+    for side in ("dav", "crm"):
+        _proxy(small, side).trouble = lambda asked: None  # type: ignore[attr-defined]
+
+
+def _told(errors: list[dict[str, object]], codes: frozenset[str]) -> None:
+    """A sentence each, and none of a kind that is not expected."""
+    for error in errors:
+        message = str(error["message"])
+        assert "\n" not in message, message
+        assert len(message) < 500, message
+        assert "Traceback" not in message
+        assert "Example" not in message, "what people wrote has no place in a message"
+    if codes:
+        assert {str(e["code"]) for e in errors} & codes, errors
+
+
+def _nothing_lost(small: Scene) -> None:
+    """Of what is there before and after; and nobody but those whom people deleted is gone anywhere."""
+    for there in (small.cards(), small.records()):
+        assert BEFORE.keys() & AFTER.keys() <= there.keys(), there
+        assert there.keys() <= BEFORE.keys() | AFTER.keys(), there
+    assert {"Cid"} <= small.cards().keys()
+    assert {"Eve"} <= small.records().keys()

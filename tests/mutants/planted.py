@@ -1,0 +1,314 @@
+"""Mistakes that somebody could make in a rule of the sync, each with the tests that catch it.
+
+What keeps a rule may look idle on a quiet day: these are the lines that must not go. ``old`` has to stand in the module
+exactly once; whoever rewrites it rewrites the mistake too.
+"""
+
+from dataclasses import dataclass
+
+CYCLE = "tests/daemon/cycle/test_cycle.py::test_"
+HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
+FOUND = "tests/daemon/cycle/test_found.py::test_"
+RULES = "tests/daemon/cycle/test_rules.py::test_"
+DAV = "tests/connectors/dav/test_writing.py::"
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    name: str
+    module: str
+    old: str
+    new: str
+    caught_by: tuple[str, ...]
+
+
+PLANTED = (
+    # ── Nothing is acknowledged before it is durable ─────────────────────────────────────────────────────────
+    Planted(
+        "the cursor is stored before the changes",
+        "crmsync.daemon.cycle.detect",
+        """\
+        with cx.state.transaction() as tx:
+            for part in in_batches(page.items, 500):
+                _record_ecs(cx, tx, place, part, pull.afresh)
+""",
+        """\
+        with cx.state.transaction() as tx:
+            tx.cursors.put(pull.scope, pull.stored(page))
+        with cx.state.transaction() as tx:
+            for part in in_batches(page.items, 500):
+                _record_ecs(cx, tx, place, part, pull.afresh)
+""",
+        (f"{RULES}what_was_detected_is_on_disk_before_the_cursor[ecs]",),
+    ),
+    Planted(
+        "the cursor of a listing that did not come to its end is kept",
+        "crmsync.daemon.cycle.detect",
+        "            if cursor is not None:\n                tx.cursors.put(pull.scope, pull.stored(page))",
+        "            tx.cursors.put(pull.scope, pull.stored(page))",
+        (f"{RULES}the_cursor_of_a_listing_that_broke_off_is_not_kept",),
+    ),
+    Planted(
+        "the CRM's cursor is stored before the changes",
+        "crmsync.daemon.cycle.detect",
+        """\
+    with cx.state.transaction() as tx:
+        for part in in_batches(page.items, 500):
+            linked =""",
+        """\
+    with cx.state.transaction() as tx:
+        tx.cursors.put(scope, page.cursor)
+    with cx.state.transaction() as tx:
+        for part in in_batches(page.items, 500):
+            linked =""",
+        (f"{RULES}what_was_detected_is_on_disk_before_the_cursor[crm]",),
+    ),
+    Planted(
+        "writes are sent without an intent",
+        "crmsync.daemon.cycle.apply",
+        "        _announce(cx, some)\n",
+        "",
+        (f"{FOUND}the_loser_is_logged_although_the_process_died_after_the_write[ecs]",),
+    ),
+    Planted(
+        "a create is repeated with what stands there now, and not as it was announced",
+        "crmsync.daemon.cycle.apply",
+        'if isinstance(task.write, Create) and old.action == "create":',
+        "if False:",
+        (f"{HARD}an_edit_between_a_create_whose_answer_was_lost_and_its_repetition_survives[False-False]",),
+    ),
+    Planted(
+        "what was detected while an item was being synced goes with its row",
+        "crmsync.daemon.cycle.notes",
+        "tx.queue.done_unless_changed(self.done)",
+        "tx.queue.done([r.id for r in self.done])",
+        (f"{RULES}what_is_detected_while_its_item_is_being_synced_stays_due",),
+    ),
+    # ── No delete without proof ──────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "an empty listing is trusted, without a look at the items themselves",
+        "crmsync.daemon.cycle.load",
+        "        cached = cx.records.take(place.key, id, row.version) if row is not None else None\n",
+        "        if row is not None and row.gone:\n"
+        "            _set(work, side, Gone(id))\n"
+        "            continue\n"
+        "        cached = cx.records.take(place.key, id, row.version) if row is not None else None\n",
+        (f"{FOUND}a_listing_that_left_out_what_is_there_proves_no_delete",),
+    ),
+    Planted(
+        "what is hidden is taken for gone",
+        "crmsync.daemon.cycle.load",
+        "        return Seen.HIDDEN",
+        "        return Seen.GONE",
+        (f"{HARD}an_item_that_was_out_of_sight_once_is_linked_again",),
+    ),
+    Planted(
+        "a delete is believed although a part of the ECS side does not answer",
+        "crmsync.daemon.cycle.run",
+        "    left = [r for r in removals if not (_gone(r) and r.work.pair.kind in cx.blind())]",
+        "    return list(removals)",
+        (f"{FOUND}a_card_that_is_moved_to_a_book_that_does_not_answer_is_not_deleted",),
+    ),
+    Planted(
+        "the guard is skipped",
+        "crmsync.daemon.cycle.removals",
+        "            if guard.storm(",
+        "            if False and guard.storm(",
+        (f"{CYCLE}a_storm_of_deletes_is_held_and_can_be_rejected",),
+    ),
+    Planted(
+        "a record of somebody else is deleted with the card",
+        "crmsync.daemon.cycle.linked",
+        "        owned=owner == cx.user,",
+        "        owned=True,",
+        (f"{RULES}a_deleted_card_takes_no_record_of_somebody_else_with_it",),
+    ),
+    Planted(
+        "a record that another account links is deleted with the card",
+        "crmsync.daemon.cycle.linked",
+        "        elsewhere=any(p.account != cx.account.name for p in others),",
+        "        elsewhere=False,",
+        (f"{RULES}a_deleted_card_takes_no_record_with_it_that_another_account_links",),
+    ),
+    Planted(
+        "a delete beats an edit",
+        "crmsync.daemon.cycle.load",
+        "    return Seen.EDITED if standing.changed(watched) else Seen.SAME",
+        "    return Seen.SAME",
+        (f"{CYCLE}an_edit_beats_a_delete[ecs]",),
+    ),
+    # ── No create without a match ────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "the match before a create in the CRM is skipped",
+        "crmsync.daemon.cycle.newcomers",
+        "        verdict = match(candidate, near, own.around(near))",
+        "        verdict: Match = NoPartner()",
+        (f"{CYCLE}the_same_person_on_both_sides_is_linked_not_doubled",),
+    ),
+    Planted(
+        "the match before a create on the ECS side is skipped",
+        "crmsync.daemon.cycle.newcomers",
+        "        verdict = match(candidates[id], near, theirs.around(near))",
+        "        verdict: Match = NoPartner()",
+        (f"{CYCLE}an_untagged_card_of_the_same_person_is_found_and_tagged",),
+    ),
+    Planted(
+        "the stamp's signature is not verified",
+        "crmsync.daemon.cycle.stamps",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
+        "        return stamp.uid == uid",
+        (f"{RULES}a_stamp_that_is_not_ours_links_nothing[made up]",),
+    ),
+    Planted(
+        "a stamp counts on whatever item it stands",
+        "crmsync.daemon.cycle.stamps",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
+        "        return hmac.compare_digest(made.mac, stamp.mac)",
+        (f"{RULES}a_stamp_that_is_not_ours_links_nothing[copied]",),
+    ),
+    # ── No write over something newer ────────────────────────────────────────────────────────────────────────
+    Planted(
+        "a PUT goes without If-Match",
+        "crmsync.connectors.dav.client",
+        """condition = {"If-Match": expected} if expected else {"If-None-Match": "*"}""",
+        """condition = {} if expected else {"If-None-Match": "*"}""",
+        (f"{DAV}TestUpdate::test_that_lost_the_race_is_stale",),
+    ),
+    Planted(
+        "a PUT of a new item goes without If-None-Match",
+        "crmsync.connectors.dav.client",
+        """condition = {"If-Match": expected} if expected else {"If-None-Match": "*"}""",
+        """condition = {"If-Match": expected} if expected else {}""",
+        (f"{DAV}TestCreate::test_costs_one_request_and_two_a_group",),
+    ),
+    Planted(
+        "a single write to the CRM is not conditional",
+        "crmsync.connectors.salesforce.writes",
+        """            headers={"If-Unmodified-Since": _http_time(write.expected)},\n""",
+        "",
+        ("tests/connectors/salesforce/test_writes.py::test_a_single_write_is_conditional",),
+    ),
+    Planted(
+        "writes to the CRM are not compared with what stands there",
+        "crmsync.connectors.salesforce.writes",
+        "            self.outcomes |= lookup.settled(self.table, changes)",
+        "            pass",
+        ("tests/connectors/salesforce/test_writes.py::test_every_row_has_its_own_outcome",),
+    ),
+    # ── What is an edit, and what is not ─────────────────────────────────────────────────────────────────────
+    Planted(
+        "the snapshot advances although one side did not take the write",
+        "crmsync.daemon.cycle.confirm",
+        "    reached = merged.touched - with_group(kind, failed)",
+        "    reached = merged.touched",
+        (f"{RULES}what_one_side_did_not_take_is_tried_again",),
+    ),
+    Planted(
+        "our own writes come back as changes of the ECS side",
+        "crmsync.daemon.cycle.detect",
+        "        return pair.ecs_version == version",
+        "        return False",
+        (f"{RULES}our_own_writes_are_not_looked_at_again[ecs]",),
+    ),
+    Planted(
+        "our own writes come back as changes of the CRM",
+        "crmsync.daemon.cycle.echo",
+        "    return quiet and all(",
+        "    return False and all(",
+        (f"{RULES}an_echo_that_comes_without_its_version_costs_no_look_at_the_item",),
+    ),
+    Planted(
+        "somebody else's edit in what was read back passes for our own echo",
+        "crmsync.daemon.cycle.linked",
+        """return "" if foreign(task, work.record(side).columns) else task.done.version""",
+        "return task.done.version",
+        (f"{HARD}a_foreign_edit_of_the_written_column_before_the_read_back_is_not_lost",),
+    ),
+    Planted(
+        "a CRM without birthdays erases birthdays",
+        "crmsync.daemon.cycle.load",
+        "    columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}",
+        "    held = capabilities.columns.get(kind, ())\n"
+        "    columns = {n: record.columns[n] if n in held else None for n in {**known, **record.columns}}",
+        (f"{RULES}a_crm_without_birthdays_erases_none[no longer has]",),
+    ),
+    Planted(
+        "what a side cuts off is taken for an edit",
+        "crmsync.daemon.cycle.load",
+        "    return {n: kept[n] if n in kept else shown.get(n, v) for n, v in columns.items()}",
+        "    return dict(columns)",
+        (f"{RULES}what_the_crm_cuts_off_is_no_edit",),
+    ),
+    # ── Whose turn it is ─────────────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "the settle time is ignored",
+        "crmsync.state.queue",
+        "_c.changed_at <= now - settle",
+        "_c.changed_at <= now",
+        ("tests/state/test_queue.py::test_the_settle_time_counts_from_the_last_change",),
+    ),
+    Planted(
+        "a card is written to while its person is still editing it",
+        "crmsync.daemon.cycle.run",
+        "    return all(r.changed_at <= cx.now() - wish.settle for r in work.rows)",
+        "    return True",
+        (f"{HARD}an_edit_in_the_crm_does_not_cut_the_settle_time_of_the_card_short",),
+    ),
+    Planted(
+        "an item that fails is tried for ever",
+        "crmsync.daemon.cycle.apply",
+        "    if attempts + 1 >= cx.retries.budget:",
+        "    if False:",
+        (f"{RULES}an_item_that_keeps_failing_is_parked_after_its_last_attempt",),
+    ),
+    Planted(
+        "an account is synced without its lock",
+        "crmsync.daemon.engine",
+        "            with self.state.lock(account.name), self._at_work(account.name):",
+        "            with self._at_work(account.name):",
+        (f"{RULES}an_account_that_another_process_syncs_is_left_alone",),
+    ),
+    Planted(
+        "a lock keeps nobody out",
+        "crmsync.state.locks",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        ("tests/state/test_locks.py::test_one_thread_syncs_an_account[sqlite]",),
+    ),
+    # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
+    Planted(
+        "undo ignores what people have changed since",
+        "crmsync.daemon.operations.undo",
+        "        if same(record.columns.get(one.column), shown.get(one.column, one.new)):",
+        "        if True:",
+        (f"{RULES}undo_leaves_alone_what_people_have_changed_since",),
+    ),
+    Planted(
+        "undo of a create deletes what people have changed since",
+        "crmsync.daemon.operations.undo",
+        "    if record.version != known:",
+        "    if False:",
+        (f"{RULES}undo_of_a_create_leaves_alone_what_people_have_changed_since",),
+    ),
+    Planted(
+        "what the account's CRM user may not see is read for it",
+        "crmsync.daemon.cycle.load",
+        "            if not access.read:",
+        "            if False:",
+        (f"{RULES}a_record_that_its_user_may_no_longer_see_is_unlinked_and_not_read",),
+    ),
+    Planted(
+        "a match finds records that the account's CRM user may not see",
+        "crmsync.daemon.cycle.candidates",
+        "        if r.id not in linked and (r.id not in visible or visible[r.id].read)",
+        "        if r.id not in linked",
+        (f"{RULES}a_record_that_the_user_may_not_see_is_no_partner",),
+    ),
+    Planted(
+        "what is private leaves the mailbox",
+        "crmsync.daemon.cycle.survey",
+        "    if cx.account.keeps_out(record):",
+        "    if False:",
+        (f"{CYCLE}a_private_appointment_stays_out",),
+    ),
+)

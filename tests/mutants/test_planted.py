@@ -1,0 +1,23 @@
+"""Each planted mistake is caught by the tests that are named for it."""
+
+import pytest
+
+from tests.mutants.planted import PLANTED, Planted
+from tests.mutants.trial import FAILED, attempt, path_of
+
+
+@pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.name)
+def test_planted_mistakes_are_caught(mistake: Planted) -> None:
+    text = path_of(mistake.module).read_text(encoding="utf-8")
+    assert text.count(mistake.old) == 1, (
+        f"what this mistake replaces stands {text.count(mistake.old)} times in {mistake.module}; "
+        "plant it where the rule is kept now"
+    )
+    trial = attempt({mistake.module: text.replace(mistake.old, mistake.new)}, mistake.caught_by, all=True)
+    assert trial.code == FAILED, f"nothing failed as it should ({trial.code}):\n{trial.output}"
+    idle = [test for test in mistake.caught_by if not any(f.startswith(test) for f in trial.failed)]
+    assert idle == [], "these tests do not notice it"
+
+
+def test_names_tell_them_apart() -> None:
+    assert len({m.name for m in PLANTED}) == len(PLANTED) >= 10

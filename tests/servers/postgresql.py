@@ -1,0 +1,89 @@
+"""A real PostgreSQL server with nothing in it, from Debian's package: for the state, which may live in one."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+
+from tests.servers.process import free_port, running
+
+_INSTALL = "apt-get install postgresql"
+_NOBODY = 65534  # the server refuses to run as root
+
+
+def binary(name: str) -> str | None:
+    """Debian keeps them beside its version, out of the PATH."""
+    found = [*Path("/usr/lib/postgresql").glob(f"*/bin/{name}")]
+    return shutil.which(name) or (str(max(found)) if found else None)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of its database. Skips the test where the server or its driver is not installed."""
+    initdb, server = binary("initdb"), binary("postgres")
+    if initdb is None or server is None:
+        pytest.skip(f"PostgreSQL is not installed: {_INSTALL}")
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'crmsync[postgresql]'")
+    folder = Path(tempfile.mkdtemp(prefix="crmsync-pg-"))
+    try:
+        as_user = _given_away(folder)
+        data = folder / "data"
+        make = [
+            initdb,
+            "-D",
+            str(data),
+            "-U",
+            "crmsync",
+            "--auth=trust",
+            "--no-sync",
+            "--no-locale",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run([*as_user, *make], check=True, capture_output=True, timeout=120)
+        port = free_port()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": folder,
+            "fsync": "off",
+        }
+        command = [
+            *as_user,
+            server,
+            "-D",
+            str(data),
+            *(w for k, v in options.items() for w in ("-c", f"{k}={v}")),
+        ]
+        url = f"postgresql+psycopg://crmsync@127.0.0.1:{port}/postgres"
+        with running(command, folder / "log", lambda: _answers(url)):
+            yield url
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    """It listens before it lets anybody in."""
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+def _given_away(folder: Path) -> list[str]:
+    """What a command begins with so that it runs as the folder's owner."""
+    if os.getuid() != 0:
+        return []
+    os.chown(folder, _NOBODY, _NOBODY)
+    return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
