@@ -122,7 +122,7 @@ class Operating:
         try:
             self.house.engine.item_history(item)
         except NoSuchItem:
-            assert not told["record"], told
+            assert not told["linked"], told
 
     # ── What they stand on ───────────────────────────────────────────────────────────────────────────────────
 
