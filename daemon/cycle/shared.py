@@ -7,6 +7,7 @@ are the same.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
@@ -22,26 +23,29 @@ from crmsync.state.transaction import Tx
 OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
 
 
+Key: TypeAlias = tuple[str, str]  # collection and id of an ECS item
+
+
 def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
     """The links to what other accounts have linked, and the items that none of them has. What is in neither waits:
     until the other account knows what became of its create, or for a person."""
     with cx.state.reading() as tx:
-        twins = {n.record.id: _twin(cx, tx, n) for n in newcomers}
-        under_way = {n.record.id for n in newcomers if _under_way(cx, tx, n)}
+        twins, under_way = _twins(cx, tx, newcomers), _under_way(cx, tx, newcomers)
     works: list[Work] = []
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        twin = twins[newcomer.record.id]
+        twin = twins.get(_key(newcomer))
         if twin is not None:
             works += _joined(cx, newcomer, twin)
-        elif newcomer.record.id not in under_way:
+        elif _key(newcomer) not in under_way:
             left.append(newcomer)
     return works, left
 
 
-def forestalled(cx: Context, newcomer: Newcomer, tx: Tx) -> bool:
-    """Another account has brought the item into the CRM, or is about to."""
-    return _twin(cx, tx, newcomer) is not None or _under_way(cx, tx, newcomer)
+def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset[str]:
+    """Those of the items, by id, that another account has brought into the CRM, or is about to."""
+    taken = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
+    return frozenset(id for _, id in taken)
 
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
@@ -50,20 +54,30 @@ def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
     return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid)
 
 
-def _under_way(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
-    others = [i for i in tx.intents.creating(Side.CRM, [newcomer.record.id]) if i.account != cx.account.name]
-    return any(i.key == record_key(cx, newcomer, i.account) for i in others)
+def _key(newcomer: Newcomer) -> Key:
+    return newcomer.place.key, newcomer.record.id
 
 
-def _twin(cx: Context, tx: Tx, newcomer: Newcomer) -> Pair | None:
-    """Another account's link of this very item."""
-    record = newcomer.record
-    decided = tx.held.for_item(cx.account.name, Side.CRM, record.id)
-    if decided is not None and decided.state is not HeldState.HELD:
-        return None  # a person has said what it is
-    found = tx.pairs.of_uids(cx.crm, [record.uid]).get(record.uid, []) if record.uid else []
-    mine = (newcomer.place.key, record.id)
-    return next((p for p in found if (p.ecs_collection, p.ecs_id) == mine and _theirs(cx, p)), None)
+def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> set[Key]:
+    """What another account has announced to create, and not yet heard of."""
+    intents = tx.intents.creating(Side.CRM, [n.record.id for n in newcomers])
+    others = {(i.item, i.account, i.key) for i in intents if i.account != cx.account.name}
+    accounts = {account for _, account, _ in others}
+    return {_key(n) for n in newcomers for a in accounts if (n.record.id, a, record_key(cx, n, a)) in others}
+
+
+def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[Key, Pair]:
+    """Other accounts' links of these very items; not of those of which a person has said what they are."""
+    decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
+    open_ones = [
+        n for n in newcomers if n.record.id not in decided or decided[n.record.id].state is HeldState.HELD
+    ]
+    found = tx.pairs.of_uids(cx.crm, {n.record.uid for n in open_ones} - {""})
+    links = {
+        (p.ecs_collection, p.ecs_id, p.ecs_uid): p for some in found.values() for p in some if _theirs(cx, p)
+    }
+    named = ((_key(n), links.get((*_key(n), n.record.uid))) for n in open_ones)
+    return {key: pair for key, pair in named if pair is not None}
 
 
 def _theirs(cx: Context, pair: Pair) -> bool:
