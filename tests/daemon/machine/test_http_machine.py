@@ -80,7 +80,7 @@ def over_http() -> Iterator[type[Story]]:
 
 
 settings.register_profile(
-    "http machine", parent=settings.get_profile("machine"), max_examples=15, stateful_step_count=20
+    "http machine", parent=settings.get_profile("machine"), max_examples=10, stateful_step_count=20
 )
 PROFILES = {"machine": "http machine", "nightly": "nightly"}
 
