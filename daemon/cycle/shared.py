@@ -26,22 +26,21 @@ def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], l
     """The links to what other accounts have linked, and the items that none of them has. What is in neither waits:
     until the other account knows what became of its create, or for a person."""
     with cx.state.reading() as tx:
-        twins = {n.record.id: _twin(cx, tx, n) for n in newcomers}
-        under_way = {n.record.id for n in newcomers if _under_way(cx, tx, n)}
+        twins, under_way = _twins(cx, tx, newcomers), _under_way(cx, tx, newcomers)
     works: list[Work] = []
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        twin = twins[newcomer.record.id]
-        if twin is not None:
-            works += _joined(cx, newcomer, twin)
-        elif newcomer.record.id not in under_way:
+        if newcomer.row.id in twins:
+            works += _joined(cx, newcomer, twins[newcomer.row.id])
+        elif newcomer.row.id not in under_way:
             left.append(newcomer)
     return works, left
 
 
-def forestalled(cx: Context, newcomer: Newcomer, tx: Tx) -> bool:
-    """Another account has brought the item into the CRM, or is about to."""
-    return _twin(cx, tx, newcomer) is not None or _under_way(cx, tx, newcomer)
+def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset[str]:
+    """Those of the items that another account has brought into the CRM, or is about to."""
+    rows = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
+    return frozenset(n.record.id for n in newcomers if n.row.id in rows)
 
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
@@ -50,20 +49,28 @@ def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
     return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid)
 
 
-def _under_way(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
-    others = [i for i in tx.intents.creating(Side.CRM, [newcomer.record.id]) if i.account != cx.account.name]
-    return any(i.key == record_key(cx, newcomer, i.account) for i in others)
+def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[int]:
+    """By row, those whose record another account is making at this moment."""
+    announced = tx.intents.creating(Side.CRM, [n.record.id for n in newcomers])
+    others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
+    return frozenset(
+        n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)
+    )
 
 
-def _twin(cx: Context, tx: Tx, newcomer: Newcomer) -> Pair | None:
-    """Another account's link of this very item."""
-    record = newcomer.record
-    decided = tx.held.for_item(cx.account.name, Side.CRM, record.id)
-    if decided is not None and decided.state is not HeldState.HELD:
-        return None  # a person has said what it is
-    found = tx.pairs.of_uids(cx.crm, [record.uid]).get(record.uid, []) if record.uid else []
-    mine = (newcomer.place.key, record.id)
-    return next((p for p in found if (p.ecs_collection, p.ecs_id) == mine and _theirs(cx, p)), None)
+def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
+    """By row, another account's link of this very item; of none about which a person has said what it is."""
+    decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
+    answered = {id for id, held in decided.items() if held.state is not HeldState.HELD}
+    known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
+    found: dict[int, Pair] = {}
+    for newcomer in newcomers:
+        mine = (newcomer.place.key, newcomer.record.id)
+        same = (p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == mine)
+        twin = next((p for p in same if _theirs(cx, p)), None)
+        if twin is not None and newcomer.record.id not in answered:
+            found[newcomer.row.id] = twin
+    return found
 
 
 def _theirs(cx: Context, pair: Pair) -> bool:
