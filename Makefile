@@ -27,7 +27,7 @@ check: $(VENV)/.installed-check ## format, lint, types and import rules, in seco
 bench: $(VENV)/.installed-test ## requests and CPU time per item of a first and of an idle sync
 	@$(BIN)/python -m tests.bench.first_sync
 
-mutants: $(VENV)/.installed-mutants ## change the deciding part in 400 small ways: do its tests notice? (minutes)
+mutants: $(VENV)/.installed-mutants ## change the deciding part in 500 small ways: do its tests notice? (minutes)
 	@$(BIN)/python -m tests.mutants
 
 # One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger
