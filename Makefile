@@ -33,7 +33,7 @@ bench: $(VENV)/.installed-test ## what syncs cost, against the least that they c
 		|| echo "vdirsyncer cannot be installed: the bench goes on without it" >&2
 	@$(BIN)/python -m tests.bench
 
-mutants: $(VENV)/.installed-mutants ## change the deciding part in 400 small ways: do its tests notice? (minutes)
+mutants: $(VENV)/.installed-mutants ## change the deciding part in 500 small ways: do its tests notice? (minutes)
 	@$(BIN)/python -m tests.mutants
 
 nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, over memory and over HTTP, on two processes: hours

@@ -1,7 +1,7 @@
 """Apply: every write is announced in the state before it is sent, and sent in batches."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.contract import (
@@ -70,11 +70,11 @@ class Task:
 
 
 def carry_out(
-    cx: Context, tasks: Sequence[Task], withheld: Callable[[Tx], Set[str]] = lambda tx: frozenset()
+    cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]] = lambda tx: ()
 ) -> None:
     """Send the writes, place by place; each task then has its outcome. A conversation that fails is reported, and what
-    it left unknown stays None: the next cycle loads and looks. ``withheld``: items whose write has become stale, asked
-    in the transaction that announces them."""
+    it left unknown stays None: the next cycle loads and looks. ``forestalled``: items whose partner somebody else has
+    made by the time the creates are announced."""
     if cx.dry:
         for task in tasks:
             cx.intend(task.ecs_id, task.crm_id, task.side, task.action, task.columns, task.reason)
@@ -83,7 +83,7 @@ def carry_out(
     for task in tasks:
         by_place[task.side, task.place.key].append(task)
     for some in by_place.values():
-        _announce(cx, some, withheld)
+        _announce(cx, some, forestalled)
         try:
             _send(cx, some[0].place, [t for t in some if t.outcome is None])
         except ConnectorError as error:
@@ -91,9 +91,10 @@ def carry_out(
             cx.again = False
 
 
-def _announce(cx: Context, tasks: Sequence[Task], withheld: Callable[[Tx], Set[str]]) -> None:
+def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]]) -> None:
     """Write the intents. A create that was announced before is repeated as it was, whatever has changed since: only
-    then is what it finds its own. It says since when it may stand."""
+    then is what it finds its own. It says since when it may stand. What another account, which sees the same item, has
+    made or is making since we looked is not sent: the next look finds its link."""
     account, side, key = cx.account.name, tasks[0].side, tasks[0].place.key
     cycle = cx.cycle
     with cx.state.transaction() as tx:
@@ -106,8 +107,8 @@ def _announce(cx: Context, tasks: Sequence[Task], withheld: Callable[[Tx], Set[s
                     columns = decode_columns(task.kind, old.columns)
                     task.write = replace(task.write, key=old.key, columns=columns, since=old.at)
                     task.repeated = True
-        stale = withheld(tx)
-        for task in (t for t in tasks if not t.repeated and t.item in stale):
+        made = forestalled(tx)
+        for task in (t for t in tasks if not t.repeated and t.item in made):
             task.outcome = Stale(task.item)
         new = [t for t in tasks if not t.repeated and t.outcome is None]
         ids = tx.intents.write([_intent(cx, cycle, t) for t in new])

@@ -3,7 +3,7 @@
 The key of a create is derived from the item's identity, so that it is the same one however often it is tried.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -30,7 +30,8 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
-        tasks.append((newcomer, _task(newcomer, target, write, "tagged, and not in the CRM yet")))
+        task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
+        tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
     repeated = {t.item for _, t in tasks if t.repeated or t.met}
     _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
@@ -99,10 +100,10 @@ def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task
 def _bring_forth(
     cx: Context,
     births: Sequence[tuple[Newcomer, Task]],
-    withheld: Callable[[Tx], Set[str]] = lambda tx: frozenset(),
+    forestalled: Callable[[Tx], Collection[str]] = lambda tx: (),
 ) -> list[tuple[Newcomer, Pair]]:
     """Create, then note mapping, snapshot and history in one transaction. Returns the pairs that stand."""
-    carry_out(cx, [task for _, task in births], withheld)
+    carry_out(cx, [task for _, task in births], forestalled)
     if cx.dry or not births:
         return []
     cycle = cx.cycle

@@ -7,7 +7,6 @@ are the same.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
@@ -23,9 +22,6 @@ from crmsync.state.transaction import Tx
 OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
 
 
-Key: TypeAlias = tuple[str, str]  # collection and id of an ECS item
-
-
 def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
     """The links to what other accounts have linked, and the items that none of them has. What is in neither waits:
     until the other account knows what became of its create, or for a person."""
@@ -34,18 +30,17 @@ def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], l
     works: list[Work] = []
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        twin = twins.get(_key(newcomer))
-        if twin is not None:
-            works += _joined(cx, newcomer, twin)
-        elif _key(newcomer) not in under_way:
+        if newcomer.row.id in twins:
+            works += _joined(cx, newcomer, twins[newcomer.row.id])
+        elif newcomer.row.id not in under_way:
             left.append(newcomer)
     return works, left
 
 
 def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset[str]:
-    """Those of the items, by id, that another account has brought into the CRM, or is about to."""
-    taken = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
-    return frozenset(id for _, id in taken)
+    """Those of the items that another account has brought into the CRM, or is about to."""
+    rows = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
+    return frozenset(n.record.id for n in newcomers if n.row.id in rows)
 
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
@@ -54,30 +49,28 @@ def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
     return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid)
 
 
-def _key(newcomer: Newcomer) -> Key:
-    return newcomer.place.key, newcomer.record.id
+def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[int]:
+    """By row, those whose record another account is making at this moment."""
+    announced = tx.intents.creating(Side.CRM, [n.record.id for n in newcomers])
+    others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
+    return frozenset(
+        n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)
+    )
 
 
-def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> set[Key]:
-    """What another account has announced to create, and not yet heard of."""
-    intents = tx.intents.creating(Side.CRM, [n.record.id for n in newcomers])
-    others = {(i.item, i.account, i.key) for i in intents if i.account != cx.account.name}
-    accounts = {account for _, account, _ in others}
-    return {_key(n) for n in newcomers for a in accounts if (n.record.id, a, record_key(cx, n, a)) in others}
-
-
-def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[Key, Pair]:
-    """Other accounts' links of these very items; not of those of which a person has said what they are."""
+def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
+    """By row, another account's link of this very item; of none about which a person has said what it is."""
     decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
-    open_ones = [
-        n for n in newcomers if n.record.id not in decided or decided[n.record.id].state is HeldState.HELD
-    ]
-    found = tx.pairs.of_uids(cx.crm, {n.record.uid for n in open_ones} - {""})
-    links = {
-        (p.ecs_collection, p.ecs_id, p.ecs_uid): p for some in found.values() for p in some if _theirs(cx, p)
-    }
-    named = ((_key(n), links.get((*_key(n), n.record.uid))) for n in open_ones)
-    return {key: pair for key, pair in named if pair is not None}
+    answered = {id for id, held in decided.items() if held.state is not HeldState.HELD}
+    known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
+    found: dict[int, Pair] = {}
+    for newcomer in newcomers:
+        mine = (newcomer.place.key, newcomer.record.id)
+        same = (p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == mine)
+        twin = next((p for p in same if _theirs(cx, p)), None)
+        if twin is not None and newcomer.record.id not in answered:
+            found[newcomer.row.id] = twin
+    return found
 
 
 def _theirs(cx: Context, pair: Pair) -> bool:

@@ -41,15 +41,13 @@ class Signer:
 
     def candidate(self, record: Record) -> Candidate:
         """The item as the match sees it, in hashes."""
-        return Candidate(
-            record.id, self.keys(record.kind, record.columns), self.name(record.kind, record.columns)
-        )
+        return Candidate(record.id, self.keys(record.kind, record.columns), self.name(record.columns))
 
     def keys(self, kind: Kind, columns: Columns) -> frozenset[str]:
         return frozenset(self.hashed(kind, key) for key in keys_of(kind, columns))
 
-    def name(self, kind: Kind, columns: Columns) -> Name:
-        name = name_of(kind, columns)
+    def name(self, columns: Columns) -> Name:
+        name = name_of(columns)
         return Name(*(self.hashed("name", part) if part else "" for part in (name.first, name.last)))
 
     def forgotten(self, emails: Iterable[str]) -> frozenset[str]:

@@ -104,9 +104,8 @@ def keys_of(kind: Kind, columns: Columns) -> frozenset[str]:
     return frozenset({"is:" + "\x1f".join(_identifying(columns.get(n)) for n in names)})
 
 
-def name_of(kind: Kind, columns: Columns) -> Name:
-    if kind is not Kind.CONTACT:
-        return Name()
+def name_of(columns: Columns) -> Name:
+    """Of a person or a company; empty for kinds that have no such columns."""
     first, last = (text_key(str(columns.get(n) or "")) for n in ("first_name", "last_name"))
     return Name(first, last) if first or last else Name("", text_key(str(columns.get("company") or "")))
 

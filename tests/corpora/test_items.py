@@ -28,7 +28,7 @@ with warnings.catch_warnings():
     import vobject
 
 FORMATS: dict[str, Format] = {"addressbook": carddav, "calendar": caldav}
-VERDICTS = Path(__file__).with_name("verdicts.tsv")  # judged one by one against the standards
+VERDICTS = Path(__file__).with_name("verdicts.tsv")  # judged against the standards by rule, a sample by eye
 
 _QUOTED = re.compile(r"'[^']*'|0x\w\w at position \d+")  # from the file itself
 

@@ -1,4 +1,5 @@
-"""Every small change that cosmic-ray knows, made to one module at a time; nothing on disk is touched.
+"""Every small change that cosmic-ray knows, and every statement or case left out, one at a time; nothing on disk is
+touched.
 
 Left out is what says nothing about the tests: changes inside of annotations, which nobody evaluates; ``is`` against
 ``==``, which for enum members and None are one; an order of what has none (``is`` to ``<``); and of the twelve others
@@ -38,10 +39,30 @@ class Mutant:
 def mutants_of(module: str, path: Path) -> Iterator[Mutant]:
     """All that differ, in the order of the text."""
     source = path.read_text(encoding="utf-8")
-    yield from sorted(set(_all(module, source)))
+    yield from sorted({*_changed(module, source), *_left_out(module, source)})
 
 
-def _all(module: str, source: str) -> Iterator[Mutant]:
+def _left_out(module: str, source: str) -> Iterator[Mutant]:
+    """What a function does or answers, what it does only if, and the cases that it tells apart. Not what it gives a
+    name: whoever misses that only raises NameError."""
+    lines = source.splitlines(keepends=True)
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
+    for node in (n for function in functions for n in ast.walk(function)):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                continue  # a docstring
+            case ast.Expr() | ast.AugAssign() | ast.Return() | ast.If(orelse=[]):
+                begin, end, instead = node.lineno, node.end_lineno or 0, f"{' ' * node.col_offset}pass\n"
+            case ast.match_case(pattern=pattern, body=[*_, last]):
+                begin, end, instead = pattern.lineno, last.end_lineno or 0, ""
+            case _:
+                continue
+        if not lines[begin - 1].lstrip().startswith("elif "):
+            text = "".join([*lines[: begin - 1], instead, *lines[end:]])
+            yield Mutant(module, begin, 0, "LeaveOut", *_difference(source, text), text)
+
+
+def _changed(module: str, source: str) -> Iterator[Mutant]:
     quiet = _annotations(source)
     nodes = list(ast_nodes(get_ast(source)))
     marks = {n.start_pos for n in nodes if n.type == "operator" and n.parent.type in ("parameters", "param")}

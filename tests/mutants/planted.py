@@ -66,7 +66,7 @@ PLANTED = (
     Planted(
         "writes are sent without an intent",
         "crmsync.daemon.cycle.apply",
-        "        _announce(cx, some)\n",
+        "        _announce(cx, some, forestalled)\n",
         "",
         (f"{FOUND}the_loser_is_logged_although_the_process_died_after_the_write[ecs]",),
     ),

@@ -27,7 +27,7 @@ ADA: Columns = {
 
 def contact(id: str, **changes: str | None) -> Candidate:
     columns = {**ADA, **changes}
-    return Candidate(id, keys_of(Kind.CONTACT, columns), name_of(Kind.CONTACT, columns))
+    return Candidate(id, keys_of(Kind.CONTACT, columns), name_of(columns))
 
 
 NEW = contact("new")
@@ -102,6 +102,7 @@ def test_new_a_switchboard_number_with_different_extensions_is_no_key() -> None:
 def test_new_what_its_own_interrupted_create_has_left_is_made_again_and_so_found() -> None:
     mine, colleague = (replace(contact(id), born=id) for id in ("a", "b"))
     assert match(replace(NEW, born="a"), [mine, colleague], []) == NoPartner()
+    assert match(replace(NEW, born="a"), [mine, contact("crm")], []) == NoPartner()
     assert match(replace(NEW, born="c"), [mine, colleague], []) == NoPartner()
     assert match(replace(NEW, born="c"), [mine, contact("crm")], []) == Partner("crm")
     assert match(replace(NEW, born="0"), [mine, contact("crm")], []) == Partner("crm")

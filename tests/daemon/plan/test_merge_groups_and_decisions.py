@@ -142,6 +142,7 @@ def test_a_persons_decision_is_told_of_each_side_that_gets_it(choice: str, expec
     on_both = standings(None, Place({"first_name": "b"}), Place({"first_name": "c"}))
     merged = merge(CONTACT, None, *on_both, rules(CONTACT), decided={"first_name": choice})
     assert verdicts(merged) == expected
+    assert merged.settled == {"first_name"}
 
 
 def test_a_decision_for_what_stands_already_is_agreed() -> None:

@@ -270,6 +270,7 @@ def test_an_edit_beyond_what_the_other_side_shows_is_agreed_without_a_write() ->
     merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
     assert writes(merged) == ({}, {})
     assert merged.agreed == {"first_name": "August"}
+    assert verdicts(merged) == [Verdict.AGREED]
 
 
 def test_an_edit_of_the_truncated_value_goes_to_the_other_side() -> None:
@@ -293,6 +294,24 @@ def test_agreed_on_is_the_longer_of_a_value_and_its_truncation(side: Side) -> No
         merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
         assert writes(merged) == ({}, {})
         assert merged.agreed == {"first_name": "Augusta"}
+
+
+def test_a_b_b_is_agreed_also_where_neither_side_would_take_it_from_us() -> None:
+    base = {"first_name": "a"}
+    place = Place({"first_name": "b"}, project=lambda columns: {}, baseline=base)
+    merged = merge(CONTACT, base, *standings(base, place, place), rules(CONTACT))
+    assert (writes(merged), merged.agreed, verdicts(merged)) == (
+        ({}, {}),
+        {"first_name": "b"},
+        [Verdict.AGREED],
+    )
+
+
+def test_what_the_other_side_shows_but_would_not_take_is_kept() -> None:
+    base = {"first_name": "a"}
+    ecs, crm = Place({"first_name": "b"}), Place(base, project=lambda columns: {}, baseline=base)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.agreed, verdicts(merged)) == (({}, {}), base, [Verdict.KEPT])
 
 
 def test_what_the_other_side_may_not_write_is_kept() -> None:

@@ -124,4 +124,7 @@ def test_a_server_may_have_rewritten_it(column: str, sent: Value, shown: Value) 
     ],
 )
 def test_somebody_else_wrote_it(column: str, sent: Value, shown: Value) -> None:
-    assert not rewritten(Kind.CONTACT if column in COLUMNS[Kind.CONTACT] else Kind.TASK, column, sent, shown)
+    assert (
+        rewritten(Kind.CONTACT if column in COLUMNS[Kind.CONTACT] else Kind.TASK, column, sent, shown)
+        is False
+    )
