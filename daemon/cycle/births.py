@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
+from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
-from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, Place, exchanged
 from crmsync.daemon.cycle.load import rules_of
 from crmsync.daemon.cycle.notes import Notes

@@ -1,127 +1,154 @@
-"""Confirm: what the snapshot, the history and the conflict log hold once the writes stand."""
+"""Confirm: new versions, snapshot, history and conflict log of pairs whose writes were sent, and the end of their rows:
+one transaction for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
-from crmsync.daemon.cycle.apply import Task
-from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work
-from crmsync.daemon.plan.normalise import same
+from crmsync.connectors.contract import Side, Update, with_group
+from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
+from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
+from crmsync.daemon.cycle.barred import park_barred
+from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.load import Work, generation
+from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.plan.terms import Clash, Merged
-from crmsync.state.model import Action, Conflict, Entry, Pair
-from crmsync.state.snapshot import Snapshot
+from crmsync.state.model import Pair
+from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
 
 
-def advance(
-    kind: Kind,
-    old: Snapshot | None,
-    merged: Merged,
-    failed: frozenset[str],
-    shows: Mapping[Side, Columns],
-    places: Mapping[Side, Place],
-) -> tuple[Columns, Mapping[Side, Columns]]:
-    """The snapshot's columns, and what each side keeps instead of them.
+@dataclass(slots=True)
+class Draft:
+    """A pair in the middle of its merge."""
 
-    A column advances only when both sides hold it: what is in ``failed`` (with its whole unit), or was not agreed on,
-    stays as it was. ``shows``: the columns as each side shows them now.
-    """
-    reached = merged.touched - with_group(kind, failed)
-    columns = dict(old.columns) if old else {}
-    columns.update({n: merged.agreed[n] for n in merged.agreed if n in reached})
-    kept = {
-        side: {
-            **{n: v for n, v in (old.kept.get(side, {}) if old else {}).items() if n not in reached},
-            **_kept(kind, columns, reached, shows[side], places[side]),
-        }
-        for side in Side
-    }
-    return columns, {side: some for side, some in kept.items() if some}
+    work: Work
+    merged: Merged
+    tasks: dict[Side, Task] = field(default_factory=dict)
+
+    def done(self, side: Side) -> bool:
+        """Whether nothing is missing on this side: no write was needed, or it stands."""
+        return side not in self.tasks or self.tasks[side].done is not None
 
 
-def fresh_columns(
-    kind: Kind,
-    sent: Columns,
-    target: Side,
-    shows: Mapping[Side, Columns],
-    places: Mapping[Side, Place],
-) -> tuple[Columns, Mapping[Side, Columns]]:
-    """The snapshot of an item that has just been created on ``target``: what both sides hold of it."""
-    held = places[target].connector.project(kind, sent)
-    columns = {n: v for n, v in sent.items() if n in held}
-    # what is empty on both sides is agreed as well, so that filling it in later is an edit and not a first meeting
-    source = shows[target.other]
-    blank = places[target].connector.project(kind, {n: None for n, v in source.items() if same(v, None)})
-    shows = {**shows, target: {**blank, **shows[target]}}  # not sent, because it is empty: so it is there
-    empty = {n for n in shows[Side.ECS].keys() & shows[Side.CRM].keys() if n not in columns}
-    columns.update(
-        {n: None for n in empty if same(shows[Side.ECS][n], None) and same(shows[Side.CRM][n], None)}
-    )
-    names = frozenset(columns)
-    kept = {side: _kept(kind, columns, names, shows[side], places[side]) for side in Side}
-    return columns, {side: some for side, some in kept.items() if some}
+def confirm(cx: Context, drafts: Sequence[Draft]) -> None:
+    cycle = cx.cycle if any(_something(d) for d in drafts) else 0
+    notes = Notes()
+    with cx.state.transaction() as tx:
+        for draft in drafts:
+            _confirm(cx, tx, draft, cycle, notes)
+        notes.write(tx)
 
 
-def _kept(
-    kind: Kind, columns: Columns, names: frozenset[str], shows: Columns, place: Place
-) -> dict[str, Value]:
-    """What this side has instead of the agreed value, beyond what its mapping predicts."""
-    predicted = place.connector.project(kind, columns)
-    return {
-        n: shows[n]
-        for n in names
-        if n in shows and n in columns and not same(shows[n], predicted.get(n, columns[n]))
-    }
+def _something(draft: Draft) -> bool:
+    """Whether the cycle has anything to record of it."""
+    return bool(draft.tasks or draft.merged.clashes)
 
 
-def column_entries(
-    cx: Context, cycle: int, work: Work, task: Task, merged: Merged, source: str = ""
-) -> list[Entry]:
-    """History, column by column: the old and the new value, who won and why."""
-    before = work.record(task.side).columns
-    winners = {c.column: c.winner.value for c in merged.clashes if c.winner is not None}
-    reasons = {n: d.reason for d in merged.decisions for n in d.columns}
+def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:
+    work, merged = draft.work, draft.merged
+    notes.heard(draft.tasks.values())
+    for task in draft.tasks.values():
+        if task.done is not None:
+            notes.history += column_entries(cx, cycle, work, task, merged)
+            cx.count("updated", 1 if task.columns else 0)
+    notes.staying.append(work.pair.id)
+    _note_clashes(cx, tx, draft, cycle)
+    pair = _confirmed_pair(cx, draft)
+    if pair != work.pair:
+        notes.pairs.append(pair)
+    snapshot = _snapshot(cx, draft, pair)
+    if work.snapshot is None or (snapshot.columns, snapshot.kept) != (
+        work.snapshot.columns,
+        work.snapshot.kept,
+    ):
+        notes.snapshots[pair.id] = snapshot
+    noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
+    if not all(draft.done(side) for side in Side):
+        notes.clocks.update(noted)
+        for task in draft.tasks.values():
+            leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+        return
+    parked = park_barred(cx, tx, work, merged)
+    over = [r for r in work.rows if r.id not in parked]
+    notes.done += over
+    for row in (r for r in over if r.side is Side.CRM):
+        cx.processed.setdefault(row.collection, []).append(row.item)
+    if merged.barred:  # still differs: when that came about must not be forgotten
+        notes.clocks.update(noted)
+    elif work.clocks:
+        notes.in_step.append(pair.id)
+
+
+def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+    work, merged = draft.work, draft.merged
     pair = work.pair
-    return [
-        Entry(
-            cycle=cycle,
-            account=cx.account.name,
-            pair_id=pair.id,
-            kind=pair.kind,
-            ecs_collection=pair.ecs_collection,
-            ecs_id=pair.ecs_id,
-            crm_collection=pair.crm_collection,
-            crm_id=pair.crm_id,
-            at=cx.now(),
-            side=task.side,
-            action=Action.UPDATE,
-            column=name,
-            old=before.get(name),
-            new=value,
-            winner=winners.get(name, task.side.other.value),
-            reason=reasons.get(name, task.reason),
-        )
-        for name, value in task.columns.items()
-        if not same(before.get(name), value)
-    ]
+    arrived = [c for c in merged.clashes if _arrived(draft, c)]
+    waiting = {n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns}
+    settled = merged.settled - with_group(pair.kind, frozenset(waiting))
+    if settled or arrived:
+        tx.conflicts.settle(pair.id, settled | {c.column for c in arrived}, cx.now())
+    rows = clash_rows(cx, cycle, pair, arrived)
+    for row in rows:
+        tx.conflicts.add([row])
+        cx.count("conflicts")
+        if row.winner is None:
+            cx.count("held")
 
 
-def clash_rows(cx: Context, cycle: int, pair: Pair, clashes: Sequence[Clash]) -> list[Conflict]:
-    return [
-        Conflict(
-            cycle=cycle,
-            account=cx.account.name,
-            pair_id=pair.id,
-            kind=pair.kind,
-            item=pair.ecs_id,
-            record=pair.crm_id,
-            column=c.column,
-            base=c.base,
-            ecs=c.ecs,
-            crm=c.crm,
-            winner=c.winner.value if c.winner is not None else None,
-            resolved=c.winner is not None,
-            reason=c.reason,
-            at=cx.now(),
+def _arrived(draft: Draft, clash: Clash) -> bool:
+    """A decision is noted once its write stands; until then it may still turn out differently."""
+    return clash.winner is None or draft.done(clash.winner.other)
+
+
+def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
+    work = draft.work
+    ecs, crm = work.record(Side.ECS), work.record(Side.CRM)
+    pair = replace(
+        work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
+    )
+    if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.done(Side.ECS)):
+        pair = replace(pair, reason="")  # adopted: it carries the tag
+    if task := draft.tasks.get(Side.ECS):
+        if task.done is not None:
+            stamp = task.write.stamp if isinstance(task.write, Update) else None
+            pair = replace(
+                pair,
+                ecs_version=_version(task, work, Side.ECS),
+                generation=stamp.generation if stamp is not None else pair.generation,
+                synced_at=cx.now(),
+            )
+    else:
+        pair = replace(
+            pair, ecs_version=ecs.version, generation=max(pair.generation, generation(cx, pair, ecs))
         )
-        for c in clashes
-    ]
+    if task := draft.tasks.get(Side.CRM):
+        if task.done is not None:
+            pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())
+    else:
+        pair = replace(pair, crm_version=crm.version)
+    return pair
+
+
+def _version(task: Task, work: Work, side: Side) -> str:
+    """The version that is our own echo. Empty when someone else's edit stands in it too: then it must be looked at."""
+    assert task.done is not None
+    return "" if foreign(task, work.record(side).columns) else task.done.version
+
+
+def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
+    work = draft.work
+    shows = {}
+    for side in Side:
+        before, task = work.record(side).columns, draft.tasks.get(side)
+        shows[side] = written(task, before) if task is not None and task.done is not None else before
+    failed = frozenset(n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns)
+    places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
+    columns, kept = advance(pair.kind, work.snapshot, draft.merged, failed, shows, places)
+    return Snapshot(
+        kind=pair.kind,
+        synced=cx.now(),
+        ecs=Mark(pair.ecs_id, pair.ecs_version, work.record(Side.ECS).modified),
+        crm=Mark(pair.crm_id, pair.crm_version, work.record(Side.CRM).modified),
+        columns=columns,
+        kept=kept,
+    )

@@ -1,4 +1,5 @@
-"""Detect: ask every collection what changed since the cursor, and put it into the sync table with the new cursor.
+"""Detect: ask every ECS collection what changed since the cursor, and put it into the sync table with the new cursor.
+The CRM's part is ``poll``.
 
 A lost cursor means a full listing by id and version. What is missing from it is only *suspected* to be gone: the load
 phase reads each such item by its id before anything is concluded.
@@ -8,30 +9,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from crmsync.connectors.contract import (
     Gone,
-    Metered,
     Page,
     Record,
     Ref,
-    Selecting,
     Selection,
     Side,
 )
 from crmsync.connectors.errors import ConnectorError, CursorExpired
-from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.plan.match import matchable
 from crmsync.state.model import Detected, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
-
-SCARCE = 0.8  # of the CRM's daily requests: from here on it is polled less often
-SLOWER = 5
-
-
-# ── ECS ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
@@ -103,7 +94,7 @@ def _record_ecs(
     ids = [i.id for i in items]
     pairs = tx.pairs.by_ecs(cx.account.name, place.key, ids)
     known = tx.index.get(cx.account.name, place.key, ids)
-    waiting = _waiting(cx.account.name, tx, place, Side.ECS, [i for i in items if isinstance(i, Gone)])
+    waiting = waiting_rows(cx.account.name, tx, place, Side.ECS, [i for i in items if isinstance(i, Gone)])
     detected = []
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
@@ -119,7 +110,7 @@ def _record_ecs(
     tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
 
 
-def _waiting(
+def waiting_rows(
     account: str, tx: Tx, place: Place, side: Side, items: Sequence[Record | Ref | Gone]
 ) -> frozenset[str]:
     """What stands in the sync table, linked or not: parked or held items are looked at whatever became of them."""
@@ -133,7 +124,7 @@ def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:
 
 
 def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
-    _suspect_waiting(cx, place, seen)
+    _suspectwaiting_rows(cx, place, seen)
     after = 0
     while True:
         with cx.state.transaction() as tx:
@@ -168,230 +159,8 @@ def _suspect_unlinked(cx: Context, place: Place, seen: set[str]) -> None:
         after = rows[-1][0]
 
 
-def _suspect_waiting(cx: Context, place: Place, seen: set[str]) -> None:
+def _suspectwaiting_rows(cx: Context, place: Place, seen: set[str]) -> None:
     with cx.state.transaction() as tx:
         rows = tx.queue.of_collection(cx.account.name, Side.ECS, place.key)
         missing = [Detected(item, gone=True) for item in rows if item not in seen]
         tx.queue.record(cx.account.name, Side.ECS, place.key, missing, cx.now())
-
-
-# ── CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def detect_crm(
-    cx: Context,
-    accounts: Sequence[Account],
-    users: dict[str, str],
-    *,
-    full: bool = False,
-    poll_every: timedelta = timedelta(0),
-    only: frozenset[str] | None = None,
-) -> None:
-    """One poll per login and object, for all the accounts that are bound to it (``users``: account -> user id). Where
-    another account's cycle has polled less than ``poll_every`` ago, what it found is in the sync table already.
-    ``only``: keys of the objects to ask; None: all of which any of the accounts holds a kind."""
-    crm = cx.account.crm
-    with crm.lock:
-        if not full and _recent(cx, poll_every) and all(_has_cover(cx, p) for p in cx.objects.values()):
-            return
-        started, whole = cx.now(), only is None
-        for place in list(cx.objects.values()):
-            if not _asked(place, accounts, only):
-                continue
-            try:
-                _poll(cx, place, accounts, users, full=full)
-            except ConnectorError as error:
-                cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
-                del cx.objects[place.key]
-                whole = False
-        crm.polled_at = started if whole and not cx.dry else crm.polled_at
-
-
-def _asked(place: Place, accounts: Sequence[Account], only: frozenset[str] | None) -> bool:
-    """Nobody needs to hear of meetings where all that anyone has are address books."""
-    if only is not None and place.key not in only:
-        return False
-    boxes = [m for a in accounts for m in a.mailboxes]
-    return any(
-        not m.collections or any(place.collection.kinds & c.kinds for c in m.collections) for m in boxes
-    )
-
-
-def _recent(cx: Context, poll_every: timedelta) -> bool:
-    """The closer the CRM's daily limit, the longer a poll lasts."""
-    source, last = cx.account.crm.source, cx.account.crm.polled_at
-    scarce = isinstance(source, Metered) and source.usage >= SCARCE
-    return last is not None and cx.now() - last < poll_every * (SLOWER if scarce else 1)
-
-
-def _has_cover(cx: Context, place: Place) -> bool:
-    if not place.collection.kinds & cx.kinds():
-        return True
-    with cx.state.reading() as tx:
-        return tx.cursors.get(_coverage(cx, place, cx.account)) == _selection_mark(cx)
-
-
-def _selection_mark(cx: Context) -> str:
-    selection = cx.account.selection(cx.user)
-    return json.dumps([selection.owner, selection.condition, selection.nothing])
-
-
-def _poll(
-    cx: Context, place: Place, accounts: Sequence[Account], users: dict[str, str], *, full: bool
-) -> None:
-    scope = f"crm/{cx.crm}/{place.key}"
-    with cx.state.reading() as tx:
-        cursor = tx.cursors.get(scope)
-    if cursor is None:  # first the cursor, then what stood before it: nothing falls between the two
-        cursor = _only_cursor(cx, place, scope)
-    if place.collection.kinds & cx.kinds():
-        cover(cx, place, again=full)
-    try:
-        for page in place.connector.changes(cursor, Selection()):
-            _distribute(cx, place, scope, page, accounts, users)
-    except CursorExpired:
-        for account in accounts:
-            with cx.state.transaction() as tx:
-                tx.cursors.remove(_coverage(cx, place, account))
-                tx.cursors.remove(scope)
-        suspect_all(cx, place, accounts)
-        cx.again = True
-
-
-def _only_cursor(cx: Context, place: Place, scope: str) -> str:
-    cursor = ""
-    for page in place.connector.changes(None, Selection(nothing=True)):
-        cursor = page.cursor
-    with cx.state.transaction() as tx:
-        tx.cursors.put(scope, cursor)
-    return cursor
-
-
-def _coverage(cx: Context, place: Place, account: Account | None = None) -> str:
-    """Name of the mark that says that an account was covered; without one, what all of them begin with."""
-    return f"cover/{cx.crm}/{place.key}/{account.name if account else ''}"
-
-
-def cover(cx: Context, place: Place, *, again: bool) -> None:
-    """An account that is new, or selects something else than before, first gets what the CRM holds for it already."""
-    selection = cx.account.selection(cx.user)
-    wanted = _selection_mark(cx)
-    scope = _coverage(cx, place, cx.account)
-    with cx.state.reading() as tx:
-        if tx.cursors.get(scope) == wanted and not again:
-            return
-    if not selection.nothing:
-        for page in place.connector.changes(None, selection):
-            with cx.state.transaction() as tx:
-                for part in in_batches(page.items, 500):
-                    there = [i for i in part if not isinstance(i, Gone)]
-                    _record_crm(cx, tx, place, cx.account, there)
-            cx.progress("detected", len(page.items))
-    with cx.state.transaction() as tx:
-        tx.cursors.put(scope, wanted)
-
-
-def _covered(cx: Context, place: Place, accounts: Sequence[Account]) -> list[Account]:
-    """Those who have had what was there before; the others will get all of it when they first sync."""
-    with cx.state.reading() as tx:
-        covered = frozenset(tx.cursors.scopes(_coverage(cx, place)))
-    return [a for a in accounts if _coverage(cx, place, a) in covered]
-
-
-def _distribute(
-    cx: Context,
-    place: Place,
-    scope: str,
-    page: Page,
-    accounts: Sequence[Account],
-    users: dict[str, str],
-) -> None:
-    """Everyone gets what they have linked, and what they select. Whose selection cannot be told now loses the mark that
-    says they were covered, in the same transaction that moves the cursor on: they will be given all of it anew."""
-    if not page.items:
-        with cx.state.transaction() as tx:
-            tx.cursors.put(scope, page.cursor)
-        return
-    wanted: dict[str, frozenset[str]] = {}
-    for account in _covered(cx, place, [a for a in accounts if a.name in users]):
-        try:
-            wanted[account.name] = _wanted(cx, place, account, users[account.name], page)
-        except ConnectorError as error:
-            if account is cx.account:
-                cx.broke(f"CRM {cx.crm}, {place.label}, `crm_select` of {account.name}", error, place.login)
-    with cx.state.transaction() as tx:
-        for part in in_batches(page.items, 500):
-            linked = tx.pairs.accounts_of(cx.crm, place.key, [i.id for i in part])
-            waiting = tx.queue.by_account(Side.CRM, place.key, [i.id for i in part])
-            for account in accounts:
-                selected = wanted.get(account.name, frozenset())
-                theirs = {id for id, pairs in linked.items() if any(p.account == account.name for p in pairs)}
-                theirs |= waiting.get(account.name, frozenset())
-                if mine := [i for i in part if i.id in theirs or i.id in selected]:
-                    _record_crm(cx, tx, place, account, mine)
-        for account in accounts:
-            if account.name not in wanted:
-                tx.cursors.remove(_coverage(cx, place, account))
-        tx.cursors.put(scope, page.cursor)
-    cx.progress("detected", len(page.items))
-
-
-def _wanted(cx: Context, place: Place, account: Account, user: str, page: Page) -> frozenset[str]:
-    """Which of the changed records the account selects, linked or not; what a listing tells only by its version may be
-    one of them, and is looked at."""
-    selection = account.selection(user)
-    there = [i for i in page.items if not isinstance(i, Gone)]
-    if selection.nothing or not there:
-        return frozenset()
-    if selection.condition:
-        if not isinstance(place.connector, Selecting):
-            return frozenset()
-        return place.connector.selected([i.id for i in there], selection)
-    return frozenset(i.id for i in there if isinstance(i, Ref) or i.owner == selection.owner)
-
-
-def _record_crm(
-    cx: Context, tx: Tx, place: Place, account: Account, items: Sequence[Record | Ref | Gone]
-) -> None:
-    pairs = tx.pairs.by_crm(account.name, cx.crm, place.key, [i.id for i in items])
-    waiting = _waiting(account.name, tx, place, Side.CRM, [i for i in items if isinstance(i, Gone)])
-    detected = []
-    for item in items:
-        pair = pairs.get(item.id)
-        if isinstance(item, Gone):
-            if pair is not None or item.id in waiting:
-                detected.append(Detected(item.id, gone=True, survivor=item.survivor))
-        elif not _known(pair, item):
-            if isinstance(item, Record):
-                cx.records.put(place.key, [item])
-            detected.append(Detected(item.id, item.version))
-    tx.queue.record(account.name, Side.CRM, place.key, detected, cx.now())
-
-
-def _known(pair: Pair | None, item: Record | Ref) -> bool:
-    """Our own write coming back, or a record whose link was given up."""
-    if pair is None:
-        return False
-    return pair.state is PairState.UNLINKED or pair.crm_version == item.version
-
-
-def suspect_all(cx: Context, place: Place, accounts: Sequence[Account]) -> None:
-    """The CRM cannot say what changed: every linked record is looked at, by its id."""
-    for account in accounts:
-        after = 0
-        while True:
-            with cx.state.transaction() as tx:
-                pairs = tx.pairs.iterate(
-                    account.name, ecs_collection=None, crm_collection=place.key, after_id=after, limit=500
-                )
-                linked = [p for p in pairs if p.state is PairState.LINKED]
-                tx.queue.record(
-                    account.name,
-                    Side.CRM,
-                    place.key,
-                    [Detected(p.crm_id, version="?") for p in linked],
-                    cx.now(),
-                )
-            if not pairs:
-                break
-            after = pairs[-1].id

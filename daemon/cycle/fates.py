@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
+from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
-from crmsync.daemon.cycle.confirm import fresh_columns
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.load import Work, rules_of
 from crmsync.daemon.cycle.stamps import item_key

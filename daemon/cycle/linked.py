@@ -5,19 +5,18 @@ CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a del
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update, with_group
+from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update
 from crmsync.daemon.cycle import doubt
-from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, written
-from crmsync.daemon.cycle.barred import foretell, park_barred
-from crmsync.daemon.cycle.confirm import advance, clash_rows, column_entries
+from crmsync.daemon.cycle.apply import Task, carry_out
+from crmsync.daemon.cycle.barred import foretell
+from crmsync.daemon.cycle.confirm import Draft, confirm
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
-from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.plan.merge import merge
@@ -33,10 +32,8 @@ from crmsync.daemon.plan.reconcile import (
     Unlink,
     decide,
 )
-from crmsync.daemon.plan.terms import Clash, Held, Merged, Policy, Standing, Verdict
-from crmsync.state.model import Conflict, Pair
-from crmsync.state.snapshot import Mark, Snapshot
-from crmsync.state.transaction import Tx
+from crmsync.daemon.plan.terms import Held, Merged, Policy, Standing, Verdict
+from crmsync.state.model import Conflict
 
 
 @dataclass(slots=True)
@@ -46,19 +43,6 @@ class Removal:
     work: Work
     fate: DeleteOn | Unlink
     ask: bool = False  # whether it is one, a person has to say
-
-
-@dataclass(slots=True)
-class Draft:
-    """A pair in the middle of its merge."""
-
-    work: Work
-    merged: Merged
-    tasks: dict[Side, Task] = field(default_factory=dict)
-
-    def done(self, side: Side) -> bool:
-        """Whether nothing is missing on this side: no write was needed, or it stands."""
-        return side not in self.tasks or self.tasks[side].done is not None
 
 
 def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
@@ -240,127 +224,7 @@ def _bring_in_step(cx: Context, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
             foretell(cx, draft.work, draft.merged)
         return
-    cycle = cx.cycle if any(_something(d) for d in drafts) else 0
-    notes = Notes()
-    with cx.state.transaction() as tx:
-        for draft in drafts:
-            _confirm(cx, tx, draft, cycle, notes)
-        notes.write(tx)
-
-
-def _something(draft: Draft) -> bool:
-    """Whether the cycle has anything to record of it."""
-    return bool(draft.tasks or draft.merged.clashes)
-
-
-def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:
-    work, merged = draft.work, draft.merged
-    notes.heard(draft.tasks.values())
-    for task in draft.tasks.values():
-        if task.done is not None:
-            notes.history += column_entries(cx, cycle, work, task, merged)
-            cx.count("updated", 1 if task.columns else 0)
-    notes.staying.append(work.pair.id)
-    _note_clashes(cx, tx, draft, cycle)
-    pair = _confirmed_pair(cx, draft)
-    if pair != work.pair:
-        notes.pairs.append(pair)
-    snapshot = _snapshot(cx, draft, pair)
-    if work.snapshot is None or (snapshot.columns, snapshot.kept) != (
-        work.snapshot.columns,
-        work.snapshot.kept,
-    ):
-        notes.snapshots[pair.id] = snapshot
-    noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
-    if not all(draft.done(side) for side in Side):
-        notes.clocks.update(noted)
-        for task in draft.tasks.values():
-            leave_queued(cx, tx, work.rows, task, pair.ecs_id)
-        return
-    parked = park_barred(cx, tx, work, merged)
-    over = [r for r in work.rows if r.id not in parked]
-    notes.done += over
-    for row in (r for r in over if r.side is Side.CRM):
-        cx.processed.setdefault(row.collection, []).append(row.item)
-    if merged.barred:  # still differs: when that came about must not be forgotten
-        notes.clocks.update(noted)
-    elif work.clocks:
-        notes.in_step.append(pair.id)
-
-
-def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
-    work, merged = draft.work, draft.merged
-    pair = work.pair
-    arrived = [c for c in merged.clashes if _arrived(draft, c)]
-    waiting = {n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns}
-    settled = merged.settled - with_group(pair.kind, frozenset(waiting))
-    if settled or arrived:
-        tx.conflicts.settle(pair.id, settled | {c.column for c in arrived}, cx.now())
-    rows = clash_rows(cx, cycle, pair, arrived)
-    for row in rows:
-        tx.conflicts.add([row])
-        cx.count("conflicts")
-        if row.winner is None:
-            cx.count("held")
-
-
-def _arrived(draft: Draft, clash: Clash) -> bool:
-    """A decision is noted once its write stands; until then it may still turn out differently."""
-    return clash.winner is None or draft.done(clash.winner.other)
-
-
-def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
-    work = draft.work
-    ecs, crm = work.record(Side.ECS), work.record(Side.CRM)
-    pair = replace(
-        work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
-    )
-    if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.done(Side.ECS)):
-        pair = replace(pair, reason="")  # adopted: it carries the tag
-    if task := draft.tasks.get(Side.ECS):
-        if task.done is not None:
-            stamp = task.write.stamp if isinstance(task.write, Update) else None
-            pair = replace(
-                pair,
-                ecs_version=_version(task, work, Side.ECS),
-                generation=stamp.generation if stamp is not None else pair.generation,
-                synced_at=cx.now(),
-            )
-    else:
-        pair = replace(
-            pair, ecs_version=ecs.version, generation=max(pair.generation, generation(cx, pair, ecs))
-        )
-    if task := draft.tasks.get(Side.CRM):
-        if task.done is not None:
-            pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())
-    else:
-        pair = replace(pair, crm_version=crm.version)
-    return pair
-
-
-def _version(task: Task, work: Work, side: Side) -> str:
-    """The version that is our own echo. Empty when someone else's edit stands in it too: then it must be looked at."""
-    assert task.done is not None
-    return "" if foreign(task, work.record(side).columns) else task.done.version
-
-
-def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
-    work = draft.work
-    shows = {}
-    for side in Side:
-        before, task = work.record(side).columns, draft.tasks.get(side)
-        shows[side] = written(task, before) if task is not None and task.done is not None else before
-    failed = frozenset(n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns)
-    places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
-    columns, kept = advance(pair.kind, work.snapshot, draft.merged, failed, shows, places)
-    return Snapshot(
-        kind=pair.kind,
-        synced=cx.now(),
-        ecs=Mark(pair.ecs_id, pair.ecs_version, work.record(Side.ECS).modified),
-        crm=Mark(pair.crm_id, pair.crm_version, work.record(Side.CRM).modified),
-        columns=columns,
-        kept=kept,
-    )
+    confirm(cx, drafts)
 
 
 def _say_conflicts(cx: Context, drafts: Sequence[Draft]) -> None:

@@ -10,11 +10,12 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import BATCH, Context, Place
-from crmsync.daemon.cycle.detect import detect_crm, detect_ecs
+from crmsync.daemon.cycle.detect import detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
+from crmsync.daemon.cycle.poll import detect_crm
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
 from crmsync.state.model import Change, Pair, PairState

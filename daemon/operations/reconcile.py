@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from crmsync.connectors.contract import Ref, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place, in_batches
-from crmsync.daemon.cycle.detect import cover
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
+from crmsync.daemon.cycle.poll import cover
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.plan.match import matchable
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT, Unlink

@@ -163,8 +163,20 @@ def _clash(
     if draft.decisions[-1].verdict in (Verdict.KEPT, Verdict.BARRED):
         return  # nobody loses anything, and each cycle would log it anew
     for n in unit:
-        if not same(ecs.columns[n], crm.columns[n]):
+        if not same(ecs.columns[n], crm.columns[n]) and _lost(
+            n, base, {Side.ECS: crm, Side.CRM: ecs}, winner
+        ):
             draft.clashes.append(Clash(n, base.get(n), ecs.columns[n], crm.columns[n], winner, reason))
+
+
+def _lost(name: str, base: Columns, losers: Mapping[Side, Standing], winner: Side | None) -> bool:
+    """Whether something that a person may have typed gives way, or waits: not what a side works out by itself (when a
+    task was completed), nor an emptiness that was there before."""
+    if winner is None:
+        return True
+    loser = losers[winner]
+    nothing = tidy(loser.columns[name]) is None and tidy(base.get(name)) is None
+    return name in loser.writable and not nothing
 
 
 def _judge(

@@ -50,7 +50,7 @@ PLANTED = (
     ),
     Planted(
         "the CRM's cursor is stored before the changes",
-        "crmsync.daemon.cycle.detect",
+        "crmsync.daemon.cycle.poll",
         """\
     with cx.state.transaction() as tx:
         for part in in_batches(page.items, 500):
@@ -198,7 +198,7 @@ PLANTED = (
     # ── What is an edit, and what is not ─────────────────────────────────────────────────────────────────────
     Planted(
         "the snapshot advances although one side did not take the write",
-        "crmsync.daemon.cycle.confirm",
+        "crmsync.daemon.cycle.agreed",
         "    reached = merged.touched - with_group(kind, failed)",
         "    reached = merged.touched",
         (f"{RULES}what_one_side_did_not_take_is_tried_again",),
@@ -219,7 +219,7 @@ PLANTED = (
     ),
     Planted(
         "somebody else's edit in what was read back passes for our own echo",
-        "crmsync.daemon.cycle.linked",
+        "crmsync.daemon.cycle.confirm",
         """return "" if foreign(task, work.record(side).columns) else task.done.version""",
         "return task.done.version",
         (f"{HARD}a_foreign_edit_of_the_written_column_before_the_read_back_is_not_lost",),

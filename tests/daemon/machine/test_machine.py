@@ -6,7 +6,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Story(Operating, RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
+        self.begun = False  # a story may be over before it has
         self.failed = False
         self.serial = 0
         self.steps = 0  # of the service, since all was well
@@ -60,6 +61,7 @@ class Story(Operating, RuleBasedStateMachine):
 
     def _begin(self, quirks: set[str], mail: bool) -> None:
         self.house = self.build(quirks)
+        self.begun = True
         self.ledger = Ledger(self.house)
         self.chronicle = Chronicle(self.house)
         self.careless = "the CRM knows no preconditions" in quirks
@@ -70,12 +72,12 @@ class Story(Operating, RuleBasedStateMachine):
         self.sync(PEOPLE, 0)
 
     def teardown(self) -> None:
-        try:
-            if not self.failed:
-                self.all_is_well()
-        finally:
-            self.house.close()
-            self.folder.cleanup()
+        with self.folder:
+            if not self.begun:
+                return
+            with closing(self.house):
+                if not self.failed:
+                    self.all_is_well()
 
     def check_invariants(self, *arguments: Any, **more: Any) -> None:
         """Called after each step. As an invariant of its own, the count would fill every story that is told."""

@@ -54,6 +54,33 @@ def test_what_one_side_fills_in_by_itself_goes_along_and_is_nobodys_edit() -> No
     assert merged.clashes == ()
 
 
+@pytest.mark.parametrize("later", list(Side))
+def test_of_a_group_only_what_somebody_can_have_typed_is_told_as_lost(later: Side) -> None:
+    """The CRM works out by itself when a task was completed; the ECS side had never said."""
+    base: Columns = {"status": "in_progress", "percent_complete": 40}
+    clocks = dict.fromkeys(("status", "completed_at"), LATER)
+    ecs = Place(
+        {"status": "not_started", "percent_complete": 40, "completed_at": None},
+        clocks=clocks if later is Side.ECS else {},
+    )
+    crm = Place(
+        {"status": "completed", "percent_complete": 40, "completed_at": NOON},
+        read_only=frozenset({"completed_at"}),
+        clocks=clocks if later is Side.CRM else {},
+    )
+    merged = merge(Kind.TASK, base, *standings(base, ecs, crm), rules(Kind.TASK))
+    assert {(c.column, c.winner) for c in merged.clashes} == {("status", later)}
+
+
+def test_of_a_group_that_waits_for_a_person_everything_that_differs_is_told() -> None:
+    base: Columns = {"status": "in_progress", "percent_complete": 40}
+    ecs = Place({**base, "status": "not_started", "completed_at": None})
+    crm = Place({**base, "status": "completed", "completed_at": NOON}, read_only=frozenset({"completed_at"}))
+    ask = rules(Kind.TASK, Rule(conflict=Policy.ASK))
+    merged = merge(Kind.TASK, base, *standings(base, ecs, crm), ask)
+    assert {c.column for c in merged.clashes} == {"status", "completed_at"}
+
+
 # ── what a person decided or has to decide ───────────────────────────────────────────────────────────────────
 
 

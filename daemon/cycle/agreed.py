@@ -1,0 +1,127 @@
+"""Agreed: what the snapshot, the history and the conflict log hold once the writes stand."""
+
+from collections.abc import Mapping, Sequence
+
+from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
+from crmsync.daemon.cycle.apply import Task
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.terms import Clash, Merged
+from crmsync.state.model import Action, Conflict, Entry, Pair
+from crmsync.state.snapshot import Snapshot
+
+
+def advance(
+    kind: Kind,
+    old: Snapshot | None,
+    merged: Merged,
+    failed: frozenset[str],
+    shows: Mapping[Side, Columns],
+    places: Mapping[Side, Place],
+) -> tuple[Columns, Mapping[Side, Columns]]:
+    """The snapshot's columns, and what each side keeps instead of them.
+
+    A column advances only when both sides hold it: what is in ``failed`` (with its whole unit), or was not agreed on,
+    stays as it was. ``shows``: the columns as each side shows them now.
+    """
+    reached = merged.touched - with_group(kind, failed)
+    columns = dict(old.columns) if old else {}
+    columns.update({n: merged.agreed[n] for n in merged.agreed if n in reached})
+    kept = {
+        side: {
+            **{n: v for n, v in (old.kept.get(side, {}) if old else {}).items() if n not in reached},
+            **_kept(kind, columns, reached, shows[side], places[side]),
+        }
+        for side in Side
+    }
+    return columns, {side: some for side, some in kept.items() if some}
+
+
+def fresh_columns(
+    kind: Kind,
+    sent: Columns,
+    target: Side,
+    shows: Mapping[Side, Columns],
+    places: Mapping[Side, Place],
+) -> tuple[Columns, Mapping[Side, Columns]]:
+    """The snapshot of an item that has just been created on ``target``: what both sides hold of it."""
+    held = places[target].connector.project(kind, sent)
+    columns = {n: v for n, v in sent.items() if n in held}
+    # what is empty on both sides is agreed as well, so that filling it in later is an edit and not a first meeting
+    source = shows[target.other]
+    blank = places[target].connector.project(kind, {n: None for n, v in source.items() if same(v, None)})
+    shows = {**shows, target: {**blank, **shows[target]}}  # not sent, because it is empty: so it is there
+    empty = {n for n in shows[Side.ECS].keys() & shows[Side.CRM].keys() if n not in columns}
+    columns.update(
+        {n: None for n in empty if same(shows[Side.ECS][n], None) and same(shows[Side.CRM][n], None)}
+    )
+    names = frozenset(columns)
+    kept = {side: _kept(kind, columns, names, shows[side], places[side]) for side in Side}
+    return columns, {side: some for side, some in kept.items() if some}
+
+
+def _kept(
+    kind: Kind, columns: Columns, names: frozenset[str], shows: Columns, place: Place
+) -> dict[str, Value]:
+    """What this side has instead of the agreed value, beyond what its mapping predicts."""
+    predicted = place.connector.project(kind, columns)
+    return {
+        n: shows[n]
+        for n in names
+        if n in shows and n in columns and not same(shows[n], predicted.get(n, columns[n]))
+    }
+
+
+def column_entries(
+    cx: Context, cycle: int, work: Work, task: Task, merged: Merged, source: str = ""
+) -> list[Entry]:
+    """History, column by column: the old and the new value, who won and why."""
+    before = work.record(task.side).columns
+    winners = {c.column: c.winner.value for c in merged.clashes if c.winner is not None}
+    reasons = {n: d.reason for d in merged.decisions for n in d.columns}
+    pair = work.pair
+    return [
+        Entry(
+            cycle=cycle,
+            account=cx.account.name,
+            pair_id=pair.id,
+            kind=pair.kind,
+            ecs_collection=pair.ecs_collection,
+            ecs_id=pair.ecs_id,
+            crm_collection=pair.crm_collection,
+            crm_id=pair.crm_id,
+            at=cx.now(),
+            side=task.side,
+            action=Action.UPDATE,
+            column=name,
+            old=before.get(name),
+            new=value,
+            winner=winners.get(name, task.side.other.value),
+            reason=reasons.get(name, task.reason),
+        )
+        for name, value in task.columns.items()
+        if not same(before.get(name), value)
+    ]
+
+
+def clash_rows(cx: Context, cycle: int, pair: Pair, clashes: Sequence[Clash]) -> list[Conflict]:
+    return [
+        Conflict(
+            cycle=cycle,
+            account=cx.account.name,
+            pair_id=pair.id,
+            kind=pair.kind,
+            item=pair.ecs_id,
+            record=pair.crm_id,
+            column=c.column,
+            base=c.base,
+            ecs=c.ecs,
+            crm=c.crm,
+            winner=c.winner.value if c.winner is not None else None,
+            resolved=c.winner is not None,
+            reason=c.reason,
+            at=cx.now(),
+        )
+        for c in clashes
+    ]
