@@ -1,5 +1,6 @@
 """apply: locked resources, conversations that break off, and the order of outcomes."""
 
+import itertools
 import threading
 
 import pytest
@@ -26,18 +27,24 @@ class TestLocked:
         assert len(at.pauses) > 3
 
     def test_a_server_that_cannot_write_twice_at_a_time_is_learnt(self, at: Desk) -> None:
-        busy = threading.Lock()
+        """One of the first two is refused while the other is being served. By the time that is learnt, a third may be
+        under way; later on nobody comes while another one is served."""
+        busy, numbers = threading.Lock(), itertools.count()
         together = threading.Barrier(2)
+        crowd: list[int] = []
 
         def one_at_a_time(request: Request) -> Reply | None:
             if request.method != "PUT":
                 return None
-            first_time = not at.pauses  # once it has been learnt, nobody comes while another one is served
-            if not busy.acquire(blocking=not first_time):
+            number = next(numbers)
+            among_the_first = number < 2
+            if busy.locked():
+                crowd.append(number)
+            if not busy.acquire(blocking=not among_the_first):
                 together.wait(60)
                 return Reply(423)
             try:
-                if first_time:
+                if among_the_first:
                     together.wait(60)
                 at.server.before = lambda request: None
                 return at.server.answer(request)
@@ -49,6 +56,7 @@ class TestLocked:
         outcomes = at.apply(*(create(f"k{n}") for n in range(10)))
         assert all(isinstance(outcome, Done) for outcome in outcomes)
         assert len(at.pauses) == 1
+        assert all(number < 4 for number in crowd)
 
     def test_pace(self) -> None:
         pace = Pace(2, 4)
