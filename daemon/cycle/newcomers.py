@@ -14,10 +14,11 @@ from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
-from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
+from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
+from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
 from crmsync.state.model import Change, Held, HeldState
 from crmsync.state.transaction import Tx
