@@ -30,13 +30,13 @@ def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candida
         linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
         under_way = [i for i in tx.intents.open(cx.account.name) if i.key and i.side is Side.CRM]
     return [
-        replace(cx.signer.candidate(r), born=_born(place, r, under_way))
+        replace(cx.signer.candidate(r), born=born(place, r, under_way))
         for r in found
         if r.id not in linked and (r.id not in visible or visible[r.id].read)
     ]
 
 
-def _born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
+def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
     """Key of the create under way that made this record: its external id; without one, everything that was sent."""
     if place.connector.capabilities.links:
         return record.link if any(i.key == record.link for i in under_way) else ""

@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
@@ -19,7 +19,7 @@ from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState
+from crmsync.state.model import Change, Held, HeldState, QueueState
 from crmsync.state.transaction import Tx
 
 
@@ -193,7 +193,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
     note_left(cx, place, Side.CRM, left)
-    return [n for n in newcomers if not _orphan(cx, n)]
+    return _unclaimed(cx, place, [n for n in newcomers if not _orphan(cx, n)])
 
 
 def _gone(cx: Context, tx: Tx, row: Change) -> None:
@@ -243,6 +243,17 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
         reason = "it was made for an item of this account that is no longer there; say whether to create that again"
         hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, reason)
     return True
+
+
+def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    """Without what a create under way may have made in a CRM that has no external ids. Whose it is comes out when that
+    is repeated, in its own time; until then it waits."""
+    with cx.state.reading() as tx:
+        sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
+        under_way = [
+            i for i in sent if any(r.state is not QueueState.ABANDONED for r in tx.queue.named(i.item))
+        ]
+    return [n for n in newcomers if not born(place, n.record, under_way)]
 
 
 def _match_in_mailbox(

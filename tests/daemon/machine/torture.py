@@ -192,7 +192,8 @@ class Stage:
         first = self.moments[trial.number].announced()
         unknown = [n for n, m in enumerate(self.moments) if first and 0 < m.announced() <= first]
         begin, end = self._around(min([*unknown, trial.number]))[0], self._around(trial.number)[1]
-        yield from sorted(range(begin, end), key=lambda n: (abs(n - trial.number), n))
+        known = {n for n, meanwhile in self._endings if meanwhile == trial.meanwhile}
+        yield from sorted(range(begin, end), key=lambda n: (n not in known, abs(n - trial.number), n))
 
     def _back_again(self, trial: Trial, found: Ending) -> bool:
         """The one ambiguity that is left. Somebody deletes one of two partners just when nobody knows whether a write
@@ -223,6 +224,8 @@ class Stage:
         return self._end()
 
     def _uninterrupted(self, number: int, meanwhile: str) -> Ending | str:
+        """Played once; where nobody does anything, it does not matter when they do nothing."""
+        number = -1 if meanwhile == "nothing" else number
         if (number, meanwhile) not in self._endings:
             self._endings[number, meanwhile] = self._ending(number, meanwhile, lambda house, point: None)
         return self._endings[number, meanwhile]
