@@ -20,7 +20,7 @@ def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candida
     if not isinstance(connector, Searchable) or not connector.capabilities.searchable:
         return []
     kind = records[0].kind if records else Kind.CONTACT
-    probes = [p for r in records if (p := _probe(r)) is not None]
+    probes = [p for r in records if (p := probe_of(r)) is not None]
     if not probes:
         return []
     found = [r for r in connector.search(kind, probes) if not r.untouchable]
@@ -48,7 +48,7 @@ def _shows(place: Place, record: Record, intent: Intent) -> bool:
     return all(n in record.columns and same(record.columns[n], v) for n, v in sent.items())
 
 
-def _probe(record: Record) -> Probe | None:
+def probe_of(record: Record) -> Probe | None:
     columns = record.columns
     if record.kind is Kind.CONTACT:
         emails, phones = (

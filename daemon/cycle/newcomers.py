@@ -22,6 +22,11 @@ from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Pa
 from crmsync.state.model import Change, Held, HeldState, QueueState
 from crmsync.state.transaction import Tx
 
+PUT_BACK = (
+    "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
+    "be created for it"
+)
+
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
     """Link or create what the person selected. Returns the links, for the merge.
@@ -246,14 +251,25 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
 
 
 def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
-    """Without what a create under way may have made in a CRM that has no external ids. Whose it is comes out when that
-    is repeated, in its own time; until then it waits."""
+    """Without what a create under way may have made. Whose it is comes out when that is repeated, in its own time;
+    until then it waits. An undo that was interrupted is repeated only if a person asks for it."""
     with cx.state.reading() as tx:
         sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
-        under_way = [
-            i for i in sent if any(r.state is not QueueState.ABANDONED for r in tx.queue.named(i.item))
-        ]
-    return [n for n in newcomers if not born(place, n.record, under_way)]
+        rows = {i.id: tx.queue.named(i.item) for i in sent}
+        decided = tx.held.for_items(
+            cx.account.name, Side.ECS, [n.record.id for n in newcomers] if sent else []
+        )
+    due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
+    left: list[Newcomer] = []
+    for newcomer in newcomers:
+        if born(place, newcomer.record, due):
+            continue
+        held = decided.get(newcomer.record.id)
+        if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
+            hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, PUT_BACK)
+        else:
+            left.append(newcomer)
+    return left
 
 
 def _match_in_mailbox(

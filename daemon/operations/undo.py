@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.operations.finding import NoSuchItem, opened
+from crmsync.daemon.operations.twins import look_around
 from crmsync.daemon.operations.undo_columns import columns_back
 from crmsync.daemon.operations.undo_items import link_again, put_back, take_away
 from crmsync.daemon.operations.undoing import Undone
@@ -31,6 +33,8 @@ def undo(state: State, contexts: Sequence[Context], cycle: int) -> dict[str, Any
     undone, errors = Undone(), []
     for cx in opened(mine):
         with state.lock(known.account):
+            if any((e.action, e.side) == (Action.DELETE, Side.ECS) for e in entries):
+                look_around(cx)
             for some in _by_item(entries):
                 _item(cx, some, undone)
             if cx.recorded:

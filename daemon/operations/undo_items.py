@@ -5,21 +5,26 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Columns, Create, Delete, Done, Record, Side, Update
 from crmsync.daemon.cycle.apply import Task, carry_out
+from crmsync.daemon.cycle.candidates import born
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.operations.twins import twins
 from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
-from crmsync.state.model import PERSON, Action, Entry, Pair, PairState
+from crmsync.state.model import PERSON, Action, Entry, Intent, Pair, PairState
 from crmsync.state.values import decode_columns
 
 
 def take_away(cx: Context, one: Entry, undone: Undone) -> None:
     """What the cycle made is deleted again, unless someone has changed it since; the original stays, unlinked. It is
-    unlinked first: the cycle that follows an interrupted undo must not take our delete for a person's."""
+    unlinked first: the cycle that follows an interrupted undo must not take our delete for a person's. What is not
+    deleted in the end is linked as before."""
     found, pair, reason = standing(cx, one), pair_of(cx, one), f"undo of cycle {one.cycle}"
     sent = announced(cx, one, Action.DELETE)
+    if pair is not None and pair.reason == reason:  # unlinked by an undo that was interrupted
+        pair = replace(pair, state=PairState.LINKED, reason="")
     if pair is None or (found is None and sent is None):
         undone.keep(one, "it is no longer there, or no longer linked")
         return
@@ -31,10 +36,9 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
     place, record = found
     known = pair.ecs_version if one.side is Side.ECS else pair.crm_version
     if record.version != known:
-        if sent is not None:  # an undo that was interrupted before its delete arrived
-            with cx.state.transaction() as tx:
-                tx.intents.close([sent.id])
-                tx.pairs.save(replace(pair, state=PairState.LINKED, reason=""))
+        with cx.state.transaction() as tx:
+            tx.intents.close([sent.id] if sent is not None else [])
+            tx.pairs.save(pair)
         undone.keep(one, "changed by someone since")
         return
     if _others(cx, pair):
@@ -75,7 +79,8 @@ def _others(cx: Context, pair: Pair) -> bool:
 
 
 def put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
-    """What the cycle deleted is made again as it was. Its partner stays deleted, so the two are not linked."""
+    """What the cycle deleted is made again as it was, unless one like it stands there. Its partner stays deleted, so
+    the two are not linked."""
     one = next((e for e in entries if not e.column), entries[0])
     columns = {e.column: e.old for e in entries if e.column}
     place = cx.place(one.side, one.ecs_collection if one.side is Side.ECS else one.crm_collection)
@@ -86,33 +91,81 @@ def put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     if former is not None and _stands(cx, place, one, former):
         undone.keep(one, "it was put back before, or its partner is linked to another item by now")
         return
-    write = Create(
+    key, sent = (
         item_key(cx.organisation, one.crm_id, cx.account.name, one.cycle),
+        announced(cx, one, Action.CREATE),
+    )
+    others = [t for t in twins(cx, place, one.side, one.kind, columns) if t.id not in undone.made]
+    if others and not any(_ours(cx, place, one, key, sent, t) for t in others):
+        _give_up(cx, sent)
+        undone.keep(one, f"one like it stands there: {others[0].id}")
+        return
+    write = Create(
+        key,
         one.kind,
         {n: v for n, v in columns.items() if n in place.connector.project(one.kind, columns)},
         owner=cx.user if one.side is Side.CRM else "",
         native=one.native,
     )
-    task = Task(place, one.side, write, one.ecs_id or one.crm_id, one.kind, "undo")
+    task = Task(place, one.side, write, one.ecs_id if one.side is Side.ECS else one.crm_id, one.kind, "undo")
     carry_out(cx, [task])
     if task.done is None:
         undone.keep(one, f"not made again: {getattr(task.outcome, 'reason', 'no answer')}")
         return
-    reason = f"undo of cycle {one.cycle}"
-    if not one.native:
-        reason = f"{reason}; {MADE_AGAIN[one.side]}"
-    cycle = cx.cycle
-    with cx.state.transaction() as tx:
-        tx.intents.close(task.intents)
-        pair = _unlinked(cx, one, former, task.done, reason)
-        if former is None:
-            pair = tx.pairs.add(pair)
-        else:
-            tx.pairs.save(pair)
-        tx.history.add([entry(cx, cycle, pair, one.side, Action.CREATE, reason)])
+    undone.made.add(task.done.id)
+    pair = _note_back(cx, one, place, former, task)
+    if pair is None:
+        undone.keep(one, "it was put back before, and is linked by now")
+        return
     undone.done += 1
     if not one.native:
         undone.part(pair, one.side)
+
+
+def _note_back(cx: Context, one: Entry, place: Place, former: Pair | None, task: Task) -> Pair | None:
+    """It stands without a link, and nobody is asked about it any more. None: it has one, which a person wanted after
+    the undo had been interrupted."""
+    assert task.done is not None
+    cycle, id, reason = cx.cycle, task.done.id, f"undo of cycle {one.cycle}"
+    if not one.native:
+        reason = f"{reason}; {MADE_AGAIN[one.side]}"
+    with cx.state.transaction() as tx:
+        tx.intents.close(task.intents)
+        by_crm = tx.pairs.by_crm(one.account, cx.crm, place.key, [id])
+        known = (tx.pairs.by_ecs(one.account, place.key, [id]) if one.side is Side.ECS else by_crm).get(id)
+        if known is not None and known.state is PairState.LINKED:
+            return None
+        pair = _unlinked(cx, one, former or known, task.done, reason)
+        if pair.id:
+            tx.pairs.save(pair)
+        else:
+            pair = tx.pairs.add(pair)
+        tx.history.add([entry(cx, cycle, pair, one.side, Action.CREATE, reason)])
+        tx.queue.release(r.id for r in tx.queue.get(one.account, one.side, place.key, [id]))
+        tx.held.unwanted(one.account, one.side.other, [id])
+    return pair
+
+
+def _ours(cx: Context, place: Place, one: Entry, key: str, sent: Intent | None, twin: Record) -> bool:
+    """It is what an undo that was interrupted has put back: it bears the name that we chose, the stamp that it had, or
+    in a CRM that has no place for either, all that was sent."""
+    if sent is None:
+        return False
+    if one.side is Side.CRM:
+        return bool(born(place, twin, [sent]))
+    stamp = twin.stamp
+    stamped = stamp is not None and stamp.record == one.crm_id
+    return (
+        key in (twin.uid, twin.link)
+        or key in twin.id
+        or (stamped and stamp is not None and cx.signer.verifies(cx.account.name, twin.uid, stamp))
+    )
+
+
+def _give_up(cx: Context, sent: Intent | None) -> None:
+    if sent is not None:
+        with cx.state.transaction() as tx:
+            tx.intents.close([sent.id])
 
 
 def _former(cx: Context, one: Entry) -> Pair | None:

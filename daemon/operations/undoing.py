@@ -18,6 +18,7 @@ class Undone:
     done: int = 0
     kept: list[dict[str, Any]] = field(default_factory=list)
     partly: list[dict[str, Any]] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)  # ids of what was put back
 
     def keep(self, one: Entry, reason: str) -> None:
         item = one.ecs_id if one.side is Side.ECS else one.crm_id

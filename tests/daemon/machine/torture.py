@@ -168,9 +168,10 @@ class Stage:
         self.house.fate.witness = lambda point: None
 
     def trials(self) -> Iterator[Trial]:
+        people = ["nothing"] if self._scene.later else MEANWHILE
         for number, moment in enumerate(self.moments):
             for trouble in troubles(moment.point):
-                for meanwhile in MEANWHILE:
+                for meanwhile in people:
                     yield Trial(*self._names, number, moment.point, trouble, meanwhile)
 
     def complaint(self, trial: Trial) -> str:
@@ -262,6 +263,9 @@ class Stage:
     def _end(self) -> Ending | str:
         house = self.house
         house.clock.tick(TWO_HOURS)
+        if self._scene.later:
+            house.engine.sync()
+            house.clock.tick()
         if self._scene.repeated:
             self._scene.act(house)
         house.engine.sync()
