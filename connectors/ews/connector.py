@@ -30,7 +30,7 @@ from crmsync.connectors.ews.folders import Folders
 from crmsync.connectors.ews.mapping import Zone
 from crmsync.connectors.ews.notices import Notices
 from crmsync.connectors.ews.reading import BATCH, Reader
-from crmsync.connectors.ews.sessions import Options
+from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
 
 
@@ -42,6 +42,7 @@ class Settings(TypedDict, total=False):
     default_zone: ZoneInfo  # of dates that stand for moments
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
+    max_answer: int  # bytes of one answer that is read
 
 
 class EwsSource:
@@ -65,6 +66,7 @@ class EwsSource:
             verify=settings.get("verify", True),
             timeout=settings.get("timeout", 60.0),
             connections=settings.get("connections", 4),
+            max_answer=settings.get("max_answer", MAX_ANSWER),
             now=settings.get("now", lambda: datetime.now(UTC)),
         )
         self._exchange = Exchange(url, login, impersonate=mailbox if impersonate else "", options=options)

@@ -10,10 +10,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
+import urllib3
 from exchangelib.protocol import BaseProtocol, FailFast
 from exchangelib.transport import NOAUTH
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
 from crmsync.connectors.ews.faults import conversation
@@ -30,6 +31,7 @@ class Options:
     verify: bool = True
     timeout: float = 60.0  # seconds without a byte
     connections: int = 4
+    max_answer: int = MAX_ANSWER
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -59,10 +61,11 @@ class Meter:
 class _Adapter(HTTPAdapter):
     """Counts, bounds size and time, and says in our words what went wrong."""
 
-    def __init__(self, meter: Meter, where: str, timeout: float) -> None:
+    def __init__(self, meter: Meter, where: str, options: Options) -> None:
         self._meter = meter
         self._where = where
-        self._timeout = timeout
+        self._longest = timedelta(seconds=_LONGEST * options.timeout)
+        self._largest = options.max_answer
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def send(self, request: Any, stream: bool = False, *args: Any, **more: Any) -> requests.Response:
@@ -79,16 +82,16 @@ class _Adapter(HTTPAdapter):
         return response
 
     def _read(self, response: requests.Response) -> None:
-        deadline = datetime.now(UTC) + timedelta(seconds=_LONGEST * self._timeout)
+        deadline = datetime.now(UTC) + self._longest
         pieces: list[bytes] = []
         size = 0
         for piece in response.raw.stream(65536, decode_content=True):
             pieces.append(piece)
             size += len(piece)
-            if size > MAX_ANSWER or datetime.now(UTC) > deadline:
+            if size > self._largest or datetime.now(UTC) > deadline:
                 response.close()
-                if size > MAX_ANSWER:
-                    raise TooLarge(f"an answer of {self._where} is larger than {MAX_ANSWER} bytes")
+                if size > self._largest:
+                    raise TooLarge(f"an answer of {self._where} is larger than {self._largest} bytes")
                 raise Unreachable(f"{self._where} does not finish an answer in time")
         response._content = b"".join(pieces)
         response._content_consumed = True
@@ -125,7 +128,7 @@ class Sessions(BaseProtocol):  # type: ignore[misc]
         session.headers.update(
             {"Content-Type": "text/xml; charset=utf-8", "Accept-Encoding": "gzip", "User-Agent": _AGENT}
         )
-        session.mount(self.service_endpoint, _Adapter(self._meter, self._where, self._options.timeout))
+        session.mount(self.service_endpoint, _Adapter(self._meter, self._where, self._options))
         session.verify = _trusted(self._options)
         session.auth = self._auth()
         session.session_id = random.randint(10000, 99999)  # type: ignore[attr-defined]  # its log wants one
@@ -136,6 +139,9 @@ class Sessions(BaseProtocol):  # type: ignore[misc]
 def _trusted(options: Options) -> str | bool:
     """The authorities of this machine, as for all other servers; requests would take a list of its own."""
     if not options.verify:
+        urllib3.disable_warnings(
+            InsecureRequestWarning
+        )  # said once by the configuration, not at every request
         return False
     paths = ssl.get_default_verify_paths()
     return options.ca_file or paths.cafile or paths.capath or True

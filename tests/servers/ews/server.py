@@ -6,6 +6,7 @@ requests go wrong, and ``server.outbox`` holds whatever would have been sent to 
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -175,6 +176,13 @@ class EwsServer:
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": 3600}
         return Reply(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
+    def answer_of(self, body: bytes) -> bytes:
+        """What the server would say to a request of the last user, for tests that spoil it."""
+        envelope = etree.fromstring(body)
+        request = envelope.find(S + "Body")[0]
+        with self.place.lock:
+            return self._answered(envelope, request, next(iter(self.place.mailboxes)), body).body
+
     # ── setting the scene ────────────────────────────────────────────────────────────────────────────────────
 
     def add(self, address: str, password: str = "secret", name: str = "") -> Mailbox:
@@ -270,15 +278,20 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up, or does not trust us, is part of many tests."""
+
 
 @contextmanager
-def ews(*addresses: str) -> Iterator[EwsServer]:
+def ews(*addresses: str, tls: ssl.SSLContext | None = None) -> Iterator[EwsServer]:
     """A server with a mailbox for each address (password: "secret")."""
     server = EwsServer()
     for address in addresses:
         server.add(address)
     http = _Http(("127.0.0.1", 0), type("Handler", (_Handler,), {"ews": server}))
-    server.url = f"http://127.0.0.1:{http.server_port}/EWS/Exchange.asmx"
+    if tls:
+        http.socket = tls.wrap_socket(http.socket, server_side=True)
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{http.server_port}/EWS/Exchange.asmx"
     thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
