@@ -18,7 +18,7 @@ from crmsync.connectors.ews.properties import (
     text,
 )
 from crmsync.connectors.ews.rows import (
-    LONG,
+    Body,
     Choice,
     Day,
     Row,
@@ -75,13 +75,13 @@ _ROWS: Mapping[Kind, Rows] = {
         "website": Text("BusinessHomePage", Type.URL, 2_000),
         "birthday": Day("Birthday", noon=True),
         "anniversary": Day("WeddingAnniversary", noon=True),
-        "notes": Text("Body", Type.LONG, LONG),
+        "notes": Body("Body"),
     },
     Kind.APPOINTMENT: {
         **_COMMON,
         "subject": Text("Subject"),
         "location": Text("Location"),
-        "description": Text("Body", Type.LONG, LONG),
+        "description": Body("Body"),
         "sensitivity": _SENSITIVITY,
         "show_as": Choice(
             "LegacyFreeBusyStatus",
@@ -92,7 +92,7 @@ _ROWS: Mapping[Kind, Rows] = {
     Kind.TASK: {
         **_COMMON,
         "subject": Text("Subject"),
-        "description": Text("Body", Type.LONG, LONG),
+        "description": Body("Body"),
         "sensitivity": _SENSITIVITY,
         "start": Day("StartDate"),
         "due": Day("DueDate"),

@@ -61,6 +61,18 @@ class Text:
         return clean(shortened(cleaned, self.limit), self.type) if cleaned else None
 
 
+@dataclass(frozen=True, slots=True)
+class Body(Text):
+    """As plain text. Exchange ends it with line breaks of its own, when it has made it from another form."""
+
+    type: Type = Type.LONG
+    limit: int = LONG
+
+    def project(self, value: Value) -> Maybe:
+        found = Text.project(self, value)
+        return found.rstrip("\n") or None if isinstance(found, str) else found
+
+
 def shortened(text: str, units: int) -> str:
     """Exchange counts as Windows does: a character beyond the first 65,536 is two."""
     if len(text) * 2 <= units:

@@ -3,7 +3,7 @@
 import random
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -59,42 +59,59 @@ class Meter:
 
 
 class _Adapter(HTTPAdapter):
-    """Counts, bounds size and time, and says in our words what went wrong."""
+    """Counts, and says in our words what went wrong."""
 
-    def __init__(self, meter: Meter, where: str, options: Options) -> None:
+    def __init__(self, meter: Meter, where: str) -> None:
         self._meter = meter
+        self._where = where
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
+
+    def send(self, request: Any, *args: Any, **more: Any) -> requests.Response:
+        self._meter.count()
+        try:
+            response = super().send(request, *args, **more)
+        except requests.RequestException as error:
+            raise in_our_words(self._where, error) from error
+        self._meter.note_clock(response.headers.get("Date"))
+        return response
+
+
+class _Session(requests.Session):
+    """Bounds the size of an answer and the time that it takes. It is read after the hooks: that of NTLM looks at the
+    connection's certificate, which is out of reach once an answer has been read."""
+
+    session_id = 0  # these two are exchangelib's, for its log
+    usage_count = 0
+
+    def __init__(self, where: str, options: Options) -> None:
+        super().__init__()
         self._where = where
         self._longest = timedelta(seconds=_LONGEST * options.timeout)
         self._largest = options.max_answer
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
-    def send(self, request: Any, stream: bool = False, *args: Any, **more: Any) -> requests.Response:
-        self._meter.count()
-        try:
-            response = super().send(request, True, *args, **more)
-            self._meter.note_clock(response.headers.get("Date"))
-            if not stream:
-                self._read(response)
-        except requests.RequestException as error:
-            raise in_our_words(self._where, error) from error
-        except HTTPError as error:
-            raise unreachable(self._where, error) from error
+    def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
+        stream = more.pop("stream", False)
+        response = super().send(request, stream=True, **more)
+        if not stream and not response._content_consumed:
+            try:
+                response._content = b"".join(self._pieces(response))
+            except HTTPError as error:
+                raise unreachable(self._where, error) from error
+            response._content_consumed = True
         return response
 
-    def _read(self, response: requests.Response) -> None:
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
         deadline = datetime.now(UTC) + self._longest
-        pieces: list[bytes] = []
         size = 0
         for piece in response.raw.stream(65536, decode_content=True):
-            pieces.append(piece)
             size += len(piece)
-            if size > self._largest or datetime.now(UTC) > deadline:
+            if size > self._largest:
                 response.close()
-                if size > self._largest:
-                    raise TooLarge(f"an answer of {self._where} is larger than {self._largest} bytes")
+                raise TooLarge(f"an answer of {self._where} is larger than {self._largest} bytes")
+            if datetime.now(UTC) > deadline:
+                response.close()
                 raise Unreachable(f"{self._where} does not finish an answer in time")
-        response._content = b"".join(pieces)
-        response._content_consumed = True
+            yield piece
 
 
 def in_our_words(where: str, error: requests.RequestException) -> ConnectorError:
@@ -123,16 +140,15 @@ class Sessions(BaseProtocol):  # type: ignore[misc]
         return str(NOAUTH)
 
     def create_session(self) -> Any:
-        session = requests.Session()
+        session = _Session(self._where, self._options)
         session.trust_env = False  # neither proxies nor passwords of the environment
         session.headers.update(
             {"Content-Type": "text/xml; charset=utf-8", "Accept-Encoding": "gzip", "User-Agent": _AGENT}
         )
-        session.mount(self.service_endpoint, _Adapter(self._meter, self._where, self._options))
+        session.mount(self.service_endpoint, _Adapter(self._meter, self._where))
         session.verify = _trusted(self._options)
         session.auth = self._auth()
-        session.session_id = random.randint(10000, 99999)  # type: ignore[attr-defined]  # its log wants one
-        session.usage_count = 0  # type: ignore[attr-defined]
+        session.session_id = random.randint(10000, 99999)
         return session
 
 

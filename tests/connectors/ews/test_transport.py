@@ -18,7 +18,7 @@ from crmsync.connectors.errors import (
     Throttled,
     Unreachable,
 )
-from crmsync.connectors.ews.auth import Basic, ClientCredentials, Token
+from crmsync.connectors.ews.auth import Basic, ClientCredentials, Ntlm, Token
 from crmsync.connectors.ews.connector import EwsSource
 from crmsync.daemon.crm_api.tls import make_certificates
 from tests.connectors.ews.conftest import ALICE, BOB, SERVICE, Opened, folder, person
@@ -38,6 +38,46 @@ def test_a_wrong_password(login: Opened) -> None:
 def test_a_password_of_any_letters(server: EwsServer, login: Opened) -> None:
     server.place.mailboxes[ALICE].password = "pässwörd: €"
     assert login().identity() == ALICE
+
+
+@pytest.mark.parametrize("name", ["EXAMPLE\\alice", "alice@example.com"])
+def test_ntlm(
+    server: EwsServer, login: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The library's own acceptor on the other side."""
+    users = tmp_path / "users"
+    users.write_text("EXAMPLE:alice:hunter2\n:alice@example.com:hunter2\n")
+    monkeypatch.setenv("NTLM_USER_FILE", str(users))
+    server.ntlm = True
+    server.place.mailboxes["alice"] = server.place.mailboxes[ALICE]
+    source = login(by=Ntlm(name, "hunter2"))
+    person(server, "contacts").add("Ada")
+    server.place.mailboxes[ALICE].address = name.rpartition("\\")[2]
+    contacts = folder(source, "Contacts")
+    before = source.requests()
+    assert len(list(contacts.listing())) == 1
+    assert source.requests() - before == 1  # the handshake is made once for a connection
+    with pytest.raises(AuthExpired):
+        login(by=Ntlm(name, "wrong")).identity()
+
+
+def test_ntlm_over_tls_is_bound_to_the_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "users").write_text(f":{ALICE}:hunter2\n")
+    monkeypatch.setenv("NTLM_USER_FILE", str(tmp_path / "users"))
+    context, ca_file = certified(tmp_path)
+    with ews(ALICE, tls=context) as server:
+        server.ntlm = True
+        source = EwsSource(server.url, Ntlm(ALICE, "hunter2"), ca_file=ca_file)
+        assert len(source.collections()) == 3
+        source.close()
+
+
+def certified(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """A server's certificate, and the authority that signed it."""
+    files = make_certificates(tmp_path / "tls", datetime.now(UTC))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate_file, files.key_file)
+    return context, str(files.ca_file)
 
 
 def test_a_token_that_was_given(server: EwsServer, login: Opened) -> None:
@@ -210,11 +250,9 @@ def test_one_item_that_breaks_the_answer_costs_no_other(server: EwsServer, login
 
 def test_certificates_are_checked_for_each_login_by_itself(tmp_path: Path) -> None:
     """Two logins to one server share nothing: what one of them accepts, the other does not."""
-    files = make_certificates(tmp_path / "tls", datetime.now(UTC))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.certificate_file, files.key_file)
+    context, ca_file = certified(tmp_path)
     with ews(ALICE, tls=context) as server:
-        how: list[dict[str, Any]] = [{}, {"verify": False}, {"ca_file": str(files.ca_file)}]
+        how: list[dict[str, Any]] = [{}, {"verify": False}, {"ca_file": ca_file}]
         sources = [EwsSource(server.url, Basic(*server.login(ALICE)), **options) for options in how]
         for source in (*sources[1:], *sources[1:]):
             assert source.identity() == ALICE

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
+import spnego
 from lxml import etree
 
 from tests.servers.ews.directory import Directory
@@ -59,6 +61,7 @@ class EwsServer:
     clients: dict[str, str] = field(default_factory=dict)  # OAuth client -> secret
     impersonators: set[str] = field(default_factory=set)  # who may act as anybody
     schemes: tuple[str, ...] = ("Basic",)
+    ntlm: bool = False  # instead of all others; the passwords stand in the file that NTLM_USER_FILE names
 
     def __post_init__(self) -> None:
         self.operations = Operations(self.place)
@@ -101,8 +104,8 @@ class EwsServer:
 
     # ── one request ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def answer(self, authorization: str, body: bytes) -> Reply:
-        user = self._user(authorization)
+    def answer(self, authorization: str, body: bytes, *, user: str | None = "") -> Reply:
+        user = user or self._user(authorization)
         if user is None:
             return Reply(401)
         try:
@@ -232,13 +235,38 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     ews: EwsServer
+    who = ""  # NTLM: whose connection this is
+    _ntlm: Any = None
+
+    def _shaken_hands(self) -> bool:
+        """MS-NTHT: a connection is authenticated, and stays so."""
+        if self.who:
+            return True
+        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+        challenge = ""
+        if scheme == "NTLM":
+            self._ntlm = self._ntlm or spnego.server(protocol="ntlm")
+            try:
+                challenge = base64.b64encode(self._ntlm.step(base64.b64decode(token)) or b"").decode()
+            except spnego.exceptions.SpnegoError:
+                self._ntlm = None
+            if self._ntlm is not None and self._ntlm.complete:
+                self.who = self._ntlm.client_principal.rpartition("\\")[2].lower()
+                return True
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", f"NTLM {challenge}".strip())
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.ews.ntlm and not self._shaken_hands():
+            return
         if self.path == "/oauth/token":
             self._send(self.ews.token(parse_qs(body.decode())))
             return
-        reply = self.ews.answer(self.headers.get("Authorization") or "", body)
+        reply = self.ews.answer(self.headers.get("Authorization") or "", body, user=self.who)
         if reply.status == 200 and b"GetStreamingEventsResponse" in reply.body:
             self._stream(reply)
         else:
