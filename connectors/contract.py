@@ -20,7 +20,7 @@ Three rules make the rest simple:
 * A ``Create`` carries a ``key`` that the engine chose and wrote down before. Repeating it must not make a second item.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -130,6 +130,22 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "sensitivity": Column(),
         "categories": Column(Type.LIST),
     },
+    Kind.EMAIL: {
+        "subject": Column(),
+        "body_text": Column(Type.LONG),  # what is plain in it, or plain of what is rich
+        "body_html": Column(Type.LONG),  # sanitised: nothing in it runs, or is fetched from anywhere
+        "from": Column(Type.EMAIL),  # addresses alone, in lower case
+        "to": Column(Type.LIST),
+        "cc": Column(Type.LIST),
+        "sent_at": Column(Type.MOMENT),
+        "message_id": Column(),  # without angle brackets
+        "thread": Column(),  # message id of the first message of the conversation
+        "direction": Column(),  # incoming, outgoing
+        "attachments": Column(Type.LIST),  # their names
+        "status": Column(),  # as of a task; completed: nothing is left to do about it
+        "regarding": Column(),  # name of the account, opportunity or case that it is about
+        "categories": Column(Type.LIST),
+    },
 }
 
 
@@ -154,6 +170,16 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that comes with an item. Its content is read when it is needed, and raises what a conversation raises."""
+
+    name: str
+    type: str  # media type
+    size: int  # bytes
+    read: Callable[[], bytes] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a side says of one item."""
 
@@ -170,6 +196,7 @@ class Record:
     native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
     private: bool = False  # marked private or confidential by the person
+    attachments: tuple[Attachment, ...] = ()  # those that may travel
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +258,9 @@ class Selection:
     owner: str = ""  # CRM: user id
     condition: str = ""  # CRM: a condition in its query language
     nothing: bool = False  # only items that are linked already (``crm_select = "linked"``)
+    look_only: bool = (
+        False  # a dry run: leave no mark anywhere, not even one that the account wants set by itself
+    )
 
 
 # ── Writes and what becomes of them ──────────────────────────────────────────────────────────────────────────
@@ -250,6 +280,9 @@ class Create:
     owner: str = ""  # CRM: user id
     native: str = ""  # ECS, undo: put exactly this text back (``columns`` are then only informative)
     since: datetime | None = None  # CRM without external id: a repeated create searches from here
+    original: Record | None = (
+        None  # what it is made from, for what is written once and has no column on this side
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +365,7 @@ class Capabilities:
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record
+    receives: bool = True  # new items are made here for what the other side holds; mail is never made up
     batch: int = 100  # items per fetch and per apply
 
 
@@ -432,6 +466,23 @@ class Settling(Protocol):
 
     def settled(self, version: str) -> str:
         """As a listing gives it once the item is old news, had nothing else happened to it. Pure."""
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A record that several people have a copy of names all of them."""
+
+    def join(self, id: str, user: str) -> None:
+        """``user`` has a copy, too. Repeating it changes nothing."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A server that says that something has changed, without being asked."""
+
+    def watch(self, stopped: Callable[[], bool]) -> Iterator[None]:
+        """A nudge now and then, at least after each new connection. Nothing depends on one arriving. Raises what any
+        conversation raises, once it cannot be taken up again."""
 
 
 @runtime_checkable
