@@ -26,6 +26,7 @@ from crmsync.config.values import (
 )
 
 DeleteRule: TypeAlias = Literal["mirror", "unlink"]
+MailDeleteRule: TypeAlias = Literal["untag", "mirror", "unlink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,12 @@ class Threshold:
 
 
 THRESHOLDS: Mapping[Kind, Threshold] = MappingProxyType(
-    {"contact": Threshold(250, 25), "appointment": Threshold(50, 10), "task": Threshold(50, 75)}
+    {
+        "contact": Threshold(250, 25),
+        "appointment": Threshold(50, 10),
+        "task": Threshold(50, 75),
+        "email": Threshold(100, 25),
+    }
 )
 
 
@@ -47,6 +53,11 @@ class Delete(Table):
     contact: DeleteRule = Field("mirror", description="For contacts.")
     appointment: DeleteRule = Field("mirror", description="For appointments.")
     task: DeleteRule = Field("mirror", description="For tasks.")
+    email: MailDeleteRule = Field(
+        "untag",
+        description="For mail. `untag`: a message whose activity is deleted loses its tag, an activity whose message "
+        "is deleted stays; `mirror`: that one is deleted, too, by whoever may.",
+    )
 
 
 class DefaultCollection(Table):
@@ -80,6 +91,7 @@ class Guard(Table):
     contact: GuardOverride = Field(GuardOverride(), description="For contacts.")
     appointment: GuardOverride = Field(GuardOverride(), description="For appointments.")
     task: GuardOverride = Field(GuardOverride(), description="For tasks.")
+    email: GuardOverride = Field(GuardOverride(), description="For mail.")
 
 
 # What else a source needs, by how it logs in. Anything else of these keys is a misunderstanding, and an error.
@@ -248,13 +260,13 @@ class Account(Table):
             raise Expected(expected, options=known)
         return name
 
-    def delete_rule(self, kind: Kind) -> DeleteRule:
-        rule: DeleteRule = getattr(self.delete, kind)
+    def delete_rule(self, kind: Kind) -> MailDeleteRule:
+        rule: MailDeleteRule = getattr(self.delete, kind)
         return rule
 
     def collection_for(self, kind: Kind) -> str | None:
         """Name of the default collection, if one is configured."""
-        name: str | None = getattr(self.default_collection, kind)
+        name: str | None = getattr(self.default_collection, kind, None)  # no mail is made for the CRM
         return name
 
     def threshold(self, kind: Kind) -> Threshold:

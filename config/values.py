@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StrictBoo
 from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret, Surroundings, given
 
-Kind: TypeAlias = Literal["contact", "appointment", "task"]
+Kind: TypeAlias = Literal["contact", "appointment", "task", "email"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -38,6 +38,7 @@ _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
     (Kind.TASK, "task"),
+    (Kind.EMAIL, "email"),
 )
 
 

@@ -34,7 +34,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import search, soql, writes
+from crmsync.connectors.salesforce import mail, search, soql, writes
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
@@ -46,6 +46,7 @@ from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
     Table,
+    is_ours,
     row_id,
     row_owner,
     row_stamp,
@@ -93,9 +94,11 @@ class SalesforceConnector:
         table = self._table
         telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
         for page in table.brief(
-            ("Id", "SystemModstamp", "OwnerId", *telling), "IsDeleted = false", deleted=True
+            ("Id", "SystemModstamp", *(("OwnerId",) if table.owned else ()), *telling),
+            "IsDeleted = false",
+            deleted=True,
         ):
-            ours = [r for r in page.rows if not (r.get("IsChild") or r.get("TaskSubtype") == "Call")]
+            ours = [r for r in page.rows if is_ours(r)]
             known = [r for r in ours if not young(row_stamp(r), page.at)]
             yield from (Ref(row_id(r), row_version(r, None), row_owner(r)) for r in known)
             yield from self._fresh([row_id(r) for r in ours if young(row_stamp(r), page.at)])
@@ -142,6 +145,9 @@ class SalesforceConnector:
 
     def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
         return search.search(self._table, probes) if kind is self._table.kind else iter(())
+
+    def join(self, id: str, user: str) -> None:
+        mail.join(self._table, id, user)
 
     def named(self, text: str) -> str | None:
         """The id that the web interface shows has 15 characters."""

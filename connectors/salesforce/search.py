@@ -26,6 +26,7 @@ from crmsync.connectors.salesforce.values import Raw, instant
 _KEYS: Mapping[Kind, tuple[str, ...]] = {  # what a probe's columns are compared by
     Kind.APPOINTMENT: ("subject", "start"),
     Kind.TASK: ("subject", "due"),
+    Kind.EMAIL: ("message_id",),
 }
 _IN_ONE = 20  # values of one IN: small enough for several to share a query
 _MANY = 24  # probes that take more than a query or two; a page of a listing is worth as many
@@ -234,7 +235,7 @@ def access(client: Client, user: str, ids: Sequence[str]) -> Mapping[str, Access
 
 def selected(table: Table, ids: Sequence[str], selection: Selection) -> frozenset[str]:
     """Those of the ids that meet the selection."""
-    if selection.nothing:
+    if selection.nothing or (selection.owner and not table.owned):
         return frozenset()
     given = {soql.id18(i): i for i in ids if soql.is_id(i)}
     found: set[str] = set()

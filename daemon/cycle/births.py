@@ -29,7 +29,7 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         if target is None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
-        write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
+        write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user, original=record)
         task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
@@ -55,7 +55,7 @@ def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
 
 def default_place(cx: Context, kind: Kind) -> Place | None:
     """Where items that come from the CRM are made: as configured, else the first collection that can be written."""
-    able = [p for p in cx.places.values() if kind in p.collection.kinds]
+    able = [p for p in cx.places.values() if kind in p.collection.kinds and p.connector.capabilities.receives]
     wanted = cx.account.default_collection.get(kind)
     if wanted is not None:
         return next((p for p in able if wanted in (p.collection.name, p.collection.id)), None)

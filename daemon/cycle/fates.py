@@ -31,7 +31,7 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         write = Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
     else:
         key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
-        write = Create(key, pair.kind, columns, owner=cx.user)
+        write = Create(key, pair.kind, columns, owner=cx.user, original=source)
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
     carry_out(cx, [task])

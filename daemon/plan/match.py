@@ -16,6 +16,7 @@ PHONES = ("phone_work", "phone_mobile", "phone_home", "phone_other")
 IDENTIFYING: dict[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: ("subject", "start", "end"),
     Kind.TASK: ("subject", "due"),
+    Kind.EMAIL: ("message_id",),
 }
 
 
@@ -89,7 +90,10 @@ def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]
 
 def matchable(kinds: frozenset[Kind]) -> bool:
     """Whether items of these kinds can be someone's partner: then all of them have to be known, tagged or not."""
-    return Kind.CONTACT in kinds or bool(kinds & IDENTIFYING.keys())
+    made_here = IDENTIFYING.keys() - {
+        Kind.EMAIL
+    }  # nothing in the CRM looks for its mail: mail is not made from records
+    return Kind.CONTACT in kinds or bool(kinds & made_here)
 
 
 def keys_of(kind: Kind, columns: Columns) -> frozenset[str]:

@@ -35,6 +35,7 @@ class Seen(StrEnum):
 class DeleteRule(StrEnum):
     MIRROR = "mirror"
     UNLINK = "unlink"
+    UNTAG = "untag"  # what goes in the CRM goes on the ECS side, which only takes the tag off; never the other way
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
 def _mirror(target: Side, what: str, ties: Ties) -> DeleteOn | Unlink:
     if ties.rule is DeleteRule.UNLINK:
         return Unlink(f"{what}; this account's rule is to unlink")
+    if ties.rule is DeleteRule.UNTAG and target is Side.CRM:
+        return Unlink(f"{what}; what the CRM has of it stays")
     if not ties.owned:
         return Unlink(f"{what}; the record belongs to someone else")
     if ties.elsewhere:
