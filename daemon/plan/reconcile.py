@@ -132,8 +132,9 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
 def _mirror(target: Side, what: str, ties: Ties) -> DeleteOn | Unlink:
     if ties.rule is DeleteRule.UNLINK:
         return Unlink(f"{what}; this account's rule is to unlink")
-    if ties.rule is DeleteRule.UNTAG and target is Side.CRM:
-        return Unlink(f"{what}; what the CRM has of it stays")
+    if ties.rule is DeleteRule.UNTAG:  # each person's copy is his own, whosever the record is
+        untagged = target is Side.ECS and ties.deletable
+        return DeleteOn(target, what) if untagged else Unlink(f"{what}; what the other side has of it stays")
     if not ties.owned:
         return Unlink(f"{what}; the record belongs to someone else")
     if ties.elsewhere:
