@@ -167,6 +167,17 @@ class SalesforceConnector:
             raise
 
 
+def _missing(table: Table) -> Missing | None:
+    """Mail needs Email-to-Case or Enhanced Email, which an organisation may have switched off: whoever has no mail to
+    bring there misses nothing."""
+    try:
+        return table.missing_columns()
+    except NotFound:
+        if table.kind is not Kind.EMAIL:
+            raise
+        return Missing(table.name)
+
+
 class SalesforceSource:
     """A login to one organisation. Safe to use from several threads; logs in with the first request.
 
@@ -232,11 +243,12 @@ class SalesforceSource:
 
     def missing(self) -> Mapping[Kind, Missing]:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""
-        found = {kind: table.missing_columns() for kind, table in self._tables.items()}
+        found = {kind: _missing(table) for kind, table in self._tables.items()}
         return {kind: missing for kind, missing in found.items() if missing}
 
     def lacking(self) -> Sequence[str]:
-        return [f"{m.object}.{name}" for m in self.missing().values() for name in m.fields]
+        missing = self.missing().values()
+        return [f"{m.object}.{name}" if name else m.object for m in missing for name in m.fields or ("",)]
 
     @property
     def usage(self) -> float:

@@ -88,6 +88,14 @@ def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]
     return Partner(partner.id)
 
 
+def addresses_of(columns: Columns) -> list[str]:
+    """E-mail addresses of the people that an item is about, or went to."""
+    found = [columns.get(n) for n in (*EMAILS, "from", "to", "cc")]
+    return [
+        a for v in found for a in ((v,) if isinstance(v, str) else v if isinstance(v, tuple) else ()) if a
+    ]
+
+
 def matchable(kinds: frozenset[Kind]) -> bool:
     """Whether items of these kinds can be someone's partner: then all of them have to be known, tagged or not."""
     made_here = IDENTIFYING.keys() - {

@@ -24,7 +24,8 @@ from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.salesforce import mail_fields
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS
+from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
+from tests.connectors.salesforce.stub import Reply, Request, described, refused, serving, source
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
 MAIL: Columns = {
@@ -216,3 +217,12 @@ def test_a_mail_that_is_logged_as_a_task_is_nothing_to_do(office: Office) -> Non
     tasks = office.source.open(collection)
     assert [i for p in tasks.changes(None, Selection()) for i in p.items] == []
     assert list(tasks.listing()) == []
+
+
+def test_an_organisation_without_mail_misses_nothing_else() -> None:
+    def script(request: Request) -> Reply:
+        kind = next(k for k, table in TABLES.items() if f"/{table}/" in request.path)
+        return refused("INVALID_TYPE") if kind is Kind.EMAIL else described(kind)
+
+    with serving(script) as stub, source(stub.url, external_id="") as crm:
+        assert [n for n in crm.lacking() if "Email" in n] == ["EmailMessage"]

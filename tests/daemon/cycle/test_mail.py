@@ -220,3 +220,13 @@ def test_a_dry_run_makes_nothing(post: Post) -> None:
     plan = post.sync(dry_run=True)["plan"]
     assert [line["action"] for line in plan] == ["create"]
     assert list(post.crm.all(post.table)) == []
+
+
+def test_mail_of_a_forgotten_person_leaves_no_trace_and_stays_out(post: Post) -> None:
+    post.arrives("alice", to=("alice@example.com", "grace@example.com"))
+    post.sync()
+    assert post.engine.forget("grace@example.com")["forgotten"] == 1
+    assert b"grace@example.com" not in (post.folder / "state.db").read_bytes()
+    post.arrives("alice", id="two@example.com", **{"from": "grace@example.com"})
+    post.sync()
+    assert post.activity().columns["message_id"] == "one@example.com"
