@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from crmsync.connectors.contract import Gone, Hidden, Kind, Page, Record, Ref, Selection, Unreadable
 from crmsync.connectors.errors import CursorExpired, ProtocolError
-from crmsync.connectors.ews import mapping, wire
+from crmsync.connectors.ews import mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
-from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, brief
+from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, brief
 from crmsync.connectors.ews.properties import KEY, Malformed, Properties
 from crmsync.connectors.ews.rows import category
 from crmsync.connectors.ews.wire import Element, M, T
@@ -31,18 +31,31 @@ class Reader:
         self._kind = kind
         self._zone = zone
         self._foreign = foreign
+        self._scan = scan.Scan(exchange, folder, kind)
         self._standing: OrderedDict[str, tuple[str, Properties]] = OrderedDict()
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, since: str | None, selection: Selection) -> Iterator[Page]:
         """Ids and versions. A tag narrows the first listing down: its answers then name the categories."""
+        tag = category(selection.tag) if since is None else ""
+        if since is not None and since.startswith(scan.MARK):
+            yield from self._scan.changes(since, tag)
+            return
+        try:
+            yield from self._by_state(since, tag)
+            return
+        except NotOffered:
+            if since is not None:
+                raise CursorExpired("the server gives no synchronisation states any more") from None
+        yield from self._scan.changes(None, tag)
+
+    def _by_state(self, since: str | None, tag: str) -> Iterator[Page]:
         if since is not None and not since.startswith(_MARK):
             raise CursorExpired("this is no synchronisation state of ours")
         state = since[len(_MARK) :] if since is not None else ""
         if since is not None and not state:
             raise CursorExpired("this is no synchronisation state of ours")
-        tag = category(selection.tag) if since is None else ""
         names = ("Categories",) if tag else ()
         while True:
             message = self._exchange.one("SyncFolderItems", self._sync(state, names))
@@ -85,7 +98,12 @@ class Reader:
 
     def listing(self) -> Iterator[Ref]:
         """A synchronisation from the beginning names everything that is there, as of one moment."""
-        for page in self.changes(None, Selection()):
+        try:
+            pages = [*self._by_state(None, "")]
+        except NotOffered:
+            yield from self._scan.listing()
+            return
+        for page in pages:
             for item in page.items:
                 if isinstance(item, Ref):
                     yield item

@@ -158,6 +158,17 @@ def format_moment(at: datetime) -> str:
     return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}Z"
 
 
+def path(kind: Kind, name: str) -> Element:
+    """How a request names a property."""
+    return _path(PLACES[kind][name])
+
+
+def not_before(kind: Kind, name: str, at: str) -> Element:
+    """The restriction to items whose time ``name`` is this one or later."""
+    constant = element("t:FieldURIOrConstant", element("t:Constant", Value=at))
+    return element("m:Restriction", element("t:IsGreaterThanOrEqualTo", path(kind, name), constant))
+
+
 def any_of_keys(keys: Sequence[str]) -> Element:
     """The restriction that finds items by the key under which they were made."""
     tests = [

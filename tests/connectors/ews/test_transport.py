@@ -177,7 +177,7 @@ def test_one_request_is_sent_once(server: EwsServer, login: Opened) -> None:
     contacts = folder(login(), "Contacts")
     for code in (
         "ErrorInternalServerError",
-        "ErrorInvalidRequest",
+        "ErrorInvalidServerVersion",
         "ErrorTimeoutExpired",
         "ErrorTooManyObjectsOpened",
     ):
