@@ -33,6 +33,8 @@ from crmsync.connectors.ews.reading import BATCH, Reader
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
 
+_REMEMBERED = 30_000  # characters: a string property of 64 KB is taken by every version
+
 
 class Settings(TypedDict, total=False):
     name: str  # what the operator calls this login
@@ -113,6 +115,7 @@ class EwsConnector:
             writable=collection.writable,
             tags=True,
             stamps=True,
+            remembers=_REMEMBERED,
             batch=BATCH,
         )
 

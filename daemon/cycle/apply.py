@@ -84,6 +84,7 @@ def carry_out(
         by_place[task.side, task.place.key].append(task)
     for some in by_place.values():
         _announce(cx, some, forestalled)
+        cx.records.drop(some[0].place.key, [t.write.id for t in some if not isinstance(t.write, Create)])
         try:
             _send(cx, some[0].place, [t for t in some if t.outcome is None])
         except ConnectorError as error:

@@ -51,6 +51,11 @@ class RecordCache:
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
+    def drop(self, scope: str, ids: Iterable[str]) -> None:
+        """They are about to be written: what was read before is not what will stand there."""
+        for id in ids:
+            self._records.pop((scope, id), None)
+
     def look(self, scope: str, id: str, version: str) -> Record | None:
         """In the version that was asked for; it stays in the cache."""
         record = self._records.get((scope, id))

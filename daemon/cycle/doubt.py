@@ -128,6 +128,11 @@ def forgotten_agreement(cx: Context, work: Work) -> bool:
     """The snapshot may not be what both sides last agreed on, or there is none although they have agreed before."""
     if work.snapshot is None:
         return work.met_before
+    stamp = work.record(Side.ECS).stamp
+    if stamp is not None and stamp.agreed and work.snapshot.crm.version == work.record(Side.CRM).version:
+        return (
+            False  # nobody has written the record since, we neither: whatever we have forgotten was not that
+        )
     ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
     seen = ((ecs, work.record(Side.ECS)), (crm, work.record(Side.CRM)))
     return all(unproven(place, record, cx.doubt) for place, record in seen)

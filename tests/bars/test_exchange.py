@@ -202,6 +202,27 @@ def test_a_lost_state_is_rebuilt_from_the_marks_on_the_items(made: Desk) -> None
     made.quiet()
 
 
+def test_an_edit_after_the_state_was_lost_is_no_question(made: Desk) -> None:
+    """What both sides agreed on stands on the item: while nobody has written the record since, an edit is an edit."""
+    ids = tagged(made)
+    made.sf.Contact.create({"LastName": "Byron", "OwnerId": made.crm.alice.id})
+    made.sync()
+    byron = next(i for i in made.person("contacts").folder.items.values() if i.text("Surname") == "Byron")
+    made.forget()
+    made.person("contacts").set(ids["contacts"], JobTitle="Edited meanwhile")
+    made.person("contacts").set(byron.id, JobTitle="Poet")
+    made.person("tasks").set(ids["tasks"], DueDate="2026-03-10T00:00:00Z")
+    made.sf.Event.update(made.row("Event")["Id"], {"Location": "Room 9"})  # this one is a question
+    answer = made.cli("sync")
+    titles = {row["LastName"]: row["Title"] for row in made.rows("Contact")}
+    assert titles == {"One of contacts": "Edited meanwhile", "Byron": "Poet"}
+    assert made.row("Task")["ActivityDate"] == "2026-03-10"
+    assert answer.code == 3
+    (question,) = [c for c in made.cli.ok("conflicts") if not c["resolved"]]
+    assert (question["column"], question["ecs"], question["crm"]) == ("location", "Room 5", "Room 9")
+    assert len(made.rows("Contact")) == 2
+
+
 def test_a_series_survives_untouched(made: Desk) -> None:
     from lxml import etree
 
