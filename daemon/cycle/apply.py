@@ -84,7 +84,6 @@ def carry_out(
         by_place[task.side, task.place.key].append(task)
     for some in by_place.values():
         _announce(cx, some, forestalled)
-        cx.records.drop(some[0].place.key, [t.write.id for t in some if not isinstance(t.write, Create)])
         try:
             _send(cx, some[0].place, [t for t in some if t.outcome is None])
         except ConnectorError as error:
@@ -137,6 +136,8 @@ def _intent(cx: Context, cycle: int, task: Task) -> Intent:
 
 
 def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
+    for task in tasks:  # whoever loses the answer must see what stands there now
+        cx.records.drop(place.key, task.item)
     outcomes = place.connector.apply([t.write for t in tasks])
     for task, outcome in zip(tasks, outcomes, strict=False):
         task.outcome = outcome

@@ -51,10 +51,9 @@ class RecordCache:
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
-    def drop(self, scope: str, ids: Iterable[str]) -> None:
-        """They are about to be written: what was read before is not what will stand there."""
-        for id in ids:
-            self._records.pop((scope, id), None)
+    def drop(self, scope: str, id: str) -> None:
+        """It is written to: what it was before says nothing any more."""
+        self._records.pop((scope, id), None)
 
     def look(self, scope: str, id: str, version: str) -> Record | None:
         """In the version that was asked for; it stays in the cache."""
@@ -101,6 +100,9 @@ class Context:
     )  # ECS collections that should be there, by key
     doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
+    polled: set[str] = field(
+        default_factory=set
+    )  # CRM collections of which this cycle has heard every change
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)

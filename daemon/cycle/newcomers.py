@@ -11,16 +11,22 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
-from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
+from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
+from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState
+from crmsync.state.model import Change, Held, HeldState, QueueState
 from crmsync.state.transaction import Tx
+
+PUT_BACK = (
+    "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
+    "be created for it"
+)
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
@@ -194,7 +200,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
     note_left(cx, place, Side.CRM, left)
-    return [n for n in newcomers if not _orphan(cx, n)]
+    return _unclaimed(cx, place, [n for n in newcomers if not _orphan(cx, n)])
 
 
 def _gone(cx: Context, tx: Tx, row: Change) -> None:
@@ -242,6 +248,28 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
         reason = "it was made for an item of this account that is no longer there; say whether to create that again"
         hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, reason)
     return True
+
+
+def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    """Without what a create under way may have made. Whose it is comes out when that is repeated, in its own time;
+    until then it waits. An undo that was interrupted is repeated only if a person asks for it."""
+    with cx.state.reading() as tx:
+        sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
+        rows = {i.id: tx.queue.named(i.item) for i in sent}
+        decided = tx.held.for_items(
+            cx.account.name, Side.ECS, [n.record.id for n in newcomers] if sent else []
+        )
+    due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
+    left: list[Newcomer] = []
+    for newcomer in newcomers:
+        if born(place, newcomer.record, due):
+            continue
+        held = decided.get(newcomer.record.id)
+        if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
+            hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, PUT_BACK)
+        else:
+            left.append(newcomer)
+    return left
 
 
 def _match_in_mailbox(

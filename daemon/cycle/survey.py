@@ -11,7 +11,8 @@ from crmsync.connectors.contract import Gone, Hidden, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Answer, Work, fetch
+from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState

@@ -168,9 +168,10 @@ class Stage:
         self.house.fate.witness = lambda point: None
 
     def trials(self) -> Iterator[Trial]:
+        people = ["nothing"] if self._scene.later else MEANWHILE
         for number, moment in enumerate(self.moments):
             for trouble in troubles(moment.point):
-                for meanwhile in MEANWHILE:
+                for meanwhile in people:
                     yield Trial(*self._names, number, moment.point, trouble, meanwhile)
 
     def complaint(self, trial: Trial) -> str:
@@ -192,7 +193,8 @@ class Stage:
         first = self.moments[trial.number].announced()
         unknown = [n for n, m in enumerate(self.moments) if first and 0 < m.announced() <= first]
         begin, end = self._around(min([*unknown, trial.number]))[0], self._around(trial.number)[1]
-        yield from sorted(range(begin, end), key=lambda n: (abs(n - trial.number), n))
+        known = {n for n, meanwhile in self._endings if meanwhile == trial.meanwhile}
+        yield from sorted(range(begin, end), key=lambda n: (n not in known, abs(n - trial.number), n))
 
     def _back_again(self, trial: Trial, found: Ending) -> bool:
         """The one ambiguity that is left. Somebody deletes one of two partners just when nobody knows whether a write
@@ -223,6 +225,8 @@ class Stage:
         return self._end()
 
     def _uninterrupted(self, number: int, meanwhile: str) -> Ending | str:
+        """Played once; where nobody does anything, it does not matter when they do nothing."""
+        number = -1 if meanwhile == "nothing" else number
         if (number, meanwhile) not in self._endings:
             self._endings[number, meanwhile] = self._ending(number, meanwhile, lambda house, point: None)
         return self._endings[number, meanwhile]
@@ -259,6 +263,9 @@ class Stage:
     def _end(self) -> Ending | str:
         house = self.house
         house.clock.tick(TWO_HOURS)
+        if self._scene.later:
+            house.engine.sync()
+            house.clock.tick()
         if self._scene.repeated:
             self._scene.act(house)
         house.engine.sync()
