@@ -98,7 +98,11 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
             {
                 p.id: found
                 for r, p in zip(there, pairs, strict=True)
-                if (found := _recalled(cx, p, sent[r]) if r in sent else _remembered(stamped[r], partners[r]))
+                if (
+                    found := _recalled(cx, p, sent[r])
+                    if r in sent
+                    else _remembered(place, stamped[r], partners[r])
+                )
             }
         )
         give_up(tx, cx.account.name, [end for pair in pairs for end in ends(pair)])
@@ -142,14 +146,15 @@ def _recalled(cx: Context, pair: Pair, sent: Intent) -> Snapshot:
     return Snapshot(pair.kind, cx.now(), *marks, decode_columns(pair.kind, sent.columns))
 
 
-def _remembered(newcomer: Newcomer, partner: Answer) -> Snapshot | None:
+def _remembered(place: Place, newcomer: Newcomer, partner: Answer) -> Snapshot | None:
     """What both sides agreed on, as the item's stamp says, if nobody has written the record since: then it is still
     what they last agreed on, and what the item shows beyond it is an edit."""
     stamp = newcomer.record.stamp
     found = from_text(stamp.agreed) if stamp is not None and stamp.agreed else None
     if found is None or not isinstance(partner, Record) or found.kind is not newcomer.record.kind:
         return None
-    return found if (found.crm.id, found.crm.version) == (partner.id, partner.version) != ("", "") else None
+    same = found.crm.id == partner.id and doubt.unwritten(place, found.crm.version, partner.version)
+    return found if same else None
 
 
 def _moved_here(
