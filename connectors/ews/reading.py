@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import TypeAlias
 
 from crmsync.connectors.contract import Gone, Hidden, Kind, Page, Record, Ref, Selection, Unreadable
@@ -98,12 +99,13 @@ class Reader:
 
     def listing(self) -> Iterator[Ref]:
         """A synchronisation from the beginning names everything that is there, as of one moment."""
+        pages = self._by_state(None, "")
         try:
-            pages = [*self._by_state(None, "")]
+            first = [*islice(pages, 1)]
         except NotOffered:
             yield from self._scan.listing()
             return
-        for page in pages:
+        for page in chain(first, pages):
             for item in page.items:
                 if isinstance(item, Ref):
                     yield item

@@ -35,10 +35,11 @@ class Scan:
         self._kind = kind
 
     def changes(self, since: str | None, tag: str) -> Iterator[Page]:
-        """A tag narrows down what there is, not what has changed. There is one page: what is sorted from the newest on
-        cannot be resumed in the middle."""
+        """A tag narrows down what there is, not what has changed. Only the last page has a new cursor: what is sorted
+        from the newest on cannot be resumed in the middle."""
         seen = _decoded(since) if since is not None else None
-        newest, told = seen, []
+        newest = seen
+        told: list[Ref] = []
         for found, properties in self._found(seen.at if seen else ""):
             newest = _newer(newest, found, properties)
             old = seen is not None and seen.known.get(found.id) == found.change_key
@@ -46,6 +47,9 @@ class Scan:
             marked = not tag or found.is_list or tag in {category(w) for w in words}  # type: ignore[union-attr]
             if not old and (seen is not None or marked):
                 told.append(Ref(found.id, found.change_key))
+            if len(told) == _PAGE:
+                yield Page(tuple(told), _encoded(seen or _Seen("", {})))
+                told = []
         yield Page(tuple(told), _encoded(newest or _Seen("", {})))
 
     def listing(self) -> Iterator[Ref]:

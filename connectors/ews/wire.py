@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from lxml import etree
 
 from crmsync.connectors.contract import Kind
+from crmsync.connectors.ews.html import plain
 from crmsync.connectors.ews.places import COMMON, ELEMENTS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
     KEY,
@@ -243,6 +244,8 @@ def _parsed(standing: Element, form: Form) -> Property:
         case Form.ZONE:
             return standing.get("Id") or None
     text = _text(standing)
+    if form is Form.BODY and text and standing.get("BodyType") == "HTML":  # although plain text was asked for
+        return plain(text) or None
     if text is None:
         return None
     match form:
@@ -273,9 +276,14 @@ def _number(text: str) -> int:
         raise Malformed(f"its percentage is none: {text[:20]!r}") from None
 
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def parse_moment(text: str) -> datetime | None:
     """xs:dateTime; None for the end of Exchange's time, which means "none". Raises Malformed."""
     text = re.sub(r"\.\d+", "", text.strip())
+    if _DAY.fullmatch(text):
+        text = text[:10]  # a day with the offset of somewhere (xs:date) is that day
     try:
         at = datetime.fromisoformat(text)
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from crmsync.connectors.contract import (
     Create,
+    Deferred,
     Delete,
     Done,
     Kind,
@@ -190,9 +191,10 @@ class Writer:
         for (n, plan), answer in zip(plans.items(), answers, strict=True):
             if answer.ok and (id := _id_in(answer)):
                 stand[n] = id
+            elif answer.ok:  # a create is looked for by its key when it is tried again
+                told[n] = Deferred(_name(plan), "the server does not say what it has made")
             else:
-                name = plan.id if isinstance(plan, _Change) else plan.key
-                told[n] = faults.written(name, answer.code, answer.text, back_off=answer.back_off)
+                told[n] = faults.written(_name(plan), answer.code, answer.text, back_off=answer.back_off)
         self._read_back(stand, {n: _version_in(a) for n, a in zip(plans, answers, strict=True)}, told)
 
     def _read_back(
@@ -264,6 +266,10 @@ def _groups(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
 
 def _of(group: Sequence[Write], kind: type[W]) -> dict[int, W]:
     return {n: write for n, write in enumerate(group) if isinstance(write, kind)}
+
+
+def _name(plan: _New | _Change) -> str:
+    return plan.id if isinstance(plan, _Change) else plan.key
 
 
 def _id_in(answer: Answer) -> str:
