@@ -20,7 +20,7 @@ Three rules make the rest simple:
 * A ``Create`` carries a ``key`` that the engine chose and wrote down before. Repeating it must not make a second item.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -467,6 +467,16 @@ class Source(Protocol):
         """How many requests this login has sent so far."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """Sources whose server says at once that something may have changed: a nudge without data. For the login as a
+    whole, so that one connection does for all of its collections."""
+
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        """Yields at each nudge, and first of all: what happened before the watch began is not told. Ends soon after
+        ``stopped`` is true, or when the connection ends. Raises ConnectorError."""
 
 
 @runtime_checkable

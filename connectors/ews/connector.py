@@ -96,6 +96,10 @@ class EwsSource:
     def requests(self) -> int:
         return self._exchange.meter.requests
 
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        """By streaming notifications, over a connection of their own; one subscription for all folders."""
+        return Notices(self._exchange, [c.id for c in collections], time.monotonic).watch(stopped)
+
     def close(self) -> None:
         self._exchange.close()
 
@@ -147,10 +151,3 @@ class EwsConnector:
         if found := self._reader.with_keys([text]).get(text):
             return found
         return text if self._reader.versions([text])[text] is not None else None
-
-    def watch(
-        self, stopped: Callable[[], bool], *, clock: Callable[[], float] = time.monotonic
-    ) -> Iterator[None]:
-        """A nudge each time that something may have changed, the first one at once: notifications get lost between
-        connections. Ends when ``stopped`` says so, which is asked at least once a minute."""
-        return Notices(self._exchange, self._folder, clock).watch(stopped)

@@ -1,6 +1,6 @@
-"""Streaming notifications: something may have changed in a folder. Only a nudge: nothing depends on one arriving."""
+"""Streaming notifications: something may have changed in the folders. A nudge: nothing depends on one arriving."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.ews import wire
@@ -14,9 +14,9 @@ _LONGEST_TAG = 64
 
 
 class Notices:
-    def __init__(self, exchange: Exchange, folder: str, clock: Callable[[], float]) -> None:
+    def __init__(self, exchange: Exchange, folders: Sequence[str], clock: Callable[[], float]) -> None:
         self._exchange = exchange
-        self._folder = folder
+        self._folders = folders
         self._clock = clock
 
     def watch(self, stopped: Callable[[], bool]) -> Iterator[None]:
@@ -53,7 +53,7 @@ class Notices:
                 "m:Subscribe",
                 wire.element(
                     "m:StreamingSubscriptionRequest",
-                    wire.element("t:FolderIds", wire.folder_id(self._folder)),
+                    wire.element("t:FolderIds", *(wire.folder_id(f) for f in self._folders)),
                     wire.element("t:EventTypes", *(wire.element("t:EventType", text=e) for e in _EVENTS)),
                 ),
             ),

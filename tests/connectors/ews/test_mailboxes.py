@@ -110,9 +110,9 @@ def listening(server: EwsServer, connections: int = 1) -> None:
 
 
 def test_a_change_nudges_at_once(server: EwsServer, login: Opened) -> None:
-    contacts = folder(login(), "Contacts")
-    stopped = threading.Event()
-    nudges = contacts.watch(stopped.is_set)
+    source, stopped = login(), threading.Event()
+    contacts = folder(source, "Contacts")
+    nudges = source.watch(source.collections(), stopped.is_set)
     next(nudges)  # the first one: who knows what happened before
     changed = threading.Thread(target=lambda: (listening(server), person(server, "contacts").add("Ada")))
     changed.start()
@@ -132,7 +132,8 @@ def test_a_change_nudges_at_once(server: EwsServer, login: Opened) -> None:
 def test_a_connection_that_ends_is_followed_by_another_and_a_nudge(server: EwsServer, login: Opened) -> None:
     """What happened in between is lost: whoever is nudged asks for changes."""
     server.streams.minute = 0.001
-    nudges = folder(login(), "Contacts").watch(lambda: False)
+    source = login()
+    nudges = source.watch(source.collections(), lambda: False)
     for _ in range(3):
         next(nudges)
     nudges.close()  # type: ignore[attr-defined]
@@ -141,8 +142,9 @@ def test_a_connection_that_ends_is_followed_by_another_and_a_nudge(server: EwsSe
 
 def test_a_server_that_does_not_stream_says_so(server: EwsServer, login: Opened) -> None:
     server.fail("Subscribe", "ErrorAccessDenied")
+    source = login()
     with pytest.raises(Forbidden):
-        next(folder(login(), "Contacts").watch(lambda: False))
+        next(source.watch(source.collections(), lambda: False))
 
 
 def test_closing_a_login_that_never_asked() -> None:
