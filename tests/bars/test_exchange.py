@@ -1,5 +1,6 @@
 """Exchange and the CRM, kept in step by ``crmsync sync``: a contact, an appointment, a task, from tag to lost state."""
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bars.cli import Cli
+from tests.bars.cli import COMMAND, Cli, until
 from tests.bars.office import CONFIG, client
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 from tests.servers.ews.person import EwsPerson
@@ -254,6 +255,26 @@ def test_a_service_login_works_in_the_owners_name(tmp_path: Path) -> None:
         assert [len(made.rows(table)) for table in _TABLES.values()] == [1, 1, 1]
         assert {r.acting for r in made.server.requests if r.user == SERVICE} == {ALICE}
         made.quiet()
+
+
+def test_the_service_hears_of_a_change_at_once(made: Desk) -> None:
+    """Notifications on a real connection; the next turn by the clock is an hour away."""
+    config = made.cli.config
+    config.write_text(config.read_text() + '\n[schedule]\ninterval = "1h"\nsettle = "0s"\n')
+    log = made.directory / "log"
+    with log.open("wb") as output:
+        command = [COMMAND, "--config", str(config), "run"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        until(lambda: made.server.streams.open or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        alice = made.person("contacts")
+        id = alice.add("Lovelace")
+        alice.tag(id, "CRM")
+        until(lambda: [row["LastName"] for row in made.rows("Contact")] == ["Lovelace"])
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_check_says_what_is_there(made: Desk) -> None:
