@@ -111,7 +111,7 @@ class EwsConnector:
         (kind,) = collection.kinds
         self._exchange = exchange
         self._folder = collection.id
-        self._reader = Reader(exchange, collection.id, kind, zone, foreign=bool(collection.owner))
+        self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
         self._capabilities = Capabilities(
             columns={kind: mapping.HOLDS[kind]},

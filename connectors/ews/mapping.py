@@ -140,6 +140,7 @@ class Item:
     modified: datetime | None
     untouchable: str
     private: bool
+    search_key: str
 
 
 def project(kind: Kind, columns: Columns) -> Columns:
@@ -165,6 +166,7 @@ def read(kind: Kind, id: str, properties: Properties, zone: Zone) -> Item:
         modified=moment(properties, "LastModifiedTime"),
         untouchable=_untouchable(properties),
         private=properties.get("Sensitivity") not in (None, "Normal"),
+        search_key=text(properties, SEARCH_KEY),
     )
 
 

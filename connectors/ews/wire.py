@@ -18,6 +18,7 @@ from crmsync.connectors.ews.html import plain
 from crmsync.connectors.ews.places import COMMON, ELEMENTS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
     KEY,
+    SEARCH_KEY,
     Malformed,
     Properties,
     Property,
@@ -172,13 +173,22 @@ def not_before(kind: Kind, name: str, at: str) -> Element:
 
 def any_of_keys(keys: Sequence[str]) -> Element:
     """The restriction that finds items by the key under which they were made."""
+    return _any_of(KEY, keys)
+
+
+def any_of_search_keys(keys: Sequence[str]) -> Element:
+    """By what the server itself knows them by, also after they were moved."""
+    return _any_of(SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
+
+
+def _any_of(name: str, values: Sequence[str]) -> Element:
     tests = [
         element(
             "t:IsEqualTo",
-            _path(COMMON[KEY]),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=key)),
+            _path(COMMON[name]),
+            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
         )
-        for key in keys
+        for value in values
     ]
     return element("m:Restriction", tests[0] if len(tests) == 1 else element("t:Or", *tests))
 

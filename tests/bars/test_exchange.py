@@ -155,6 +155,20 @@ def test_from_the_first_tag_to_the_last_delete(made: Desk) -> None:
     made.quiet()
 
 
+def test_an_undone_delete_brings_the_item_back_whole(made: Desk) -> None:
+    ids = tagged(made)
+    made.sync()
+    calendar = made.person("calendar")
+    unmapped = calendar.unmapped(ids["calendar"])
+    made.sf.Event.delete(made.row("Event")["Id"])
+    (cycle, *_) = made.sync()["cycles"]
+    assert made.texts("calendar", "Subject") == ["Not tagged"]
+    made.cli("undo", str(cycle["id"]))
+    (back,) = [i for i in calendar.folder.items.values() if i.text("Subject") == "One of calendar"]
+    assert calendar.unmapped(back.id) == unmapped
+    assert made.server.outbox == []
+
+
 def test_what_the_crm_has_comes_into_the_mailbox(made: Desk) -> None:
     owner = made.crm.alice.id
     made.sf.Contact.create({"LastName": "Byron", "Birthdate": "1815-12-10", "OwnerId": owner})
