@@ -26,6 +26,7 @@ from crmsync.connectors.ews.rows import (
     Rows,
     Text,
     Words,
+    among,
     category,
     project_rows,
     read_rows,
@@ -224,7 +225,7 @@ def write(
         told |= when.write_when(group, of_given, zone.name)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})
-    if tag and category(tag) not in (words := _words(told, now)):
+    if category(tag) and not among(tag, words := _words(told, now)):
         told["Categories"] = (*words, category(tag))
     if stamp:
         told |= {LINK: format_stamp(stamp), AGREED: stamp.agreed or None}

@@ -12,7 +12,7 @@ from crmsync.connectors.ews import mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, brief
 from crmsync.connectors.ews.properties import KEY, SEARCH_KEY, Malformed, Properties
-from crmsync.connectors.ews.rows import category
+from crmsync.connectors.ews.rows import among, category
 from crmsync.connectors.ews.wire import Element, M, T
 
 BATCH = 100  # items of one GetItem
@@ -93,11 +93,12 @@ class Reader:
         found = wire.found(change[0])
         if found is None or found.kind is not self._kind:
             return None
-        if tag and not found.is_list:
-            words = wire.properties(self._kind, found.element).get("Categories") or ()
-            if not isinstance(words, tuple) or tag not in {category(word) for word in words}:
-                return None
-        return Ref(found.id, found.change_key)
+        marked = (
+            not tag
+            or found.is_list
+            or among(tag, wire.properties(self._kind, found.element).get("Categories"))
+        )
+        return Ref(found.id, found.change_key) if marked else None
 
     def listing(self) -> Iterator[Ref]:
         """A synchronisation from the beginning names everything that is there, as of one moment."""

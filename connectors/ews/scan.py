@@ -11,7 +11,7 @@ from crmsync.connectors.errors import CursorExpired, ProtocolError, Unreachable
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.properties import Malformed, Property
-from crmsync.connectors.ews.rows import category
+from crmsync.connectors.ews.rows import among
 from crmsync.connectors.ews.wire import Element, M, T
 
 MARK = "ews-scan1:"  # before a cursor
@@ -43,8 +43,7 @@ class Scan:
         for found, properties in self._found(seen.at if seen else ""):
             newest = _newer(newest, found, properties)
             old = seen is not None and seen.known.get(found.id) == found.change_key
-            words = properties.get("Categories") or ()
-            marked = not tag or found.is_list or tag in {category(w) for w in words}  # type: ignore[union-attr]
+            marked = not tag or found.is_list or among(tag, properties.get("Categories"))
             if not old and (seen is not None or marked):
                 told.append(Ref(found.id, found.change_key))
             if len(told) == _PAGE:
