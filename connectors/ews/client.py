@@ -90,14 +90,19 @@ class Exchange:
             self._tokens.forget()  # one that was withdrawn; the request was not looked at
             return self._called(operation, payload)
 
+    def each(self, operation: str, payload: Element, count: int) -> list[Answer]:
+        """For requests about several things: a message for each of them, in their order."""
+        answers = self.call(operation, payload)
+        if len(answers) != count:
+            raise ProtocolError(f"{self.where} answers {operation} for {len(answers)} of {count}")
+        return answers
+
     def one(self, operation: str, payload: Element) -> Element:
         """For requests about one thing: its message, or the exception that it stands for."""
-        answers = self.call(operation, payload)
-        if len(answers) != 1:
-            raise ProtocolError(f"{self.where} answers {operation} with {len(answers)} messages")
-        if not answers[0].ok:
-            raise self.error(answers[0])
-        return answers[0].element
+        (answer,) = self.each(operation, payload, 1)
+        if not answer.ok:
+            raise self.error(answer)
+        return answer.element
 
     def error(self, answer: Answer) -> ConnectorError:
         return conversation(answer.code, answer.text, self.where, back_off=answer.back_off)

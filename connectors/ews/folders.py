@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from crmsync.connectors.contract import Collection
-from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
+from crmsync.connectors.errors import Forbidden, NotFound
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.faults import NotOffered
@@ -71,16 +71,15 @@ class Folders:
 
     def _distinguished(self, owner: str, names: Sequence[str]) -> dict[str, _Folder]:
         """Those that there are, and that the login may see: a delegate is let into some. None at all is an error."""
-        answers = self._exchange.call(
+        answers = self._exchange.each(
             "GetFolder",
             wire.element(
                 "m:GetFolder",
                 wire.shape(None, _NEEDS, tag="m:FolderShape"),
                 wire.element("m:FolderIds", *(wire.known_folder(name, owner) for name in names)),
             ),
+            len(names),
         )
-        if len(answers) != len(names):
-            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(names)} folders")
         told = {}
         for name, answer in zip(names, answers, strict=True):
             element = answer.element.find(f"{M}Folders/*") if answer.ok else None

@@ -19,6 +19,8 @@ BATCH = 100  # items of one GetItem
 PAGE = 500  # changes of one answer; Exchange gives 512 at most
 _MARK = "ews1:"  # before a synchronisation state, which is otherwise anything
 _REMEMBERED = 500  # items
+_IDLE = 1_000  # answers without a change, each of which says that there is more
+_MOST = 100_000  # items that a search for a few may find
 PUT_BACK = "ews:"  # before the search key, by which a deleted item is found in Deleted Items
 
 Found: TypeAlias = Record | Gone | Hidden | Unreadable
@@ -60,18 +62,23 @@ class Reader:
         if since is not None and not state:
             raise CursorExpired("this is no synchronisation state of ours")
         names = ("Categories",) if tag else ()
+        idle = 0
         while True:
             message = self._exchange.one("SyncFolderItems", self._sync(state, names))
-            new = message.findtext(M + "SyncState") or ""
-            told = [change for e in message.iterfind(f"{M}Changes/*") if (change := self._change(e, tag))]
-            if not new:
-                raise ProtocolError(f"{self._exchange.where} gives no synchronisation state")
-            yield Page(tuple(told), _MARK + new)
-            last = (message.findtext(M + "IncludesLastItemInRange") or "true").strip().lower() != "false"
-            if (
-                last or new == state
-            ):  # the same state once more has been seen, with more to come that never came
+            new, changes = message.findtext(M + "SyncState") or "", message.find(M + "Changes")
+            last = message.findtext(M + "IncludesLastItemInRange") or ""
+            if not new or changes is None or not last:  # taken for less, it could pass for a complete listing
+                raise ProtocolError(
+                    f"{self._exchange.where} answers SyncFolderItems with a part of an answer"
+                )
+            yield Page(tuple(c for e in changes if (c := self._change(e, tag))), _MARK + new)
+            if last.strip().lower() != "false":
                 return
+            idle = 0 if len(changes) else idle + 1
+            if idle and new == state:
+                return  # seen on Exchange: the same state once more, with more to come that never comes
+            if new == state or idle > _IDLE:
+                raise ProtocolError(f"{self._exchange.where} does not come to the end of what has changed")
             state = new
 
     def _sync(self, state: str, names: Sequence[str]) -> Element:
@@ -86,12 +93,16 @@ class Reader:
     def _change(self, change: Element, tag: str) -> Ref | Gone | None:
         if change.tag == T + "Delete":
             id = change.find(T + "ItemId")
+            if id is None or not id.get("Id"):
+                raise ProtocolError(f"{self._exchange.where} tells of a deletion, and not of what")
             self._standing.pop(id.get("Id"), None)
             return Gone(id.get("Id"))
-        if change.tag not in (T + "Create", T + "Update") or not len(change):
+        if change.tag not in (T + "Create", T + "Update"):
             return None
-        found = wire.found(change[0])
-        if found is None or found.kind is not self._kind:
+        found = wire.found(change[0]) if len(change) else None
+        if found is None:
+            raise ProtocolError(f"{self._exchange.where} tells of a change, and not of what")
+        if found.kind is not self._kind:
             return None
         marked = (
             not tag
@@ -135,10 +146,7 @@ class Reader:
     def _get(self, ids: Sequence[str]) -> list[Answer]:
         shape = wire.shape(self._kind, mapping.NEEDS[self._kind])
         items = wire.element("m:ItemIds", *(wire.item_id(id) for id in ids))
-        answers = self._exchange.call("GetItem", wire.element("m:GetItem", shape, items))
-        if len(answers) != len(ids):
-            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(ids)} items")
-        return answers
+        return self._exchange.each("GetItem", wire.element("m:GetItem", shape, items), len(ids))
 
     def _judged(self, id: str, answer: Answer) -> Found:
         if answer.ok:
@@ -201,9 +209,8 @@ class Reader:
         for start in range(0, len(ids), BATCH):
             some = ids[start : start + BATCH]
             items = wire.element("m:ItemIds", *(wire.item_id(id) for id in some))
-            answers = self._exchange.call(
-                "GetItem", wire.element("m:GetItem", wire.shape(self._kind, ()), items)
-            )
+            asked = wire.element("m:GetItem", wire.shape(self._kind, ()), items)
+            answers = self._exchange.each("GetItem", asked, len(some))
             for id, answer in zip(some, answers, strict=True):
                 if answer.code in BUSY or answer.code in LATER:
                     raise self._exchange.error(answer)
@@ -248,6 +255,8 @@ class Reader:
             offset += len(items)
             if root is None or not items or root.get("IncludesLastItemInRange", "true").lower() != "false":
                 return told
+            if offset > _MOST:
+                raise ProtocolError(f"{self._exchange.where} does not finish a search")
 
     def _find(self, name: str, restriction: Element, where: Element, offset: int) -> Element:
         view = wire.element(

@@ -68,7 +68,7 @@ class Scan:
             if root is None:
                 raise ProtocolError(f"{self._exchange.where} answers a search with no result")
             items = root.findall(f"{T}Items/*")
-            total = int(root.get("TotalItemsInView") or len(items))
+            total = _count(root.get("TotalItemsInView"), len(items))
             if expected not in (-1, total):
                 raise Unreachable("the folder changed while it was listed; it is listed anew")
             expected = total
@@ -105,6 +105,10 @@ class Scan:
             wire.element("m:ParentFolderIds", wire.folder_id(self._folder)),
             Traversal="Shallow",
         )
+
+
+def _count(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else otherwise
 
 
 def _newer(newest: _Seen | None, found: wire.Found, properties: Mapping[str, Property]) -> _Seen | None:

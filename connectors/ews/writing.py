@@ -23,7 +23,7 @@ from crmsync.connectors.contract import (
     Update,
     Write,
 )
-from crmsync.connectors.errors import ConnectorError, ProtocolError
+from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.ews import faults, mapping, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.properties import KEY, Malformed, Property
@@ -116,7 +116,7 @@ class Writer:
             return
         to = wire.element("m:ToFolderId", wire.folder_id(self._folder))
         ids = wire.element("m:ItemIds", *(wire.item_id(id) for id in found.values()))
-        answers = self._exchange.call("MoveItem", wire.element("m:MoveItem", to, ids))
+        answers = self._exchange.each("MoveItem", wire.element("m:MoveItem", to, ids), len(found))
         moved = {n: _id_in(a) for n, a in zip(found, answers, strict=True) if a.ok and _id_in(a)}
         self._read_back(moved, dict.fromkeys(moved, ""), told)
 
@@ -203,9 +203,7 @@ class Writer:
     def _sent(
         self, plans: Mapping[int, _New | _Change], operation: str, payload: Element, told: dict[int, Outcome]
     ) -> None:
-        answers = self._exchange.call(operation, payload)
-        if len(answers) != len(plans):
-            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(plans)} items")
+        answers = self._exchange.each(operation, payload, len(plans))
         stand: dict[int, str] = {}
         for (n, plan), answer in zip(plans.items(), answers, strict=True):
             if answer.ok and (id := _id_in(answer)):
@@ -249,7 +247,7 @@ class Writer:
                 doomed[n] = delete.id
         if not doomed:
             return
-        answers = self._exchange.call("DeleteItem", self._delete(list(doomed.values())))
+        answers = self._exchange.each("DeleteItem", self._delete(list(doomed.values())), len(doomed))
         for (n, id), answer in zip(doomed.items(), answers, strict=True):
             told[n] = (
                 Done(id, "")
