@@ -23,10 +23,11 @@ from crmsync.daemon.account import Account, Crm, Mailbox, Private
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
+from crmsync.daemon.exchange import exchange
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
-from crmsync.daemon.surroundings import check_urllib3
+from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.witness import Witness
@@ -44,6 +45,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything
     yet, nor secrets read: a login that is wrong concerns only the account that has it."""
     check_urllib3()
+    check_extras(source.type for account in config.account.values() for source in account.source)
     state = State.open(config.state.url, now=now)
     try:
         signer = Signer(load_key(config.state.key_path))
@@ -139,20 +141,25 @@ def _account(
 
 
 def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbox:
-    make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
-
     def connect() -> Source:
+        zone = ZoneInfo(account.time_zone)
+        ca_file = str(config.ca_file) if config.ca_file else None
+        if config.type == "ews":
+            return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
+        make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
+        password = config.password.reveal() if config.password else ""
         return make(
             config.url,
-            config.username,
-            config.password.reveal(),
-            ca_file=str(config.ca_file) if config.ca_file else None,
+            config.username or "",
+            password,
+            ca_file=ca_file,
             verify=config.verify,
-            default_zone=ZoneInfo(account.time_zone),
+            default_zone=zone,
             now=now,
         )
 
-    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), config.url, tuple(config.collections or ()))
+    address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
+    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), address, tuple(config.collections or ()))
 
 
 class LazySource:

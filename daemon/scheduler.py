@@ -61,6 +61,10 @@ class Schedule:
         """Calls ``alive`` from the scheduler's own thread: only while that one does its work."""
         self._every(every, alive, "beat", executor="here", first=self._now())
 
+    def watch(self, every: timedelta, look: Callable[[], None]) -> None:
+        """Calls ``look``, which may have to wait for somebody."""
+        self._every(every, look, "watch", first=self._now() + every)
+
     def stop(self) -> None:
         """No new cycle begins; those that run are not waited for."""
         if self._scheduler.running:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 from typing import Any
 
@@ -29,11 +29,13 @@ from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.locks import Claim
 
 log = logging.getLogger(__name__)
 
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
+CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
 
@@ -52,9 +54,10 @@ def run(
     engine = _opened(config, build)
     service: Service | None = None
     try:
-        with alone(engine.state):
+        with alone(engine.state) as claim:
             path = config.service.socket
-            service = Service(config, engine, load, build, Notifier.of(environ), environ, debug=debug)
+            notify = Notifier.of(environ)
+            service = Service(config, engine, load, build, notify, environ, debug=debug, claim=claim)
             return service.run(ControlServer(listen(path), path, service.handle, service.about))
     finally:
         (service.engine if service else engine).close()
@@ -71,13 +74,13 @@ def _opened(config: Config, build: Callable[[Config], Engine]) -> Engine:
 
 
 @contextmanager
-def alone(state: State) -> Iterator[None]:
+def alone(state: State) -> Iterator[Claim]:
     """We are the service of this state. Raises Failure where there is one."""
     deadline = time.monotonic() + SETTLING
     while True:
-        lock: AbstractContextManager[None] = state.exclusive()
+        lock: AbstractContextManager[Claim] = state.exclusive()
         try:
-            lock.__enter__()
+            claim = lock.__enter__()
             break
         except Locked as error:
             if time.monotonic() > deadline:
@@ -86,7 +89,7 @@ def alone(state: State) -> Iterator[None]:
                 ) from None
         time.sleep(0.1)
     try:
-        yield
+        yield claim
     finally:
         lock.__exit__(None, None, None)
 
@@ -102,6 +105,7 @@ class Service:
     debug: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
+    claim: Claim | None = None  # to be the state's only service
     turns: Turns = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
@@ -110,6 +114,7 @@ class Service:
     )  # its put may be used in handlers
     _since: datetime = field(init=False)
     _said: str = ""
+    _ousted: bool = False
 
     def __post_init__(self) -> None:
         self._since = self.now()
@@ -126,11 +131,28 @@ class Service:
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
+        self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
         while self._signals.get() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
+
+    def _keep_claim(self) -> None:
+        """A database server that was restarted has forgotten that this is the only service of its state."""
+        try:
+            if self.claim is not None:
+                self.claim.renew()
+        except Locked as error:
+            log.error(
+                "another service has taken this state while its database was away, so this one stops: %s",
+                error.message,
+                extra={"action": "service.ousted"},
+            )
+            self._ousted = True
+            self._signals.put(signal.SIGTERM)
+        except StateError as error:
+            log.debug("%s", error, extra={"action": "claim.unknown"})  # each cycle says so, too
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals.put(number)
@@ -151,9 +173,9 @@ class Service:
             logging.shutdown()
             # Threads that hang in a request cannot be ended otherwise, and Python would wait for them. Nothing is
             # lost: every write has its intent in the state, and every state change its transaction.
-            os._exit(0)
+            os._exit(int(self._ousted))
         log.info("stopped", extra={"action": "service.stopped"})
-        return 0
+        return int(self._ousted)
 
     def _wait_idle(self, seconds: float) -> bool:
         """Whether all cycles ended in time; a second signal cuts the waiting short."""

@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from crmsync.state.errors import Contradiction, Locked, SnapshotError, StateError
-from crmsync.state.locks import AdvisoryLocks, FileLocks, Locks
+from crmsync.state.locks import AdvisoryLocks, Claim, FileLocks, Locks
 from crmsync.state.migrations import HEAD, VERSION_TABLE
 from crmsync.state.opening import damaged, engines, explained, parse
 from crmsync.state.transaction import Tx
@@ -72,7 +72,12 @@ class State:
         where it refuses; RuntimeError for a transaction inside another one of the same thread."""
         if getattr(self._writing, "now", False):
             raise RuntimeError("a transaction is open in this thread already")
-        with self._turn, self._answering(), self._writer.begin() as connection:
+        with (
+            self._turn,
+            self._answering(),
+            self._locks.writing() as session,
+            _begun(session, self._writer) as connection,
+        ):
             self._writing.now = True
             try:
                 yield Tx(connection)
@@ -99,11 +104,13 @@ class State:
                 whole.rollback()
 
     def lock(self, account: str) -> AbstractContextManager[None]:
-        """One process and thread at a time syncs an account. Raises Locked at once where another one does."""
+        """One process and thread at a time syncs an account. Raises Locked at once where another one does. Should the
+        lock be lost, this thread's next transaction raises StateError."""
         return self._locks.account(account)
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """One service for each state. Raises Locked at once where another one runs."""
+    def exclusive(self) -> AbstractContextManager[Claim]:
+        """One service for each state. Raises Locked at once where another one runs. A database server may lose the
+        lock: whoever holds it for long renews the claim now and then."""
         return self._locks.service()
 
     def size(self) -> int:
@@ -201,6 +208,16 @@ class _NoTurns:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *exception: Any) -> None: ...
+
+
+@contextmanager
+def _begun(session: Connection | None, engine: Engine) -> Iterator[Connection]:
+    if session is None:
+        with engine.begin() as connection:
+            yield connection
+    else:
+        with session.begin():
+            yield session
 
 
 def _revision(connection: Connection) -> str | None:

@@ -3,8 +3,10 @@
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +18,20 @@ from sqlalchemy.exc import DBAPIError
 from crmsync.state.errors import Locked, StateError
 
 
+class Claim(Protocol):
+    def renew(self) -> None:
+        """Takes the lock again if it was lost. Raises Locked where somebody else has it by now."""
+
+
 class Locks(Protocol):
     """Each is held until its context ends. Raises Locked at once where another process or thread has it."""
 
     def account(self, name: str) -> AbstractContextManager[None]: ...
-    def service(self) -> AbstractContextManager[None]: ...
+    def service(self) -> AbstractContextManager[Claim]: ...
+
+    def writing(self) -> AbstractContextManager[Connection | None]:
+        """On which connection this thread has to write, so that nothing is committed without the locks of accounts
+        that it holds; None: on any. Raises StateError where one of them was lost."""
 
 
 class FileLocks:
@@ -35,8 +46,13 @@ class FileLocks:
         file = quote(name, safe=" @").replace(".", "%2E")
         return self._hold(self._beside(".lock.d") / file, f"account {name}")
 
-    def service(self) -> AbstractContextManager[None]:
-        return self._hold(self._beside(".lock"), "the service of this state")
+    @contextmanager
+    def service(self) -> Iterator[Claim]:
+        with self._hold(self._beside(".lock"), "the service of this state"):
+            yield _Lasting()
+
+    def writing(self) -> AbstractContextManager[Connection | None]:
+        return nullcontext()
 
     def _beside(self, suffix: str) -> Path:
         return self._database.with_name(self._database.name + suffix)
@@ -58,44 +74,130 @@ class FileLocks:
             os.close(descriptor)
 
 
+class _Lasting:
+    def renew(self) -> None:
+        """The kernel takes no lock away."""
+
+
 class AdvisoryLocks:
-    """PostgreSQL's session locks, each on a connection of its own: the server lets go of it when that ends. A proxy
-    that shares sessions between clients (PgBouncer in transaction mode) breaks them."""
+    """PostgreSQL's session locks, each on a connection of its own: the server lets go of it when that ends, also when
+    the server was restarted or a firewall ended it. So whoever holds the lock of an account writes on its connection:
+    the commit fails with it. A proxy that shares sessions between clients (PgBouncer in transaction mode) breaks them.
+    """
 
     def __init__(self, engine: Engine, explain: Callable[[DBAPIError], Exception]) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._explain = explain
-
-    def account(self, name: str) -> AbstractContextManager[None]:
-        return self._hold(f"account {name}", f"account {name}")
-
-    def service(self) -> AbstractContextManager[None]:
-        return self._hold("service", "the service of this state")
+        self._of_thread = threading.local()
 
     @contextmanager
-    def _hold(self, name: str, what: str) -> Iterator[None]:
-        key = int.from_bytes(hashlib.sha256(f"crmsync {name}".encode()).digest()[:8], "big", signed=True)
-        with ExitStack() as stack:
-            try:
-                connection = stack.enter_context(self._engine.connect())
-                taken = connection.execute(
-                    text("SELECT pg_try_advisory_lock(:key)"), {"key": key}
-                ).scalar_one()
-            except DBAPIError as error:
-                raise self._explain(error) from error
-            if not taken:
-                raise _locked(what, "another session of this database")
+    def account(self, name: str) -> Iterator[None]:
+        with self._hold(f"account {name}", f"account {name}") as session:
+            self._mine.append(session)
             try:
                 yield
             finally:
-                _release(connection, key)
+                self._mine.remove(session)
+
+    def service(self) -> AbstractContextManager[Claim]:
+        return self._hold("service", "the service of this state")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection | None]:
+        for session in self._mine[:-1]:
+            session.check()
+        if not self._mine:
+            yield None
+            return
+        with self._mine[-1].writing() as connection:
+            yield connection
+
+    @property
+    def _mine(self) -> "list[_Session]":
+        held: list[_Session] = self._of_thread.__dict__.setdefault("sessions", [])
+        return held
+
+    @contextmanager
+    def _hold(self, name: str, what: str) -> "Iterator[_Session]":
+        key = int.from_bytes(hashlib.sha256(f"crmsync {name}".encode()).digest()[:8], "big", signed=True)
+        with ExitStack() as stack:
+            try:
+                session = _Session(stack.enter_context(self._engine.connect()), key, what, self._explain)
+                session.take()
+            except DBAPIError as error:
+                raise self._explain(error) from error
+            try:
+                yield session
+            finally:
+                session.release()
 
 
-def _release(connection: Connection, key: int) -> None:
-    try:
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
-    except DBAPIError:
-        connection.invalidate()  # the session is broken; the lock ends with it
+@dataclass(slots=True, eq=False)
+class _Session:
+    """The connection that holds a lock, without a transaction under way."""
+
+    connection: Connection
+    key: int
+    what: str
+    explain: Callable[[DBAPIError], Exception]
+
+    def take(self) -> None:
+        if not self._ask("SELECT pg_try_advisory_lock(:key)"):
+            self.connection.invalidate()  # not one that looks as if it held it
+            raise _locked(self.what, "another session of this database")
+
+    def release(self) -> None:
+        if self.connection.invalidated:
+            return
+        try:
+            self._ask("SELECT pg_advisory_unlock(:key)")
+        except DBAPIError:
+            self.connection.invalidate()  # the session is broken; the lock ends with it
+
+    def renew(self) -> None:
+        try:
+            if not self._stands():
+                self.take()
+        except DBAPIError as error:
+            self.connection.rollback()
+            raise self.explain(error) from error
+
+    def check(self) -> None:
+        if not self._stands():
+            raise self._lost()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        if self.connection.invalidated:  # it would connect again, as if nothing had happened
+            raise self._lost()
+        try:
+            yield self.connection
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise self._lost() from error
+
+    def _stands(self) -> bool:
+        if not self.connection.invalidated:
+            try:
+                self._ask("SELECT :key")
+            except DBAPIError as error:
+                self.connection.rollback()
+                if not error.connection_invalidated:
+                    raise
+        return not self.connection.invalidated
+
+    def _ask(self, question: str) -> object:
+        answer: object = self.connection.execute(text(question), {"key": self.key}).scalar_one()
+        self.connection.commit()
+        return answer
+
+    def _lost(self) -> StateError:
+        return StateError(
+            f"the lock on {self.what} was lost: the database server ended the session that held it",
+            "nothing more was written, and the next sync takes it again; if it happens often, look for timeouts of "
+            "PostgreSQL or of a firewall or proxy before it",
+        )
 
 
 def _open(path: Path) -> int:

@@ -1,7 +1,7 @@
 """Candidates for a match, rights, and selections: questions that the server answers about some of its records."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +28,7 @@ _KEYS: Mapping[Kind, tuple[str, ...]] = {  # what a probe's columns are compared
     Kind.TASK: ("subject", "due"),
 }
 _IN_ONE = 20  # values of one IN: small enough for several to share a query
-_FEW = 4  # queries that are asked without looking for a cheaper way
+_MANY = 24  # probes that take more than a query or two; a page of a listing is worth as many
 
 
 def search(table: Table, probes: Sequence[Probe]) -> Iterator[Record]:
@@ -44,19 +44,21 @@ def search(table: Table, probes: Sequence[Probe]) -> Iterator[Record]:
 def _conditions(table: Table, probes: Sequence[Probe]) -> Sequence[str]:
     """As few queries as find them all: for many probes, a look through a small table is cheaper than a search for
     each."""
-    sought = [*_texts(table, probes), *_equal(table, probes)]
-    direct = list(soql.any_of([c for each in sought for c in each.conditions()], table.room()))
-    if len(direct) <= _FEW:
-        return direct
-    found = _looked_through(table, sought, most=len(direct) // 2)
-    if found is None:
-        return direct
-    return [soql.within("Id", some) for some in soql.batches(found)]
+    if len(probes) > _MANY:
+        found = _looked_through(
+            table, [*_telling(table, probes), *_equal(table, probes)], len(probes) // _MANY
+        )
+        if found is not None:
+            return [soql.within("Id", some) for some in soql.batches(found)]
+    sought: list[_AnyField | _Alike] = [*_texts(table, probes), *_equal(table, probes)]
+    return list(soql.any_of([c for each in sought for c in each.conditions()], table.room()))
 
 
-def _looked_through(table: Table, sought: Sequence["_Sought"], most: int) -> list[str] | None:
+def _looked_through(table: Table, sought: Sequence["_Test"], most: int) -> list[str] | None:
     """Ids of the rows that are sought, out of a listing of nothing but the keys; None where that takes more than
     ``most`` pages."""
+    if not sought:
+        return []
     fields = list(dict.fromkeys(("Id", *(f for each in sought for f in each.fields))))
     found: list[str] = []
     for page in table.brief(fields):
@@ -66,17 +68,13 @@ def _looked_through(table: Table, sought: Sequence["_Sought"], most: int) -> lis
     return found
 
 
-class _Sought(Protocol):
-    """A key, or several of one sort, of the probes."""
+class _Test(Protocol):
+    """Keys of one sort, of all probes, looked for in a row."""
 
     @property
     def fields(self) -> Sequence[str]: ...
 
-    def conditions(self) -> Iterator[str]:
-        """For the server; joined by OR."""
-
-    def is_in(self, row: Row) -> bool:
-        """The same, here."""
+    def is_in(self, row: Row) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +82,24 @@ class _AnyField:
     """One of the texts, whatever its case, in one of the fields."""
 
     fields: Sequence[str]
-    texts: frozenset[str]  # lower case
+    texts: Collection[str]
 
     def conditions(self) -> Iterator[str]:
         for some in soql.batches(sorted(self.texts), _IN_ONE):
             for field in self.fields:
                 yield soql.within(field, some)
 
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """One of the keys in one of the fields, of whose text ``key`` is what tells it from others."""
+
+    fields: Sequence[str]
+    key: Callable[[str], str]
+    keys: Collection[str]
+
     def is_in(self, row: Row) -> bool:
-        return any(
-            isinstance(text := row.get(field), str) and text.lower() in self.texts for field in self.fields
-        )
+        return any(isinstance(text := row.get(f), str) and self.key(text) in self.keys for f in self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +107,8 @@ class _Alike:
     """Equal in all fields to one of the rows that our mapping makes of the probes."""
 
     types: Mapping[str, str]  # of the fields
-    rows: frozenset[tuple[Raw, ...]]
-    comparable: frozenset[tuple[object, ...]]  # the rows, as ``_comparable`` makes them
+    rows: Collection[tuple[Raw, ...]]
+    comparable: Collection[tuple[object, ...]]  # the rows, as ``_comparable`` makes them
 
     @property
     def fields(self) -> Sequence[str]:
@@ -125,12 +130,31 @@ def _fields(table: Table, column_type: Type) -> list[str]:
     return [f for f in of_type if "." not in f and f.lower() not in missing]
 
 
-def _texts(table: Table, probes: Sequence[Probe]) -> Iterator[_Sought]:
-    emails = {e.strip().lower() for p in probes for e in p.emails if soql.clean(e).strip()}
-    numbers = {s.lower() for p in probes for n in p.phones for s in spellings(n)}
+def _texts(table: Table, probes: Sequence[Probe]) -> Iterator[_AnyField]:
+    """For the server, which compares text."""
+    emails = {_address(e) for p in probes for e in p.emails if soql.clean(e).strip()}
+    numbers = {s for p in probes for n in p.phones for s in spellings(n)}
     for column_type, wanted in ((Type.EMAIL, emails), (Type.PHONE, numbers)):
         if wanted and (fields := _fields(table, column_type)):
-            yield _AnyField(fields, frozenset(wanted))
+            yield _AnyField(fields, wanted)
+
+
+def _telling(table: Table, probes: Sequence[Probe]) -> Iterator[_Telling]:
+    """For ourselves; what is too much is sorted out by whoever compares the whole records."""
+    emails = {_address(e) for p in probes for e in p.emails} - {""}
+    numbers = {_ending(n) for p in probes for n in p.phones} - {""}
+    for column_type, key, wanted in ((Type.EMAIL, _address, emails), (Type.PHONE, _ending, numbers)):
+        if wanted and (fields := _fields(table, column_type)):
+            yield _Telling(fields, key, wanted)
+
+
+def _address(text: str) -> str:
+    return text.strip().lower()
+
+
+def _ending(number: str) -> str:
+    """The last digits: the same ones, however a number is written."""
+    return "".join(c for c in number if c.isdigit() and c.isascii())[-7:]
 
 
 def spellings(number: str) -> frozenset[str]:
@@ -150,7 +174,7 @@ def spellings(number: str) -> frozenset[str]:
     return frozenset({*plain, *forms, f"00{digits}", national})
 
 
-def _equal(table: Table, probes: Sequence[Probe]) -> Iterator[_Sought]:
+def _equal(table: Table, probes: Sequence[Probe]) -> Iterator[_Alike]:
     """Equality in the key columns that a probe has, or in any that can be compared if it has none of them."""
     by_fields: dict[tuple[tuple[str, str], ...], set[tuple[Raw, ...]]] = defaultdict(set)
     for probe in probes:
@@ -158,7 +182,7 @@ def _equal(table: Table, probes: Sequence[Probe]) -> Iterator[_Sought]:
             by_fields[tuple((field, kind) for field, kind, _ in tests)].add(tuple(raw for *_, raw in tests))
     for fields, rows in by_fields.items():
         types = dict(fields)
-        yield _Alike(types, frozenset(rows), frozenset(_comparable(types, row) for row in rows))
+        yield _Alike(types, rows, {_comparable(types, row) for row in rows})
 
 
 def _compared(table: Table, columns: Columns) -> list[tuple[str, str, Raw]]:

@@ -10,7 +10,7 @@ from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.candidates import own_items, search, split
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import ADOPTED, Work
+from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair
 

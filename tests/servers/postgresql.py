@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,44 @@ def binary(name: str) -> str | None:
     return shutil.which(name) or (str(max(found)) if found else None)
 
 
+class PostgreSQL:
+    def __init__(
+        self, url: str, start: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
+    ) -> None:
+        self.url = url
+        self._start = start
+        self._up()
+
+    def restart(self) -> None:
+        """Fast, as systemd does it: whoever is connected is thrown out."""
+        self._down()
+        self._up()
+
+    def close(self) -> None:
+        self._down()
+
+    def _up(self) -> None:
+        self._running = self._start()
+        self._process = self._running.__enter__()
+
+    def _down(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+        self._running.__exit__(None, None, None)
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The URL of its database. Skips the test where the server or its driver is not installed."""
-    initdb, server = binary("initdb"), binary("postgres")
-    if initdb is None or server is None:
+    with postgresql_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """The same, to be restarted."""
+    initdb, program = binary("initdb"), binary("postgres")
+    if initdb is None or program is None:
         pytest.skip(f"PostgreSQL is not installed: {_INSTALL}")
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'crmsync[postgresql]'")
     folder = Path(tempfile.mkdtemp(prefix="crmsync-pg-"))
@@ -57,14 +91,17 @@ def postgresql() -> Iterator[str]:
         }
         command = [
             *as_user,
-            server,
+            program,
             "-D",
             str(data),
             *(w for k, v in options.items() for w in ("-c", f"{k}={v}")),
         ]
         url = f"postgresql+psycopg://crmsync@127.0.0.1:{port}/postgres"
-        with running(command, folder / "log", lambda: _answers(url)):
-            yield url
+        made = PostgreSQL(url, lambda: running(command, folder / "log", lambda: _answers(url)))
+        try:
+            yield made
+        finally:
+            made.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,0 +1,223 @@
+"""Items out of one folder: what changed, what there is, and what stands in them."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from crmsync.connectors.contract import Gone, Hidden, Kind, Page, Record, Ref, Selection, Unreadable
+from crmsync.connectors.errors import CursorExpired, ProtocolError
+from crmsync.connectors.ews import mapping, wire
+from crmsync.connectors.ews.client import Answer, Exchange
+from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, brief
+from crmsync.connectors.ews.properties import KEY, Malformed, Properties
+from crmsync.connectors.ews.rows import category
+from crmsync.connectors.ews.wire import Element, M, T
+
+BATCH = 100  # items of one GetItem
+PAGE = 500  # changes of one answer; Exchange gives 512 at most
+_MARK = "ews1:"  # before a synchronisation state, which is otherwise anything
+_REMEMBERED = 500  # items
+
+Found: TypeAlias = Record | Gone | Hidden | Unreadable
+
+
+class Reader:
+    def __init__(
+        self, exchange: Exchange, folder: str, kind: Kind, zone: mapping.Zone, *, foreign: bool
+    ) -> None:
+        """``foreign``: a mailbox of somebody else, of which the login may see a part."""
+        self._exchange = exchange
+        self._folder = folder
+        self._kind = kind
+        self._zone = zone
+        self._foreign = foreign
+        self._standing: OrderedDict[str, tuple[str, Properties]] = OrderedDict()
+
+    # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def changes(self, since: str | None, selection: Selection) -> Iterator[Page]:
+        """Ids and versions. A tag narrows the first listing down: its answers then name the categories."""
+        if since is not None and not since.startswith(_MARK):
+            raise CursorExpired("this is no synchronisation state of ours")
+        state = since[len(_MARK) :] if since is not None else ""
+        if since is not None and not state:
+            raise CursorExpired("this is no synchronisation state of ours")
+        tag = category(selection.tag) if since is None else ""
+        names = ("Categories",) if tag else ()
+        while True:
+            message = self._exchange.one("SyncFolderItems", self._sync(state, names))
+            new = message.findtext(M + "SyncState") or ""
+            told = [change for e in message.iterfind(f"{M}Changes/*") if (change := self._change(e, tag))]
+            if not new:
+                raise ProtocolError(f"{self._exchange.where} gives no synchronisation state")
+            yield Page(tuple(told), _MARK + new)
+            last = (message.findtext(M + "IncludesLastItemInRange") or "true").strip().lower() != "false"
+            if (
+                last or new == state
+            ):  # the same state once more has been seen, with more to come that never came
+                return
+            state = new
+
+    def _sync(self, state: str, names: Sequence[str]) -> Element:
+        return wire.element(
+            "m:SyncFolderItems",
+            wire.shape(self._kind, names),
+            wire.element("m:SyncFolderId", wire.folder_id(self._folder)),
+            *([wire.element("m:SyncState", text=state)] if state else []),
+            wire.element("m:MaxChangesReturned", text=str(PAGE)),
+        )
+
+    def _change(self, change: Element, tag: str) -> Ref | Gone | None:
+        if change.tag == T + "Delete":
+            id = change.find(T + "ItemId")
+            self._standing.pop(id.get("Id"), None)
+            return Gone(id.get("Id"))
+        if change.tag not in (T + "Create", T + "Update") or not len(change):
+            return None
+        found = wire.found(change[0])
+        if found is None or found.kind is not self._kind:
+            return None
+        if tag and not found.is_list:
+            words = wire.properties(self._kind, found.element).get("Categories") or ()
+            if not isinstance(words, tuple) or tag not in {category(word) for word in words}:
+                return None
+        return Ref(found.id, found.change_key)
+
+    def listing(self) -> Iterator[Ref]:
+        """A synchronisation from the beginning names everything that is there, as of one moment."""
+        for page in self.changes(None, Selection()):
+            for item in page.items:
+                if isinstance(item, Ref):
+                    yield item
+
+    # ── items ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Found]:
+        for start in range(0, len(ids), BATCH):
+            yield from self._batch(ids[start : start + BATCH])
+
+    def _batch(self, ids: Sequence[str]) -> Iterator[Found]:
+        try:
+            answers = self._get(ids)
+        except ProtocolError as error:
+            if len(ids) > 1:  # one of them breaks the answer for all
+                for id in ids:
+                    yield from self._batch([id])
+            else:
+                yield Unreadable(ids[0], "", error.message)
+            return
+        for id, answer in zip(ids, answers, strict=True):
+            yield self._judged(id, answer)
+
+    def _get(self, ids: Sequence[str]) -> list[Answer]:
+        shape = wire.shape(self._kind, mapping.NEEDS[self._kind])
+        items = wire.element("m:ItemIds", *(wire.item_id(id) for id in ids))
+        answers = self._exchange.call("GetItem", wire.element("m:GetItem", shape, items))
+        if len(answers) != len(ids):
+            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(ids)} items")
+        return answers
+
+    def _judged(self, id: str, answer: Answer) -> Found:
+        if answer.ok:
+            item = answer.element.find(f"{M}Items/*")
+            return self._item(id, item) if item is not None else Hidden(id)
+        if answer.code in BUSY or answer.code in LATER:
+            raise self._exchange.error(answer)
+        if answer.code in MISSING and not self._foreign:
+            return Gone(id)
+        return Hidden(id)
+
+    def _item(self, id: str, item: Element) -> Record | Unreadable | Hidden:
+        found = wire.found(item)
+        if found is None or found.kind is not self._kind:
+            return Hidden(id)
+        try:
+            properties = wire.properties(self._kind, item)
+            read = mapping.read(self._kind, id, properties, self._zone)
+        except Malformed as error:
+            return Unreadable(id, found.change_key, error.rule, self._kind, self._tags(item))
+        self._remember(id, found.change_key, properties)
+        return Record(
+            id=id,
+            version=found.change_key,
+            kind=self._kind,
+            columns=read.columns,
+            modified=read.modified,
+            uid=read.uid,
+            tags=read.tags,
+            stamp=read.stamp,
+            untouchable="list" if found.is_list else read.untouchable,
+            private=read.private,
+        )
+
+    @staticmethod
+    def _tags(item: Element) -> frozenset[str] | None:
+        words = [e.text or "" for e in item.iterfind(f"{T}Categories/{T}String")]
+        return frozenset(category(brief(word)) for word in words)
+
+    # ── what is known of items that are about to be written ──────────────────────────────────────────────────
+
+    def _remember(self, id: str, version: str, properties: Properties) -> None:
+        self._standing[id] = (version, properties)
+        self._standing.move_to_end(id)
+        while len(self._standing) > _REMEMBERED:
+            self._standing.popitem(last=False)
+
+    def forget(self) -> None:
+        self._standing.clear()
+
+    def standing(self, id: str, version: str) -> Properties | None:
+        """The item as it was last read, if it was in this version."""
+        known = self._standing.get(id)
+        return known[1] if known is not None and known[0] == version else None
+
+    def versions(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """The version in which each item is; None: it is not there, or not to be seen."""
+        told: dict[str, str | None] = {}
+        for start in range(0, len(ids), BATCH):
+            some = ids[start : start + BATCH]
+            items = wire.element("m:ItemIds", *(wire.item_id(id) for id in some))
+            answers = self._exchange.call(
+                "GetItem", wire.element("m:GetItem", wire.shape(self._kind, ()), items)
+            )
+            for id, answer in zip(some, answers, strict=True):
+                if answer.code in BUSY or answer.code in LATER:
+                    raise self._exchange.error(answer)
+                item = answer.element.find(f"{M}Items/*")
+                found = wire.found(item) if item is not None else None
+                told[id] = found.change_key if found else None
+        return told
+
+    def with_keys(self, keys: Sequence[str]) -> dict[str, str]:
+        """Key -> id of the item that was made under it."""
+        told: dict[str, str] = {}
+        for start in range(0, len(keys), BATCH):
+            told |= self._with_keys(keys[start : start + BATCH])
+        return told
+
+    def _with_keys(self, keys: Sequence[str]) -> dict[str, str]:
+        told: dict[str, str] = {}
+        offset = 0
+        while True:
+            root = self._exchange.one("FindItem", self._find(keys, offset)).find(M + "RootFolder")
+            items = root.findall(f"{T}Items/*") if root is not None else []
+            for found in filter(None, map(wire.found, items)):
+                key = wire.properties(self._kind, found.element).get(KEY)
+                if found.kind is self._kind and isinstance(key, str):
+                    told.setdefault(key, found.id)
+            offset += len(items)
+            if root is None or not items or root.get("IncludesLastItemInRange", "true").lower() != "false":
+                return told
+
+    def _find(self, keys: Sequence[str], offset: int) -> Element:
+        view = wire.element(
+            "m:IndexedPageItemView", MaxEntriesReturned=str(PAGE), Offset=str(offset), BasePoint="Beginning"
+        )
+        return wire.element(
+            "m:FindItem",
+            wire.shape(self._kind, (KEY,)),
+            view,
+            wire.any_of_keys(keys),
+            wire.element("m:ParentFolderIds", wire.folder_id(self._folder)),
+            Traversal="Shallow",
+        )
