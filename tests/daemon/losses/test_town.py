@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Side
+from crmsync.connectors.memory.traits import Traits, groupware
 from tests.daemon.losses.town import Person, Town
 
 Loss = Callable[[Town, Path], None]
@@ -61,8 +62,8 @@ LOSSES: Mapping[str, Loss] = {
 
 
 @contextmanager
-def after_a_loss(folder: Path, loss: str) -> Iterator[Town]:
-    town = Town(folder / "town")
+def after_a_loss(folder: Path, loss: str, traits: Traits) -> Iterator[Town]:
+    town = Town(folder / "town", ecs=traits)
     town.settle_in(late=False)
     town.sync()
     backup = folder / "backup"
@@ -91,9 +92,10 @@ def loss(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize("remembers", [0, 30_000])
+def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str, remembers: int) -> None:
     (tmp_path / "town").mkdir()
-    with after_a_loss(tmp_path, loss) as town:
+    with after_a_loss(tmp_path, loss, groupware(remembers=remembers)) as town:
         if loss == "the key is lost":
             assert [e["code"] for e in town.sync()["errors"]] == ["state_failed"]
             town.engine.check(repair=True)
