@@ -17,7 +17,7 @@ from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import load
-from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
+from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing
 from crmsync.daemon.plan.merge import merge
@@ -151,7 +151,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
     older = state_is_older(cx, work)
     if older:
         doubt.notice(cx, "an item carries a link stamp that is newer than the state")
-    restored = older or doubt.forgotten_agreement(cx, work)
+    restored = older or item_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
     rules = rules_of(cx, pair.kind)
     if (
         restored
@@ -177,7 +177,8 @@ def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
     ecs_place, crm_place = cx.places[pair.ecs_collection], cx.objects[pair.crm_collection]
     stamp = _stamp(cx, ecs_place, work, merged)
     tag = cx.account.tag if work.adopted and not cx.account.selected(work.record(Side.ECS)) else ""
-    if merged.to_ecs or tag or (stamp is not None and pair.generation == 0):
+    outdated = pair.generation == 0 or item_is_older(cx, work)
+    if merged.to_ecs or tag or (stamp is not None and outdated):
         write = Update(
             pair.ecs_id, work.record(Side.ECS).version, pair.kind, merged.to_ecs, stamp=stamp, tag=tag
         )

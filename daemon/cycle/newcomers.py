@@ -20,8 +20,9 @@ from crmsync.daemon.cycle.stamped import by_stamp, by_uid
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState, QueueState
+from crmsync.state.model import Change, Held, HeldState, Intent, QueueState
 from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns
 
 PUT_BACK = (
     "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
@@ -262,7 +263,7 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
     due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        if born(place, newcomer.record, due):
+        if born(place, newcomer.record, due) or _made_again(cx, newcomer.record, due):
             continue
         held = decided.get(newcomer.record.id)
         if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
@@ -270,6 +271,18 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
         else:
             left.append(newcomer)
     return left
+
+
+def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:
+    """It may be what a card's lost record is made again as: edited since, it is recognised only by the match, which
+    comes before the create is repeated."""
+    candidate = cx.signer.candidate(record)
+    for intent in under_way:
+        if intent.pair_id is not None and intent.kind is record.kind:
+            sent = cx.signer.candidate(replace(record, columns=decode_columns(record.kind, intent.columns)))
+            if sent.keys & candidate.keys and sent.name.agrees(candidate.name):
+                return True
+    return False
 
 
 def _match_in_mailbox(
