@@ -427,6 +427,14 @@ class Dated(Protocol):
 
 
 @runtime_checkable
+class Settling(Protocol):
+    """The version of an item that has just been written is another one than that of the same item later on."""
+
+    def settled(self, version: str) -> str:
+        """As a listing gives it once the item is old news, had nothing else happened to it. Pure."""
+
+
+@runtime_checkable
 class Acknowledging(Protocol):
     """A side that wants to hear that its changes have been processed."""
 

@@ -5,6 +5,7 @@ request would do.
 """
 
 import math
+import re
 import ssl
 import threading
 import time
@@ -32,6 +33,9 @@ from crmsync.connectors.errors import ProtocolError, Throttled, Unreachable
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of one answer that is held in memory
 MAX_REDIRECTS = 5
+_PLAIN_PATH = re.compile(
+    r"(?:/[A-Za-z0-9_~%@:=+-]+(?:\.[A-Za-z0-9_~%@:=+-]+)*)+/?"
+)  # nothing to resolve in it
 
 
 class TooLarge(ProtocolError):
@@ -93,7 +97,7 @@ class Http:
     ) -> Response:
         """One exchange; redirects within the same origin are followed. Raises Unreachable, Throttled (429, and 503
         with Retry-After) and ProtocolError; every other status is the caller's to judge."""
-        answer, url = self._followed(method, urljoin(self.base, url), body, headers)
+        answer, url = self._followed(method, self._absolute(url), body, headers)
         content = self._read(answer, url, limit)
         self._throttling(answer)
         return Response(answer.status, answer.headers, content, url)
@@ -108,7 +112,7 @@ class Http:
     ) -> "Stream":
         """Like ``request``, but the body is read piece by piece (a listing can be larger than memory). Close it, or
         use it in a ``with``."""
-        answer, _ = self._followed(method, urljoin(self.base, url), body, headers)
+        answer, _ = self._followed(method, self._absolute(url), body, headers)
         stream = Stream(answer, self._origin)
         try:
             self._throttling(answer)
@@ -172,9 +176,17 @@ class Http:
         if answer.status == 429 or (answer.status == 503 and pause is not None):
             raise Throttled(f"{self._origin} asks us to slow down ({answer.status})", retry_after=pause)
 
+    def _absolute(self, url: str) -> str:
+        """``url`` may be a path; nearly every one is."""
+        if _PLAIN_PATH.fullmatch(url):
+            return self._prefix + url[1:]
+        return urljoin(self.base, url)
+
     def _target(self, url: str) -> str:
         """What stands in the request line."""
         self._same_origin(url)
+        if url.startswith(self._prefix) and "#" not in url:
+            return url[len(self._prefix) - 1 :]
         parts = urlsplit(url)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 

@@ -76,8 +76,10 @@ class Engine:
     ) -> dict[str, Any]:
         """Sync these accounts, or all, one after the other, until nothing changes."""
         total = Report()
-        discovered = DISCOVERED if poll_every else timedelta(0)  # whoever asks by hand may just have made one
-        wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered)
+        # whoever asks by hand may just have made a collection, and will not come again in a minute
+        by_hand = not poll_every
+        discovered = timedelta(0) if by_hand else DISCOVERED
+        wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered, patient=not by_hand)
         for account in self.chosen(names):
             report = self.sync_one(account, wish, dry_run=dry_run, progress=progress)
             total.cycles += report.cycles

@@ -173,15 +173,8 @@ def patch(
     """See ``dav.item.Format.patch``."""
     found = _object(text, default_zone)
     edit = Editor(found.document, found.component)
-    given = project(found.kind, columns)
-    wanted = changes(found.columns(), given)
-    write_rows(_ROWS[found.kind], edit, wanted)
-    if found.kind is Kind.APPOINTMENT and wanted.keys() & _WHEN:
-        write_when(edit, found.clock, {n: v for n, v in given.items() if n in _WHEN})
-    if found.kind is Kind.TASK and wanted.keys() & _TIMES:
-        write_task_times(edit, found.clock, {n: v for n, v in given.items() if n in _TIMES})
-    if found.kind is Kind.TASK and wanted.keys() & PROGRESS:
-        write_progress(edit, found.clock, {n: v for n, v in given.items() if n in PROGRESS}, now)
+    if columns:
+        _write(edit, found, columns, now)
     if tag:
         put_tag(edit, tag)
     revised = edit.changed  # what the item says; our stamp on it says nothing about the event
@@ -193,6 +186,18 @@ def patch(
     if revised:
         put_now(edit, "DTSTAMP", now, required=True)
     return found.document.text
+
+
+def _write(edit: Editor, found: _Object, columns: Columns, now: datetime) -> None:
+    given = project(found.kind, columns)
+    wanted = changes(found.columns(), given)
+    write_rows(_ROWS[found.kind], edit, wanted)
+    if found.kind is Kind.APPOINTMENT and wanted.keys() & _WHEN:
+        write_when(edit, found.clock, {n: v for n, v in given.items() if n in _WHEN})
+    if found.kind is Kind.TASK and wanted.keys() & _TIMES:
+        write_task_times(edit, found.clock, {n: v for n, v in given.items() if n in _TIMES})
+    if found.kind is Kind.TASK and wanted.keys() & PROGRESS:
+        write_progress(edit, found.clock, {n: v for n, v in given.items() if n in PROGRESS}, now)
 
 
 def build(

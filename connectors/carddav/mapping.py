@@ -155,7 +155,8 @@ def patch(
     """See ``dav.item.Format.patch``."""
     document, card = _card(text)
     edit = Editor(document, card)
-    _write(edit, columns)
+    if columns:
+        _write(edit, columns)
     if tag:
         put_tag(edit, tag)
     if stamp:

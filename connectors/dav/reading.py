@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import TypeAlias, TypeVar
@@ -20,6 +21,8 @@ from crmsync.connectors.http import Response, TooLarge
 BATCH = 100  # items of one multiget
 MAX_ITEM = 4_000_000  # bytes; RFC 6352 lets a server say 100 KB, real contacts with photos reach 2 MB
 _MANY = 25  # items beyond which one listing is cheaper than asking each
+
+NOTHING_MEANT: Mapping[str, Record] = {}
 
 T = TypeVar("T")
 Found: TypeAlias = Record | Gone | Hidden | Unreadable
@@ -96,12 +99,13 @@ class Reader:
         told = ((item, *times[item.id]) for item in items if item.id in times)
         return {item.id: moment for item, version, moment in told if version == item.version}
 
-    def look(self, ids: Sequence[str]) -> Iterator[Found]:
-        """One answer for each id."""
+    def look(self, ids: Sequence[str], meant: Mapping[str, Record] = NOTHING_MEANT) -> Iterator[Found]:
+        """One answer for each id. ``meant``: items as they have just been written; one that stands there in the very
+        text is not read again."""
         properties = (wire.ETAG, wire.MODIFIED, self._flavour.data)
         for batch in batched(ids, BATCH):
             for item, answer in self._answers(batch, properties):
-                yield (self._judged(item, answer) if answer else None) or self._single(item)
+                yield (self._judged(item, answer, meant.get(item)) if answer else None) or self._single(item)
 
     def versions(self, ids: Sequence[str]) -> Iterator[Ref | Gone | Hidden]:
         """Like ``look``, without the items themselves."""
@@ -193,7 +197,7 @@ class Reader:
             return _OneByOne(f"{refusal.what}: {refusal.status}")
         return self._dav.error(refusal)
 
-    def _judged(self, item: str, answer: wire.Answer) -> Found | None:
+    def _judged(self, item: str, answer: wire.Answer, meant: Record | None) -> Found | None:
         if answer.status in (404, 410):
             return Gone(item)
         if answer.status in (401, 403):
@@ -203,7 +207,10 @@ class Reader:
             return None
         if (modified := answer.modified()) is not None:
             self._habits.times = Times.INLINE
-        return self.record(item, version_of(answer.texts.get(wire.ETAG)), text, modified)
+        version = version_of(answer.texts.get(wire.ETAG))
+        if meant is not None and crlf(text) == meant.native:
+            return replace(meant, version=version, modified=modified)
+        return self.record(item, version, text, modified)
 
     def _single(self, item: str) -> Found:
         href = self._place.href(item)

@@ -24,7 +24,11 @@ class Put:
     id: str
     text: str
     expected: str  # empty: a new item
-    uid: str  # in ``text``
+    meant: Found | None = None  # what ``text`` says, where that is known without reading it
+
+    @property
+    def uid(self) -> str:
+        return self.meant.uid if isinstance(self.meant, Record) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ _PRECONDITION = (
 
 
 def judge_put(put: Put, sent: Sent, found: Found | None, meant: Found | None = None) -> Outcome:
-    """``found``: what stands under the name now, None where nobody looked. ``meant``: what our text says."""
+    """``found``: what stands under the name now, None where nobody looked. ``meant``: what our text says, where that
+    is not known by ``put``."""
+    meant = put.meant or meant
     if sent.taken:
         return _taken(put, sent, found, meant)
     if sent.status == 423:

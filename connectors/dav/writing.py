@@ -8,8 +8,8 @@ texts; then the outcomes of the group are handed out. An exception in between ha
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import TypeAlias
 
@@ -47,6 +47,25 @@ Plan: TypeAlias = Step | Outcome
 class _After:
     items: Mapping[str, Found] = field(default_factory=dict)
     versions: Mapping[str, Ref | Gone | Hidden] = field(default_factory=dict)
+
+
+class _Steps:
+    """What is left to send of a group, and what has come of the rest; several threads share it."""
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self.waiting = deque((i, plan) for i, plan in enumerate(plans) if isinstance(plan, Put | Erase))
+        self.sent: dict[int, Sent] = {}
+        self.broken: ConnectorError | None = None
+
+    @property
+    def over(self) -> bool:
+        return not self.waiting or self.broken is not None
+
+    def next(self) -> tuple[int, Step] | None:
+        try:
+            return None if self.broken is not None else self.waiting.popleft()
+        except IndexError:  # another thread was quicker
+            return None
 
 
 class Writer:
@@ -130,7 +149,7 @@ class Writer:
             text = write.native or self._built(write)
         except Malformed as error:
             return Refused(name, "unfit", f"no item can be made of these columns: {error.rule}")
-        put = Put(name, text, "", self._uid(name, text))
+        put = Put(name, text, "", self._reader.record(name, "", text))
         found = there[name]
         if not isinstance(found, Gone):
             return judge_put(put, Sent(412), found)
@@ -166,7 +185,10 @@ class Writer:
             return Refused(write.id, "unreadable", error.rule)
         if text == record.native:
             return Done(write.id, record.version, record)
-        return Put(write.id, text, write.expected, record.uid)
+        if write.columns or write.tag:
+            return Put(write.id, text, write.expected)
+        # a stamp changes nothing that is read, so the text need not be read once more
+        return Put(write.id, text, write.expected, replace(record, native=text, stamp=write.stamp))
 
     def _built(self, write: Create) -> str:
         return self._flavour.format.build(
@@ -181,10 +203,6 @@ class Writer:
 
     def _name(self, write: Create) -> str:
         return file_name(write.key, self._flavour.suffix)
-
-    def _uid(self, name: str, text: str) -> str:
-        read = self._reader.record(name, "", text)
-        return read.uid if isinstance(read, Record) else ""
 
     def _twin(self, put: Put) -> Done | None:
         """The same UID under another name: servers refuse it with 409, 412 or 403, or take it twice."""
@@ -205,33 +223,24 @@ class Writer:
     ) -> tuple[dict[int, Sent], ConnectorError | None]:
         """What the server said to each step, by its index in the group; and what broke the conversation, if it did.
         As many are under way at a time as the server bears; after a break nothing more is sent."""
-        waiting = deque((index, plan) for index, plan in enumerate(plans) if isinstance(plan, Put | Erase))
-        running: dict[Future[Sent], int] = {}
-        sent: dict[int, Sent] = {}
-        broken: ConnectorError | None = None
-        while running or (waiting and broken is None):
-            while waiting and broken is None and len(running) < self._pace.width:
-                index, step = waiting.popleft()
-                running[self._started(step, threads)] = index
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                index = running.pop(future)
-                try:
-                    sent[index] = future.result()
-                except ConnectorError as error:
-                    broken = broken or error
-        return sent, broken
+        steps = _Steps(plans)
+        while not steps.over:
+            width = self._pace.width
+            helping = min(width, len(steps.waiting)) - 1
+            others = [threads.submit(self._work, steps, width) for _ in range(helping)]
+            self._work(steps, width)
+            for other in others:
+                other.result()
+        return steps.sent, steps.broken
 
-    def _started(self, step: Step, threads: ThreadPoolExecutor) -> "Future[Sent]":
-        """One at a time needs no thread."""
-        if self._pace.width > 1:
-            return threads.submit(self._send, step)
-        alone: Future[Sent] = Future()
-        try:
-            alone.set_result(self._send(step))
-        except ConnectorError as error:
-            alone.set_exception(error)
-        return alone
+    def _work(self, steps: "_Steps", width: int) -> None:
+        """One of ``width`` that send step by step, until nothing is left or another number would be better."""
+        while self._pace.width == width and (step := steps.next()) is not None:
+            index, put_or_erase = step
+            try:
+                steps.sent[index] = self._send(put_or_erase)
+            except ConnectorError as error:
+                steps.broken = steps.broken or error
 
     def _send(self, step: Step) -> Sent:
         """423: somebody holds the resource or, on Xandikos, writes to the collection at all."""
@@ -269,10 +278,11 @@ class Writer:
         if error is not None:
             return _After(), error
         steps = [(plans[index], answer) for index, answer in sent.items()]
-        texts = [p.id for p, answer in steps if isinstance(p, Put) and (answer.taken or answer.doubtful)]
+        texts = [p for p, answer in steps if isinstance(p, Put) and (answer.taken or answer.doubtful)]
         doomed = [p.id for p, answer in steps if isinstance(p, Erase) and answer.doubtful]
         try:
-            there = {found.id: found for found in self._reader.look(texts)}
+            meant = {p.id: p.meant for p in texts if isinstance(p.meant, Record)}
+            there = {found.id: found for found in self._reader.look([p.id for p in texts], meant)}
             return _After(there, {found.id: found for found in self._reader.versions(doomed)}), None
         except ConnectorError as broken:
             return _After(), broken
@@ -296,7 +306,7 @@ class Writer:
     def _settled(self, put: Put, sent: Sent, found: Found | None) -> Outcome:
         """A new item that was refused, or is not where it was put, may stand under another name."""
         meant = None
-        if isinstance(found, Record) and found.version != sent.etag:
+        if put.meant is None and isinstance(found, Record) and found.version != sent.etag:
             meant = self._reader.record(put.id, "", put.text)
         outcome = judge_put(put, sent, found, meant)
         elsewhere = isinstance(found, Gone) or sent.status in (403, 409, 412)

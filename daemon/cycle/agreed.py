@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
 from crmsync.daemon.cycle.apply import Task
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash, Merged
 from crmsync.state.model import Action, Conflict, Entry, Pair

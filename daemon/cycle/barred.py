@@ -10,7 +10,7 @@ from datetime import datetime
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.terms import Merged
 from crmsync.state.model import Change, Detected, QueueState
 from crmsync.state.transaction import Tx

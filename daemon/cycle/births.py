@@ -11,11 +11,11 @@ from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Updat
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, exchanged
-from crmsync.daemon.cycle.load import rules_of
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.daemon.cycle.work import rules_of
 from crmsync.state.model import Action, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx

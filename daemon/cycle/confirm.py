@@ -3,14 +3,16 @@ one transaction for all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from crmsync.connectors.contract import Side, Update, with_group
+from crmsync.connectors.contract import Columns, Side, Stale, Update, with_group
 from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
 from crmsync.daemon.cycle.barred import park_barred
-from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.load import Work, generation
+from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.work import Work, baseline, generation
+from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash, Merged
 from crmsync.state.model import Pair
 from crmsync.state.snapshot import Mark, Snapshot
@@ -62,9 +64,8 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
         work.snapshot.kept,
     ):
         notes.snapshots[pair.id] = snapshot
-    noted = {(pair.id, s, c): seen for (s, c), seen in work.clocks.items()}
     if not all(draft.done(side) for side in Side):
-        notes.clocks.update(noted)
+        notes.clocks.update({(pair.id, s, c): seen for (s, c), seen in work.clocks.items()})
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
@@ -73,10 +74,25 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     notes.done += over
     for row in (r for r in over if r.side is Side.CRM):
         cx.processed.setdefault(row.collection, []).append(row.item)
-    if merged.barred:  # still differs: when that came about must not be forgotten
-        notes.clocks.update(noted)
-    elif work.clocks:
+    if work.clocks:
         notes.in_step.append(pair.id)
+        notes.clocks.update(_still_apart(cx, draft, snapshot))
+
+
+def _still_apart(
+    cx: Context, draft: Draft, snapshot: Snapshot
+) -> dict[tuple[int, Side, str], tuple[str, datetime]]:
+    """The clocks of columns that a side shows otherwise than agreed, because they are not exchanged: when that came
+    about must not be forgotten, nor that it is so."""
+    work, shows = draft.work, _shows(draft)
+    after = replace(work, snapshot=snapshot)
+    known = {side: baseline(cx, _place(cx, work.pair, side), after, side) for side in Side}
+    return {
+        (work.pair.id, side, name): seen
+        for (side, name), seen in work.clocks.items()
+        if any(name in names for names in draft.merged.barred.values())
+        or (name in shows[side] and name in known[side] and not same(shows[side][name], known[side][name]))
+    }
 
 
 def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
@@ -124,6 +140,10 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
     if task := draft.tasks.get(Side.CRM):
         if task.done is not None:
             pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())
+        elif isinstance(task.outcome, Stale):
+            pair = replace(
+                pair, crm_version=""
+            )  # whatever told us of that version: the next look is at the record
     else:
         pair = replace(pair, crm_version=crm.version)
     return pair
@@ -136,13 +156,9 @@ def _version(task: Task, work: Work, side: Side) -> str:
 
 
 def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
-    work = draft.work
-    shows = {}
-    for side in Side:
-        before, task = work.record(side).columns, draft.tasks.get(side)
-        shows[side] = written(task, before) if task is not None and task.done is not None else before
+    work, shows = draft.work, _shows(draft)
     failed = frozenset(n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns)
-    places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
+    places = {side: _place(cx, pair, side) for side in Side}
     columns, kept = advance(pair.kind, work.snapshot, draft.merged, failed, shows, places)
     return Snapshot(
         kind=pair.kind,
@@ -152,3 +168,17 @@ def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
         columns=columns,
         kept=kept,
     )
+
+
+def _shows(draft: Draft) -> dict[Side, Columns]:
+    """What each side shows now."""
+    shows = {}
+    for side in Side:
+        before, task = draft.work.record(side).columns, draft.tasks.get(side)
+        shows[side] = written(task, before) if task is not None and task.done is not None else before
+    return shows
+
+
+def _place(cx: Context, pair: Pair, side: Side) -> Place:
+    """It answered a moment ago."""
+    return cx.places[pair.ecs_collection] if side is Side.ECS else cx.objects[pair.crm_collection]

@@ -96,6 +96,9 @@ class Context:
     )  # ECS collections that should be there, by key
     doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
+    polled: set[str] = field(
+        default_factory=set
+    )  # CRM collections of which this cycle has heard every change
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from crmsync.connectors.contract import Dated, Record, Ref, Side, with_group
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.load import Work, baseline
+from crmsync.daemon.cycle.work import Work, baseline
 from crmsync.daemon.plan.normalise import same
 
 
@@ -52,4 +52,4 @@ def _changed(cx: Context, work: Work, side: Side) -> frozenset[str]:
     assert place is not None  # it answered a moment ago
     known = baseline(cx, place, work, side)
     columns = work.record(side).columns
-    return frozenset(n for n, value in columns.items() if n not in known or not same(value, known[n]))
+    return frozenset(n for n, value in columns.items() if not same(value, known.get(n)))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work
+from crmsync.daemon.cycle.work import Work
 from crmsync.state.database import State
 from crmsync.state.transaction import Tx
 from crmsync.state.witness import Seen, Witness

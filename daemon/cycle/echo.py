@@ -4,15 +4,15 @@ A CRM that answers a write without the record's new version tells of it at the n
 record along: it shows whether there is anything to look at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Record, Side
+from crmsync.connectors.contract import Record, Side
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work, baseline, rules_of
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.work import Work, baseline, rules_of
 from crmsync.daemon.plan.normalise import same
-from crmsync.daemon.plan.terms import Direction, Rule
+from crmsync.daemon.plan.terms import Direction
 
 
 def without_echoes(cx: Context, works: Sequence[Work]) -> list[Work]:
@@ -51,10 +51,12 @@ def _suspected(work: Work) -> bool:
 
 def _shows_what_was_agreed(cx: Context, place: Place, work: Work, record: Record) -> bool:
     usual = record.owner == cx.user == work.pair.crm_owner and not record.untouchable
-    known = baseline(cx, place, work, Side.CRM)
-    return usual and _alike(record.columns, known, rules_of(cx, work.pair.kind))
-
-
-def _alike(columns: Columns, known: Columns, rules: Mapping[str, Rule]) -> bool:
-    exchanged = (n for n in columns if n in rules and rules[n].direction is not Direction.NONE)
-    return all(n in known and same(columns[n], known[n]) for n in exchanged)
+    known, rules = baseline(cx, place, work, Side.CRM), rules_of(cx, work.pair.kind)
+    left_out = {n for n, rule in rules.items() if rule.direction is Direction.NONE}
+    fixed = place.connector.capabilities.read_only_columns.get(work.pair.kind, frozenset())
+    return usual and all(
+        same(value, known[n])  # of what is not exchanged, too: it may be one day
+        if n in known
+        else n in left_out or n not in rules or (n in fixed and value is None)
+        for n, value in record.columns.items()
+    )

@@ -6,8 +6,8 @@ from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unread
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, exchanged
-from crmsync.daemon.cycle.load import Work, rules_of
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot

@@ -16,9 +16,10 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
-from crmsync.daemon.cycle.load import Work, generation, load, observe, rules_of, seen, standing
+from crmsync.daemon.cycle.load import load
 from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
+from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     Ask,

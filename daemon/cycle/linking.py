@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.candidates import split
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Action, Change, Held, Pair, What
 from crmsync.state.transaction import Tx
 

@@ -3,7 +3,7 @@
 No create without a match first; whatever is ambiguous waits for a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
@@ -14,10 +14,11 @@ from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import Pool, own_items, qualified, search, split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
-from crmsync.daemon.cycle.load import ADOPTED, Work, fetch, rights
+from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid
-from crmsync.daemon.cycle.survey import Newcomer, is_forgotten, note_left
+from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
+from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
 from crmsync.state.model import Change, Held, HeldState
 from crmsync.state.transaction import Tx
@@ -178,6 +179,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
     newcomers: list[Newcomer] = []
     left: list[tuple[Change, Record, str]] = []
     with cx.state.transaction() as tx:
+        forgotten = people_forgotten(cx, tx, records.values())
         for row in rows:
             answer = records.get(row.item)
             fresh = fetched.get(row.item)
@@ -188,7 +190,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
                 tx.queue.done_unless_changed([row])
                 tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
-            elif reason := left_in_crm(cx, tx, answer):
+            elif reason := left_in_crm(answer, forgotten):
                 left.append((row, answer, reason))
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
@@ -217,12 +219,10 @@ def selected_in_crm(cx: Context, place: Place, records: Sequence[Record]) -> fro
     return frozenset(r.id for r in records if r.owner == selection.owner)
 
 
-def left_in_crm(cx: Context, tx: Tx, record: Record) -> str:
+def left_in_crm(record: Record, forgotten: Collection[str]) -> str:
     if record.untouchable:
         return f"{record.untouchable}: such records are not exchanged yet and stay as they are"
-    if is_forgotten(cx, tx, record):
-        return "this person was forgotten on request and is not imported again"
-    return ""
+    return FORGOTTEN if record.id in forgotten else ""
 
 
 def _orphan(cx: Context, newcomer: Newcomer) -> bool:

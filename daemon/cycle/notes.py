@@ -20,7 +20,9 @@ class Notes:
     intents: list[int] = field(default_factory=list)  # whose outcome is known
     staying: list[int] = field(default_factory=list)  # pairs of which nothing is to be deleted any more
     clocks: dict[tuple[int, Side, str], tuple[str, datetime]] = field(default_factory=dict)
-    in_step: list[int] = field(default_factory=list)  # pairs whose column clocks start anew
+    in_step: list[int] = field(
+        default_factory=list
+    )  # pairs whose column clocks start anew, but for those noted here
 
     def heard(self, tasks: Iterable[Task]) -> None:
         """Of the tasks whose outcome is not known, ``recover`` looks what became."""
@@ -33,6 +35,6 @@ class Notes:
         tx.held.overtaken(self.staying)
         tx.pairs.save_many(self.pairs)
         tx.snapshots.put_many(self.snapshots)
-        tx.clocks.put(self.clocks)
         tx.clocks.clear(self.in_step)
+        tx.clocks.put(self.clocks)
         tx.queue.done_unless_changed(self.done)

@@ -99,6 +99,7 @@ def _poll(
     try:
         for page in place.connector.changes(cursor, Selection()):
             _distribute(cx, place, scope, page, accounts, users)
+        cx.polled.add(place.key)
     except CursorExpired:
         for account in accounts:
             with cx.state.transaction() as tx:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, with_group
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
-from crmsync.daemon.cycle.load import Work, baseline, generation
+from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Conflict, Entry, Intent
 from crmsync.state.snapshot import Mark, Snapshot

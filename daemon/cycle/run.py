@@ -12,12 +12,12 @@ from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import BATCH, Context, Place
 from crmsync.daemon.cycle.detect import detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
-from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
 from crmsync.daemon.cycle.poll import detect_crm
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
+from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Change, Pair, PairState
 
 DISCOVERED = timedelta(minutes=10)
@@ -34,6 +34,7 @@ class Wish:
     poll_every: timedelta = timedelta(0)  # the CRM is not polled again sooner, whosever cycle polled it
     only: frozenset[str] | None = None  # of these collections alone it is asked what changed; None: of all
     discovered: timedelta = timedelta(0)  # for so long it is believed which collections there are
+    patient: bool = False  # what the servers answer to our writes can wait for the next sync
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ def sync(make: Callable[[], Context], accounts: Sequence[Account], wish: Wish) -
             cx.broke("the cycle ended early", error)
             cx.again = False
         _conclude(cx, report, wish.keep_idle or bool(cx.writes or cx.errors), _requests(cx) - before)
-        if cx.dry or cx.paused or not (cx.writes or cx.again):
+        if cx.dry or cx.paused or not (cx.again or (cx.writes and not wish.patient)):
             break
         wish = _answers(cx, wish)
     return report

@@ -13,8 +13,9 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import hold, new_pair
-from crmsync.daemon.cycle.load import Work, fetch, rights
+from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import HeldState, Pair, PairState
 from crmsync.state.snapshot import Mark
 from crmsync.state.transaction import Tx

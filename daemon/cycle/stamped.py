@@ -12,8 +12,9 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, new_pair
-from crmsync.daemon.cycle.load import Answer, Work, fetch
+from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
+from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns

@@ -4,7 +4,6 @@ All of them hang on one secret, which lives in a file of its own outside the sta
 be made up, and what the match index and the list of forgotten people hold cannot be turned back into addresses.
 """
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -62,7 +61,7 @@ class Signer:
 
     def _mac(self, *words: str) -> str:
         text = "\x1f".join(words).encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, text, "sha256").hex()
 
 
 def item_key(organisation: str, record: str, account: str, generation: int = 0) -> str:

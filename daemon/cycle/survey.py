@@ -4,19 +4,22 @@ Everything that is looked at goes into the match index (as hashes), tagged or no
 find the person's own card instead of making a second one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import Gone, Hidden, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import Answer, Work, fetch
+from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
+
+FORGOTTEN = "this person was forgotten on request and is not imported again"
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ def _sort_out(
         _index(cx, tx, place, answers)
         if not decide:
             return [], []
+        forgotten = people_forgotten(cx, tx, answers.values())
         for row in rows:
             answer = answers.get(row.item, Hidden(row.item))
             pair = pairs.get(row.item)
@@ -82,7 +86,7 @@ def _sort_out(
                 case Record() if not cx.account.selected(answer):
                     _no_newcomer(cx, tx, row)
                 case Record():
-                    if reason := left_alone(cx, tx, answer):
+                    if reason := left_alone(cx, answer, forgotten):
                         left.append((row, answer, reason))
                     else:
                         newcomers.append(Newcomer(place, Side.ECS, answer, row))
@@ -162,20 +166,23 @@ def linked_again(pair: Pair) -> Pair:
     return replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
 
 
-def left_alone(cx: Context, tx: Tx, record: Record) -> str:
-    """Why a selected item is not taken into the CRM, or nothing."""
+def left_alone(cx: Context, record: Record, forgotten: Collection[str]) -> str:
+    """Why a selected item is not taken into the CRM, or nothing. ``forgotten``: ids of items of forgotten people."""
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"
     if cx.account.keeps_out(record):
         return "marked private: it stays out of the CRM"
-    if is_forgotten(cx, tx, record):
-        return "this person was forgotten on request and is not imported again"
-    return ""
+    return FORGOTTEN if record.id in forgotten else ""
 
 
-def is_forgotten(cx: Context, tx: Tx, record: Record) -> bool:
-    emails = [v for n in EMAILS if isinstance(v := record.columns.get(n), str)]
-    return bool(emails) and bool(tx.forgotten.any(cx.signer.forgotten(emails)))
+def people_forgotten(cx: Context, tx: Tx, answers: Iterable[Answer]) -> frozenset[str]:
+    """Ids of those items that carry an address of somebody who was forgotten."""
+    hashes: dict[str, frozenset[str]] = {}
+    for record in (a for a in answers if isinstance(a, Record)):
+        if emails := [v for n in EMAILS if isinstance(v := record.columns.get(n), str)]:
+            hashes[record.id] = cx.signer.forgotten(emails)
+    known = tx.forgotten.any({h for some in hashes.values() for h in some})
+    return frozenset(id for id, some in hashes.items() if some & known)
 
 
 def note_left(cx: Context, place: Place, side: Side, left: Sequence[tuple[Change, Record, str]]) -> None:

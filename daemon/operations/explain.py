@@ -10,7 +10,7 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.cycle.newcomers import left_in_crm, selected_in_crm
 from crmsync.daemon.cycle.opening import open_crm
-from crmsync.daemon.cycle.survey import left_alone
+from crmsync.daemon.cycle.survey import left_alone, people_forgotten
 from crmsync.daemon.operations.finding import NoSuchItem, answering, open_ecs, rows_named
 from crmsync.state.database import State
 from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
@@ -154,7 +154,8 @@ def _why_not(cx: Context, place: Place, shown: Record | Unreadable) -> str:
     if not ecs and not _selects(cx, place, shown):
         return f"it has no item: `crm_select` of {cx.account.name}, “{cx.account.crm_select}”, leaves it out"
     with cx.state.reading() as tx:
-        left = left_alone(cx, tx, shown) if ecs else left_in_crm(cx, tx, shown)
+        forgotten = people_forgotten(cx, tx, [shown])
+        left = left_alone(cx, shown, forgotten) if ecs else left_in_crm(shown, forgotten)
     return left or "selected, and not synced yet: the next sync looks at it"
 
 

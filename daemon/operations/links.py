@@ -8,7 +8,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry
-from crmsync.daemon.cycle.load import BY_HAND
+from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pairs_of, rows_named, rows_of
 from crmsync.state.database import State

@@ -7,14 +7,14 @@ visible, or a server was restored from a backup), is put there too.
 
 from collections.abc import Iterator, Mapping
 
-from crmsync.connectors.contract import Ref, Side
+from crmsync.connectors.contract import Ref, Settling, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.cycle.linked import Removal
-from crmsync.daemon.cycle.load import Work
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.daemon.cycle.poll import cover
 from crmsync.daemon.cycle.removals import remove
+from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.match import matchable
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT, Unlink
 from crmsync.state.model import Detected, Pair, PairState
@@ -48,18 +48,20 @@ def _compare(cx: Context, place: Place, side: Side) -> None:
 def _notice_missing(cx: Context, place: Place, side: Side, there: Mapping[str, Ref]) -> None:
     ecs, crm = (place.key if side is s else None for s in Side)
     for pairs in _linked(cx, ecs, crm):
-        suspects = [d for p in pairs if (d := _suspect(p, side, there)) is not None]
+        suspects = [d for p in pairs if (d := _suspect(p, place, side, there)) is not None]
         if suspects:
             with cx.state.transaction() as tx:
                 tx.queue.record(cx.account.name, side, place.key, suspects, cx.now())
 
 
-def _suspect(pair: Pair, side: Side, there: Mapping[str, Ref]) -> Detected | None:
+def _suspect(pair: Pair, place: Place, side: Side, there: Mapping[str, Ref]) -> Detected | None:
     id, version = (pair.ecs_id, pair.ecs_version) if side is Side.ECS else (pair.crm_id, pair.crm_version)
     if id not in there:
         return Detected(id, gone=True)
-    if there[id].version != version:
-        return Detected(id, there[id].version)  # a change that no change listing has told us of
+    connector, told = place.connector, there[id].version
+    settled = connector.settled(version) if isinstance(connector, Settling) else version
+    if told not in (version, settled):
+        return Detected(id, told)  # a change that no change listing has told us of
     return None
 
 

@@ -5,6 +5,7 @@ For the bench alone: ``POST /_bench/fill?from=0&to=1000`` makes contacts, ``/_be
 some, in the order they were made.
 """
 
+import gzip
 import json
 import re
 from collections import defaultdict
@@ -89,6 +90,15 @@ class CrmServer:
         self._calls = 0
 
     def __call__(self, request: Request) -> Reply:
+        reply = self._answered(request)
+        if len(reply.body) > 500 and "gzip" in request.header(b"accept-encoding"):
+            # as Salesforce does (REST API Developer Guide, "Compression Headers")
+            return Reply(
+                reply.status, gzip.compress(reply.body, 1), f"{reply.headers}Content-Encoding: gzip\r\n"
+            )
+        return reply
+
+    def _answered(self, request: Request) -> Reply:
         parts = urlsplit(request.path)
         query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
         if parts.path.startswith("/_bench/"):

@@ -40,7 +40,11 @@ class Counts:
     """What went through a proxy, or several."""
 
     purposes: Mapping[str, int] = field(default_factory=dict)
-    bytes: int = 0  # both ways
+    sizes: Mapping[str, int] = field(default_factory=dict)  # bytes both ways, by purpose
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes.values())
 
     @property
     def requests(self) -> int:
@@ -51,7 +55,9 @@ class Counts:
         return sum(n for p, n in self.purposes.items() if p in ("PUT", "PATCH", "POST", "DELETE"))
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(Counter(self.purposes) + Counter(other.purposes), self.bytes + other.bytes)
+        return Counts(
+            Counter(self.purposes) + Counter(other.purposes), Counter(self.sizes) + Counter(other.sizes)
+        )
 
 
 @contextmanager
@@ -72,7 +78,7 @@ def started(module: str, *arguments: str) -> Iterator[Server]:
 def counted(proxy: Server) -> Counts:
     """Since the last time that it was asked."""
     told = proxy.ask("/_bench/counts", method="GET")
-    return Counts(told["purposes"], told["sent"] + told["received"])
+    return Counts(told["purposes"], told["bytes"])
 
 
 @dataclass

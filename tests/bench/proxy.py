@@ -14,11 +14,10 @@ _WRITES = ("PUT", "PATCH", "POST", "DELETE")
 @dataclass
 class Counts:
     purposes: Counter[str] = field(default_factory=Counter)
-    sent: int = 0  # bytes from the client
-    received: int = 0
+    bytes: Counter[str] = field(default_factory=Counter)  # both ways, by purpose
     unread: bool = False  # something was written, and has not been read back
 
-    def note(self, head: bytes, body: bytes) -> None:
+    def note(self, head: bytes, body: bytes) -> str:
         purpose = _purpose(head, body)
         method = purpose.split(" ", 1)[0]
         if method in _WRITES and "oauth2" not in purpose:
@@ -26,10 +25,11 @@ class Counts:
         elif purpose in ("REPORT multiget", "GET by id") and self.unread:
             purpose, self.unread = "read back", False
         self.purposes[purpose] += 1
+        return purpose
 
     def told(self) -> bytes:
-        value = {"purposes": dict(self.purposes), "sent": self.sent, "received": self.received}
-        self.purposes, self.sent, self.received = Counter(), 0, 0
+        value = {"purposes": dict(self.purposes), "bytes": dict(self.bytes)}
+        self.purposes, self.bytes = Counter(), Counter()
         return json.dumps(value).encode()
 
 
@@ -76,13 +76,11 @@ def _length(head: bytes) -> int:
 class _Server(asyncio.Protocol):
     """The side of the connection that leads to the server."""
 
-    def __init__(self, client: asyncio.Transport, counts: Counts) -> None:
+    def __init__(self, client: "_Client") -> None:
         self._client = client
-        self._counts = counts
 
     def data_received(self, data: bytes) -> None:
-        self._counts.received += len(data)
-        self._client.write(data)
+        self._client.answer(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._client.close()
@@ -95,6 +93,8 @@ class _Client(asyncio.Protocol):
         self._requests = _Requests()
         self._waiting: list[bytes] = []
         self._server: asyncio.Transport | None = None
+        self._purpose = ""  # of the request that is under way
+        self._unnamed = 0  # bytes of a request of which it is not known yet what it is for
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -105,9 +105,11 @@ class _Client(asyncio.Protocol):
             told = self._counts.told()
             self._client.write(b"HTTP/1.1 200 -\r\nContent-Length: %d\r\n\r\n" % len(told) + told)
             return
-        self._counts.sent += len(data)
+        self._unnamed += len(data)
         for head, body in self._requests.feed(data):
-            self._counts.note(head, body)
+            self._purpose = self._counts.note(head, body)
+            self._counts.bytes[self._purpose] += self._unnamed
+            self._unnamed = 0
         if self._server is not None:
             self._server.write(data)
             return
@@ -117,11 +119,16 @@ class _Client(asyncio.Protocol):
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        server, _ = await loop.create_connection(
-            lambda: _Server(self._client, self._counts), "127.0.0.1", self._port
-        )
+        server, _ = await loop.create_connection(lambda: _Server(self), "127.0.0.1", self._port)
         server.write(b"".join(self._waiting))
         self._server = server
+
+    def answer(self, data: bytes) -> None:
+        self._counts.bytes[self._purpose] += len(data)
+        self._client.write(data)
+
+    def close(self) -> None:
+        self._client.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._server is not None:

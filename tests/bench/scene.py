@@ -115,6 +115,11 @@ class Scene:
         """What has been synced is old news to everybody: the next sync is as one of any day."""
         self.later()
         self.run()
+        self.turn()
+
+    def turn(self) -> None:
+        """The account's next turn has come."""
+        self.later(60)
 
     def state_size(self) -> int:
         """Bytes of the database, with nothing left in the log beside it."""

@@ -84,8 +84,8 @@ class Service:
     def _run(self, profiler: cProfile.Profile | None, names: tuple[str, ...], idle: bool) -> dict[str, Any]:
         """As the scheduler does it: a cycle without anything to record leaves no trace."""
         if profiler is None:
-            return self._engine.sync(names, keep_idle=not idle)
-        return profiler.runcall(self._engine.sync, names, keep_idle=not idle)
+            return self._engine.sync(names, keep_idle=not idle, poll_every=_POLL_EVERY)
+        return profiler.runcall(self._engine.sync, names, keep_idle=not idle, poll_every=_POLL_EVERY)
 
     def turns(self) -> dict[str, Any]:
         """Every account once, as the scheduler does it within an interval."""

@@ -46,7 +46,7 @@ def test_the_proxy_finds_requests_in_pieces_and_says_what_they_are_for() -> None
 
 
 def test_counts_add_up() -> None:
-    both = Counts({"PUT": 1, "GET": 2}, 10) + Counts({"PUT": 2}, 5)
+    both = Counts({"PUT": 1, "GET": 2}, {"GET": 10}) + Counts({"PUT": 2}, {"PUT": 5})
     assert (both.requests, both.writes, both.bytes) == (5, 3, 15)
 
 

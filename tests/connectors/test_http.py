@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urljoin
 
 import pytest
 
@@ -106,3 +107,29 @@ def test_the_servers_clock_is_measured(server: Quirky) -> None:
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize("base", ["http://a.example/dav/", "http://a.example:8080/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "/",
+            "/a",
+            "/a/b.vcf",
+            "/a/b%20c.vcf",
+            "/a/../b",
+            "/a/./b",
+            "//b.example/c",
+            "/a//b",
+            "/a/..",
+            "/.a",
+            "/a?b",
+        ),
+        *("/a#b", "/a/.b/c", "b", "../b", "http://a.example/b", "http://b.example/b", ""),
+    ],
+)
+def test_an_address_is_resolved_as_rfc_3986_says(base: str, url: str) -> None:
+    client = Http(base)
+    assert client._absolute(url) == urljoin(base, url)
+    client.close()

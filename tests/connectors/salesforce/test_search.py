@@ -41,13 +41,79 @@ def test_spellings_of_a_number() -> None:
     assert spellings("none") == frozenset()
 
 
+PROBES = [Probe(emails=(f"person.{n}@example.com",), phones=(f"+4930{n:08d}",)) for n in range(400)]
+
+
 def test_many_probes_are_spread_over_bounded_queries() -> None:
-    with serving(lambda _: found(contact(1, OLD))) as stub, connector(stub.url) as contacts:
-        probes = [Probe(emails=(f"person.{n}@example.com",), phones=(f"+4930{n:08d}",)) for n in range(400)]
-        assert len(list(contacts.search(Kind.CONTACT, probes))) == 1
+    """Each is asked for where the table is so large that looking through it takes longer."""
+
+    def script(request: Request) -> Reply:
+        return (
+            found(contact(1, OLD))
+            if " WHERE " in request.soql
+            else found(*ROWS, total=100_000, following=f"{request.path}/next")
+        )
+
+    with serving(script) as stub, connector(stub.url) as contacts:
+        assert len(list(contacts.search(Kind.CONTACT, PROBES))) == 1
         assert len(stub.requests) > 5
         assert all(len(r.target) < 16_384 for r in stub.requests)
         assert all(any(f"person.{n}@" in r.soql for r in stub.requests) for n in range(400))
+
+
+ROWS = [
+    {"Id": f"003{1:012d}AAA", "Email": "Person.7@Example.com", "Phone": None},
+    {"Id": f"003{2:012d}AAA", "Email": "somebody@example.com", "Phone": "+49 30 00000011"},
+    {"Id": f"003{3:012d}AAA", "Email": "somebody.else@example.com", "Phone": "+49 30 99999999"},
+    {"Id": f"003{4:012d}AAA", "Email": None, "MobilePhone": "00493000000399"},
+]
+
+
+def test_many_probes_look_through_a_small_table() -> None:
+    """Nothing but the keys is listed, and only what shares one is read in full."""
+    whole = [contact(n, OLD) for n in (1, 2, 4)]
+
+    def script(request: Request) -> Reply:
+        return found(*whole) if " WHERE " in request.soql else found(*ROWS)
+
+    with serving(script) as stub, connector(stub.url) as contacts:
+        assert len(list(contacts.search(Kind.CONTACT, PROBES))) == 3
+        listing, reading = (r.soql for r in stub.requests)
+        assert listing.startswith("SELECT Id,Email,")
+        assert "LastName" not in listing
+        assert [f"003{n:012d}AAA" in reading for n in (1, 2, 3, 4)] == [True, True, False, True]
+
+
+def test_many_probes_without_addresses_look_through_a_small_table() -> None:
+    start = datetime(2026, 1, 2, 3, tzinfo=UTC)
+    probes = [
+        Probe(columns={"subject": f"{'Meeting ' * 20}{n}", "start": start + timedelta(hours=n)})
+        for n in range(400)
+    ]
+    rows = [
+        {
+            "Id": f"00U{1:012d}AAA",
+            "Subject": f"{'meeting ' * 20}1",
+            "StartDateTime": "2026-01-02T04:00:00.000+0000",
+        },
+        {
+            "Id": f"00U{2:012d}AAA",
+            "Subject": f"{'Meeting ' * 20}2",
+            "StartDateTime": "2026-01-02T04:00:00.000+0000",
+        },
+    ]
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/describe"):
+            return described(Kind.APPOINTMENT)
+        return found() if " WHERE " in request.soql else found(*rows)
+
+    with serving(script) as stub, connector(stub.url, Kind.APPOINTMENT) as events:
+        assert list(events.search(Kind.APPOINTMENT, probes)) == []
+        _, listing, reading = stub.requests
+        assert "SELECT Id,Subject,StartDateTime FROM Event" in listing.soql
+        assert rows[0]["Id"][:15] in reading.soql
+        assert rows[1]["Id"][:15] not in reading.soql
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -17,6 +18,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import ConnectorError, Throttled, Unreachable
+from crmsync.connectors.salesforce.values import instant
 from tests.connectors.salesforce.stub import (
     USER,
     Reply,
@@ -295,6 +297,9 @@ def test_two_writes_of_one_record_go_one_after_the_other() -> None:
     row = contact(1, OLD)
 
     def write(request: Request) -> Reply:
+        since = parsedate_to_datetime(request.headers["If-Unmodified-Since"])
+        if instant(str(row["SystemModstamp"])) > since:
+            return refused("PRECONDITION_FAILED", 412)
         row["SystemModstamp"] = stamp(datetime.now(UTC) - timedelta(minutes=1))
         return Reply(status=204)
 

@@ -1,0 +1,164 @@
+"""A linked pair in work: what is known of it, what both sides say, and how each of them stands to the snapshot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from crmsync.connectors.contract import Access, Columns, Gone, Hidden, Kind, Record, Side, Unreadable
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.reconcile import Seen
+from crmsync.daemon.plan.terms import Direction, Rule, Standing
+from crmsync.state.model import Change, Pair, PairState
+from crmsync.state.snapshot import Snapshot
+from crmsync.state.values import encode
+
+Answer: TypeAlias = Record | Gone | Hidden | Unreadable
+ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
+BY_HAND = "linked by hand"  # likewise
+FULL_ACCESS = Access(read=True, edit=True, delete=True)
+
+
+@dataclass(slots=True)
+class Work:
+    """A linked pair with everything that is needed to decide about it."""
+
+    pair: Pair
+    rows: list[Change]
+    snapshot: Snapshot | None = None
+    ecs: Answer | None = None
+    crm: Answer | None = None
+    access: Access = FULL_ACCESS
+    again: bool = (
+        False  # the item was tagged again: the person wants a record, whatever became of the old one
+    )
+    clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
+
+    @property
+    def adopted(self) -> bool:
+        """Found by a match from the CRM side, or linked by hand: it gets the tag with the first write."""
+        return self.pair.reason in (ADOPTED, BY_HAND)
+
+    @property
+    def met_before(self) -> bool:
+        """The item's stamp names this very record. It need not verify (the key may be lost together with the state):
+        nothing is done for it but to be more careful."""
+        stamp = self.ecs.stamp if isinstance(self.ecs, Record) else None
+        return stamp is not None and (stamp.record, stamp.uid) == (
+            self.pair.crm_id,
+            self.record(Side.ECS).uid,
+        )
+
+    @property
+    def given_up(self) -> bool:
+        """Found by a match, but linked before we lost our state, and untagged since."""
+        return self.pair.reason == ADOPTED and self.met_before
+
+    def answer(self, side: Side) -> Answer | None:
+        return self.ecs if side is Side.ECS else self.crm
+
+    def record(self, side: Side) -> Record:
+        answer = self.answer(side)
+        assert isinstance(answer, Record)
+        return answer
+
+
+def rules_of(cx: Context, kind: Kind) -> Mapping[str, Rule]:
+    return cx.account.crm.rules.get(kind, {})
+
+
+def baseline(cx: Context, place: Place, work: Work, side: Side) -> Columns:
+    """The snapshot as this side would show it: what it keeps instead, or what its mapping makes of the value."""
+    if work.snapshot is None:
+        return {}
+    columns, kept = work.snapshot.columns, work.snapshot.kept.get(side, {})
+    shown = place.connector.project(work.pair.kind, columns)
+    return {n: kept[n] if n in kept else shown.get(n, v) for n, v in columns.items()}
+
+
+def standing(cx: Context, place: Place, work: Work, side: Side, *, writable: bool = True) -> Standing:
+    record, kind = work.record(side), work.pair.kind
+    known = baseline(cx, place, work, side)
+    capabilities = place.connector.capabilities
+    columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}
+    masked = side is Side.ECS and cx.account.masks(record)
+    can_write = capabilities.columns.get(kind, frozenset()) - capabilities.read_only_columns.get(
+        kind, frozenset()
+    )
+    if masked:
+        can_write = frozenset()  # by the account's rule, and for want of no right
+    allowed = writable and capabilities.writable
+    return Standing(
+        columns=columns,
+        baseline=known,
+        writable=can_write if allowed else frozenset(),
+        project=lambda some: place.connector.project(kind, some),
+        clocks=_clocks(cx, place, work, side, columns, known),
+        barred=frozenset() if allowed else can_write,
+    )
+
+
+def _clocks(
+    cx: Context, place: Place, work: Work, side: Side, columns: Columns, known: Columns
+) -> dict[str, datetime]:
+    """When each changed column's value was last seen to change: as observed before, or now, by the server's time."""
+    record = work.record(side)
+    told = record.modified - place.clock_offset() if record.modified else None
+    clocks = {}
+    for name, value in columns.items():
+        if name in known and same(value, known[name]):
+            continue
+        digest = cx.signer.hashed(name, encode(value) or "")
+        before = work.clocks.get((side, name))
+        if before is None or before[0] != digest:
+            before = (digest, told or cx.now())
+            work.clocks[side, name] = before
+        # a server that tells of times only when asked: the item's last change is none of this column's later on
+        clocks[name] = min(before[1], told) if told else before[1]
+    return clocks
+
+
+def seen(cx: Context, work: Work, side: Side, standing: Standing | None) -> Seen:
+    answer = work.answer(side)
+    if isinstance(answer, Gone):
+        return Seen.GONE
+    if not isinstance(answer, Record):
+        return Seen.HIDDEN
+    if answer.untouchable or (side is Side.ECS and cx.account.keeps_out(answer)):
+        return Seen.LEFT
+    wanted = work.adopted and not work.given_up
+    if side is Side.ECS and not wanted and not cx.account.selected(answer):
+        return Seen.UNTAGGED
+    assert standing is not None
+    rules = rules_of(cx, work.pair.kind)
+    watched = [
+        n
+        for n in standing.columns
+        if n in standing.baseline and n in rules and rules[n].direction is not Direction.NONE
+    ]
+    return Seen.EDITED if standing.changed(watched) else Seen.SAME
+
+
+def generation(cx: Context, pair: Pair, record: Record) -> int:
+    """Of the item's link stamp, where it is ours, and of this very link."""
+    stamp = record.stamp
+    if stamp is None or stamp.record != pair.crm_id:
+        return 0
+    return stamp.generation if cx.signer.verifies(cx.account.name, record.uid, stamp) else 0
+
+
+def observe(cx: Context, works: Iterable[Work]) -> None:
+    """Note which columns have changed by now, for items that are still being edited (settle time): their clocks must
+    not move when another column of the same item is edited later."""
+    for work in works:
+        if work.pair.state is not PairState.LINKED:
+            continue
+        for side in Side:
+            place = cx.place(side, work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection)
+            if place is not None and isinstance(work.answer(side), Record):
+                standing(cx, place, work, side)
+    with cx.state.transaction() as tx:
+        tx.clocks.put(
+            {(w.pair.id, side, column): noted for w in works for (side, column), noted in w.clocks.items()}
+        )
