@@ -19,6 +19,7 @@ from crmsync.daemon.cycle.work import rules_of
 from crmsync.state.model import Action, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot, to_text
 from crmsync.state.transaction import Tx
+from crmsync.state.values import qualified
 
 
 def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -33,8 +34,8 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
-    repeated = {t.item for _, t in tasks if t.repeated or t.met}
-    _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
+    repeated = {n.row.id for n, t in tasks if t.repeated or t.met}
+    _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -97,7 +98,7 @@ def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task
         target,
         newcomer.side.other,
         write,
-        item=id,
+        item=qualified(newcomer.place.key, id) if ecs else id,
         kind=newcomer.record.kind,
         reason=reason,
         ecs_id=id if ecs else "",

@@ -9,10 +9,12 @@ from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
-from crmsync.daemon.plan.reconcile import MADE_AGAIN
+from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
 from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns
+
+_LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
 
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
@@ -130,6 +132,20 @@ def leave(cx: Context, work: Work) -> None:
         if isinstance(crm, Record):
             pair = replace(pair, crm_version=crm.version)
         tx.pairs.save(pair)
+
+
+def looked_before(work: Work) -> bool:
+    return any(row.code == _LOOKED for row in work.rows)
+
+
+def look_again(cx: Context, work: Work) -> None:
+    """The CRM does not show a record that was there. An answer that leaves out what it should hold looks the same, and
+    a link that was given up is not taken up again by itself: it has to be missed twice."""
+    if cx.dry:
+        return
+    ids, until = [r.id for r in work.rows], cx.now() + cx.retries.first
+    with cx.state.transaction() as tx:
+        tx.queue.defer(ids, until, _LOOKED, f"{UNSEEN}; if it still is when looked for again, it is unlinked")
 
 
 def park_unreadable(cx: Context, work: Work) -> None:

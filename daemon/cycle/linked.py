@@ -15,13 +15,22 @@ from crmsync.daemon.cycle.confirm import Draft, confirm
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
-from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
+from crmsync.daemon.cycle.fates import (
+    forget,
+    leave,
+    look_again,
+    looked_before,
+    park_unreadable,
+    recreate,
+    unmeet,
+)
 from crmsync.daemon.cycle.load import load
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
+    UNSEEN,
     Ask,
     DeleteOn,
     Forget,
@@ -68,6 +77,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
         match fate:
             case Merge():
                 drafts.append(_merge(cx, work, standings, decisions))
+            case Unlink(reason=reason) if reason == UNSEEN and not looked_before(work):
+                look_again(cx, work)
             case DeleteOn() | Unlink():
                 removals.append(Removal(work, fate))
             case Ask(fate=fate):

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.cycle.candidates import own_items, search, split
+from crmsync.daemon.cycle.candidates import own_items, search
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair
+from crmsync.state.values import split
 
 
 def linked_anew(cx: Context, work: Work, side: Side, place: Place, key: str) -> bool:

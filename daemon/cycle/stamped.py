@@ -17,7 +17,8 @@ from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_ag
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot, from_text
-from crmsync.state.values import decode_columns
+from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns, qualified
 
 
 def by_stamp(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
@@ -177,6 +178,40 @@ def _moved_here(
         if (work := _follow(cx, newcomer, origin)) is not None:
             works.append(work)
     return works, left
+
+
+def without_moved(cx: Context, lost: Sequence[Newcomer]) -> list[Newcomer]:
+    """Those of the items that stand nowhere else. Of what was moved before the create of its partner was confirmed, the
+    create is that of the item where it stands now: its own row repeats it."""
+    left: list[Newcomer] = []
+    for newcomer in lost:
+        with cx.state.transaction() as tx:
+            if not _readdressed(cx, tx, newcomer):
+                left.append(newcomer)
+    return left
+
+
+def _readdressed(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
+    account, uid = cx.account.name, newcomer.record.uid
+    here = qualified(newcomer.place.key, newcomer.record.id)
+    open_ones = [i for i in tx.intents.open(account) if i.action == Action.CREATE and i.side is Side.CRM]
+    announced = {i.item for i in open_ones}
+    rows = tx.index.by_uids(account, [uid]) if uid else []
+    there = [
+        row
+        for row in sorted(rows, key=lambda r: (r.collection, r.item))
+        if row.tagged
+        and qualified(row.collection, row.item) not in announced
+        and not tx.pairs.by_ecs(account, row.collection, [row.item])
+    ]
+    if not there:
+        return False
+    mine = [i for i in open_ones if i.item == here]
+    tx.intents.close([i.id for i in mine])
+    item = qualified(there[0].collection, there[0].item)
+    tx.intents.write([replace(i, id=0, item=item) for i in mine])
+    tx.queue.done_unless_changed([newcomer.row])
+    return True
 
 
 def _origins(cx: Context, pairs: Sequence[Pair]) -> tuple[set[int], set[int]]:
