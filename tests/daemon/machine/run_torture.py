@@ -2,8 +2,8 @@
 
     python -m tests.daemon.machine.run_torture [--all] [--processes 2] [SCENE…]
 
-Every point of every scene on every kind of server, with everything that can go wrong there: once while nobody does
-anything, and once with one of the things that people do, each in turn. With ``--all``, with all of them.
+Every point of every scene on every kind of server, with everything that can go wrong there, while people do one of the
+things that they do, each in turn; and once while nobody does anything. With ``--all``, with all of them.
 """
 
 import argparse

@@ -309,13 +309,16 @@ def stage(folder: Path, scene: str, world: str) -> Iterator[Stage]:
 
 
 def share(trials: Iterable[Trial]) -> Iterator[Trial]:
-    """Of each point and trouble, the trial in which nobody does anything, and one of the others: point by point in
-    turn, because what the uninterrupted run ends like is then found out once for all troubles."""
+    """Of each point and trouble, the trial in which people do one of the things that they do, and of each point one in
+    which nobody does anything. Things and troubles take turns point by point: what the uninterrupted run ends like is
+    then found out once for all troubles."""
     people = [what for what in MEANWHILE if what != "nothing"]
     turns: dict[int, int] = {}
     for trial in trials:
         turn = turns.setdefault(trial.number, len(turns))
-        if trial.meanwhile in ("nothing", people[turn % len(people)]):
+        known = list(troubles(trial.point))
+        quiet = trial.meanwhile == "nothing" and trial.trouble == known[turn % len(known)]
+        if quiet or trial.meanwhile == people[turn % len(people)]:
             yield trial
 
 
