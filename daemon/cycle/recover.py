@@ -180,6 +180,12 @@ def _place(cx: Context, work: Work, side: Side) -> Place:
 # ── How far our state can be believed ─────────────────────────────────────────────────────────────────────────
 
 
+def item_is_older(cx: Context, work: Work) -> bool:
+    """The item carries a stamp that we have replaced since: its server was restored from a backup, or a programme wrote
+    back what it had read before. What it shows was in step once; that it differs now is nobody's edit."""
+    return 0 < generation(cx, work.pair, work.record(Side.ECS)) < work.pair.generation
+
+
 def state_is_older(cx: Context, work: Work) -> bool:
     """The item carries a stamp that we wrote later than anything we remember: our state is a restored backup. A write
     that was announced and never confirmed is none: that is a process that died in between."""
