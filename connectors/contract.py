@@ -357,6 +357,9 @@ class Capabilities:
 
     columns: Mapping[Kind, frozenset[str]]  # what it can hold
     read_only_columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)  # readable, never written
+    once_columns: Mapping[Kind, frozenset[str]] = field(
+        default_factory=dict
+    )  # written when it is made, never later
     writable: bool = True
     incremental: bool = True  # ``changes(cursor)`` is cheaper than a listing
     tombstones: bool = True  # ``changes`` reports ``Gone``
@@ -369,6 +372,7 @@ class Capabilities:
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record
+    owned: bool = True  # CRM: its records belong to somebody, who can be what selects them
     receives: bool = True  # new items are made here for what the other side holds; mail is never made up
     batch: int = 100  # items per fetch and per apply
 

@@ -74,11 +74,13 @@ class SalesforceConnector:
         return Capabilities(
             {self._table.kind: there},
             {self._table.kind: read_only & there},
+            {self._table.kind: self._table.mapper.once(schema) & there},
             writable=schema is None or (schema.createable and schema.updateable),
             conditional=False,  # a batch is compared just before it is written
             links=bool(self._table.link_field()),
             searchable=True,
             access=True,
+            owned=self._table.owned,
             batch=soql.BATCH,
         )
 

@@ -258,22 +258,23 @@ class Mapper:
                 result[column] = value
         return result
 
-    def row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
+    def row(self, columns: Columns, schema: Schema, *, new: bool = False) -> dict[str, Raw]:
         """The fields to write for ``columns``; what cannot be written or held is left out."""
+        writable = schema.settable if new and self.kind is Kind.EMAIL else schema.writable
         result = {}
         held = self._held_by(schema)
         for column, value in completed(self.kind, columns).items():
             if column not in held:
                 continue
             way, field = held[column]
-            raw = self._write(way, field, value, columns) if schema.writable(way.writes) else ABSENT
+            raw = self._write(way, field, value, columns) if writable(way.writes) else ABSENT
             if not isinstance(raw, Absent):
                 result[way.path] = raw
         return result
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
-        given = self.row(columns, schema)
+        given = self.row(columns, schema, new=True)
         result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
         if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
             result["LastName"] = stand_in(columns)
@@ -312,7 +313,16 @@ class Mapper:
             closed = (c for c, f in written if "." in f or f.lower() in _SERVER_SET)
             return frozenset(self.fields), frozenset(closed)
         held = {c: w for c, w in self._ways.items() if schema.has(w.path)}
-        return frozenset(held), frozenset(c for c, w in held.items() if not schema.writable(w.writes))
+        # what was sent is written once: fields that cannot be changed later on are as good as any
+        writable = schema.settable if self.kind is Kind.EMAIL else schema.writable
+        return frozenset(held), frozenset(c for c, w in held.items() if not writable(w.writes))
+
+    def once(self, schema: Schema | None) -> frozenset[str]:
+        """Of the columns that are written, those that are written when the record is made and never again."""
+        if schema is None or self.kind is not Kind.EMAIL:
+            return frozenset()
+        names = {c: w.writes for c, w in self._ways.items()}
+        return frozenset(c for c, f in names.items() if schema.settable(f) and not schema.writable(f))
 
     def _read(self, way: _Way, raw: object, all_day: bool) -> Value | Absent:
         if not isinstance(raw, str | bool | int | float | None):

@@ -191,7 +191,7 @@ def _compared(table: Table, columns: Columns) -> list[tuple[str, str, Raw]]:
     schema, mapper = table.schema(), table.mapper
     keys = {c: v for c, v in columns.items() if c in _KEYS[table.kind]} or columns
     tests: list[tuple[str, str, Raw]] = []
-    for path, raw in mapper.row(keys, schema).items():
+    for path, raw in mapper.row(keys, schema, new=True).items():
         field = schema.field(path)
         if field is None or not field.filterable or field.type == "textarea":
             continue

@@ -201,10 +201,8 @@ def _case(change: Change) -> None:
 
 
 def _email(change: Change) -> None:
-    """A mail is sent when it is made, unless it says otherwise; a case's mail is related to the case."""
+    """A case's mail is related to the case."""
     row = change.row
-    if row["MessageDate"] is None and change.before is None:
-        row["MessageDate"] = change.now
     if row["ParentId"] and not row["RelatedToId"]:
         row["RelatedToId"] = row["ParentId"]
 

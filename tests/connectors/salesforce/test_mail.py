@@ -102,8 +102,9 @@ def file(name: str, content: bytes) -> Attachment:
     return Attachment(name, "text/plain", len(content), lambda: content)
 
 
-def test_a_message_comes_back_as_it_was_written(office: Office) -> None:
-    assert office.made(office.create()).columns == MAIL
+@pytest.mark.parametrize("direction", ["incoming", "outgoing"])
+def test_a_message_comes_back_as_it_was_written(office: Office, direction: str) -> None:
+    assert office.made(office.create(direction=direction)).columns == {**MAIL, "direction": direction}
 
 
 def test_everyone_whose_address_occurs_is_related(office: Office) -> None:
