@@ -24,10 +24,9 @@ from crmsync.connectors.contract import (
     Unreadable,
     Write,
 )
-from crmsync.connectors.imap import cursor, mapping
+from crmsync.connectors.imap import cursor, idle, mapping
 from crmsync.connectors.imap.client import Mail, Server
 from crmsync.connectors.imap.detection import Detection
-from crmsync.connectors.imap.idle import Idle
 from crmsync.connectors.imap.mailbox import Mailbox
 from crmsync.connectors.imap.reading import BATCH, Reader
 from crmsync.connectors.imap.settings import Settings
@@ -89,9 +88,6 @@ class MailConnector:
         with self._mail.session() as s:
             return id if self._box.standing(s, self._box.layout(s), [id]) else None
 
-    def watch(self, stopped: Callable[[], bool]) -> Iterator[None]:
-        return Idle(self._mail).watch(stopped)
-
 
 class MailSource:
     """A login to a mail server. ``others``: names of mailboxes that it may read beside its own, as the server shows
@@ -129,6 +125,9 @@ class MailSource:
 
     def open(self, collection: Collection) -> MailConnector:
         return MailConnector(self._mail, self._box(collection.id))
+
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        return idle.watch(self._mail, stopped)
 
     def clock_offset(self) -> timedelta:
         return timedelta(0)  # IMAP servers do not tell the time

@@ -6,69 +6,54 @@ interval as well.
 
 import contextlib
 import imaplib
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import Forbidden, Unreachable
 from crmsync.connectors.imap.client import Mail
+from crmsync.connectors.imap.session import reason
 
 AGAIN = 28 * 60.0  # seconds; servers may end what is silent for half an hour
 ASKED = 1.0  # seconds between two looks at whether to stop
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 _TELLING = (b"EXISTS", b"EXPUNGE", b"FETCH", b"RECENT", b"VANISHED")
 
 
-class Idle:
-    """A connection of its own."""
+def watch(
+    mail: Mail, stopped: Callable[[], bool], *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    """On a connection of its own, until that ends or ``stopped`` is true. The first nudge comes at once. Raises
+    Unreachable, and Forbidden where the server knows no IDLE."""
+    connection = mail.connect()
+    try:
+        if not connection.has_capability("IDLE"):
+            raise Forbidden(f"{mail.server.address} does not offer IDLE")
+        connection.select_folder("INBOX", readonly=True)
+        yield
+        yield from _nudges(connection, stopped, clock)
+    except (OSError, IMAPClientError, imaplib.IMAP4.error) as error:
+        raise Unreachable(f"{mail.server.address}: the connection broke ({reason(error)})") from error
+    finally:
+        with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
+            connection.shutdown()
 
-    def __init__(self, mail: Mail, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._mail, self._clock = mail, clock
 
-    def watch(self, stopped: Callable[[], bool]) -> Iterator[None]:
-        """The first nudge comes at once, and one after each new connection: what was said between is lost. Without
-        IDLE it ends after the first."""
-        pause = _FIRST_PAUSE
-        while not stopped():
-            try:
-                connection = self._mail.connect()
-            except Unreachable:
-                pause = self._rest(pause, stopped)
-                continue
-            try:
-                if not connection.has_capability("IDLE"):
-                    yield
-                    return
-                connection.select_folder("INBOX", readonly=True)
-                yield
-                pause = _FIRST_PAUSE
-                yield from self._nudges(connection, stopped)
-            except (OSError, IMAPClientError, imaplib.IMAP4.error):
-                pause = self._rest(pause, stopped)
-            finally:
-                with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
-                    connection.shutdown()
-
-    def _nudges(self, connection: IMAPClient, stopped: Callable[[], bool]) -> Iterator[None]:
-        while not stopped():
-            connection.idle()
-            begun = self._clock()
-            told = False
-            while not told and not stopped() and self._clock() - begun < AGAIN:
-                answers = connection.idle_check(timeout=ASKED)
-                told = any(part in _TELLING for answer in answers for part in answer)
-                if any(answer[0] == b"BYE" for answer in answers):
-                    return
-            connection.idle_done()
-            if told:
-                yield
-
-    def _rest(self, pause: float, stopped: Callable[[], bool]) -> float:
-        """Wait before the next attempt, twice as long each time; the next pause."""
-        until, wait = self._clock() + pause, threading.Event()
-        while not stopped() and self._clock() < until:
-            wait.wait(min(ASKED, max(0.0, until - self._clock())))
-        return min(pause * 2, _LONGEST_PAUSE)
+def _nudges(
+    connection: IMAPClient, stopped: Callable[[], bool], clock: Callable[[], float]
+) -> Iterator[None]:
+    while not stopped():
+        connection.idle()
+        begun, told, hollow = clock(), False, False
+        while not (told or hollow or stopped()) and clock() - begun < AGAIN:
+            asked = clock()
+            answers = connection.idle_check(timeout=ASKED)
+            if any(answer[0] == b"BYE" for answer in answers):
+                return
+            told = any(part in _TELLING for answer in answers for part in answer)
+            # the library takes the end of a connection for silence, which comes at once
+            hollow = not answers and clock() - asked < ASKED / 2
+        connection.idle_done()  # raises, if the connection has ended
+        if told:
+            yield

@@ -74,6 +74,8 @@ class Writer:
         wanted = mapping.project(write.columns)
         regarding = wanted.get("regarding")
         folder = layout.folder_for(str(regarding) if regarding else None)
+        if not regarding and folder not in {f.name for f in layout.folders}:
+            folder = "INBOX"  # no folder is made for what is about nothing
         plus, _ = mapping.changed(Standing((), self._box.settings), wanted)
         flags = ["\\Seen", *sorted(plus), *([self._box.settings.keyword_for(write.tag)] if write.tag else [])]
         self._into(s, layout, id, folder, lambda name: s.append(name, data, flags))
