@@ -194,7 +194,7 @@ def _texts(bench: Bench, *types: Type) -> frozenset[str]:
 def _emptied(bench: Bench) -> frozenset[str]:
     """Columns that any item can do without, whatever its kind."""
     types = (Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL, Type.DATE)
-    return _texts(bench, *types) - sample.LEAST[bench.kind].keys()
+    return _texts(bench, *types) - sample.LEAST[bench.kind].keys() - {bench.title} - sample.NAMES
 
 
 def _only(columns: Columns, names: frozenset[str]) -> Columns:

@@ -14,16 +14,19 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from crmsync.connectors.imap.client import Server
 from crmsync.daemon.crm_api.tls import make_certificates
 from tests.servers.process import free_port, running
 
 _INSTALL = "apt-get install dovecot-imapd"
+_NOBODIES = 300  # people whom nobody has written to
 USERS: Mapping[str, str] = {
+    **{f"person-{n}@example.com": f"secret-{n}" for n in range(_NOBODIES)},
     "alice@example.com": "alice-secret",
     "bob@example.com": "bob-secret",
     "service@example.com": "service-secret",
@@ -116,6 +119,11 @@ class Dovecot:
     tls_port: int
     ca_file: Path
     users: Mapping[str, str]
+    _used: Iterator[int] = field(default_factory=lambda: iter(range(_NOBODIES)))
+
+    @property
+    def server(self) -> Server:
+        return Server("127.0.0.1", self.port, tls="plain")
 
     @property
     def url(self) -> str:
@@ -124,6 +132,10 @@ class Dovecot:
     @property
     def tls_url(self) -> str:
         return f"imaps://localhost:{self.tls_port}"
+
+    def fresh(self) -> str:
+        """Somebody whose mailbox is empty."""
+        return f"person-{next(self._used)}@example.com"
 
     def login(self, user: str = "alice@example.com") -> tuple[str, str]:
         return user, self.users[user]
