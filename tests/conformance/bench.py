@@ -75,6 +75,11 @@ class Bench:
         """Columns that this connector writes."""
         return self.can.columns[self.kind] - self.can.read_only_columns.get(self.kind, frozenset())
 
+    @property
+    def changed(self) -> frozenset[str]:
+        """Columns that it also writes to what stands."""
+        return self.written - self.can.once_columns.get(self.kind, frozenset())
+
     def columns(self, title: str = "Lovelace", **more: Value) -> Columns:
         """What an item needs at the least, and more."""
         wanted = {**sample.LEAST[self.kind], self.title: title, **more}
