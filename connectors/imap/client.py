@@ -18,7 +18,7 @@ from imapclient import IMAPClient
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
 
 from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
-from crmsync.connectors.imap.session import Session, reason
+from crmsync.connectors.imap.session import Session, cut, reason
 
 logging.getLogger("imapclient").setLevel(
     logging.WARNING
@@ -82,6 +82,7 @@ class Mail:
         try:
             self._log_in(connection)
         except (OSError, IMAPClientAbortError, imaplib.IMAP4.abort) as error:
+            cut(connection)
             raise Unreachable(f"{self.server.address}: the connection broke ({reason(error)})") from error
         return connection
 
@@ -91,6 +92,7 @@ class Mail:
             if connection is not None:
                 with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
                     connection.logout()
+                cut(connection)
 
     def _count(self) -> None:
         self.requests += 1
@@ -109,8 +111,7 @@ class Mail:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
-                connection.shutdown()
+            cut(connection)
 
     def _open(self) -> IMAPClient:
         server = self.server
@@ -126,7 +127,7 @@ class Mail:
             try:
                 connection.starttls(context)
             except CapabilityError as error:
-                connection.shutdown()
+                cut(connection)
                 raise OSError("it does not offer STARTTLS, and passwords are not sent in clear") from error
         return connection
 
@@ -147,8 +148,7 @@ class Mail:
                     self.username, self._password
                 )  # LOGIN knows ASCII alone (RFC 9051 6.2.3)
         except (LoginError, IMAPClientError) as error:
-            with contextlib.suppress(OSError):
-                connection.shutdown()
+            cut(connection)
             if re.search(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", str(error)):
                 raise Unreachable(f"{self.server.address} does not let anybody in now") from error
             raise AuthExpired(

@@ -4,7 +4,6 @@ Some servers accept IDLE and push nothing, and what happens in other folders is 
 interval as well.
 """
 
-import contextlib
 import imaplib
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from imapclient.exceptions import IMAPClientError
 
 from crmsync.connectors.errors import Forbidden, Unreachable
 from crmsync.connectors.imap.client import Mail
-from crmsync.connectors.imap.session import reason
+from crmsync.connectors.imap.session import cut, reason
 
 AGAIN = 28 * 60.0  # seconds; servers may end what is silent for half an hour
 ASKED = 1.0  # seconds between two looks at whether to stop
@@ -36,8 +35,7 @@ def watch(
     except (OSError, IMAPClientError, imaplib.IMAP4.error) as error:
         raise Unreachable(f"{mail.server.address}: the connection broke ({reason(error)})") from error
     finally:
-        with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
-            connection.shutdown()
+        cut(connection)
 
 
 def _nudges(

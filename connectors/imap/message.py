@@ -12,20 +12,35 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import policy
 from email.header import decode_header
-from email.message import EmailMessage, Message
+from email.message import Message
 from email.parser import BytesHeaderParser, BytesParser
+from email.policy import EmailPolicy
 from email.utils import getaddresses, parsedate_to_datetime
 
 from crmsync.connectors.imap import richtext
 from crmsync.connectors.imap.charsets import text_of
 
 MAX_HEADER = 20_000  # characters of one header
+MAX_STRUCTURE = (
+    2_000  # of one that says what a part is: its parser's time grows with the square of its length
+)
 MAX_PARTS = 1_000
 MAX_TEXT = 500_000  # characters of one text
 _ENCRYPTED = "This message is encrypted ({how}); it was not read."
 _ADDRESS = re.compile(r"[^@\s<>(),;:\"\\]+@[^@\s<>(),;:\"\\]+")
 _ID = re.compile(r"<([^<>\s]{1,900})>")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+class _Bounded(EmailPolicy):
+    """The library's default, but for what is too long to have been written by a mail programme."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[: MAX_STRUCTURE if name.lower().startswith("content-") else MAX_HEADER]
+
+
+_POLICY = _Bounded(raise_on_defect=False)
 
 
 class Unreadable(ValueError):
@@ -82,14 +97,14 @@ def content_of(data: bytes, number: int) -> bytes:
     raise Unreadable("a file of the message is not there any more")
 
 
-def headers(data: bytes) -> EmailMessage:
+def headers(data: bytes) -> Message:
     """A message of which only (some) headers are there."""
-    return BytesHeaderParser(policy=policy.default).parsebytes(data)
+    return BytesHeaderParser(policy=_POLICY).parsebytes(data)
 
 
-def _message(data: bytes) -> EmailMessage:
+def _message(data: bytes) -> Message:
     try:
-        return BytesParser(policy=policy.default).parsebytes(data)
+        return BytesParser(policy=_POLICY).parsebytes(data)
     except RecursionError as error:
         raise Unreadable("its parts are nested too deeply") from error
     except (ValueError, IndexError, AttributeError, TypeError, LookupError) as error:
@@ -177,7 +192,7 @@ def _leaves(message: Message) -> Iterator[Message]:
         yield part
 
 
-def _content(message: EmailMessage) -> tuple[str, str, tuple[Part, ...]]:
+def _content(message: Message) -> tuple[str, str, tuple[Part, ...]]:
     if how := _encrypted(message):
         return _ENCRYPTED.format(how=how), "", ()
     texts: list[str] = []

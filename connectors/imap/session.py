@@ -212,6 +212,8 @@ class Session:
         self._count()
         try:
             return do(self._connection)
+        except imaplib.IMAP4.readonly as error:  # for the library one way of breaking off
+            raise Refusal(reason(error)) from error
         except (IMAPClientAbortError, imaplib.IMAP4.abort):
             raise
         except (IMAPClientError, imaplib.IMAP4.error) as error:
@@ -232,6 +234,14 @@ class Session:
             return {name: imap.untagged_responses.pop(name, []) for name in names}
 
         return self._call(do)
+
+
+def cut(connection: Any) -> None:
+    """End a connection that may have ended already: then the library leaves its socket open."""
+    with contextlib.suppress(OSError, IMAPClientError, imaplib.IMAP4.error):
+        connection.shutdown()
+    with contextlib.suppress(OSError, AttributeError):
+        connection._imap.sock.close()
 
 
 def reason(error: BaseException) -> str:

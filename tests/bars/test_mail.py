@@ -2,6 +2,7 @@
 comes back. The person works with a mail programme of the standard library."""
 
 import imaplib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from crmsync.connectors.imap.mailbox import identity
+from crmsync.connectors.imap.message import parse
 from tests.bars.cli import Cli
 from tests.bars.office import CONFIG, client
 from tests.servers.dovecot import Dovecot, dovecot
@@ -314,3 +317,38 @@ def test_check_says_what_is_there_and_leaves_nothing_behind(made: Desk) -> None:
     answer = made.cli("check")
     assert answer.code == 1
     assert "refuses the login" in answer.out
+
+
+def _corpus() -> list[Path]:
+    folder = (
+        Path(os.environ.get("CRMSYNC_CORPORA") or f"{os.environ.get('CRMSYNC_SHARED', '')}/corpora") / "mail"
+    )
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.mark.skipif(not _corpus(), reason="CRMSYNC_CORPORA names no folder of real items")
+def test_real_mail_makes_the_trip_and_is_not_altered(made: Desk) -> None:
+    """Every one of them becomes an activity, or says why not; on the server each keeps its bytes and its flags."""
+    with made.server.session() as mail:
+        for path in _corpus():
+            data = re.sub(rb"\r?\n", b"\r\n", path.read_bytes())
+            assert mail.append("INBOX", "($CRM)", None, data)[0] == "OK", path
+    before = whole_inbox(made)
+    made.cli("sync")
+    assert whole_inbox(made) == before
+    texts = [path.read_bytes() for path in _corpus()]
+    ids = {identity(parse(text).message_id, text) for text in texts}  # some are other forms of one message
+    assert {row["MessageIdentifier"] for row in made.rows("EmailMessage", "MessageIdentifier")} == ids
+    assert made.cli.ok("queue") == []
+    assert made.sync()["writes"] == 0
+
+
+def whole_inbox(made: Desk) -> dict[bytes, bytes]:
+    with made.server.session() as mail:
+        count = int(mail.select("INBOX", readonly=True)[1][0])
+        answers = mail.fetch(f"1:{count}", "(FLAGS BODY.PEEK[])")[1]
+    return {
+        a[0].replace(b" \\Recent", b"").replace(b"\\Recent ", b""): a[1]
+        for a in answers
+        if isinstance(a, tuple)
+    }

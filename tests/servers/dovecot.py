@@ -24,6 +24,7 @@ from crmsync.daemon.crm_api.tls import make_certificates
 from tests.servers.process import free_port, running
 
 _INSTALL = "apt-get install dovecot-imapd"
+_NOBODY = 65534
 _NOBODIES = 300  # people whom nobody has written to
 USERS: Mapping[str, str] = {
     **{f"person-{n}@example.com": f"secret-{n}" for n in range(_NOBODIES)},
@@ -37,7 +38,7 @@ state_dir = {place}/state
 log_path = {place}/log
 protocols = imap
 listen = 127.0.0.1
-ssl = yes
+ssl = {tls}
 ssl_cert = <{certificate}
 ssl_key = <{key}
 disable_plaintext_auth = no
@@ -119,6 +120,7 @@ class Dovecot:
     tls_port: int
     ca_file: Path
     users: Mapping[str, str]
+    place: Path
     _used: Iterator[int] = field(default_factory=lambda: iter(range(_NOBODIES)))
 
     @property
@@ -147,6 +149,20 @@ class Dovecot:
             connection.login(*self.login(user))
             yield connection
 
+    def fill(self, user: str, count: int) -> None:
+        """Mail that has been lying in somebody's inbox for long; put there behind the server's back, which is fast."""
+        folder = self.place / "mail" / user / "Maildir"
+        for name in ("cur", "new", "tmp"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for n in range(count):
+            text = (
+                f"Message-ID: <old-{n}@example.com>\nFrom: bob@example.com\nSubject: Old {n}\n\nLong ago.\n"
+            )
+            (folder / "cur" / f"{1_700_000_000 + n}.M{n}P1.old:2,S").write_text(text)
+        if os.getuid() == 0:
+            for path in (folder.parent, folder, *folder.iterdir(), *(folder / "cur").iterdir()):
+                os.chown(path, _NOBODY, _NOBODY)
+
     def share(self, folder: str, *, owner: str, to: str, rights: str = "lrwstipekx") -> None:
         with self.session(owner) as connection:
             answer, _ = connection.setacl(folder, to, rights)
@@ -154,14 +170,14 @@ class Dovecot:
 
 
 @contextmanager
-def dovecot(*, capability: str = "", users: Mapping[str, str] = USERS) -> Iterator[Dovecot]:
+def dovecot(*, capability: str = "", users: Mapping[str, str] = USERS, tls: bool = True) -> Iterator[Dovecot]:
     """Skips the test where Dovecot is not installed. ``capability``: all that it claims to know, else what it knows."""
     program = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         pytest.skip(f"Dovecot is not installed: {_INSTALL}")
     place = Path(tempfile.mkdtemp(prefix="crmsync-imap-", dir="/tmp"))  # sockets: their paths must be short
     try:
-        tls = make_certificates(place / "tls", datetime.datetime.now(datetime.UTC))
+        keys = make_certificates(place / "tls", datetime.datetime.now(datetime.UTC))
         port, tls_port = free_port(), free_port()
         me = pwd.getpwuid(os.getuid())
         (place / "mail").mkdir()
@@ -173,8 +189,8 @@ def dovecot(*, capability: str = "", users: Mapping[str, str] = USERS) -> Iterat
         config.write_text(
             _CONFIG.format(
                 place=place,
-                certificate=tls.certificate_file,
-                key=tls.key_file,
+                certificate=keys.certificate_file,
+                key=keys.key_file,
                 user=me.pw_name,
                 group=_group(),
                 nobody="nobody" if os.getuid() == 0 else me.pw_name,
@@ -183,10 +199,11 @@ def dovecot(*, capability: str = "", users: Mapping[str, str] = USERS) -> Iterat
                 port=port,
                 tls_port=tls_port,
                 capability=capability,
+                tls="yes" if tls else "no",
             )
         )
         with running([program, "-F", "-c", str(config)], place / "output", lambda: _answers(port)):
-            yield Dovecot(port, tls_port, tls.ca_file, users)
+            yield Dovecot(port, tls_port, keys.ca_file, users, place)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -199,11 +216,10 @@ def _mail_user(place: Path) -> int:
     """Mail processes do not run as root either: then everything that they write belongs to nobody."""
     if os.getuid() != 0:
         return os.getuid()
-    nobody = 65534
     place.chmod(0o755)
     for path in (place / "mail", place / "shared.db", place):
-        os.chown(path, nobody, nobody)
-    return nobody
+        os.chown(path, _NOBODY, _NOBODY)
+    return _NOBODY
 
 
 def _answers(port: int) -> bool:
