@@ -12,12 +12,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, with_group
+from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value, with_group
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Action, Conflict, Entry, Intent
+from crmsync.state.model import Action, Conflict, Entry, Intent, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns, encode_columns
 
@@ -133,8 +133,21 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
             reason=INTERRUPTED,
         )
         for n, value in stands.items()
-        if not same(before.get(n), value)
+        if not same(before.get(n), value) and not _by_another(cx, intent, pair, n, value)
     ]
+
+
+def _by_another(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
+    """Another account, which sees the same item, has written it since, and told so."""
+    with cx.state.reading() as tx:
+        told = tx.history.find(pair.ecs_id if intent.side is Side.ECS else pair.crm_id)
+    return any(
+        (e.side, e.column, e.ecs_collection) == (intent.side, column, pair.ecs_collection)
+        and e.account != pair.account
+        and e.at >= intent.at
+        and same(e.new, value)
+        for e in told
+    )
 
 
 def _deleted(cx: Context, work: Work, intent: Intent) -> list[Entry]:
