@@ -14,10 +14,14 @@ from crmsync.config.values import (
     Count,
     CrmSelect,
     Kind,
-    RequiredSecret,
+    OptionalSecret,
     Tag,
     Text,
+    Url,
     Zone,
+    host,
+    is_loopback,
+    scheme,
     surroundings,
 )
 
@@ -78,19 +82,120 @@ class Guard(Table):
     task: GuardOverride = Field(GuardOverride(), description="For tasks.")
 
 
+# What else a source needs, by how it logs in. Anything else of these keys is a misunderstanding, and an error.
+_LOGINS: Mapping[str, tuple[str, ...]] = {
+    "basic": ("username", "password"),
+    "ntlm": ("username", "password"),
+    "client_credentials": ("client_id", "client_secret", "token_url", "mailbox"),
+    "token": ("token",),
+}
+_OPTIONAL = frozenset({"mailbox"})  # where it is not needed
+
+
 class Source(Server):
     """One login on the groupware side."""
 
-    secret_names: ClassVar[tuple[str, ...]] = ("password",)
+    secret_names: ClassVar[tuple[str, ...]] = ("password", "client_secret", "token")
 
-    type: Literal["carddav", "caldav"] = Field(
-        description="`carddav`: contacts; `caldav`: appointments and tasks."
+    type: Literal["carddav", "caldav", "ews"] = Field(
+        description="`carddav`: contacts; `caldav`: appointments and tasks; `ews`: contacts, appointments and tasks of "
+        "an Exchange server."
     )
-    username: Text = Field(description="The login.")
-    password: RequiredSecret = Field(description="Its password.")
+    auth: Literal["basic", "ntlm", "client_credentials", "token"] = Field(
+        "basic", description="How to log in; all but `basic` for `ews` only."
+    )
+    username: Text | None = Field(
+        None,
+        validate_default=True,
+        description="The login; with `ntlm` also `DOMAIN\\name`. For `basic` and `ntlm`.",
+    )
+    password: OptionalSecret = Field(
+        None, validate_default=True, description="Its password; for `basic` and `ntlm`."
+    )
+    client_id: Text | None = Field(
+        None, validate_default=True, description="Of the application (OAuth 2.0); for `client_credentials`."
+    )
+    client_secret: OptionalSecret = Field(
+        None, validate_default=True, description="Of the application; for `client_credentials`."
+    )
+    token_url: Url | None = Field(
+        None, validate_default=True, description="Where tokens are fetched; for `client_credentials`."
+    )
+    token: OptionalSecret = Field(
+        None,
+        validate_default=True,
+        description="A bearer token that something else keeps fresh; for `token`.",
+    )
+    mailbox: Address | None = Field(
+        None,
+        validate_default=True,
+        description="`ews`: whose mailbox it is, where it is not the login's own; needed for `client_credentials`.",
+    )
+    access: Literal["delegate", "impersonate"] | None = Field(
+        None,
+        description="`ews`: how the login gets at `mailbox`: by what its owner shares with it, or in the owner's name "
+        "(role ApplicationImpersonation). Otherwise `delegate`, with `client_credentials` `impersonate`.",
+    )
     collections: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
-        None, description="Names of the address books or calendars; otherwise all of the login's own."
+        None,
+        description="Names of the address books, calendars or folders; otherwise all of the login's own.",
     )
+
+    @field_validator("auth")
+    @classmethod
+    def _offered(cls, auth: str, info: ValidationInfo) -> str:
+        if auth != "basic" and info.data.get("type", "ews") != "ews":
+            raise Expected(f'"basic", which is all that {info.data["type"]} knows')
+        return auth
+
+    @field_validator("username", "password", "client_id", "client_secret", "token_url", "token", "mailbox")
+    @classmethod
+    def _fits_auth(cls, value: object, info: ValidationInfo) -> object:
+        auth, name = info.data.get("auth"), str(info.field_name)
+        if auth is None:  # wrong itself
+            return value
+        needed = name in _LOGINS[auth]
+        if needed and value is None:
+            raise Expected(_how(name, auth), found="nothing")
+        if value is not None and not needed and name not in _OPTIONAL:
+            raise Expected(f'no such key with auth = "{auth}"', found="one")
+        return value
+
+    @field_validator("token_url")
+    @classmethod
+    def _token_not_in_clear(cls, url: str | None) -> str | None:
+        if url and scheme(url) == "http" and not is_loopback(host(url)):
+            raise Expected("https://, because secrets would travel in clear")
+        return url
+
+    @field_validator("mailbox", "access")
+    @classmethod
+    def _of_exchange(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("type", "ews") != "ews":
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
+
+    @field_validator("access")
+    @classmethod
+    def _to_something(cls, access: str | None, info: ValidationInfo) -> str | None:
+        if access is not None and info.data.get("mailbox", "") is None:
+            raise Expected("a `mailbox` to get at", found="none")
+        if access == "delegate" and info.data.get("auth") == "client_credentials":
+            raise Expected('"impersonate": an application has no rights as a delegate')
+        return access
+
+    @property
+    def impersonates(self) -> bool:
+        return (
+            self.access or ("impersonate" if self.auth == "client_credentials" else "delegate")
+        ) == "impersonate"
+
+
+def _how(name: str, auth: str) -> str:
+    """Words for a key that is missing."""
+    if name in Source.secret_names:
+        return f"one of {name}_file, {name}_command, {name}_env, {name}_credential"
+    return f'a value, which auth = "{auth}" needs'
 
 
 def _list_of_tables(value: object) -> object:

@@ -156,7 +156,7 @@ class Http:
                 ),  # streams left open must not make the next request wait for ever
             )
         except HTTPError as error:
-            raise _unreachable(self._origin, error) from error
+            raise unreachable(self._origin, error) from error
         self._note_clock(answer.headers.get("Date"))
         return answer
 
@@ -226,7 +226,7 @@ class Stream:
         try:
             yield from self._answer.stream(65536, decode_content=True)
         except HTTPError as error:
-            raise _unreachable(self._origin, error) from error
+            raise unreachable(self._origin, error) from error
 
     def __enter__(self) -> "Stream":
         return self
@@ -275,7 +275,7 @@ def _tls(ca_file: str | None, verify: bool) -> dict[str, Any]:
     return {"ssl_context": context, "assert_hostname": False}
 
 
-def _unreachable(origin: str, error: HTTPError) -> Unreachable:
+def unreachable(origin: str, error: HTTPError) -> Unreachable:
     cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
     if isinstance(cause, SSLError):
         return Unreachable(

@@ -1,7 +1,7 @@
 """The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source, Watching
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -23,16 +23,18 @@ from crmsync.daemon.account import Account, Crm, Mailbox, Private
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
+from crmsync.daemon.exchange import exchange
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
-from crmsync.daemon.surroundings import check_urllib3
+from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
+_WATCHED = frozenset({"ews"})  # types of sources that are ``Watching``, which is asked before one is made
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
@@ -44,6 +46,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything
     yet, nor secrets read: a login that is wrong concerns only the account that has it."""
     check_urllib3()
+    check_extras(source.type for account in config.account.values() for source in account.source)
     state = State.open(config.state.url, now=now)
     try:
         signer = Signer(load_key(config.state.key_path))
@@ -139,20 +142,26 @@ def _account(
 
 
 def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbox:
-    make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
-
     def connect() -> Source:
+        zone = ZoneInfo(account.time_zone)
+        ca_file = str(config.ca_file) if config.ca_file else None
+        if config.type == "ews":
+            return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
+        make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
+        password = config.password.reveal() if config.password else ""
         return make(
             config.url,
-            config.username,
-            config.password.reveal(),
-            ca_file=str(config.ca_file) if config.ca_file else None,
+            config.username or "",
+            password,
+            ca_file=ca_file,
             verify=config.verify,
-            default_zone=ZoneInfo(account.time_zone),
+            default_zone=zone,
             now=now,
         )
 
-    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), config.url, tuple(config.collections or ()))
+    address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
+    lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
+    return Mailbox(config.type, lazy(Side.ECS, connect), address, tuple(config.collections or ()))
 
 
 class LazySource:
@@ -225,3 +234,12 @@ class LazyMailbox(LazySource):
         source = self._source()
         if isinstance(source, Homing):
             source.home = value
+
+
+class WatchedMailbox(LazyMailbox):
+    """An ECS source whose server tells of changes."""
+
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        source = self._source()
+        assert isinstance(source, Watching)  # see _WATCHED
+        return source.watch(collections, stopped)

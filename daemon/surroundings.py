@@ -1,9 +1,25 @@
 """What an installation must not look like: checked before anything is opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
+from importlib.util import find_spec
 
 from crmsync.daemon.calls import Failure
+
+_EXTRAS: Mapping[str, tuple[str, str]] = {"ews": ("exchangelib", "ews")}  # source type -> package, extra
+
+
+def check_extras(
+    types: Iterable[str], *, there: Callable[[str], bool] = lambda package: find_spec(package) is not None
+) -> None:
+    """What a type of source needs beside the installation proper. Raises Failure."""
+    for type in dict.fromkeys(types):
+        package, extra = _EXTRAS.get(type, ("", ""))
+        if package and not there(package):
+            raise Failure(
+                "config",
+                f'a source of type = "{type}" needs {package}; install it with: pip install "crmsync[{extra}]"',
+            )
 
 
 def check_urllib3(version_of: Callable[[str], str] = metadata.version) -> None:

@@ -59,7 +59,7 @@ class Writer:
 
     def _standing(self, write: Create) -> Item | None:
         """What an earlier attempt has made: found by the name that we chose, by the external id or, where the server
-        has neither, by creator, time and columns."""
+        has neither, by creator, time and columns. What somebody else has made just so since then is as good."""
         if self._side is Side.ECS:
             return self._item(self._name(write.key))
         if self._traits.links:
@@ -68,8 +68,8 @@ class Writer:
             return None
         wanted = self._traits.keep(write.kind, self._writable(write.kind, write.columns))
         later = [i for i in self._server.all(self._collection) if i.created >= write.since]
-        ours = (i for i in later if i.creator == self._client.login)
-        return next((i for i in ours if wanted.items() <= i.columns.items()), None)
+        ours_first = sorted(later, key=lambda i: i.creator != self._client.login)
+        return next((i for i in ours_first if wanted.items() <= i.columns.items()), None)
 
     def _insert(self, write: Create) -> Item:
         content: dict[str, Any] = {

@@ -2,7 +2,8 @@
 
 With an external-id field a record is looked up by the create's key first (what a colleague changed since an interrupted
 attempt is not written over) and then made by an upsert. Without one, a create with ``since`` is looked for among the
-records that this login has made since then and that equal it in every column.
+records that were made since then and equal it in every column: first those of this login, then anybody's. Who deletes
+what we have made and makes it again by hand, while we wait for the answer, does not want a second one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,15 +70,25 @@ def _by_key(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcome]:
 def _by_columns(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcome]:
     """Each found record answers for one create only."""
     since = min(w.since for w in creates.values() if w.since) - _CLOCK
-    ours = f"CreatedById = {soql.quote(table.client.who()[1])} AND CreatedDate >= {soql.literal(since)}"
+    later = f"CreatedDate >= {soql.literal(since)}"
+    ours = f"CreatedById = {soql.quote(table.client.who()[1])} AND {later}"
+    found: dict[int, Record] = {}
+    for made in (ours, later):
+        left = {i: w for i, w in creates.items() if i not in found}
+        found |= _equals(table, left, made, {r.id for r in found.values()}) if left else {}
+    return {i: Done(r.id, r.version, r, found=True) for i, r in found.items()}
+
+
+def _equals(table: Table, creates: Mapping[int, Create], made: str, taken: set[str]) -> dict[int, Record]:
     field, schema = _NAMED_BY[table.kind], table.schema()
     names = {table.mapper.new_row(w.columns, schema).get(field) for w in creates.values()}
-    found = _found(table, ours, (f"{field} = {soql.literal(n)}" for n in names if isinstance(n, str | None)))
-    outcomes: dict[int, Outcome] = {}
+    found = _found(table, made, (f"{field} = {soql.literal(n)}" for n in names if isinstance(n, str | None)))
+    free = {id: r for id, r in found.items() if id not in taken}
+    equals: dict[int, Record] = {}
     for i, write in creates.items():
-        if same := next((r for r in found.values() if _equal(table, write, r)), None):
-            outcomes[i] = Done(same.id, same.version, found.pop(same.id), found=True)
-    return outcomes
+        if same := next((r for r in free.values() if _equal(table, write, r)), None):
+            equals[i] = free.pop(same.id)
+    return equals
 
 
 def _found(table: Table, first: str, any_of: Iterable[str]) -> dict[str, Record]:

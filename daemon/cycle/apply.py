@@ -136,6 +136,8 @@ def _intent(cx: Context, cycle: int, task: Task) -> Intent:
 
 
 def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
+    for task in tasks:  # whoever loses the answer must see what stands there now
+        cx.records.drop(place.key, task.item)
     outcomes = place.connector.apply([t.write for t in tasks])
     for task, outcome in zip(tasks, outcomes, strict=False):
         task.outcome = outcome

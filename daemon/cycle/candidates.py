@@ -20,7 +20,7 @@ def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candida
     if not isinstance(connector, Searchable) or not connector.capabilities.searchable:
         return []
     kind = records[0].kind if records else Kind.CONTACT
-    probes = [p for r in records if (p := _probe(r)) is not None]
+    probes = [p for r in records if (p := probe_of(r)) is not None]
     if not probes:
         return []
     found = [r for r in connector.search(kind, probes) if not r.untouchable]
@@ -30,13 +30,13 @@ def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candida
         linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
         under_way = [i for i in tx.intents.open(cx.account.name) if i.key and i.side is Side.CRM]
     return [
-        replace(cx.signer.candidate(r), born=_born(place, r, under_way))
+        replace(cx.signer.candidate(r), born=born(place, r, under_way))
         for r in found
         if r.id not in linked and (r.id not in visible or visible[r.id].read)
     ]
 
 
-def _born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
+def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
     """Key of the create under way that made this record: its external id; without one, everything that was sent."""
     if place.connector.capabilities.links:
         return record.link if any(i.key == record.link for i in under_way) else ""
@@ -48,7 +48,7 @@ def _shows(place: Place, record: Record, intent: Intent) -> bool:
     return all(n in record.columns and same(record.columns[n], v) for n, v in sent.items())
 
 
-def _probe(record: Record) -> Probe | None:
+def probe_of(record: Record) -> Probe | None:
     columns = record.columns
     if record.kind is Kind.CONTACT:
         emails, phones = (

@@ -51,6 +51,10 @@ class RecordCache:
         while len(self._records) > self._size:
             self._records.popitem(last=False)
 
+    def drop(self, scope: str, id: str) -> None:
+        """It is written to: what it was before says nothing any more."""
+        self._records.pop((scope, id), None)
+
     def look(self, scope: str, id: str, version: str) -> Record | None:
         """In the version that was asked for; it stays in the cache."""
         record = self._records.get((scope, id))

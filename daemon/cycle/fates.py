@@ -6,6 +6,7 @@ from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unread
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, exchanged
+from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
@@ -17,7 +18,7 @@ _LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
 
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
-    """The edit wins over the delete: what survives is created again where it is gone."""
+    """The edit wins over the delete: what survives is created again where it is gone, unless it stands there by now."""
     pair, reason = work.pair, f"{reason}; {MADE_AGAIN[side]}"
     source = work.record(side.other)
     place = cx.places[pair.ecs_collection] if side is Side.ECS else cx.objects[pair.crm_collection]
@@ -34,6 +35,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     else:
         key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
         write = Create(key, pair.kind, columns, owner=cx.user)
+    if linked_anew(cx, work, side, place, key):
+        return
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
     carry_out(cx, [task])

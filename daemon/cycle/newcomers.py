@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, own_items, search
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, search
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
@@ -20,9 +20,14 @@ from crmsync.daemon.cycle.stamped import by_stamp, by_uid, without_moved
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState, Intent
+from crmsync.state.model import Change, Held, HeldState, Intent, QueueState
 from crmsync.state.transaction import Tx
-from crmsync.state.values import qualified, split
+from crmsync.state.values import decode_columns, qualified, split
+
+PUT_BACK = (
+    "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
+    "be created for it"
+)
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
@@ -204,7 +209,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
     note_left(cx, place, Side.CRM, left)
-    return [n for n in newcomers if not _orphan(cx, n)]
+    return _unclaimed(cx, place, [n for n in newcomers if not _orphan(cx, n)])
 
 
 def _gone(cx: Context, tx: Tx, row: Change) -> None:
@@ -251,6 +256,40 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
         reason = "it was made for an item of this account that is no longer there; say whether to create that again"
         hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, reason)
     return True
+
+
+def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    """Without what a create under way may have made. Whose it is comes out when that is repeated, in its own time;
+    until then it waits. An undo that was interrupted is repeated only if a person asks for it."""
+    with cx.state.reading() as tx:
+        sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
+        rows = {i.id: tx.queue.named(i.item) for i in sent}
+        decided = tx.held.for_items(
+            cx.account.name, Side.ECS, [n.record.id for n in newcomers] if sent else []
+        )
+    due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
+    left: list[Newcomer] = []
+    for newcomer in newcomers:
+        if born(place, newcomer.record, due) or _made_again(cx, newcomer.record, due):
+            continue
+        held = decided.get(newcomer.record.id)
+        if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
+            hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, PUT_BACK)
+        else:
+            left.append(newcomer)
+    return left
+
+
+def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:
+    """It may be what a card's lost record is made again as: edited since, it is recognised only by the match, which
+    comes before the create is repeated."""
+    candidate = cx.signer.candidate(record)
+    for intent in under_way:
+        if intent.pair_id is not None and intent.kind is record.kind:
+            sent = cx.signer.candidate(replace(record, columns=decode_columns(record.kind, intent.columns)))
+            if sent.keys & candidate.keys and sent.name.agrees(candidate.name):
+                return True
+    return False
 
 
 def _match_in_mailbox(

@@ -4,7 +4,7 @@ Whoever is new, or selects something else than before, is first given what the C
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from crmsync.connectors.contract import (
@@ -131,15 +131,26 @@ def cover(cx: Context, place: Place, *, again: bool) -> None:
     with cx.state.reading() as tx:
         if tx.cursors.get(scope) == wanted and not again:
             return
+    with cx.state.reading() as tx:
+        waiting = frozenset(tx.queue.of_collection(cx.account.name, Side.CRM, place.key))
     if not selection.nothing:
         for page in place.connector.changes(None, selection):
             with cx.state.transaction() as tx:
                 for part in in_batches(page.items, 500):
                     there = [i for i in part if not isinstance(i, Gone)]
                     _record_crm(cx, tx, place, cx.account, there)
+                    waiting -= {i.id for i in there}
             cx.progress("detected", len(page.items))
     with cx.state.transaction() as tx:
+        _suspect_waiting(cx, tx, place, waiting)
         tx.cursors.put(scope, wanted)
+
+
+def _suspect_waiting(cx: Context, tx: Tx, place: Place, missing: Collection[str]) -> None:
+    """What waits in the sync table without a link, and is selected no more, may have gone without our hearing of it."""
+    linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, missing)
+    gone = [Detected(id, gone=True) for id in missing if id not in linked]
+    tx.queue.record(cx.account.name, Side.CRM, place.key, gone, cx.now())
 
 
 def _covered(cx: Context, place: Place, accounts: Sequence[Account]) -> list[Account]:

@@ -50,14 +50,14 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
             continue  # it never arrived
         now = answer.columns if isinstance(answer, Record) else {}
         lost += _lost(cx, work, intent, now)
-        stands = _standing(cx, work, intent, now)
+        reached = _reached(cx, work, intent)
+        arrived = reached > work.pair.generation
+        stands = (
+            decode_columns(work.pair.kind, intent.columns) if arrived else _standing(cx, work, intent, now)
+        )
         entries += _entries(cx, work, intent, stands)
-        work.snapshot = _advanced(cx, work, stands)
-        if intent.side is Side.ECS and isinstance(
-            answer, Record
-        ):  # the stamp came with it: no sign of an older state
-            reached = max(work.pair.generation, generation(cx, work.pair, answer))
-            work.pair = replace(work.pair, generation=reached)
+        work.snapshot = _advanced(cx, work, stands) if arrived or stands else work.snapshot
+        work.pair = replace(work.pair, generation=reached)
     with cx.state.transaction() as tx:
         tx.history.add(entries)
         tx.conflicts.settle(work.pair.id, [c.column for c in lost], cx.now())
@@ -67,6 +67,15 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
             tx.snapshots.put(work.pair.id, work.snapshot)
         tx.intents.close([i.id for i in intents])
         cx.count("conflicts", len(lost))
+
+
+def _reached(cx: Context, work: Work, intent: Intent) -> int:
+    """How far the item's link stamp has come. One that is newer than what we remember came with the write: that is no
+    sign of an older state, but of a write that has arrived, whatever has been edited since."""
+    answer = work.answer(intent.side)
+    if intent.side is not Side.ECS or not isinstance(answer, Record):
+        return work.pair.generation
+    return max(work.pair.generation, generation(cx, work.pair, answer))
 
 
 def _standing(cx: Context, work: Work, intent: Intent, now: Columns) -> Columns:
@@ -187,11 +196,8 @@ def _deleted(cx: Context, work: Work, intent: Intent) -> list[Entry]:
     return [whole, *(replace(whole, native="", column=n, old=v) for n, v in columns.items())]
 
 
-def _advanced(cx: Context, work: Work, stands: Columns) -> Snapshot | None:
-    old = work.snapshot
-    if not stands:
-        return old
-    pair = work.pair
+def _advanced(cx: Context, work: Work, stands: Columns) -> Snapshot:
+    old, pair = work.snapshot, work.pair
     if old is None:
         old = Snapshot(
             pair.kind, cx.now(), Mark(pair.ecs_id, pair.ecs_version), Mark(pair.crm_id, pair.crm_version), {}
@@ -214,6 +220,12 @@ def _place(cx: Context, work: Work, side: Side) -> Place:
 
 
 # ── How far our state can be believed ─────────────────────────────────────────────────────────────────────────
+
+
+def item_is_older(cx: Context, work: Work) -> bool:
+    """The item carries a stamp that we have replaced since: its server was restored from a backup, or a programme wrote
+    back what it had read before. What it shows was in step once; that it differs now is nobody's edit."""
+    return 0 < generation(cx, work.pair, work.record(Side.ECS)) < work.pair.generation
 
 
 def state_is_older(cx: Context, work: Work) -> bool:

@@ -16,7 +16,7 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
-from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.snapshot import Mark, Snapshot, from_text
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
 
@@ -96,7 +96,15 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
     with cx.state.transaction() as tx:
         pairs = tx.pairs.add_many([_stamped_pair(cx, stamped[r], place) for r in there])
         tx.snapshots.put_many(
-            {p.id: _recalled(cx, p, sent[r]) for r, p in zip(there, pairs, strict=True) if r in sent}
+            {
+                p.id: found
+                for r, p in zip(there, pairs, strict=True)
+                if (
+                    found := _recalled(cx, p, sent[r])
+                    if r in sent
+                    else _remembered(place, stamped[r], partners[r])
+                )
+            }
         )
         give_up(tx, cx.account.name, [end for pair in pairs for end in ends(pair)])
     if any(r not in sent for r in there):
@@ -137,6 +145,17 @@ def _recalled(cx: Context, pair: Pair, sent: Intent) -> Snapshot:
     """Where we made the item ourselves and never heard the answer, what was sent is what both sides agreed on."""
     marks = Mark(pair.ecs_id, ""), Mark(pair.crm_id, "")
     return Snapshot(pair.kind, cx.now(), *marks, decode_columns(pair.kind, sent.columns))
+
+
+def _remembered(place: Place, newcomer: Newcomer, partner: Answer) -> Snapshot | None:
+    """What both sides agreed on, as the item's stamp says, if nobody has written the record since: then it is still
+    what they last agreed on, and what the item shows beyond it is an edit."""
+    stamp = newcomer.record.stamp
+    found = from_text(stamp.agreed) if stamp is not None and stamp.agreed else None
+    if found is None or not isinstance(partner, Record) or found.kind is not newcomer.record.kind:
+        return None
+    same = found.crm.id == partner.id and doubt.unwritten(place, found.crm.version, partner.version)
+    return found if same else None
 
 
 def _moved_here(

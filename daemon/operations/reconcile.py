@@ -52,6 +52,10 @@ def _notice_missing(cx: Context, place: Place, side: Side, there: Mapping[str, R
         if suspects:
             with cx.state.transaction() as tx:
                 tx.queue.record(cx.account.name, side, place.key, suspects, cx.now())
+    with cx.state.transaction() as tx:  # and what waits there without a link
+        waiting = tx.queue.of_collection(cx.account.name, side, place.key)
+        missing = [Detected(id, gone=True) for id in waiting if id not in there]
+        tx.queue.record(cx.account.name, side, place.key, missing, cx.now())
 
 
 def _suspect(pair: Pair, place: Place, side: Side, there: Mapping[str, Ref]) -> Detected | None:

@@ -278,14 +278,14 @@ PLANTED = (
     # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
     Planted(
         "undo ignores what people have changed since",
-        "crmsync.daemon.operations.undo",
+        "crmsync.daemon.operations.undo_columns",
         "        if same(record.columns.get(one.column), shown.get(one.column, one.new)):",
         "        if True:",
         (f"{RULES}undo_leaves_alone_what_people_have_changed_since",),
     ),
     Planted(
         "undo of a create deletes what people have changed since",
-        "crmsync.daemon.operations.undo",
+        "crmsync.daemon.operations.undo_items",
         "    if record.version != known:",
         "    if False:",
         (f"{RULES}undo_of_a_create_leaves_alone_what_people_have_changed_since",),

@@ -366,5 +366,21 @@ def test_a_repeated_create_without_external_id_finds_what_it_made() -> None:
         outcomes = list(contacts.apply(creates))
         # one record answers for one create only: the second Ada is made
         assert [o.id for o in outcomes] == [record(2), record(10), record(1), record(11)]
-        (search,) = [r.soql for r in stub.requests if "CreatedById" in r.soql]
-        assert f"CreatedById = '{USER}' AND CreatedDate >= 2026-01-01T23:59:55.000Z" in search
+        ours, anybodys = [r.soql for r in stub.requests if "CreatedDate >=" in r.soql]
+        assert f"CreatedById = '{USER}' AND CreatedDate >= 2026-01-01T23:59:55.000Z" in ours
+        assert "CreatedById =" not in anybodys
+
+
+def test_a_repeated_create_without_external_id_finds_what_a_person_made_instead() -> None:
+    """Only where this login has made nothing of the kind."""
+
+    def script(request: Request) -> Reply:
+        if request.path.endswith("/describe"):
+            return described()
+        assert "quer" in request.path
+        return found() if "CreatedById =" in request.soql else found(contact(1, OLD, LastName="Lovelace"))
+
+    create = Create("key", Kind.CONTACT, NAME, since=datetime(2026, 1, 2, tzinfo=UTC))
+    (outcome,) = applied(script, create)
+    assert isinstance(outcome, Done)
+    assert (outcome.id, outcome.found) == (record(1), True)

@@ -92,3 +92,22 @@ def test_a_change_that_was_abandoned_is_not_tried_again_before_it_changes_or_is_
     house.sync()
     assert house.the_record().columns["job_title"] == "Rear Admiral"
     house.idle()
+
+
+@pytest.mark.parametrize("how", ["the cursor is refused", "reconciliation"])
+def test_a_record_that_waits_for_a_person_and_goes_unheard_waits_no_more(build: Build, how: str) -> None:
+    """No change listing tells that it went, and nothing links it yet."""
+    house = build("no tombstones in the CRM")
+    for _ in range(2):
+        house.person("Grace", "Hopper", tag=False)
+    record = house.record("Grace", "Hopper")
+    house.sync()
+    assert len(house.engine.matches()) == 1
+    house.crm.delete(record)
+    if how == "reconciliation":
+        house.engine.reconcile()
+    else:
+        house.crm.expire_cursors()
+    house.sync()
+    assert (house.engine.matches(), house.engine.queue()) == ([], [])
+    house.idle()

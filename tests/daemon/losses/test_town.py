@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Side
+from crmsync.connectors.memory.traits import Traits, groupware
 from tests.daemon.losses.town import Person, Town
 
 Loss = Callable[[Town, Path], None]
@@ -63,9 +64,12 @@ LOSSES: Mapping[str, Loss] = {
 
 @contextmanager
 def after_a_loss(
-    folder: Path, loss: str, lives_here: Callable[[Person], bool] = lambda person: True
+    folder: Path,
+    loss: str,
+    traits: Traits | None = None,
+    lives_here: Callable[[Person], bool] = lambda person: True,
 ) -> Iterator[Town]:
-    town = Town(folder / "town")
+    town = Town(folder / "town", ecs=traits)
     town.inhabitants = [person for person in town.inhabitants if lives_here(person)]
     town.settle_in(late=False)
     town.sync()
@@ -95,9 +99,10 @@ def loss(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize("remembers", [0, 30_000])
+def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str, remembers: int) -> None:
     (tmp_path / "town").mkdir()
-    with after_a_loss(tmp_path, loss) as town:
+    with after_a_loss(tmp_path, loss, groupware(remembers=remembers)) as town:
         if loss == "the key is lost":
             assert [e["code"] for e in town.sync()["errors"]] == ["state_failed"]
             town.engine.check(repair=True)
@@ -126,7 +131,7 @@ def test_a_whole_folder_that_no_stamp_contradicts(tmp_path: Path) -> None:
     there was a later one. Nothing is there twice and nothing is lost; an edit of before the loss looks like a new one,
     and wins over a delete. The history says so."""
     (tmp_path / "town").mkdir()
-    with after_a_loss(tmp_path, WHOLE, _quiet) as town:
+    with after_a_loss(tmp_path, WHOLE, lives_here=_quiet) as town:
         report = town.sync()
         assert (report["errors"], report["notices"]) == ([], [])
         town.sync()
@@ -145,7 +150,7 @@ def test_a_whole_folder_that_no_stamp_contradicts(tmp_path: Path) -> None:
 def test_a_whole_folder_of_which_the_operator_says_that_it_was_restored(tmp_path: Path) -> None:
     """As docs/howto/it.md has it."""
     (tmp_path / "town").mkdir()
-    with after_a_loss(tmp_path, WHOLE, _quiet) as town:
+    with after_a_loss(tmp_path, WHOLE, lives_here=_quiet) as town:
         for file in (town.folder / "witness").iterdir():
             file.write_text("restored 0\n")
         assert [n["code"] for n in town.sync()["notices"]] == ["state_older"]

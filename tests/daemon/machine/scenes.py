@@ -17,6 +17,9 @@ class Scene:
     prepare: Callable[[House], None]
     act: Callable[[House], object] = lambda house: house.engine.sync()
     repeated: bool = False  # a person asks for it, and does so again when it was interrupted
+    later: bool = (
+        False  # and not before the service has synced in between: what people did just then is in step by now
+    )
     books: Sequence[str] = ("Contacts",)
 
 
@@ -139,4 +142,5 @@ SCENES: Mapping[str, Scene] = {
     "move": Scene(_move, books=("Contacts", "Private")),
     "recreate": Scene(_recreate),
     "undo": Scene(_done, _undo, repeated=True),
+    "undo, and later again": Scene(_done, _undo, repeated=True, later=True),
 }

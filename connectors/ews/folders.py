@@ -1,0 +1,150 @@
+"""The folders of a mailbox that hold what we know."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lxml import etree
+
+from crmsync.connectors.contract import Collection
+from crmsync.connectors.errors import Forbidden, NotFound
+from crmsync.connectors.ews import wire
+from crmsync.connectors.ews.client import Exchange
+from crmsync.connectors.ews.faults import NotOffered
+from crmsync.connectors.ews.places import FOLDER_CLASSES
+from crmsync.connectors.ews.wire import Element, M, T
+
+_KNOWN = ("contacts", "calendar", "tasks")
+_NEEDS = ("folder:DisplayName", "folder:FolderClass", "folder:EffectiveRights", "folder:ParentFolderId")
+_SORTS = {"ContactsFolder": "IPF.Contact", "CalendarFolder": "IPF.Appointment", "TasksFolder": "IPF.Task"}
+_PAGE = 200
+_MOST = 10_000  # folders of one mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    id: str
+    parent: str
+    name: str
+    sort: str
+    writable: bool
+    readable: bool
+
+
+class Folders:
+    def __init__(self, exchange: Exchange, owner: str) -> None:
+        """``owner``: address of somebody else's mailbox, of which the login is a delegate; empty: the mailbox that the
+        server opens for the login."""
+        self._exchange = exchange
+        self._owner = owner
+
+    def knock(self) -> None:
+        """Log in, and ask for something small."""
+        self._distinguished(self._owner, ("calendar",))
+
+    def all(self) -> Sequence[Collection]:
+        """The well-known ones first, then a person's own; what lies in Deleted Items is not there."""
+        names = _KNOWN if self._owner else (*_KNOWN, "deleteditems")
+        known = self._distinguished(self._owner, names)
+        if self._owner:
+            self._check_foreign(known)
+        gone = known.pop("deleteditems", None)
+        folders = {folder.id: folder for folder in known.values()}
+        for folder in self._below():
+            folders.setdefault(folder.id, folder)
+        dead = {gone.id} if gone else set()
+        while grown := {f.id for f in folders.values() if f.parent in dead} - dead:
+            dead |= grown
+        return [self._collection(f) for f in folders.values() if f.id not in dead and self._is_ours(f)]
+
+    @staticmethod
+    def _is_ours(folder: _Folder) -> bool:
+        return folder.sort in FOLDER_CLASSES and folder.readable
+
+    def _collection(self, folder: _Folder) -> Collection:
+        return Collection(
+            id=folder.id,
+            name=folder.name,
+            kinds=frozenset({FOLDER_CLASSES[folder.sort]}),
+            writable=folder.writable,
+            owner=self._owner,
+        )
+
+    def _distinguished(self, owner: str, names: Sequence[str]) -> dict[str, _Folder]:
+        """Those that there are, and that the login may see: a delegate is let into some. None at all is an error."""
+        answers = self._exchange.each(
+            "GetFolder",
+            wire.element(
+                "m:GetFolder",
+                wire.shape(None, _NEEDS, tag="m:FolderShape"),
+                wire.element("m:FolderIds", *(wire.known_folder(name, owner) for name in names)),
+            ),
+            len(names),
+        )
+        told = {}
+        for name, answer in zip(names, answers, strict=True):
+            element = answer.element.find(f"{M}Folders/*") if answer.ok else None
+            if element is not None and (folder := _read(element)):
+                told[name] = folder
+        if not told:
+            raise self._exchange.error(answers[0])
+        return told
+
+    def _check_foreign(self, folders: dict[str, _Folder]) -> None:
+        """Exchange has been seen to open the login's own folder where it does not know the other mailbox."""
+        try:
+            own = self._distinguished("", _KNOWN)
+        except (NotFound, Forbidden):
+            return  # a login without a mailbox of its own
+        if {f.id for f in own.values()} & {f.id for f in folders.values()}:
+            raise NotFound(
+                f"{self._exchange.where} opens the login's own folders instead of those of {self._owner}",
+                hint="check the address in `mailbox`, and that its folders are shared with the login",
+            )
+
+    def _below(self) -> Iterator[_Folder]:
+        """All folders of the mailbox; a delegate may not be let into its root."""
+        offset = 0
+        while offset < _MOST:
+            try:
+                message = self._exchange.one("FindFolder", self._find(offset))
+            except (Forbidden, NotFound, NotOffered):
+                return
+            root = message.find(M + "RootFolder")
+            elements = root.findall(f"{T}Folders/*") if root is not None else []
+            yield from filter(None, map(_read, elements))
+            offset += len(elements)
+            if not elements or root.get("IncludesLastItemInRange", "true").lower() != "false":
+                return
+
+    def _find(self, offset: int) -> Element:
+        view = wire.element(
+            "m:IndexedPageFolderView",
+            MaxEntriesReturned=str(_PAGE),
+            Offset=str(offset),
+            BasePoint="Beginning",
+        )
+        return wire.element(
+            "m:FindFolder",
+            wire.shape(None, _NEEDS, tag="m:FolderShape"),
+            view,
+            wire.element("m:ParentFolderIds", wire.known_folder("msgfolderroot", self._owner)),
+            Traversal="Deep",
+        )
+
+
+def _read(element: Element) -> _Folder | None:
+    id, parent = element.find(T + "FolderId"), element.find(T + "ParentFolderId")
+    if id is None or not id.get("Id"):
+        return None
+    rights = {
+        e.tag: (e.text or "").strip().lower() == "true" for e in element.iterfind(T + "EffectiveRights/*")
+    }
+    may = [rights.get(T + right, True) for right in ("CreateContents", "Modify", "Delete")]
+    return _Folder(
+        id=id.get("Id"),
+        parent=parent.get("Id", "") if parent is not None else "",
+        name=(element.findtext(T + "DisplayName") or "").strip() or id.get("Id"),
+        sort=element.findtext(T + "FolderClass") or _SORTS.get(etree.QName(element).localname, ""),
+        writable=all(may),
+        readable=rights.get(T + "Read", True),
+    )

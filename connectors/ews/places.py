@@ -1,0 +1,115 @@
+"""Where each property stands in an item's XML, and how a request names it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from crmsync.connectors.contract import Kind
+from crmsync.connectors.ews.properties import AGREED, KEY, LINK, PREFIX, SEARCH_KEY
+
+OWN = "7b5a3c1e-6f0d-4e1b-9a57-6a1f2c0d9e42"  # the property set of what we write on items
+
+ELEMENTS: Final = {Kind.CONTACT: "Contact", Kind.APPOINTMENT: "CalendarItem", Kind.TASK: "Task"}
+OTHERS: Final = {"DistributionList": Kind.CONTACT}  # stand in the same folders, and are left alone
+FOLDER_CLASSES: Final = {
+    "IPF.Contact": Kind.CONTACT,
+    "IPF.Appointment": Kind.APPOINTMENT,
+    "IPF.Task": Kind.TASK,
+}
+
+
+class Form(Enum):
+    TEXT = "text"
+    FLAG = "flag"
+    NUMBER = "number"
+    MOMENT = "moment"
+    WORDS = "words"
+    ZONE = "zone"
+    BODY = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a property stands in an item, and how a request names it."""
+
+    path: str  # of elements: ``Subject``, ``PhoneNumbers/MobilePhone``
+    uri: str = ""
+    form: Form = Form.TEXT
+    index: str = ""  # of an entry
+    extended: Mapping[str, str] | None = None  # the attributes of an ExtendedFieldURI
+
+
+def _own(name: str) -> Place:
+    attributes = {"PropertySetId": OWN, "PropertyName": name, "PropertyType": "String"}
+    return Place("ExtendedProperty", extended=attributes)
+
+
+def _entries(element: str, uri: str, *keys: str) -> dict[str, Place]:
+    return {f"{element}/{key}": Place(f"{element}/{key}", uri, index=key) for key in keys}
+
+
+def _addresses(*kinds: str) -> dict[str, Place]:
+    parts = ("Street", "City", "State", "CountryOrRegion", "PostalCode")
+    return {
+        (path := f"PhysicalAddresses/{kind}/{part}"): Place(
+            path, f"contacts:PhysicalAddress:{part}", index=kind
+        )
+        for kind in kinds
+        for part in parts
+    }
+
+
+def _plain(prefix: str, form: Form, *names: str) -> dict[str, Place]:
+    return {name: Place(name, f"{prefix}:{name}", form) for name in names}
+
+
+COMMON = {
+    **_plain("item", Form.TEXT, "Subject", "Sensitivity", "Importance"),
+    **_plain("item", Form.BODY, "Body"),
+    **_plain("item", Form.WORDS, "Categories"),
+    LINK: _own("link"),
+    AGREED: _own("agreed"),
+    KEY: _own("key"),
+    SEARCH_KEY: Place("ExtendedProperty", extended={"PropertyTag": "0x300b", "PropertyType": "Binary"}),
+    **_plain("item", Form.MOMENT, "LastModifiedTime"),
+}
+# In the order of the schema, but for what stands in every item: that comes first.
+PLACES: Final[Mapping[Kind, Mapping[str, Place]]] = {
+    Kind.CONTACT: {
+        **COMMON,
+        PREFIX: Place("ExtendedProperty", extended={"PropertyTag": "0x3a45", "PropertyType": "String"}),
+        **_plain("contacts", Form.TEXT, "FileAs", "DisplayName", "GivenName", "MiddleName", "Nickname"),
+        **_plain("contacts", Form.TEXT, "CompanyName"),
+        **_entries(
+            "EmailAddresses", "contacts:EmailAddress", "EmailAddress1", "EmailAddress2", "EmailAddress3"
+        ),
+        **_addresses("Business", "Home"),
+        **_entries(
+            "PhoneNumbers",
+            "contacts:PhoneNumber",
+            *("BusinessFax", "BusinessPhone", "HomePhone", "MobilePhone", "OtherTelephone"),
+        ),
+        **_plain("contacts", Form.MOMENT, "Birthday"),
+        **_plain(
+            "contacts", Form.TEXT, "BusinessHomePage", "Department", "Generation", "JobTitle", "Surname"
+        ),
+        **_plain("contacts", Form.MOMENT, "WeddingAnniversary"),
+    },
+    Kind.APPOINTMENT: {
+        **COMMON,
+        **_plain("calendar", Form.TEXT, "UID"),
+        **_plain("calendar", Form.MOMENT, "Start", "End"),
+        **_plain("calendar", Form.FLAG, "IsAllDayEvent"),
+        **_plain("calendar", Form.TEXT, "LegacyFreeBusyStatus", "Location", "CalendarItemType"),
+        **_plain("calendar", Form.ZONE, "StartTimeZone", "EndTimeZone"),
+    },
+    Kind.TASK: {
+        **COMMON,
+        **_plain("task", Form.MOMENT, "CompleteDate", "DueDate"),
+        **_plain("task", Form.FLAG, "IsRecurring"),
+        **_plain("task", Form.NUMBER, "PercentComplete"),
+        **_plain("task", Form.MOMENT, "StartDate"),
+        **_plain("task", Form.TEXT, "Status"),
+    },
+}

@@ -1,0 +1,95 @@
+"""Undo of edits: the old values are put back, where nobody has changed them since."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from crmsync.connectors.contract import Columns, Record, Side, Update, Value, with_group
+from crmsync.daemon.cycle.apply import Task, carry_out
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.fates import entry
+from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
+from crmsync.daemon.operations.waiting import settle, wait
+from crmsync.daemon.plan.normalise import same
+from crmsync.state.model import Action, Entry, Intent, Pair
+from crmsync.state.values import decode_columns
+
+
+def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
+    first, found, pair = entries[0], standing(cx, entries[0]), pair_of(cx, entries[0])
+    if found is None or pair is None:
+        for one in entries:
+            undone.keep(one, "the item is no longer there, or no longer linked")
+        return
+    place, record = found
+    sent = announced(cx, first, Action.UPDATE)
+    back: dict[str, Value] = {}
+    for one in entries:
+        shown = place.connector.project(one.kind, {one.column: one.new})
+        if same(record.columns.get(one.column), shown.get(one.column, one.new)):
+            back[one.column] = one.old
+        elif sent is not None and _shows(place, record, sent, one):
+            back[one.column] = one.old  # an undo that was interrupted has put it back already
+            record = replace(record, columns={**record.columns, one.column: one.new})
+        else:
+            undone.keep(one, "changed by someone since")
+    torn = with_group(first.kind, frozenset(e.column for e in entries if e.column not in back))
+    for one in (e for e in entries if e.column in back and e.column in torn):
+        undone.keep(one, "it means something only together with a column that was changed since")
+    back = {n: v for n, v in back.items() if n not in torn}
+    if not back:
+        return
+    other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
+    write = Update(record.id, record.version, first.kind, back)
+    task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
+    wait(cx, pair, [e for e in entries if e.column in back], other)
+    carry_out(cx, [task])
+    if task.done is None:
+        if task.over:
+            settle(cx, pair, back)
+        for one in entries:
+            undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
+        return
+    _note_columns(cx, pair, entries, back, task, record)
+    undone.done += len(back)
+
+
+def _note_columns(
+    cx: Context,
+    pair: Pair,
+    entries: Sequence[Entry],
+    back: Columns,
+    task: Task,
+    before: Record,
+) -> None:
+    """The old value is the snapshot again."""
+    assert task.done is not None
+    side, cycle = task.side, cx.cycle
+    version = task.done.version
+    with cx.state.transaction() as tx:
+        tx.intents.close(task.intents)
+        snapshot = tx.snapshots.get(pair.id)
+        if snapshot is not None:
+            kept = {s: {n: v for n, v in some.items() if n not in back} for s, some in snapshot.kept.items()}
+            tx.snapshots.put(pair.id, replace(snapshot, columns={**snapshot.columns, **back}, kept=kept))
+        tx.pairs.save(
+            replace(pair, ecs_version=version) if side is Side.ECS else replace(pair, crm_version=version)
+        )
+        for one in (e for e in entries if e.column in back):
+            redone = entry(cx, cycle, pair, side, Action.UPDATE, f"undo of cycle {one.cycle}")
+            tx.history.add(
+                [replace(redone, column=one.column, old=before.columns.get(one.column), new=one.old)]
+            )
+
+
+def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
+    key, id = (pair.crm_collection, pair.crm_id) if side is Side.ECS else (pair.ecs_collection, pair.ecs_id)
+    place = cx.place(side.other, key)
+    answer = fetch(cx, place, [id]).get(id) if place is not None else None
+    return answer if isinstance(answer, Record) else None
+
+
+def _shows(place: Place, record: Record, sent: Intent, one: Entry) -> bool:
+    columns = decode_columns(one.kind, sent.columns)
+    shown = place.connector.project(one.kind, columns)
+    return one.column in shown and same(record.columns.get(one.column), shown[one.column])

@@ -1,0 +1,56 @@
+"""What undoing columns and undoing whole items have in common: what came of it, and what stands there now."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from crmsync.connectors.contract import Record, Side
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.plan.reconcile import MADE_AGAIN
+from crmsync.state.model import Action, Entry, Intent, Pair
+
+
+@dataclass(slots=True)
+class Undone:
+    """What came of it; ``kept``: what was left as it is, ``partly``: what was put back without all that it had; each
+    with the reason."""
+
+    done: int = 0
+    kept: list[dict[str, Any]] = field(default_factory=list)
+    partly: list[dict[str, Any]] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)  # ids of what was put back
+
+    def keep(self, one: Entry, reason: str) -> None:
+        item = one.ecs_id if one.side is Side.ECS else one.crm_id
+        self.kept.append({"item": item, "side": one.side.value, "column": one.column, "reason": reason})
+
+    def part(self, pair: Pair, side: Side) -> None:
+        theirs = "record in the CRM" if side is Side.ECS else "item on the ECS side"
+        reason = f"{MADE_AGAIN[side]}; the {theirs} stays deleted"
+        self.partly.append(
+            {"item": pair.ecs_id if side is Side.ECS else pair.crm_id, "side": side.value, "reason": reason}
+        )
+
+
+def standing(cx: Context, one: Entry) -> tuple[Place, Record] | None:
+    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
+    place = cx.place(one.side, key)
+    if place is None:
+        return None
+    answer = fetch(cx, place, [id]).get(id)
+    return (place, answer) if isinstance(answer, Record) else None
+
+
+def pair_of(cx: Context, one: Entry) -> Pair | None:
+    if one.pair_id is None:
+        return None
+    with cx.state.reading() as tx:
+        return tx.pairs.get(one.pair_id)
+
+
+def announced(cx: Context, one: Entry, action: Action) -> Intent | None:
+    """What an interrupted undo has announced for the item, and nobody has heard of."""
+    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
+    with cx.state.reading() as tx:
+        found = tx.intents.open_for(one.account, one.side, key, [id]).get(id)
+    return found if found is not None and found.action == action else None

@@ -1,0 +1,128 @@
+"""Creates of which nobody knows what became of them, in a CRM that has no field for the name that we chose."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Deferred
+from crmsync.state.errors import StateError
+from tests.daemon.machine.house import House
+from tests.daemon.machine.trouble import Point
+
+HOURS = 7200  # longer than any back-off
+NAMELESS = {"email": None, "phone_mobile": None}  # nothing to find a partner by
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, ["the CRM has no external id"], people=["alice"], books=["Contacts"])
+    yield made
+    made.close()
+
+
+def failed(id: str) -> Deferred:
+    return Deferred(id, "the server failed (500)")
+
+
+def fails_when_done(house: House) -> None:
+    """The next create in the CRM."""
+
+    def fail(point: Point) -> None:
+        house.crm.faults.answer(point.detail, failed, applied=True)
+
+    house.fate.plan(fail, at=lambda p: (p.where, p.what, p.after) == ("crm", "create", True))
+
+
+def one_of_each(house: House) -> None:
+    (card,), (record,) = house.cards(), house.contacts()
+    assert card["first_name"] == record["first_name"]
+    house.idle()
+    with house.state.reading() as tx:
+        assert tx.intents.open("alice") == []
+        assert len(tx.pairs.listing("alice")) == 1
+
+
+def test_a_record_that_was_made_again_without_anybody_hearing_of_it_is_no_newcomer(house: House) -> None:
+    """An edit wins over a delete, the CRM makes the record and says that it failed, and the poll brings it along."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    fails_when_done(house)
+    house.sync()
+    house.sync()  # the poll tells of the record before the create is repeated
+    house.clock.tick(HOURS)
+    house.sync()
+    one_of_each(house)
+
+
+def test_a_record_that_was_made_without_anybody_hearing_of_it_is_no_newcomer(house: House) -> None:
+    """Also where nothing but its columns says whose it is."""
+    house.person(**NAMELESS)
+    fails_when_done(house)
+    house.sync()
+    house.sync()  # the poll tells of the record before the create is repeated
+    house.clock.tick(HOURS)
+    house.sync()
+    one_of_each(house)
+
+
+def test_a_record_that_a_person_makes_again_before_its_create_was_confirmed_is_the_partner(
+    house: House,
+) -> None:
+    """The create is not repeated beside it, though it was not our login that made it."""
+    house.person(job_title="Analyst")
+
+    def recreate(point: Point) -> None:
+        made = house.the_record()
+        house.crm.delete(made.id)
+        house.crm.put(house.people, made.columns, owner=made.owner)
+        raise StateError("the disk is full")
+
+    def made(point: Point) -> bool:
+        return (point.what, point.after) == ("commit", False) and bool(house.contacts())
+
+    house.fate.plan(recreate, at=made)
+    house.sync()
+    house.sync()
+    one_of_each(house)
+
+
+def test_a_record_that_was_made_again_and_edited_without_anybody_hearing_of_it_is_the_partner(
+    house: House,
+) -> None:
+    """It no longer equals what was sent: only the match can tell, and what differs is a question."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    fails_when_done(house)
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Baroness")
+    house.sync()
+    house.clock.tick(HOURS)
+    house.sync()
+    one_of_each(house)
+    (conflict,) = house.engine.conflicts()
+    assert (conflict["ecs"], conflict["crm"], conflict["resolved"]) == ("Countess", "Baroness", False)
+
+
+@pytest.mark.parametrize("side", ["ECS", "CRM"])
+def test_what_a_person_has_made_again_is_not_made_beside_it(house: House, side: str) -> None:
+    """Deleted and made again by hand where it had been, edited on the other side: the edit wins, and nothing twice."""
+    house.person(job_title="Analyst")
+    house.sync()
+    card, record = house.the_card(), house.the_record()
+    if side == "CRM":
+        house.ecs.edit(card.id, department="Poetry")
+        house.crm.delete(record.id)
+        house.crm.put(house.people, record.columns, owner=record.owner)
+    else:
+        house.crm.edit(record.id, department="Poetry")
+        house.ecs.delete(card.id)
+        house.ecs.put(house.book, card.columns)
+    house.sync()
+    one_of_each(house)
+    assert house.the_card().columns["department"] == house.the_record().columns["department"] == "Poetry"
+    assert house.the_card().tags == {"CRM"}
