@@ -115,6 +115,7 @@ def unmeet(cx: Context, work: Work) -> None:
         return
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed([r for r in work.rows if isinstance(work.answer(r.side), Gone)])
+        tx.queue.retry(ids=[r.id for r in work.rows if not isinstance(work.answer(r.side), Gone)])
         tx.pairs.remove(work.pair.id)
     cx.again = True
 

@@ -252,3 +252,22 @@ def test_a_copy_does_not_take_over_the_create_of_the_card_that_it_was_made_of(tw
     assert len(house.contacts()) == len(house.ecs.all()) == 1
     house.idle()
     no_intents(house)
+
+
+def test_what_an_unheard_write_replaced_is_logged_when_its_link_is_given_up(two_books: House) -> None:
+    house = two_books
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Baroness")
+    house.clock.tick()
+    house.ecs.edit(card, job_title="Countess")
+    dies(house, after("update", "crm"))
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.ecs.hide(card)
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    house.sync()
+    (lost,) = house.engine.conflicts()
+    assert (lost["column"], lost["crm"], lost["winner"]) == ("job_title", "Baroness", "ecs")
+    no_intents(house)
