@@ -10,6 +10,7 @@ CYCLE = "tests/daemon/cycle/test_cycle.py::test_"
 HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
 FOUND = "tests/daemon/cycle/test_found.py::test_"
 RULES = "tests/daemon/cycle/test_rules.py::test_"
+BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -274,6 +275,38 @@ PLANTED = (
         "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         ("tests/state/test_locks.py::test_one_thread_syncs_an_account[sqlite]",),
+    ),
+    Planted(
+        "who holds a lock in PostgreSQL writes on any connection",
+        "crmsync.state.locks",
+        "        with self._mine[-1].writing() as connection:\n            yield connection",
+        "        yield None",
+        (
+            "tests/daemon/losses/test_lost_locks.py::"
+            "test_what_was_begun_under_a_lock_is_not_committed_without_it",
+        ),
+    ),
+    # ── What is missing, and what is meant ───────────────────────────────────────────────────────────────────
+    Planted(
+        "a record that is missing once is unlinked",
+        "crmsync.daemon.cycle.linked",
+        "            case Unlink(reason=reason) if reason == UNSEEN and not looked_before(work):",
+        "            case Unlink(reason=reason) if False:",
+        (f"{BELIEVED}a_record_that_cannot_be_seen_once_keeps_its_link",),
+    ),
+    Planted(
+        "an item is gone when its id alone says so",
+        "crmsync.daemon.cycle.load",
+        "        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):",
+        "        if False:",
+        (f"{BELIEVED}a_card_that_is_gone_by_its_id_alone_is_not_made_again",),
+    ),
+    Planted(
+        "an announced create names its item without its collection",
+        "crmsync.daemon.cycle.births",
+        "        item=qualified(newcomer.place.key, id) if ecs else id,",
+        "        item=id,",
+        ("tests/daemon/machine/test_same_names.py::test_an_interrupted_create_is_repeated_for_its_own_item",),
     ),
     # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
     Planted(
