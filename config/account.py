@@ -210,6 +210,12 @@ class Account(Table):
     crm: str = Field(description="The name of a `[crm.NAME]` table.")
     crm_user: Text = Field(description="The person's user name in that CRM.")
     addresses: tuple[Address, ...] = Field((), description="The person's own e-mail addresses.")
+    owner_of: tuple[Text, ...] = Field(
+        (),
+        description="Names under which servers know the person as the owner of collections, where it is not the name "
+        "of this account, its `crm_user`, one of its `addresses` or a login: a service login may read for them, or a "
+        "team own an address book.",
+    )
     first_link: Literal["hold", "crm", "ecs", "latest"] = Field(
         "hold",
         description="Who wins where the sides differ when an item is first linked; `hold` asks. A column that goes one "

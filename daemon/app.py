@@ -135,6 +135,7 @@ def _account(
         default_collection={kind: where for kind, where in wanted.items() if where is not None},
         deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
+        names=frozenset((*config.addresses, *config.owner_of)),
         private=Private(config.private),
         warnings=_unverified(name, config, crm),
     )
@@ -159,7 +160,8 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         )
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
-    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), address, tuple(config.collections or ()))
+    only = tuple(config.collections or ())
+    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), address, only, config.username or "")
 
 
 class LazySource:

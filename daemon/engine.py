@@ -269,7 +269,7 @@ class Engine:
     def _maker(
         self, account: Account, state: State, progress: Progress, *, dry: bool = False
     ) -> Callable[[], Context]:
-        records = RecordCache()
+        records, bound = RecordCache(), self._bound(account)
         return lambda: Context(
             account=account,
             state=state,
@@ -278,6 +278,7 @@ class Engine:
             jitter=self.jitter,
             records=records,
             retries=self.retries,
+            bound=bound,
             dry=dry,
             progress=lambda what, count: progress(account.name, what, count),
         )

@@ -1,7 +1,7 @@
 """What one cycle carries along: the account, the state, the clock, and what it has counted so far."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,6 +92,7 @@ class Context:
     jitter: Callable[[], float]
     records: RecordCache
     retries: Retries = field(default_factory=Retries)
+    bound: Sequence[Account] = ()  # all accounts of this CRM login
     dry: bool = False
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key

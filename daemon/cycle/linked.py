@@ -14,6 +14,7 @@ from crmsync.daemon.cycle.barred import foretell
 from crmsync.daemon.cycle.confirm import Draft, confirm
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.dating import dated
+from crmsync.daemon.cycle.delegation import owner_account
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import load
@@ -208,6 +209,8 @@ def _stamp(cx: Context, place: Place, work: Work) -> Stamp | None:
     """The stamp that the next write to the item carries."""
     if not place.connector.capabilities.stamps or not place.connector.capabilities.writable:
         return None
+    if owner_account(cx, place) is not None:
+        return None  # there is room for one, and it is the owner's account that has to find its link by it
     record = work.record(Side.ECS)
     next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
     return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one)

@@ -191,23 +191,22 @@ def note_left(cx: Context, place: Place, side: Side, left: Sequence[tuple[Change
         return
     cycle = cx.cycle
     with cx.state.transaction() as tx:
-        for row, record, reason in left:
-            ecs = side is Side.ECS
-            tx.history.add(
-                [
-                    Entry(
-                        cycle=cycle,
-                        account=cx.account.name,
-                        kind=record.kind,
-                        ecs_collection=place.key if ecs else "",
-                        ecs_id=record.id if ecs else "",
-                        crm_collection="" if ecs else place.key,
-                        crm_id="" if ecs else record.id,
-                        at=cx.now(),
-                        side=side,
-                        action=Action.LEAVE,
-                        reason=reason,
-                    )
-                ]
-            )
-            tx.queue.done_unless_changed([row])
+        tx.history.add([left_entry(cx, cycle, place, side, record, reason) for _, record, reason in left])
+        tx.queue.done_unless_changed([row for row, _, _ in left])
+
+
+def left_entry(cx: Context, cycle: int, place: Place, side: Side, record: Record, reason: str) -> Entry:
+    ecs = side is Side.ECS
+    return Entry(
+        cycle=cycle,
+        account=cx.account.name,
+        kind=record.kind,
+        ecs_collection=place.key if ecs else "",
+        ecs_id=record.id if ecs else "",
+        crm_collection="" if ecs else place.key,
+        crm_id="" if ecs else record.id,
+        at=cx.now(),
+        side=side,
+        action=Action.LEAVE,
+        reason=reason,
+    )
