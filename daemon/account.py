@@ -38,6 +38,9 @@ class Mailbox:
     address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
     username: str = ""  # what we log in with
+    outlook: str = (
+        ""  # from where it looks: logins with the same one read an item alike; empty: no other does
+    )
     collections: tuple[Collection, ...] = ()  # as last discovered
     discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from crmsync.config.account import Account as AccountConfig
@@ -161,7 +162,10 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
     only = tuple(config.collections or ())
-    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), address, only, config.username or "")
+    outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
+    return Mailbox(
+        config.type, LazyMailbox(Side.ECS, connect), address, only, config.username or "", outlook=outlook
+    )
 
 
 class LazySource:

@@ -11,7 +11,7 @@ from crmsync.connectors.contract import Gone, Hidden, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.load import fetch_told, told
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
@@ -46,7 +46,7 @@ def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple
             continue
         some = [r for r in rows if r.collection == key]
         try:
-            answers = fetch(cx, place, [r.item for r in some])
+            answers = fetch_told(cx, place, told(some))
         except ConnectorError as error:
             cx.broke(f"“{place.label}”", error, place.login)
             cx.places.pop(key, None)

@@ -19,6 +19,7 @@ from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 from tests.servers.ews.person import EwsPerson
 from tests.servers.ews.server import EwsServer, ews
+from tests.servers.proxy import Asked, proxy
 from tests.servers.radicale import radicale
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(120)]
@@ -223,3 +224,45 @@ def test_a_delegate_tags_in_the_owners_mailbox(tmp_path: Path, first: str, owner
         assert made.engine.queue() == []
         report = made.sync()
         assert report["writes"] == 0
+
+
+# ── What several accounts see is fetched once ────────────────────────────────────────────────────────────────
+
+
+def test_a_collection_in_five_accounts_is_fetched_once_for_each_change(tmp_path: Path) -> None:
+    people = ("alice", "bob", "carol", "dan", "eve", "mallory")
+    users = {name: f"{name}-secret" for name in (*people, "team")}
+    rights = RIGHTS + "[team]\nuser: alice|bob|carol|dan|eve\ncollection: team/.+\npermissions: rw\n"
+    with radicale(tmp_path / "dav", users=users, rights=rights) as dav, proxy(dav.url) as line:
+        book = dav.make_book("Contacts", user="team")
+        shown = book.replace(dav.url, line.url)
+        text = "".join(
+            ACCOUNT.format(name=name).replace(f'"{name}@', '"alice@') + source(name, "carddav", shown, name)
+            for name in people
+        )
+        with place(tmp_path, text, users) as made:
+            dav.put(book + "ada.vcf", CARD.format(uid="ada", tag=TAG), user="team")
+            seeing = people[:-1]
+            made.sync(*seeing)
+            made.sync(*seeing)
+            read: list[str] = []
+
+            def watch(asked: Asked) -> None:
+                if asked.method == "GET" or b"multiget" in asked.body:
+                    read.append(asked.method)
+
+            line.trouble = watch
+            for title in ("One", "Two"):
+                text = dav.send("GET", book + "ada.vcf", user="team").data.decode()
+                read.clear()
+                lines = [li for li in text.split("\r\n") if not li.startswith("TITLE")]
+                dav.put(
+                    book + "ada.vcf", "\r\n".join([*lines[:-2], f"TITLE:{title}", *lines[-2:]]), user="team"
+                )
+                made.sync(*seeing)
+                (row,) = made.sf.query_all("SELECT Title FROM Contact")["records"]
+                assert row["Title"] == title
+                assert read == ["REPORT"]
+            report = made.engine.sync(["mallory"])
+            assert [e["code"] for e in report["errors"]] != []
+            assert made.engine.queue() == []

@@ -41,6 +41,7 @@ class House(Premises, World):
         """With contacts only, which a world has beside other kinds: every collection costs time in every cycle.
         ``owner``: whose the shared book is; otherwise nobody's."""
         ecs, crm = traits_of(quirks)
+        self.owner = owner if owner in people else ""
         self.clock = Clock()
         self.fate = Fate()
         self.ecs = MemoryServer(now=self.clock, traits=ecs)
