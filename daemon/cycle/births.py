@@ -11,8 +11,9 @@ from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Updat
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, exchanged
-from crmsync.daemon.cycle.delegation import owner_account, taggers
+from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer

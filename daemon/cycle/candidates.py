@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Kind, Probe, Record, Searchable, Side
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.delegation import owner_account
 from crmsync.daemon.cycle.load import rights
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import IndexRow, Intent

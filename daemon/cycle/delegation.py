@@ -10,20 +10,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from crmsync.connectors.contract import Record, Side
-from crmsync.daemon.account import Account, Mailbox
+from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.owners import known_to, owner_account
 from crmsync.daemon.cycle.survey import Newcomer, left_entry, note_left
 from crmsync.state.model import WAITS_FOR_OWNER, Change
 from crmsync.state.transaction import Tx
-
-
-def owner_account(cx: Context, place: Place) -> Account | None:
-    """The account of the person whose collection it is, where that is another one than the account at work."""
-    owner, mailbox = place.collection.owner, place.login
-    if not owner or not isinstance(mailbox, Mailbox) or cx.account.is_person(owner):
-        return None
-    others = (a for a in cx.bound if a is not cx.account)
-    return next((a for a in others if a.is_person(owner) and a.looks_into(mailbox.type)), None)
 
 
 def own(cx: Context, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
@@ -47,7 +39,8 @@ def _leave_to(cx: Context, owner: Account, newcomers: Sequence[Newcomer]) -> Non
     """All of one collection."""
     place = newcomers[0].place
     with cx.state.reading() as tx:
-        known = _known_to(cx, tx, owner, newcomers)
+        ids = known_to(tx, owner, place.key, [n.record for n in newcomers])
+    known = {n.row.id for n in newcomers if n.record.id in ids}
     unwanted = {n.row.id: why for n in newcomers if (why := _unwanted(owner, place, n.record))}
     waiting = [n for n in newcomers if n.row.id not in known and n.row.id not in unwanted]
     note_left(
@@ -74,15 +67,6 @@ def _wait(cx: Context, owner: Account, place: Place, newcomers: Sequence[Newcome
             pause = cx.retries.wait(newcomer.row.attempts, None, cx.jitter())
             tx.queue.defer([newcomer.row.id], cx.now() + pause, WAITS_FOR_OWNER, why)
         tx.history.add([left_entry(cx, cycle, place, Side.ECS, n.record, tagged) for n in fresh])
-
-
-def _known_to(cx: Context, tx: Tx, owner: Account, newcomers: Sequence[Newcomer]) -> frozenset[int]:
-    """By row, what the owner's account has a link for, or had: from here on it is its business. The same item may
-    stand at another address there, so its UID counts, too."""
-    key = newcomers[0].place.key
-    at = tx.pairs.by_ecs(owner.name, key, [n.record.id for n in newcomers])
-    called = tx.pairs.by_uids(owner.name, [n.record.uid for n in newcomers if n.record.uid])
-    return frozenset(n.row.id for n in newcomers if n.record.id in at or n.record.uid in called)
 
 
 def _unwanted(owner: Account, place: Place, record: Record) -> str:

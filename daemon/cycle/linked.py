@@ -14,10 +14,10 @@ from crmsync.daemon.cycle.barred import foretell
 from crmsync.daemon.cycle.confirm import Draft, confirm
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.dating import dated
-from crmsync.daemon.cycle.delegation import owner_account
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
 from crmsync.daemon.cycle.load import load
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing

@@ -16,6 +16,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.opening import restricting
+from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
 from crmsync.state.model import Change, Pair
@@ -165,10 +166,12 @@ def _follow_moves(cx: Context, works: Sequence[Work]) -> None:
 def _move(cx: Context, work: Work, place: Place, found: Answer) -> None:
     if not isinstance(found, Record) or found.uid != work.pair.ecs_uid:
         return
-    work.ecs = found
-    work.pair = replace(work.pair, ecs_collection=place.key, ecs_id=found.id, ecs_version="")
+    moved = replace(work.pair, ecs_collection=place.key, ecs_id=found.id, ecs_version="")
     with cx.state.transaction() as tx:
-        tx.pairs.save(work.pair)
+        if claimed(cx, tx, place, found):
+            return
+        work.ecs, work.pair = found, moved
+        tx.pairs.save(moved)
         work.rows += tx.queue.get(cx.account.name, Side.ECS, place.key, [found.id])
 
 

@@ -232,3 +232,29 @@ def test_an_owner_for_whom_no_account_answers(tmp_path: Path) -> None:
         house.idle()
     finally:
         house.close()
+
+
+def test_a_link_does_not_follow_to_where_the_owner_has_one(house: House) -> None:
+    """Two cards of one UID, Bob's own one and one in the owner's book; then his is deleted."""
+    card = a_card(house)
+    mine = house.boxes["bob"].put("team", {**PERSON, "first_name": "Eve"}, tags=["CRM"])
+    house.sync()
+    assert house.boxes["bob"].read(mine).uid == house.boxes[SHARED].read(card).uid
+    house.boxes["bob"].delete(mine)
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.sync(names=["bob"])
+    house.sync()
+    the_record(house)
+    house.idle()
+
+
+def test_what_a_delegate_moves_into_the_owners_book_keeps_its_record(house: House) -> None:
+    mine = house.boxes["bob"].put("team", PERSON, tags=["CRM"])
+    house.sync()
+    house.boxes["bob"].delete(mine)
+    a_card(house)  # with the same UID
+    house.sync(names=["bob"])
+    house.sync()
+    assert len(house.contacts()) == 1
+    assert twins(house) == []
+    house.idle()
