@@ -144,9 +144,11 @@ def _moved_here(
 ) -> tuple[list[Work], list[Newcomer]]:
     """The link follows an item that was moved to another collection; a copy beside the original has none. Which of the
     pairs, if any, each of the items has moved away from."""
-    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
     works: list[Work] = []
-    left: list[Newcomer] = []
+    with cx.state.reading() as tx:
+        left = [n for n, pairs in candidates if pairs and claimed(cx, tx, n.place, n.record)]
+    candidates = [(n, pairs) for n, pairs in candidates if n not in left]
+    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
     followed: set[int] = set()
     for newcomer, pairs in candidates:
         if any(p.id in unknown for p in pairs):
