@@ -127,6 +127,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "percent_complete": Column(Type.NUMBER, _PROGRESS),  # 0 to 100
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
+        "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
         "sensitivity": Column(),
         "categories": Column(Type.LIST),
     },

@@ -76,6 +76,9 @@ class Account:
     first_link: Policy = Policy.ASK
     default_collection: Mapping[Kind, str] = field(default_factory=dict)
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
+    kept_open: frozenset[Kind] = (
+        frozenset()
+    )  # activities that the completion of their task leaves as they are
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
     names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP
@@ -90,6 +93,7 @@ class Account:
         return Selection(condition=self.crm_select)
 
     def delete_rule(self, kind: Kind) -> DeleteRule:
+        """Of a task that stands for a phone call, a letter or a fax, by that kind."""
         return self.deletes.get(kind, DeleteRule.MIRROR)
 
     def is_person(self, owner: str) -> bool:

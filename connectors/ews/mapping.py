@@ -18,16 +18,19 @@ from crmsync.connectors.ews.properties import (
     text,
 )
 from crmsync.connectors.ews.rows import (
+    Activity,
     Body,
     Choice,
     Day,
     Row,
     Rows,
+    TaskWords,
     Text,
     Words,
     category,
     project_rows,
     read_rows,
+    with_activity,
     write_rows,
 )
 
@@ -90,7 +93,8 @@ _ROWS: Mapping[Kind, Rows] = {
         ),
     },
     Kind.TASK: {
-        **_COMMON,
+        "categories": TaskWords("Categories"),
+        "activity": Activity("Categories"),
         "subject": Text("Subject"),
         "description": Body("Body"),
         "sensitivity": _SENSITIVITY,
@@ -216,6 +220,8 @@ def write(
         told |= when.write_when(group, of_given, zone.name)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})
+    if kind is Kind.TASK and {"activity", "categories"} & wanted.keys():
+        told["Categories"] = with_activity(now.get("Categories"), wanted)
     if tag and category(tag) not in (words := _words(told, now)):
         told["Categories"] = (*words, category(tag))
     if stamp:
