@@ -151,7 +151,8 @@ class Stamp:
     record: str  # id of the CRM record
     uid: str  # of the item it was written on: a copy with another UID is not linked
     generation: int  # grows with each write to the item
-    mac: str  # over all of the above and the account; made and checked by the engine
+    mac: str  # over all of the above and the account (and ``agreed``); made and checked by the engine
+    agreed: str = ""  # the snapshot as of this stamp, in the engine's words, where ``capabilities.remembers``
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +331,9 @@ class Capabilities:
     conditional: bool = True  # the server itself refuses a stale write
     tags: bool = False
     stamps: bool = False  # can carry a ``Stamp``
+    remembers: int = (
+        0  # characters of ``Stamp.agreed`` that an item can carry; an older one goes with its stamp
+    )
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record

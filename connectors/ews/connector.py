@@ -33,6 +33,8 @@ from crmsync.connectors.ews.reading import BATCH, Reader
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
 
+_REMEMBERED = 30_000  # characters: a string property of 64 KB is taken by every version
+
 
 class Settings(TypedDict, total=False):
     name: str  # what the operator calls this login
@@ -109,7 +111,7 @@ class EwsConnector:
         (kind,) = collection.kinds
         self._exchange = exchange
         self._folder = collection.id
-        self._reader = Reader(exchange, collection.id, kind, zone, foreign=bool(collection.owner))
+        self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
         self._capabilities = Capabilities(
             columns={kind: mapping.HOLDS[kind]},
@@ -117,6 +119,7 @@ class EwsConnector:
             writable=collection.writable,
             tags=True,
             stamps=True,
+            remembers=_REMEMBERED,
             batch=BATCH,
         )
 

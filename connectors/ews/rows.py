@@ -157,6 +157,12 @@ def with_activity(standing: Property, wanted: Columns) -> tuple[str, ...] | None
     return marked(words, activity if isinstance(activity, str) else None) or None
 
 
+def among(tag: str, words: Property) -> bool:
+    """Whether a tag is one of these categories; capital letters make no difference, as in Outlook."""
+    wanted = category(tag).casefold()
+    return isinstance(words, tuple) and any(category(word).casefold() == wanted for word in words)
+
+
 def category(word: str) -> str:
     """As a category is read back."""
     return shortened((clean(word) or "").replace("\n", " ").strip(), SHORT).strip()

@@ -19,6 +19,7 @@ from crmsync.connectors.contract import Collection, Columns, Create, Done, Kind,
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Format, Item, Malformed, NotOurs
 from tests.connectors.dav.corpora import files, needs_corpora
+from tests.corpora.breaches import breaches
 from tests.corpora.shelf import Resource, shelf
 from tests.servers.quirky import BOOK, quirky
 
@@ -43,7 +44,9 @@ def verdict(data: bytes, sort: str) -> str:
         return "not ours"
     except Malformed as error:
         return "parked: " + _QUOTED.sub("…", error.rule)
-    return f"untouched: {item.untouchable}" if item.untouchable else "synced"
+    what = f"untouched: {item.untouchable}" if item.untouchable else "synced"
+    let_through = breaches(data, sort)
+    return f"{what}, though {'; '.join(let_through)}" if let_through else what
 
 
 def test_each_file_has_its_verdict(tmp_path: Path) -> None:
@@ -64,7 +67,12 @@ def test_each_file_has_its_verdict(tmp_path: Path) -> None:
 
 def _rule(what: str) -> str:
     """Without what differs from file to file."""
-    return what.partition(":")[0] + what[what.rfind("(") :] if what.startswith("parked") else what
+    what, _, though = what.partition(", though ")
+    return (
+        what.partition(":")[0] + what[what.rfind("(") :]
+        if what.startswith("parked")
+        else what + (though and " though")
+    )
 
 
 @cache

@@ -22,7 +22,7 @@ from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.daemon.machine.test_delegates_machine import DelegateStory
-from tests.daemon.machine.test_http_machine import over_http
+from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
 
 ALL_STEPS = 100_000
@@ -34,6 +34,7 @@ HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
     "delegates": lambda: nullcontext(DelegateStory),
     "http": over_http,
+    "radicale": over_a_real_server,
 }
 
 
