@@ -125,12 +125,15 @@ CHOICES: Mapping[tuple[Kind, str], Choice] = {
 _SUBTYPE = "tasksubtype"
 _TYPES: Mapping[str, str] = {"phone_call": "Call", "letter": "Letter", "fax": "Fax"}  # values of Type
 _CALL = "Call"  # of TaskSubtype
+_NONE_OF_THEM = "Other"  # of Type: the task was one once, and TaskSubtype may still say so
 
 
 def _activity(row: Mapping[str, object]) -> Value | Absent:
     """A Type that is none of ours is no opinion."""
     told = str(_said(row, "Type") or "").casefold()
     found = next((ours for ours, theirs in _TYPES.items() if theirs.casefold() == told), None)
+    if told == _NONE_OF_THEM.casefold():
+        return None
     if found or _said(row, "TaskSubtype") == _CALL:
         return found or "phone_call"
     return ABSENT if told else None
@@ -146,6 +149,12 @@ def _activity_held(value: Value, schema: Schema) -> Value | Absent:
     if value is None or (value in _TYPES and typed is not None and _takes(typed, _TYPES[str(value)])):
         return value
     return value if value == "phone_call" else ABSENT
+
+
+def _type(value: Value, schema: Schema) -> Raw:
+    typed = schema.field("Type")
+    none = _NONE_OF_THEM if typed is not None and _takes(typed, _NONE_OF_THEM) else None
+    return _TYPES.get(str(value), none)
 
 
 def _takes(field: Field, raw: str) -> bool:
@@ -277,7 +286,7 @@ class Mapper:
             way, field = held[column]
             if way.activity:
                 if schema.writable("Type") and not isinstance(_activity_held(value, schema), Absent):
-                    result["Type"] = _TYPES.get(str(value))
+                    result["Type"] = _type(value, schema)
                 continue
             raw = self._write(way, field, value, columns) if schema.writable(way.path) else ABSENT
             if not isinstance(raw, Absent):
@@ -286,7 +295,7 @@ class Mapper:
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
-        given = self.row(columns, schema)
+        given = self.row({n: v for n, v in columns.items() if n != "activity" or v is not None}, schema)
         result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
         subtype = self._ways.get("activity")
         if subtype is not None and subtype.activity and columns.get("activity") == "phone_call":

@@ -96,7 +96,8 @@ def test_a_task_that_is_given_the_category_later(made: Office) -> None:
     assert categories(made)["one"] == {"CRM", "Blue", "Fax"}
     made.edit(url, (",Fax", ""))
     made.sync()
-    assert rows(made)["one"]["Type"] is None
+    assert rows(made)["one"]["Type"] == "Other"
+    assert categories(made)["one"] == {"CRM", "Blue"}
     made.quiet()
 
 

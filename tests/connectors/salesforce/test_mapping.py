@@ -207,6 +207,7 @@ def test_an_event_of_whole_minutes_where_its_end_is_given_as_a_day() -> None:
         ({"TaskSubtype": "Call", "Type": "Meeting"}, "phone_call"),
         ({"TaskSubtype": "Call", "Type": "Letter"}, "letter"),
         ({"Type": "fax"}, "fax"),
+        ({"TaskSubtype": "Call", "Type": "Other"}, None),
     ],
 )
 def test_what_a_task_stands_for(row: dict[str, object], activity: str | None) -> None:
