@@ -172,6 +172,7 @@ class Record:
     native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
     private: bool = False  # marked private or confidential by the person
+    changed_by: str = ""  # who changed it last, for a person; where the server says so
 
 
 @dataclass(frozen=True, slots=True)

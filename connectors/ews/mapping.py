@@ -114,7 +114,7 @@ HOLDS: Mapping[Kind, frozenset[str]] = {
 }
 READ_ONLY: Mapping[Kind, frozenset[str]] = {Kind.TASK: frozenset({"completed_at"})}
 
-_ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedTime", "Sensitivity")
+_ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedName", "LastModifiedTime", "Sensitivity")
 _MORE: Mapping[Kind, Sequence[str]] = {
     Kind.CONTACT: ("DisplayName", "FileAs"),
     Kind.APPOINTMENT: (*when.NEEDS, "UID", "CalendarItemType"),
@@ -145,6 +145,7 @@ class Item:
     modified: datetime | None
     untouchable: str
     private: bool
+    changed_by: str
     search_key: str
 
 
@@ -169,6 +170,7 @@ def read(kind: Kind, id: str, properties: Properties, zone: Zone) -> Item:
         tags=_tags(properties),
         stamp=_stamp(properties),
         modified=moment(properties, "LastModifiedTime"),
+        changed_by=text(properties, "LastModifiedName"),
         untouchable=_untouchable(properties),
         private=properties.get("Sensitivity") not in (None, "Normal"),
         search_key=text(properties, SEARCH_KEY),

@@ -33,12 +33,18 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
-        by = f" by a delegate, account {tagged[newcomer.row.id]}" if newcomer.row.id in tagged else ""
-        task = _task(newcomer, target, write, f"tagged{by}, and not in the CRM yet")
+        task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")))
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
     repeated = {n.row.id for n, t in tasks if t.repeated or t.met}
     _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
+
+
+def _tagged(newcomer: Newcomer, delegate: str) -> str:
+    """As far as it is known by whom: through whose account it was seen first, or who changed it last."""
+    name = newcomer.record.changed_by
+    by = f" by a delegate, account {delegate}" if delegate else f" (last changed by {name})" if name else ""
+    return f"tagged{by}, and not in the CRM yet"
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:

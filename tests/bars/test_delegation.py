@@ -215,12 +215,17 @@ def mailboxes(directory: Path, owner: str = "") -> Iterator[tuple[Place, EwsServ
 def test_a_delegate_tags_in_the_owners_mailbox(tmp_path: Path, first: str, owner: str) -> None:
     with mailboxes(tmp_path, owner) as (made, server):
         for name in ("contacts", "calendar", "tasks"):
-            person = EwsPerson(server.place, server.place.mailboxes["alice@example.com"].known(name))
+            folder = server.place.mailboxes["alice@example.com"].known(name)
+            person = EwsPerson(server.place, folder, "Bob")
             person.tag(person.add(f"One of {name}"), "CRM")
         made.sync(first)
         made.sync()
         for table in ("Contact", "Event", "Task"):
             assert made.owners(table) == ["alice@example.com"]
+        (record,) = made.sf.query_all("SELECT Id FROM Task")["records"]
+        (entry,) = [e for e in made.engine.item_history(record["Id"]) if e["action"] == "create"]
+        by = " (last changed by Bob)" if first == "alice" else " by a delegate, account bob"
+        assert (entry["account"], entry["reason"]) == ("alice", f"tagged{by}, and not in the CRM yet")
         assert made.engine.queue() == []
         report = made.sync()
         assert report["writes"] == 0
