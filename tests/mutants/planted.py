@@ -11,6 +11,7 @@ HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
 FOUND = "tests/daemon/cycle/test_found.py::test_"
 RULES = "tests/daemon/cycle/test_rules.py::test_"
 BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
+DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -343,5 +344,27 @@ PLANTED = (
         "    if cx.account.keeps_out(record):",
         "    if False:",
         (f"{CYCLE}a_private_appointment_stays_out",),
+    ),
+    # ── What is somebody else's ──────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "a delegate's account brings in what is the owner's",
+        "crmsync.daemon.cycle.newcomers",
+        "by_others(cx, own(cx, unstamped))",
+        "by_others(cx, unstamped)",
+        (DELEGATION + "it_waits_for_the_owners_account_which_brings_it_in",),
+    ),
+    Planted(
+        "a link follows to where the owner's account has one",
+        "crmsync.daemon.cycle.load",
+        "        if claimed(cx, tx, place, found):\n            return\n",
+        "",
+        (DELEGATION + "a_link_does_not_follow_to_where_the_owner_has_one",),
+    ),
+    Planted(
+        "what is private is given to another account",
+        "crmsync.daemon.cycle.load",
+        " and not a.private]",
+        "]",
+        ("tests/daemon/cycle/test_commons.py::test_what_is_private_is_not_shared",),
     ),
 )

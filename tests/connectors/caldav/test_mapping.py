@@ -551,6 +551,7 @@ TASK: Columns = {
     "percent_complete": 20,
     "completed_at": None,
     "priority": "low",
+    "activity": "fax",
     "sensitivity": "public",
     "categories": ("CRM",),
 }
