@@ -15,7 +15,7 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source, Window
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -136,6 +136,7 @@ def _account(
         deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
         private=Private(config.private),
+        window=Window(back=config.series_back, ahead=config.series_ahead),
         warnings=_unverified(name, config, crm),
     )
 

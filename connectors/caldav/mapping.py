@@ -89,14 +89,14 @@ def project(kind: Kind, columns: Columns) -> Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Object:
+class Part:
     """A calendar object resource (RFC 4791 4.1) and the one component of it that the columns are of."""
 
     document: Document
     component: Component
     kind: Kind
     clock: Clock
-    untouchable: str
+    untouchable: str = ""
 
     def columns(self) -> dict[str, Value]:
         columns = read_rows(_ROWS[self.kind], self.component)
@@ -113,7 +113,7 @@ def read(text: str, *, default_zone: tzinfo = UTC) -> Item:
     columns = found.columns()
     return Item(
         kind=found.kind,
-        uid=_uid(found.component),
+        uid=uid_of(found.component),
         columns=columns,
         tags=frozenset(categories(found.component)),
         stamp=stamp_of(found.component),
@@ -122,12 +122,12 @@ def read(text: str, *, default_zone: tzinfo = UTC) -> Item:
     )
 
 
-def _uid(component: Component) -> str:
+def uid_of(component: Component) -> str:
     line = component.first("UID")
     return (text_of(line, Type.TEXT) or "") if line else ""
 
 
-def _object(text: str, default_zone: tzinfo) -> _Object:
+def _object(text: str, default_zone: tzinfo) -> Part:
     document = parse(text)
     calendars = [root for root in document.components if root.name == "VCALENDAR"]
     if not calendars:
@@ -137,10 +137,15 @@ def _object(text: str, default_zone: tzinfo) -> _Object:
     if not ours:
         raise _without_ours(inner)
     main = next((each for each in ours if not each.all("RECURRENCE-ID")), ours[0])
-    whole_values(main, _FREE_TEXT)
-    said_once(main, _ONCE, f"RFC 5545 {'3.6.1' if main.name == 'VEVENT' else '3.6.2'}")
+    check(main)
     calendar = main.outer or calendars[0]
-    return _Object(document, main, _KINDS[main.name], Clock(calendar, default_zone), _untouchable(ours, main))
+    return Part(document, main, _KINDS[main.name], Clock(calendar, default_zone), _untouchable(ours, main))
+
+
+def check(component: Component) -> None:
+    """Raises Malformed for what says something twice, or only half of it."""
+    whole_values(component, _FREE_TEXT)
+    said_once(component, _ONCE, f"RFC 5545 {'3.6.1' if component.name == 'VEVENT' else '3.6.2'}")
 
 
 def _without_ours(inner: list[Component]) -> Malformed:
@@ -156,7 +161,7 @@ def _without_ours(inner: list[Component]) -> Malformed:
 
 def _untouchable(ours: list[Component], main: Component) -> str:
     if len(ours) > 1:
-        same = len({(each.name, _uid(each)) for each in ours}) == 1
+        same = len({(each.name, uid_of(each)) for each in ours}) == 1
         return "recurring" if same and any(each.all("RECURRENCE-ID") for each in ours) else "several items"
     return "recurring" if any(main.all(name) for name in _RECURRING) else ""
 
@@ -172,6 +177,13 @@ def patch(
 ) -> str:
     """See ``dav.item.Format.patch``."""
     found = _object(text, default_zone)
+    return found.document.text if revise(found, columns, tag=tag, stamp=stamp, now=now) else text
+
+
+def revise(
+    found: Part, columns: Columns, *, tag: str = "", stamp: Stamp | None = None, now: datetime
+) -> bool:
+    """Writes into the document; whether there was anything to write."""
     edit = Editor(found.document, found.component)
     if columns:
         _write(edit, found, columns, now)
@@ -180,15 +192,14 @@ def patch(
     revised = edit.changed  # what the item says; our stamp on it says nothing about the event
     if stamp:
         put_stamp(edit, stamp)
-    if not edit.changed:
-        return text
-    put_now(edit, "LAST-MODIFIED", now)
+    if edit.changed:
+        put_now(edit, "LAST-MODIFIED", now)
     if revised:
         put_now(edit, "DTSTAMP", now, required=True)
-    return found.document.text
+    return edit.changed
 
 
-def _write(edit: Editor, found: _Object, columns: Columns, now: datetime) -> None:
+def _write(edit: Editor, found: Part, columns: Columns, now: datetime) -> None:
     given = project(found.kind, columns)
     wanted = changes(found.columns(), given)
     write_rows(_ROWS[found.kind], edit, wanted)

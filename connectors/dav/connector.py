@@ -29,7 +29,7 @@ from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import Place
 from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Reader
-from crmsync.connectors.dav.writing import Writer
+from crmsync.connectors.dav.writing import Replace, Writer
 
 
 class DavConnector:
@@ -47,6 +47,7 @@ class DavConnector:
     ) -> None:
         place = Place(collection.id)
         self._flavour, self._dav, self._place = flavour, dav, place
+        self.now, self.default_zone = now, default_zone
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
         self._writer = Writer(
@@ -79,7 +80,10 @@ class DavConnector:
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)
 
-    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+    def with_uid(self, uid: str) -> str | None:
+        return self._reader.with_uid(uid)
+
+    def apply(self, writes: Sequence[Write | Replace]) -> Iterator[Outcome]:
         return self._writer.apply(writes)
 
     def project(self, kind: Kind, columns: Columns) -> Columns:

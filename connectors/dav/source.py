@@ -90,8 +90,10 @@ class DavSource:
         self.home = self._find_home()
         return self._collections_in(self.home)
 
+    connector: type[DavConnector] = DavConnector
+
     def open(self, collection: Collection) -> DavConnector:
-        return DavConnector(
+        return self.connector(
             self._flavour,
             self._dav,
             collection,

@@ -44,6 +44,15 @@ Plan: TypeAlias = Step | Outcome
 
 
 @dataclass(frozen=True, slots=True)
+class Replace:
+    """A whole text that was made of version ``expected``, which was looked at just now."""
+
+    id: str
+    expected: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class _After:
     items: Mapping[str, Found] = field(default_factory=dict)
     versions: Mapping[str, Ref | Gone | Hidden] = field(default_factory=dict)
@@ -90,7 +99,7 @@ class Writer:
         self._pause = pause
         self._zone = default_zone
 
-    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+    def apply(self, writes: Sequence[Write | Replace]) -> Iterator[Outcome]:
         with ThreadPoolExecutor(MOST_AT_A_TIME, thread_name_prefix="dav-write") as threads:
             for group in self._groups(writes):
                 plans = self._planned(group)
@@ -100,9 +109,9 @@ class Writer:
                 if error is not None:
                     raise error
 
-    def _groups(self, writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    def _groups(self, writes: Sequence[Write | Replace]) -> Iterator[Sequence[Write | Replace]]:
         """An item stands in a group once: what is planned for it must not depend on what is about to happen."""
-        group: list[Write] = []
+        group: list[Write | Replace] = []
         taken: set[str] = set()
         for write in writes:
             item = self._name(write) if isinstance(write, Create) else write.id
@@ -116,14 +125,14 @@ class Writer:
 
     # ── plan ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _planned(self, group: Sequence[Write]) -> Sequence[Plan]:
+    def _planned(self, group: Sequence[Write | Replace]) -> Sequence[Plan]:
         unknown = [name for write in group if (name := self._to_look_at(write))]
         there = {found.id: found for found in self._reader.look(unknown)}
         doomed = [write.id for write in group if isinstance(write, Delete)]
         versions = {found.id: found for found in self._reader.versions(doomed)}
         return [self._plan(write, there, versions) for write in group]
 
-    def _to_look_at(self, write: Write) -> str:
+    def _to_look_at(self, write: Write | Replace) -> str:
         match write:
             case Create():
                 return self._name(write)
@@ -133,9 +142,14 @@ class Writer:
                 return ""
 
     def _plan(
-        self, write: Write, there: Mapping[str, Found], versions: Mapping[str, Ref | Gone | Hidden]
+        self,
+        write: Write | Replace,
+        there: Mapping[str, Found],
+        versions: Mapping[str, Ref | Gone | Hidden],
     ) -> Plan:
         match write:
+            case Replace():
+                return Put(write.id, write.text, write.expected) if write.expected else Stale(write.id)
             case Create():
                 return self._plan_create(write, there)
             case Update():

@@ -10,7 +10,7 @@ from functools import partial
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
-from crmsync.daemon.cycle.context import Context, Place, exchanged
+from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
@@ -150,7 +150,7 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
         return  # its row stays: the merge treats it as a first meeting, and stamps it
     notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
     cx.count("created")
-    stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
+    stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated:
         return  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
@@ -226,7 +226,7 @@ def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
     tasks = []
     for newcomer, pair in born:
         capabilities = newcomer.place.connector.capabilities
-        if not capabilities.stamps:
+        if not bears_stamps(newcomer.place, newcomer.record.id):
             continue
         if not capabilities.writable:
             cx.fail(
