@@ -7,7 +7,7 @@ object stays byte for byte.
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.caldav.clock import Time, is_day
-from crmsync.connectors.caldav.mapping import Part, revise, uid_of
+from crmsync.connectors.caldav.mapping import Part, revise
 from crmsync.connectors.caldav.recurrence import Untold
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
@@ -50,15 +50,26 @@ def without(series: Series, slot: datetime, now: datetime) -> str:
 def by_itself(series: Series, slot: datetime) -> str:
     """A calendar object of this occurrence alone, from which it can be put back."""
     own = series.changed.get(slot)
-    given = series if own is not None else Series(_with_own(series, slot, f"{UNCHANGED}:1"))
-    kept = given.changed[slot]
-    doomed = {
-        id(each)
-        for event in (given.master, *given.changed.values())
-        if event is not None and event is not kept
-        for each in _lines(given, event)
-    }
-    return "".join(each.raw for each in given.document.lines if id(each) not in doomed)
+    text = (
+        "".join(each.raw for each in _lines(series, own))
+        if own is not None
+        else _copied(series, slot, f"{UNCHANGED}:1")
+    )
+    first, doomed = series.events[0].begin, _of_events(series)
+    return "".join(
+        (text if each is first else "") + ("" if id(each) in doomed else each.raw)
+        for each in series.document.lines
+    )
+
+
+def _of_events(series: Series) -> set[int]:
+    return {id(each) for event in series.events for each in _lines(series, event)}
+
+
+def place_of(series: Series, alone: Series) -> datetime:
+    """The slot of what ``by_itself`` gave. Raises Malformed."""
+    (own,) = alone.changed.values()
+    return series.local(own.all("RECURRENCE-ID")[0])
 
 
 def put_back(series: Series, slot: datetime, alone: Series, now: datetime) -> str:
@@ -66,7 +77,7 @@ def put_back(series: Series, slot: datetime, alone: Series, now: datetime) -> st
     if slot in series.changed:
         raise Untold("its place in the series is taken")
     zone, text = series.clock.default_zone, series.text
-    own = alone.changed[slot]
+    (own,) = alone.changed.values()
     given = Series(text, zone)
     if given.master is not None:
         _let_in(given, slot, now)
@@ -92,8 +103,13 @@ def _let_in(given: Series, slot: datetime, now: datetime) -> None:
         put_now(edit, "LAST-MODIFIED", now)
 
 
-def _with_own(series: Series, slot: datetime, more: str = "") -> str:
+def _with_own(series: Series, slot: datetime) -> str:
     """The object with a component for this occurrence that says what the master says."""
+    return _behind(series, _copied(series, slot))
+
+
+def _copied(series: Series, slot: datetime, more: str = "") -> str:
+    """What the master says, as a component for this occurrence."""
     master = series.master
     assert master is not None
     eol = master.begin.eol or "\r\n"
@@ -102,7 +118,7 @@ def _with_own(series: Series, slot: datetime, more: str = "") -> str:
     own = {id(each) for each in master.lines}
     for each in _lines(series, master):
         if id(each) in own:
-            dropped = each.name in _OF_THE_MASTER
+            dropped = each.name in _OF_THE_MASTER or (each.name == "DURATION" and slot in series.ends)
         elif each.name:
             dropped = False
         if dropped:
@@ -115,7 +131,10 @@ def _with_own(series: Series, slot: datetime, more: str = "") -> str:
             parameters, value = series.written(slot)
             parts.append(line("RECURRENCE-ID", value, head="RECURRENCE-ID" + parameters, eol=eol).raw)
             parts += [f"{more}{eol}"] if more else []
-    return _behind(series, "".join(parts))
+            if slot in series.ends and not master.all("DTEND"):
+                parameters, value = series.clock.written(Time(series.ends[slot], series.style))
+                parts.append(line("DTEND", value, head="DTEND" + parameters, eol=eol).raw)
+    return "".join(parts)
 
 
 def _moved(series: Series, slot: datetime, old: Line) -> str:
@@ -155,4 +174,4 @@ def alone(text: str, default_zone: tzinfo) -> Series | None:
         read = Series(text, default_zone)
     except Untold:
         return None
-    return read if read.master is None and len(read.changed) == 1 and uid_of(read.events[0]) else None
+    return read if read.master is None and len(read.changed) == 1 else None

@@ -89,7 +89,7 @@ class Writes:
         if not write.native or "RECURRENCE-ID" not in write.native:
             return ""
         alone = exceptions.alone(write.native, self._inner.default_zone)
-        return (self._inner.with_uid(alone.uid) or "") if alone else ""
+        return (self._inner.with_uid(alone.uid) or "") if alone and alone.uid else ""
 
     def _to_series(self, series: Mapping[str, list[Change]]) -> Iterator[Outcome]:
         there = {found.id: found for found in self._inner.fetch(list(series))}
@@ -150,11 +150,12 @@ class Writes:
         alone = exceptions.alone(change.native, self._inner.default_zone)
         if alone is None:
             return Refused(change.key, "unfit", "it is no occurrence of a series"), series.text
-        slot = next(iter(alone.changed))
-        whole = f"{id}#{series.name(slot)}"
-        if series.slot(series.name(slot)) is not None:
-            return Done(whole, series.occurrence(slot).version, found=True), series.text
+        whole = change.key
         try:
+            slot = exceptions.place_of(series, alone)
+            whole = f"{id}#{series.name(slot)}"
+            if series.slot(series.name(slot)) is not None:
+                return Done(whole, series.occurrence(slot).version, found=True), series.text
             return replace(change, key=whole), exceptions.put_back(series, slot, alone, now)
         except Malformed as error:
             return Refused(whole, "unfit", error.rule), series.text

@@ -7,7 +7,7 @@ what it would count without an end (a rule that nothing ever meets, an INTERVAL 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import islice, takewhile
 
 from dateutil.rrule import rrule, rrulestr
@@ -112,25 +112,17 @@ class Recurrence:
     excluded: frozenset[datetime] = frozenset()  # EXDATE
     excluded_days: frozenset[date] = frozenset()  # EXDATE that names a day only
 
-    def between(self, first: datetime, last: datetime) -> list[datetime]:
-        """In order, both ends included. Raises Untold where there are too many to count."""
+    def up_to(self, last: datetime) -> list[datetime]:
+        """In order, ``last`` included. Raises Untold where there are too many to count."""
         found = {each for each in (self.start, *self.dates) if each <= last}
         for each in self.rules:
             found.update(islice(each.up_to(last), MOST + 1))
         if len(found) > MOST:
             raise Untold(f"it has more than {MOST} occurrences until then")
         without = {day for each in self.excluding for day in islice(each.up_to(last), MOST)}
-        return sorted(
-            each
-            for each in found - without - self.excluded
-            if each >= first and each.date() not in self.excluded_days
-        )
+        return sorted(d for d in found - without - self.excluded if d.date() not in self.excluded_days)
 
-    def after(self, last: datetime, reach: timedelta) -> datetime | None:
-        """The next one, if it comes within ``reach``; else when to look again; None: nothing comes any more."""
-        further = last + reach
-        found = next((each for each in self.between(last, further) if each > last), None)
-        if found is not None:
-            return found
-        ended = all(each.over(further) for each in self.rules)
-        return None if ended and all(each <= further for each in self.dates) else further
+    def then(self, last: datetime) -> datetime | None:
+        """When to look again where nothing was found up to ``last``; None: nothing comes any more."""
+        ended = all(each.over(last) for each in self.rules)
+        return None if ended and all(each <= last for each in self.dates) else last

@@ -6,6 +6,7 @@ occurrence is named by the local day that its rules put it on, and by the time a
 time of the day.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -17,7 +18,7 @@ from crmsync.connectors.caldav.mapping import Part, check, uid_of
 from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule, until_of
 from crmsync.connectors.caldav.when import When, read_when
 from crmsync.connectors.contract import Columns, Kind
-from crmsync.connectors.dav.contentline import Component, Document, Line, line, parse
+from crmsync.connectors.dav.contentline import Component, Document, Line, line, parse, without
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
 
@@ -26,6 +27,7 @@ _NO_CONTENT = frozenset(
     {"DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "CREATED"}
 )
 _REACH = timedelta(days=60)  # how far ahead the next occurrence is looked for
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,12 @@ class Series:
         masters = [each for each in events if not each.all("RECURRENCE-ID")]
         self.master = masters[0] if masters else None
         self.uid = uid_of(events[0])
-        self._style, self._first = self._beginning(self.master or events[0])
+        self.style, self.begins = self._beginning(self.master or events[0])
         self.changed = {self._slot(each): each for each in events if each is not self.master}
         if len(masters) > 1 or len(self.changed) < len(events) - len(masters):
             raise Untold("two of its parts are for the same occurrence (RFC 5545 3.8.4.4)")
+        self._limit, self._all = datetime.min, list[datetime]()  # noqa: DTZ901
+        self.ends: dict[datetime, Day] = {}  # of those that have a length of their own
         self.recurrence = self._recurrence(self.master) if self.master else None
 
     # ── Which there are ──────────────────────────────────────────────────────────────────────────────────────
@@ -75,7 +79,7 @@ class Series:
     def between(self, first: datetime, last: datetime) -> Mapping[str, datetime]:
         """Names and slots of the occurrences whose slot lies between two moments (UTC), or that were moved there."""
         low, high = self._wall(first), self._wall(last)
-        slots = set(self.recurrence.between(low, high)) if self.recurrence else set()
+        slots = set(self._counted(low, high))
         for slot, own in self.changed.items():
             start = self._wall_of(read_when(own, self.clock).start.value)
             if (low <= slot <= high or low <= start <= high) and not self._excluded(slot):
@@ -84,28 +88,42 @@ class Series:
 
     def next_after(self, last: datetime) -> datetime | None:
         """When an occurrence comes that is not before ``last``, at the latest; None: none will."""
-        found = self.recurrence.after(self._wall(last), _REACH) if self.recurrence else None
-        return self.clock.moment(found, self._style) if found else None
+        if self.recurrence is None:
+            return None
+        wall = self._wall(last)
+        known = self._counted(wall + _INSTANT, wall + _REACH)
+        found = known[0] if known else self.recurrence.then(wall + _REACH)
+        return self.clock.moment(found, self.style) if found else None
+
+    def _counted(self, low: datetime, high: datetime) -> list[datetime]:
+        """What the rules name, both ends included. Counting begins with the first one each time, so that it is done
+        once, and some way ahead."""
+        if self.recurrence is None:
+            return []
+        if high > self._limit:
+            self._limit = high + _REACH
+            self._all = self.recurrence.up_to(self._limit)
+        return self._all[bisect_left(self._all, low) : bisect_right(self._all, high)]
 
     def name(self, slot: datetime) -> str:
-        return f"{slot:%Y%m%d}" if slot.time() == self._first.time() else f"{slot:%Y%m%dT%H%M%S}"
+        return f"{slot:%Y%m%d}" if slot.time() == self.begins.time() else f"{slot:%Y%m%dT%H%M%S}"
 
     def slot(self, name: str) -> datetime | None:
         """Of an occurrence that is there."""
         day, _, time = name.partition("T")
         try:
-            slot = datetime.strptime(day + (time or f"{self._first:%H%M%S}"), "%Y%m%d%H%M%S")  # noqa: DTZ007
+            slot = datetime.strptime(day + (time or f"{self.begins:%H%M%S}"), "%Y%m%d%H%M%S")  # noqa: DTZ007
         except ValueError:
             return None
         if slot in self._cancelled or self._excluded(slot):
             return None
-        there = slot in self.changed or (self.recurrence and self.recurrence.between(slot, slot))
+        there = slot in self.changed or self._counted(slot, slot)
         return slot if there else None
 
     @property
     def first(self) -> str:
         """Name of the occurrence that the series begins with; empty: that one was taken out."""
-        name = self.name(self._first)
+        name = self.name(self.begins)
         return name if self.slot(name) is not None else ""
 
     def before(self, name: str, moment: datetime) -> bool:
@@ -114,7 +132,9 @@ class Series:
 
     @cached_property
     def _cancelled(self) -> frozenset[datetime]:
-        """Said to be off by their own component: the same as an EXDATE."""
+        """Said to be off by their own component: the same as an EXDATE. (Not where the whole series is off.)"""
+        if self.master is not None and _token(self.master, "STATUS") == "CANCELLED":
+            return frozenset()
         return frozenset(s for s, own in self.changed.items() if _token(own, "STATUS") == "CANCELLED")
 
     def _excluded(self, slot: datetime) -> bool:
@@ -131,16 +151,18 @@ class Series:
             return Occurrence(self.name(slot), slot, columns, tags, _version(columns, _content(own)), own)
         common, when, tags = self._common
         start = self.day(slot)
-        columns = {**common, **When(Time(start, self._style), self.end(start), when.end_style).columns}
+        columns = {**common, **When(Time(start, self.style), self.end(start), when.end_style).columns}
         return Occurrence(self.name(slot), slot, columns, tags, _version(columns, ()), None)
 
     def end(self, start: Day) -> Day:
         """Of an occurrence that begins then: DTEND gives its exact length, DURATION a nominal one (3.8.5.3)."""
         assert self.master is not None
         _, when, _ = self._common
+        if (known := self.ends.get(self._wall_of(start))) is not None:
+            return known
         lasting = self.master.first("DURATION")
         if lasting and lasting.value.strip() and not self.master.first("DTEND"):
-            return self.clock.plus(Time(start, self._style), lasting)
+            return self.clock.plus(Time(start, self.style), lasting)
         first, last = when.start.value, when.end
         if isinstance(first, datetime) and isinstance(last, datetime):
             return start + (last - first)
@@ -150,9 +172,9 @@ class Series:
         """Parameters and value of a property that names this slot (EXDATE, RECURRENCE-ID)."""
         if is_day(self.day(slot)):
             return self.clock.written(Time(slot.date()))
-        parameters, value = self.clock.written(Time(self.day(slot), self._style))
-        if self._style.tzid and value.endswith("Z"):  # the second of two equal hours; the slot is the first
-            return self.clock.written(Time(self.clock.moment(slot, self._style)))
+        parameters, value = self.clock.written(Time(self.day(slot), self.style))
+        if self.style.tzid and value.endswith("Z"):  # the second of two equal hours; the slot is the first
+            return self.clock.written(Time(self.clock.moment(slot, self.style)))
         return parameters, value
 
     @cached_property
@@ -162,7 +184,7 @@ class Series:
         return part.columns(), read_when(self.master, self.clock), frozenset(categories(self.master))
 
     def day(self, slot: datetime) -> Day:
-        return slot.date() if self._all_day else self.clock.moment(slot, self._style)
+        return slot.date() if self._all_day else self.clock.moment(slot, self.style)
 
     # ── Reading the rules ────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,19 +209,19 @@ class Series:
     def _local(self, time: Time) -> datetime:
         """In the wall clock of the series. A day alone means the occurrence of that day."""
         if is_day(time.value):
-            return datetime.combine(time.value, self._first.time())
-        local = self.clock.local(time if time.style.floating else Time(time.value, self._style))
+            return datetime.combine(time.value, self.begins.time())
+        local = self.clock.local(time if time.style.floating else Time(time.value, self.style))
         return datetime.combine(local, datetime.min.time()) if self._all_day else local
 
     def _recurrence(self, master: Component) -> Recurrence:
         dates, excluded = list(self._times(master, "RDATE")), list(self._times(master, "EXDATE"))
         rules, excluding = (
-            [rule(each.value.strip(), self._first, self._until(each)) for each in master.all(name)]
+            [rule(each.value.strip(), self.begins, self._until(each)) for each in master.all(name)]
             for name in ("RRULE", "EXRULE")
         )
         days = () if self._all_day else (t.value for t in excluded if is_day(t.value))
         return Recurrence(
-            self._first,
+            self.begins,
             tuple(rules),
             frozenset(map(self._local, dates)),
             tuple(excluding),
@@ -209,10 +231,20 @@ class Series:
 
     def _times(self, master: Component, name: str) -> Iterator[Time]:
         for each in master.all(name):
-            if each.parameter("VALUE").upper() == "PERIOD" or "/" in each.value:
-                raise Untold(f"its {name} gives periods (RFC 5545 3.8.5.2)")
             for value in filter(None, map(str.strip, each.value.split(","))):
-                yield self.clock.read(line(each.name, value, head=each.head))
+                begins, _, ends = value.partition("/")
+                time = self.clock.read(_line(each, begins))
+                if ends and not self._all_day:  # a period (3.8.5.2): that one has a length of its own
+                    self.ends[self._local(time)] = self._period_end(time, _line(each, ends))
+                yield time
+
+    def _period_end(self, begins: Time, ends: Line) -> Day:
+        if ends.value[:1].upper() in ("P", "+", "-"):
+            return self.clock.plus(begins, ends)
+        end = self.clock.read(ends).value
+        if is_day(end) or is_day(begins.value):
+            raise Malformed(f"a period of its {ends.name} has no time of the day (RFC 5545 3.3.9)")
+        return max(end, begins.value)
 
     def _until(self, each: Line) -> datetime | None:
         """A day ends with it; a moment in UTC is one of the wall clock."""
@@ -222,15 +254,21 @@ class Series:
         time = self.clock.read(line("DTSTART", text))
         if is_day(time.value):
             return datetime.combine(time.value, datetime.max.time())
-        return self.clock.local(time if time.style.floating else Time(time.value, self._style))
+        return self.clock.local(time if time.style.floating else Time(time.value, self.style))
 
     def _wall(self, moment: datetime) -> datetime:
-        return self.clock.local(Time(moment, self._style))
+        return self.clock.local(Time(moment, self.style))
 
     def _wall_of(self, value: Day) -> datetime:
         return (
             self._wall(value) if isinstance(value, datetime) else datetime.combine(value, datetime.min.time())
         )
+
+
+def _line(list_: Line, value: str) -> Line:
+    """One value of a line that lists several."""
+    head = without(list_.head, "VALUE") if "/" in list_.value else list_.head
+    return line(list_.name, value, head=head)
 
 
 def _token(component: Component, name: str) -> str:

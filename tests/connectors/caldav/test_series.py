@@ -99,6 +99,13 @@ class TestLengths:
         ends = [s.occurrence(slot(s, "20261024")).columns["end"] for s in (exact, nominal)]
         assert ends == [datetime(2026, 10, 25, 20, tzinfo=UTC), datetime(2026, 10, 25, 21, tzinfo=UTC)]
 
+    def test_a_period_has_its_own(self) -> None:
+        periods = "RDATE;VALUE=PERIOD:20261105T120000Z/PT3H,20261106T120000Z/20261106T123000Z"
+        given = series(*BERLIN, periods)
+        assert names(given) == ["20261102", "20261105T130000", "20261106T130000"]
+        ends = [given.occurrence(slot(given, name)).columns["end"] for name in names(given)[1:]]
+        assert ends == [datetime(2026, 11, 5, 15, tzinfo=UTC), datetime(2026, 11, 6, 12, 30, tzinfo=UTC)]
+
     def test_days(self) -> None:
         given = series("DTSTART;VALUE=DATE:20261102", "DTEND;VALUE=DATE:20261104", WEEKLY)
         assert given.occurrence(slot(given, "20261109")).columns["end"] == date(2026, 11, 11)
@@ -195,7 +202,6 @@ class TestWriting:
 @pytest.mark.parametrize(
     "text",
     [
-        calendar(event(*BERLIN, "RDATE;VALUE=PERIOD:20261105T120000Z/PT1H")),
         calendar(
             event(*BERLIN, WEEKLY), event("RECURRENCE-ID;RANGE=THISANDFUTURE:20261109T080000Z", *BERLIN)
         ),
