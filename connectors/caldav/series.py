@@ -13,14 +13,15 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
 from hashlib import blake2b
 
-from crmsync.connectors.caldav.clock import Clock, Day, Style, Time, is_day
+from crmsync.connectors.caldav.clock import IN_UTC, Clock, Day, Style, Time, is_day
 from crmsync.connectors.caldav.mapping import Part, check, uid_of
 from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule, until_of
 from crmsync.connectors.caldav.when import When, read_when
 from crmsync.connectors.contract import Columns, Kind
-from crmsync.connectors.dav.contentline import Component, Document, Line, line, parse, without
+from crmsync.connectors.dav.contentline import Component, Document, Line, line, parameter, parse, without
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
+from crmsync.connectors.dav.values import format_moment, plain_moment
 
 # Lines that say when, or when somebody wrote: the columns have them, or nobody needs them.
 _NO_CONTENT = frozenset(
@@ -170,12 +171,11 @@ class Series:
 
     def written(self, slot: datetime) -> tuple[str, str]:
         """Parameters and value of a property that names this slot (EXDATE, RECURRENCE-ID)."""
-        if is_day(self.day(slot)):
+        if self._all_day:
             return self.clock.written(Time(slot.date()))
-        parameters, value = self.clock.written(Time(self.day(slot), self.style))
-        if self.style.tzid and value.endswith("Z"):  # the second of two equal hours; the slot is the first
-            return self.clock.written(Time(self.clock.moment(slot, self.style)))
-        return parameters, value
+        if self.style == IN_UTC:
+            return "", format_moment(slot.replace(tzinfo=UTC))
+        return (parameter("TZID", self.style.tzid) if self.style.tzid else ""), format_moment(slot)
 
     @cached_property
     def _common(self) -> tuple[Columns, When, frozenset[str]]:
@@ -194,7 +194,7 @@ class Series:
             raise Malformed("it has no DTSTART (RFC 5545 3.6.1)")
         time = self.clock.read(start)
         self._all_day = is_day(time.value)
-        return time.style, self.clock.local(time)
+        return time.style, _as_written(start) or self.clock.local(time)
 
     def _slot(self, own: Component) -> datetime:
         found = own.all("RECURRENCE-ID")
@@ -203,14 +203,13 @@ class Series:
         return self.local(found[0])
 
     def local(self, named: Line) -> datetime:
-        """The slot that a property names."""
-        return self._local(self.clock.read(named))
-
-    def _local(self, time: Time) -> datetime:
-        """In the wall clock of the series. A day alone means the occurrence of that day."""
+        """The slot that a property names, in the wall clock of the series. A day alone means the occurrence of that
+        day. What is in the series' own zone stands as it is written: the clock may skip that very time."""
+        time = self.clock.read(named)
         if is_day(time.value):
             return datetime.combine(time.value, self.begins.time())
-        local = self.clock.local(time if time.style.floating else Time(time.value, self.style))
+        same = time.style.floating or time.style.tzid == self.style.tzid != ""
+        local = (_as_written(named) if same else None) or self._wall_of(time.value)
         return datetime.combine(local, datetime.min.time()) if self._all_day else local
 
     def _recurrence(self, master: Component) -> Recurrence:
@@ -219,24 +218,25 @@ class Series:
             [rule(each.value.strip(), self.begins, self._until(each)) for each in master.all(name)]
             for name in ("RRULE", "EXRULE")
         )
-        days = () if self._all_day else (t.value for t in excluded if is_day(t.value))
+        named = () if self._all_day else (self.clock.read(each).value for each in excluded)
+        days = (day for day in named if is_day(day))
         return Recurrence(
             self.begins,
             tuple(rules),
-            frozenset(map(self._local, dates)),
+            frozenset(map(self.local, dates)),
             tuple(excluding),
-            frozenset(map(self._local, excluded)),
+            frozenset(map(self.local, excluded)),
             frozenset(d for d in days if isinstance(d, date)),
         )
 
-    def _times(self, master: Component, name: str) -> Iterator[Time]:
+    def _times(self, master: Component, name: str) -> Iterator[Line]:
         for each in master.all(name):
             for value in filter(None, map(str.strip, each.value.split(","))):
                 begins, _, ends = value.partition("/")
-                time = self.clock.read(_line(each, begins))
+                found = _line(each, begins)
                 if ends and not self._all_day:  # a period (3.8.5.2): that one has a length of its own
-                    self.ends[self._local(time)] = self._period_end(time, _line(each, ends))
-                yield time
+                    self.ends[self.local(found)] = self._period_end(self.clock.read(found), _line(each, ends))
+                yield found
 
     def _period_end(self, begins: Time, ends: Line) -> Day:
         if ends.value[:1].upper() in ("P", "+", "-"):
@@ -269,6 +269,11 @@ def _line(list_: Line, value: str) -> Line:
     """One value of a line that lists several."""
     head = without(list_.head, "VALUE") if "/" in list_.value else list_.head
     return line(list_.name, value, head=head)
+
+
+def _as_written(named: Line) -> datetime | None:
+    found = plain_moment(named.value.strip())
+    return found[0] if found and named.parameter("VALUE").upper() != "DATE" else None
 
 
 def _token(component: Component, name: str) -> str:
