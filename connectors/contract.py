@@ -116,6 +116,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "show_as": Column(),  # free, busy, tentative, out_of_office
         "status": Column(),  # confirmed, tentative, cancelled
         "sensitivity": Column(),  # public, private, confidential
+        "reminder": Column(Type.MOMENT),  # when the person is reminded
         "categories": Column(Type.LIST),
     },
     Kind.TASK: {
@@ -129,6 +130,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
         "sensitivity": Column(),
+        "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),
     },
 }

@@ -51,7 +51,7 @@ def by_itself(series: Series, slot: datetime) -> str:
     """A calendar object of this occurrence alone, from which it can be put back."""
     own = series.changed.get(slot)
     text = (
-        "".join(each.raw for each in _lines(series, own))
+        "".join(each.raw for each in lines_of(series, own))
         if own is not None
         else _copied(series, slot, f"{UNCHANGED}:1")
     )
@@ -63,7 +63,7 @@ def by_itself(series: Series, slot: datetime) -> str:
 
 
 def _of_events(series: Series) -> set[int]:
-    return {id(each) for event in series.events for each in _lines(series, event)}
+    return {id(each) for event in series.events for each in lines_of(series, event)}
 
 
 def place_of(series: Series, alone: Series) -> datetime:
@@ -84,7 +84,7 @@ def put_back(series: Series, slot: datetime, alone: Series, now: datetime) -> st
         text = given.document.text
     if own.all(UNCHANGED):
         return text
-    return _behind(Series(text, zone), "".join(each.raw for each in _lines(alone, own)))
+    return _behind(Series(text, zone), "".join(each.raw for each in lines_of(alone, own)))
 
 
 def _let_in(given: Series, slot: datetime, now: datetime) -> None:
@@ -116,7 +116,7 @@ def _copied(series: Series, slot: datetime, more: str = "") -> str:
     parts: list[str] = []
     dropped = False
     own = {id(each) for each in master.lines}
-    for each in _lines(series, master):
+    for each in lines_of(series, master):
         if id(each) in own:
             dropped = each.name in _OF_THE_MASTER or (each.name == "DURATION" and slot in series.ends)
         elif each.name:
@@ -156,11 +156,11 @@ def _behind(series: Series, text: str) -> str:
 
 
 def _cut(series: Series, own: Component) -> str:
-    doomed = {id(each) for each in _lines(series, own)}
+    doomed = {id(each) for each in lines_of(series, own)}
     return "".join(each.raw for each in series.document.lines if id(each) not in doomed)
 
 
-def _lines(series: Series, component: Component) -> list[Line]:
+def lines_of(series: Series, component: Component) -> list[Line]:
     """From BEGIN to END, what stands within included."""
     lines = series.document.lines
     first = next(i for i, each in enumerate(lines) if each is component.begin)

@@ -8,6 +8,7 @@ from crmsync.connectors.caldav.clock import Clock
 from crmsync.connectors.caldav.create import skeleton
 from crmsync.connectors.caldav.fields import Priority, ShowAs
 from crmsync.connectors.caldav.progress import PROGRESS, project_progress, read_progress, write_progress
+from crmsync.connectors.caldav.reminder import project_reminder, read_reminder, write_reminder
 from crmsync.connectors.caldav.when import (
     project_task_time,
     project_when,
@@ -22,7 +23,7 @@ from crmsync.connectors.dav.fields import Categories, Choice, Rows, Text, projec
 from crmsync.connectors.dav.item import Item, Malformed, NotOurs
 from crmsync.connectors.dav.patch import Editor, categories, changes, put_now, put_stamp, put_tag, stamp_of
 from crmsync.connectors.dav.strictness import said_once, whole_values
-from crmsync.connectors.dav.values import text_of
+from crmsync.connectors.dav.values import ABSENT, text_of
 
 _SENSITIVITY = Choice(
     "CLASS",
@@ -47,10 +48,10 @@ _ROWS: Mapping[Kind, Rows] = {
     },
     Kind.TASK: {**_COMMON, "priority": Priority()},
 }
-# Columns that are not one property each: see when.py and progress.py.
+# Columns that are not one property each: see when.py, progress.py and reminder.py.
 _WHEN = frozenset({"start", "end", "all_day", "time_zone"})
 _TIMES = frozenset({"start", "due"})
-_GROUPS = {Kind.APPOINTMENT: _WHEN, Kind.TASK: _TIMES | PROGRESS}
+_GROUPS = {Kind.APPOINTMENT: _WHEN | {"reminder"}, Kind.TASK: _TIMES | PROGRESS | {"reminder"}}
 
 HOLDS: Mapping[Kind, frozenset[str]] = {
     kind: (frozenset(rows) | _GROUPS[kind]) & frozenset(COLUMNS[kind]) for kind, rows in _ROWS.items()
@@ -82,6 +83,8 @@ def project(kind: Kind, columns: Columns) -> Columns:
     if kind not in _ROWS:
         return {}
     held = project_rows(_ROWS[kind], columns)
+    if "reminder" in columns and (reminder := project_reminder(columns["reminder"])) is not ABSENT:
+        held["reminder"] = reminder
     if kind is Kind.APPOINTMENT:
         return held | project_when({n: v for n, v in columns.items() if n in _WHEN})
     held.update({n: project_task_time(v) for n, v in columns.items() if n in _TIMES})
@@ -100,6 +103,8 @@ class Part:
 
     def columns(self) -> dict[str, Value]:
         columns = read_rows(_ROWS[self.kind], self.component)
+        if (reminder := read_reminder(self.component, self.clock)) is not ABSENT:
+            columns["reminder"] = reminder
         if self.kind is Kind.APPOINTMENT:
             return columns | read_when(self.component, self.clock).columns
         return (
@@ -209,6 +214,8 @@ def _write(edit: Editor, found: Part, columns: Columns, now: datetime) -> None:
         write_task_times(edit, found.clock, {n: v for n, v in given.items() if n in _TIMES})
     if found.kind is Kind.TASK and wanted.keys() & PROGRESS:
         write_progress(edit, found.clock, {n: v for n, v in given.items() if n in PROGRESS}, now)
+    if "reminder" in given and wanted.keys() & (_WHEN | _TIMES | {"reminder"}):  # it may have moved along
+        write_reminder(edit, found.clock, given["reminder"])
 
 
 def build(

@@ -16,12 +16,13 @@ from hashlib import blake2b
 from crmsync.connectors.caldav.clock import IN_UTC, Clock, Day, Style, Time, is_day
 from crmsync.connectors.caldav.mapping import Part, check, uid_of
 from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule, until_of
+from crmsync.connectors.caldav.reminder import read_reminder
 from crmsync.connectors.caldav.when import When, read_when
 from crmsync.connectors.contract import Columns, Kind
 from crmsync.connectors.dav.contentline import Component, Document, Line, line, parameter, parse, without
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
-from crmsync.connectors.dav.values import format_moment, plain_moment
+from crmsync.connectors.dav.values import ABSENT, format_moment, plain_moment
 
 # Lines that say when, or when somebody wrote: the columns have them, or nobody needs them.
 _NO_CONTENT = frozenset(
@@ -152,17 +153,19 @@ class Series:
             return Occurrence(self.name(slot), slot, columns, tags, _version(columns, _content(own)), own)
         common, when, tags = self._common
         start = self.day(slot)
-        columns = {**common, **When(Time(start, self.style), self.end(start), when.end_style).columns}
+        end = self.end(start)
+        columns = {**common, **When(Time(start, self.style), end, when.end_style).columns}
+        if (reminder := read_reminder(self._master, self.clock, start, end)) is not ABSENT:
+            columns["reminder"] = reminder
         return Occurrence(self.name(slot), slot, columns, tags, _version(columns, ()), None)
 
     def end(self, start: Day) -> Day:
         """Of an occurrence that begins then: DTEND gives its exact length, DURATION a nominal one (3.8.5.3)."""
-        assert self.master is not None
         _, when, _ = self._common
         if (known := self.ends.get(self._wall_of(start))) is not None:
             return known
-        lasting = self.master.first("DURATION")
-        if lasting and lasting.value.strip() and not self.master.first("DTEND"):
+        lasting = self._master.first("DURATION")
+        if lasting and lasting.value.strip() and not self._master.first("DTEND"):
             return self.clock.plus(Time(start, self.style), lasting)
         first, last = when.start.value, when.end
         if isinstance(first, datetime) and isinstance(last, datetime):
@@ -179,9 +182,14 @@ class Series:
 
     @cached_property
     def _common(self) -> tuple[Columns, When, frozenset[str]]:
-        assert self.master is not None
-        part = Part(self.document, self.master, Kind.APPOINTMENT, self.clock)
-        return part.columns(), read_when(self.master, self.clock), frozenset(categories(self.master))
+        part = Part(self.document, self._master, Kind.APPOINTMENT, self.clock)
+        columns = {n: v for n, v in part.columns().items() if n != "reminder"}
+        return columns, read_when(self._master, self.clock), frozenset(categories(self._master))
+
+    @property
+    def _master(self) -> Component:
+        assert self.master is not None  # what has no component of its own comes from its rules
+        return self.master
 
     def day(self, slot: datetime) -> Day:
         return slot.date() if self._all_day else self.clock.moment(slot, self.style)

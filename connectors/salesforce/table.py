@@ -27,13 +27,14 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: (
         "IsAllDayEvent",
         "IsPrivate",
+        "IsReminderSet",
         "IsChild",
         "IsRecurrence",
         "RecurrenceActivityId",
         "IsRecurrence2",
         "IsRecurrence2Exception",
     ),
-    Kind.TASK: ("IsRecurrence", "RecurrenceActivityId", "TaskSubtype"),
+    Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype"),
 }
 YOUNG = "~"
 _SETTLED = timedelta(

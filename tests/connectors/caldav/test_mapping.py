@@ -540,6 +540,7 @@ APPOINTMENT: Columns = {
     "show_as": "out_of_office",
     "status": "confirmed",
     "sensitivity": "private",
+    "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
     "categories": ("CRM", "x,y"),
 }
 TASK: Columns = {
@@ -552,6 +553,7 @@ TASK: Columns = {
     "completed_at": None,
     "priority": "low",
     "sensitivity": "public",
+    "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
     "categories": ("CRM",),
 }
 
@@ -671,6 +673,8 @@ def test_patch_then_read(case: tuple[tuple[Kind, str], Columns]) -> None:
     before, found = read(text).columns, read(after).columns
     wanted = project(kind, columns)
     grouped = {name for group in GROUPS if group & wanted.keys() for name in group}
+    if {"start", "end", "due", "all_day", "time_zone"} & wanted.keys():
+        grouped |= {"reminder"}  # it counts from there
     for name, value in wanted.items():
         if name not in GROUPS[0] or kind is Kind.TASK:
             assert found.get(name, "unread") == value or (value is None and name not in before), name
@@ -718,8 +722,10 @@ def test_no_value_makes_a_line(case: tuple[tuple[Kind, str], Columns], tag: str)
     zone = project(Kind.APPOINTMENT, columns).get("time_zone")
     if isinstance(zone, str):  # the definitions of zones that an event may have been given
         after = re.sub(rf"BEGIN:VTIMEZONE\r?\nTZID:{zone}\r?\n.*?END:VTIMEZONE\r?\n", "", after, flags=re.S)
+    ours = "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:Reminder\r\n"
+    after = re.sub(ours + r"TRIGGER[^\r]*\r\nEND:VALARM\r\n", "", after)
     names = {line.partition(":")[0].partition(";")[0].upper() for line in lines(after)}
-    known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED"
+    known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED TRIGGER"
     added = {"PERCENT-COMPLETE", "X-CRMSYNC-LINK", "X-MICROSOFT-CDO-BUSYSTATUS"}
     assert names <= {*known.split()} | added | {
         line.partition(":")[0].partition(";")[0] for line in lines(text)
