@@ -231,6 +231,11 @@ class Account(Table):
         "skip",
         description="Items marked private: left out, synced as a busy time without content, or synced.",
     )
+    invitations: bool = Field(
+        False,
+        description="Whether a server that sends invitations, updates and cancellations by itself may do so for what "
+        "comes from the CRM. Without it, such changes of meetings with attendees are refused.",
+    )
     time_zone: Zone = Field("UTC", description="The person's time zone, for dates without a time.")
     series_ahead: Duration = Field(
         timedelta(days=90),

@@ -213,6 +213,7 @@ class Unreadable:
     tags: frozenset[str] | None = None  # as far as they could be made out; None: not at all
 
 
+SERIES = "series"  # ``untouchable``: its occurrences are exchanged instead
 # An occurrence of a series (see ``Unfolding``) is an item of its own: ``<series>#<day>``, or ``<series>#<day>T<time>``.
 _OCCURRENCE = re.compile(r"(.+)#(\d{8}(?:T\d{6})?)", re.DOTALL)
 
@@ -447,8 +448,9 @@ class Unfolding(Protocol):
         """The same collection, with an item (``occurrence_of``) for each occurrence in the window instead of one for
         the series. Its ``changes`` bring what enters the window as time passes. What has left it is no longer told of,
         and when its day has left it is never ``Gone``, but ``Hidden``. A ``listing`` has the series themselves. Writes
-        change, or take out, the one occurrence. Where an event becomes a series, a series one event, or an occurrence
-        is held on another day, the item is ``Gone``, with the one that it is from then on as ``survivor``."""
+        change, or take out, the one occurrence; the series itself is untouchable (``SERIES``). Where an event becomes a
+        series, a series one event, or an occurrence is held on another day, the item is ``Gone``, with the one that it
+        is from then on as ``survivor``."""
 
 
 @runtime_checkable

@@ -149,14 +149,18 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
         password = config.password.reveal() if config.password else ""
+        username = config.username or ""
+        known = (*account.addresses, *((username,) if "@" in username else ()))
         return make(
             config.url,
-            config.username or "",
+            username,
             password,
             ca_file=ca_file,
             verify=config.verify,
             default_zone=zone,
             now=now,
+            invitations=account.invitations,
+            ourselves=frozenset(address.lower() for address in known),
         )
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url

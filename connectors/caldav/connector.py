@@ -4,6 +4,7 @@ from typing import Unpack
 
 from crmsync.connectors.caldav import mapping
 from crmsync.connectors.caldav.occurrences import Occurrences
+from crmsync.connectors.caldav.scheduling import announces
 from crmsync.connectors.contract import Kind, Window
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
@@ -23,6 +24,7 @@ FLAVOUR = Flavour(
     home=CALDAV + "calendar-home-set",
     well_known="/.well-known/caldav",
     kinds={"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK},
+    announces=announces,
 )
 
 

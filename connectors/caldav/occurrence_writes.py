@@ -120,7 +120,7 @@ class Writes:
                 series = Series(text, self._inner.default_zone)
         if not any(isinstance(each, Update | Delete | Create) for each in outcomes):
             return Plan(id, None, outcomes)
-        step = Replace(id, found.version, text) if text else Delete(id, found.version)
+        step = Replace(id, found.version, text, found.native) if text else Delete(id, found.version)
         return Plan(id, step, outcomes)
 
     def _step(self, series: Series, change: Change, id: str) -> tuple[Outcome | Change, str]:

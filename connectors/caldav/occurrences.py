@@ -16,6 +16,7 @@ from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.shifted import survivors
 from crmsync.connectors.caldav.unfolded import Mark, Shown
 from crmsync.connectors.contract import (
+    SERIES,
     Capabilities,
     Columns,
     Cursor,
@@ -188,7 +189,8 @@ class Occurrences:
             whole = f"{id}#{name}" if name else id
             match found:
                 case Folded(record=record, series=series):
-                    yield self._occurrence(record, series, name) if name else Hidden(id)
+                    whole_series = replace(record, columns={}, untouchable=SERIES)
+                    yield self._occurrence(record, series, name) if name else whole_series
                 case Record() | Unreadable() if not name:
                     yield found
                 case Record(untouchable=reason) if reason:

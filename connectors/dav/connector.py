@@ -23,6 +23,7 @@ from crmsync.connectors.contract import (
     Unreadable,
     Write,
 )
+from crmsync.connectors.dav.audience import NOBODY, Audience
 from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
@@ -44,6 +45,7 @@ class DavConnector:
         pause: Callable[[float], None],
         default_zone: tzinfo,
         max_item: int = MAX_ITEM,
+        audience: Audience = NOBODY,
     ) -> None:
         place = Place(collection.id)
         self._flavour, self._dav, self._place = flavour, dav, place
@@ -51,7 +53,15 @@ class DavConnector:
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
         self._writer = Writer(
-            dav, place, flavour, self._reader, habits.pace, now=now, pause=pause, default_zone=default_zone
+            dav,
+            place,
+            flavour,
+            self._reader,
+            habits,
+            now=now,
+            pause=pause,
+            default_zone=default_zone,
+            audience=audience,
         )
         self._capabilities = Capabilities(
             columns={k: c for k, c in flavour.format.HOLDS.items() if k in collection.kinds},

@@ -101,7 +101,8 @@ def _record_ecs(
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None or row is not None or item.id in waiting:
+            known_alone = row is not None and not item.survivor  # what it has become is told of as well
+            if pair is not None or known_alone or item.id in waiting:
                 detected.append(Detected(item.id, gone=True))
             continue
         if isinstance(item, Record):

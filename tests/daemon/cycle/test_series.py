@@ -386,3 +386,11 @@ def test_what_cannot_be_counted_out_is_left_as_it_is(scene: Scene) -> None:
     scene.put(weekly("RRULE:FREQ=HOURLY;COUNT=3"))
     scene.sync()
     assert scene.events() == count
+
+
+def test_explain_says_where_a_series_is(scene: Scene) -> None:
+    scene.put(weekly())
+    scene.sync()
+    told = scene.house.engine.explain(NAME)
+    assert f"{NAME}#YEARMONTHDAY" in told["decisions"][-1]["reason"]
+    assert scene.house.engine.explain(f"{NAME}#20261130")["linked"]
