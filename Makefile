@@ -18,9 +18,9 @@ demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people,
 test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
-torture: $(VENV)/.installed-test ## thousands of kill points, every fault of every server, real kills; all of it: ALL=1
+torture: $(VENV)/.installed-test ## thousands of kill points, simulated and real (minutes); ALL=1: more of them, and every fault of every server
 	@$(BIN)/python -m tests.daemon.machine.run_torture $(if $(ALL),--all)
-	@CRMSYNC_TORTURE=full $(BIN)/python -m pytest -q tests/faults
+	@$(if $(ALL),CRMSYNC_TORTURE=full $(BIN)/python -m pytest -q tests/faults/test_faults.py)
 
 check: $(VENV)/.installed-check ## format, lint, types and import rules, in seconds
 	@$(BIN)/ruff format --check --quiet . || { echo "put it right with: $(BIN)/ruff format ."; exit 1; }
@@ -36,7 +36,7 @@ bench: $(VENV)/.installed-test ## what syncs cost, against the least that they c
 mutants: $(VENV)/.installed-mutants ## change the deciding part in 500 small ways: do its tests notice? (minutes)
 	@$(BIN)/python -m tests.mutants
 
-nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, over memory and over HTTP, on two processes: hours
+nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, in memory, over HTTP, on a Radicale; on two processes: hours
 	@$(BIN)/python -m tests.daemon.machine.nightly
 
 # One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger

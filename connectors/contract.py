@@ -21,7 +21,7 @@ Three rules make the rest simple:
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -153,7 +153,8 @@ class Stamp:
     record: str  # id of the CRM record
     uid: str  # of the item it was written on: a copy with another UID is not linked
     generation: int  # grows with each write to the item
-    mac: str  # over all of the above and the account; made and checked by the engine
+    mac: str  # over all of the above and the account (and ``agreed``); made and checked by the engine
+    agreed: str = ""  # the snapshot as of this stamp, in the engine's words, where ``capabilities.remembers``
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,9 @@ class Capabilities:
     conditional: bool = True  # the server itself refuses a stale write
     tags: bool = False
     stamps: bool = False  # can carry a ``Stamp``
+    remembers: int = (
+        0  # characters of ``Stamp.agreed`` that an item can carry; an older one goes with its stamp
+    )
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record
@@ -506,6 +510,16 @@ class Source(Protocol):
         """How many requests this login has sent so far."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """Sources whose server says at once that something may have changed: a nudge without data. For the login as a
+    whole, so that one connection does for all of its collections."""
+
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        """Yields at each nudge, and first of all: what happened before the watch began is not told. Ends soon after
+        ``stopped`` is true, or when the connection ends. Raises ConnectorError."""
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,17 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source, Window
+from crmsync.connectors.contract import (
+    Collection,
+    Connector,
+    Homing,
+    Kind,
+    Lacking,
+    Side,
+    Source,
+    Watching,
+    Window,
+)
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -34,6 +44,7 @@ from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
+_WATCHED = frozenset({"ews"})  # types of sources that are ``Watching``, which is asked before one is made
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
@@ -164,7 +175,8 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         )
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
-    return Mailbox(config.type, LazyMailbox(Side.ECS, connect), address, tuple(config.collections or ()))
+    lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
+    return Mailbox(config.type, lazy(Side.ECS, connect), address, tuple(config.collections or ()))
 
 
 class LazySource:
@@ -237,3 +249,12 @@ class LazyMailbox(LazySource):
         source = self._source()
         if isinstance(source, Homing):
             source.home = value
+
+
+class WatchedMailbox(LazyMailbox):
+    """An ECS source whose server tells of changes."""
+
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        source = self._source()
+        assert isinstance(source, Watching)  # see _WATCHED
+        return source.watch(collections, stopped)

@@ -1,6 +1,7 @@
 """When it is an account's turn: APScheduler's jobs around ``Rounds``."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 THREADS = 8  # accounts that are synced at the same time
 RECONCILING = 2  # and reconciled: in threads of their own, they take long
+_MOMENT = timedelta(seconds=1)
 SPREAD = 0.1  # part of the interval over which the accounts are spread
 
 
@@ -35,6 +37,9 @@ class Schedule:
         self._rounds = rounds
         self._now = now
         self._jitter = jitter
+        self._guard = threading.Lock()
+        self._nudged: set[str] = set()  # accounts, since their last turn began
+        self._hurried: dict[str, datetime] = {}  # when the last turn was that a nudge brought
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
@@ -64,6 +69,20 @@ class Schedule:
     def watch(self, every: timedelta, look: Callable[[], None]) -> None:
         """Calls ``look``, which may have to wait for somebody."""
         self._every(every, look, "watch", first=self._now() + every)
+
+    def soon(self, name: str) -> None:
+        """Something may have changed: the account's turn comes now, to note what it is, and again when that has
+        settled. A server that never stops talking hurries nobody more often than that, and an account that keeps
+        failing is not hurried at all."""
+        with self._guard:
+            if name in self._nudged or self._rounds.backoff.failures.get(name):
+                return
+            now = self._now()
+            last = self._hurried.get(name)
+            due = now if last is None else max(now, last + self._rounds.pace.settle)
+            self._nudged.add(name)
+            self._hurried[name] = due
+        self._postpone(f"cycle:{name}", due - now)
 
     def stop(self) -> None:
         """No new cycle begins; those that run are not waited for."""
@@ -103,7 +122,12 @@ class Schedule:
         self._scheduler.add_job(what, trigger, **options)
 
     def _cycle(self, name: str) -> None:
+        with self._guard:
+            nudged = name in self._nudged
+            self._nudged.discard(name)
         pause = self._rounds.cycle(name)
+        if pause is None and nudged:
+            pause = min(self._rounds.pace.settle + _MOMENT, self._rounds.pace.interval)
         if pause is not None:
             self._postpone(f"cycle:{name}", pause)
 

@@ -24,6 +24,7 @@ from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
+from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
@@ -109,6 +110,7 @@ class Service:
     turns: Turns = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
+    nudges: Nudges = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -121,6 +123,7 @@ class Service:
         self.turns = Turns(self.engine)
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
+        self.nudges = Nudges(self.schedule.soon)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,6 +132,7 @@ class Service:
             signal.signal(number, self._signalled)
         server.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
+        self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
@@ -162,6 +166,7 @@ class Service:
         log.info("stopping", extra={"action": "service.stopping"})
         self.turns.close()
         self.turns.interrupt()
+        self.nudges.stop()
         self.schedule.stop()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -219,6 +224,7 @@ class Service:
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
+        self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 
     def _drain(self) -> None:

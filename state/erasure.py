@@ -23,6 +23,7 @@ from crmsync.state.model import Pair
 from crmsync.state.pairs import Pairs
 from crmsync.state.rows import chunked
 from crmsync.state.tables import conflicts, cycles, held, history, index_rows, intents, pairs, queue
+from crmsync.state.values import qualified
 
 
 def erase(connection: Connection, pair_ids: Iterable[int], account: str) -> None:
@@ -93,7 +94,10 @@ def _erase_by_name(connection: Connection, pair: Pair) -> None:
                 queue.c.item == item,
             )
         )
-        connection.execute(delete(intents).where(intents.c.account == pair.account, intents.c.item == item))
+        names = (item, qualified(collection, item))
+        connection.execute(
+            delete(intents).where(intents.c.account == pair.account, intents.c.item.in_(names))
+        )
     h, i = history.c, index_rows.c
     ecs = and_(h.ecs_collection == pair.ecs_collection, h.ecs_id == pair.ecs_id)
     crm = and_(h.crm_collection == pair.crm_collection, h.crm_id == pair.crm_id)

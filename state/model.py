@@ -116,7 +116,7 @@ class Intent:
     side: Side  # where the write goes
     collection: str
     action: str  # create, update, delete
-    item: str  # the item whose queue row the write stems from
+    item: str  # the item whose queue row the write stems from; of the other side, if it is of ECS: ``qualified``
     key: str = ""  # of a create, chosen by us
     columns: Mapping[str, str | None] = field(default_factory=dict)  # encoded: ``values.encode_columns``
     native: str = (

@@ -4,6 +4,9 @@ An empty text and None are the same here: ``<column name="birthday"/>``, known t
 was never agreed on. ``kept`` holds what one side has *instead* of the agreed value, by column.
 """
 
+import base64
+import binascii
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -80,6 +83,36 @@ def from_xml(data: bytes) -> Snapshot:
         )
     except (KeyError, ValueError) as error:
         raise SnapshotError(f"not a snapshot: {error}") from error
+
+
+# ── As text on the item itself ───────────────────────────────────────────────────────────────────────────────
+
+_PLAIN = 1_000  # characters up to which it is left as a person can read it
+_PACKED = "zlib:"
+
+
+def to_text(snapshot: Snapshot, limit: int) -> str:
+    """The XML, compressed when it is large; empty where it takes more than ``limit`` characters."""
+    try:
+        data = to_xml(snapshot)
+    except SnapshotError:
+        return ""
+    text = data.decode()
+    if len(text) > _PLAIN:
+        text = _PACKED + base64.b64encode(zlib.compress(data, 9)).decode()
+    return text if len(text) <= limit else ""
+
+
+def from_text(text: str) -> Snapshot | None:
+    """None for what ``to_text`` would not have written."""
+    try:
+        if not text.startswith(_PACKED):
+            return from_xml(text.encode())
+        unpacking = zlib.decompressobj()
+        data = unpacking.decompress(base64.b64decode(text[len(_PACKED) :], validate=True), MAX_SIZE)
+        return from_xml(data) if unpacking.eof else None
+    except (SnapshotError, zlib.error, binascii.Error, ValueError):
+        return None
 
 
 # ── Writing: put together by hand, which takes a tenth of the time of a tree ─────────────────────────────────

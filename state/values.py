@@ -121,3 +121,14 @@ _DECODERS: Mapping[Type, Callable[[str], Value]] = {
     Type.NUMBER: int,
     Type.LIST: _decode_list,
 }
+
+
+def qualified(collection: str, item: str) -> str:
+    """An ECS item's id with its collection, within which alone it is unique: ids may contain anything a person can
+    type, so they are kept apart by something that cannot be typed."""
+    return f"{collection}\x1f{item}"
+
+
+def split(id: str) -> tuple[str, str]:
+    collection, _, item = id.partition("\x1f")
+    return collection, item

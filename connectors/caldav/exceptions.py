@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 from crmsync.connectors.caldav.clock import Time, is_day
 from crmsync.connectors.caldav.mapping import Part, revise
 from crmsync.connectors.caldav.recurrence import Untold
+from crmsync.connectors.caldav.reminder import goes_off_once
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
 from crmsync.connectors.contract import Columns, Kind
@@ -116,7 +117,10 @@ def _copied(series: Series, slot: datetime, more: str = "") -> str:
     parts: list[str] = []
     dropped = False
     own = {id(each) for each in master.lines}
+    once = {id(each) for c in master.components if goes_off_once(c) for each in lines_of(series, c)}
     for each in lines_of(series, master):
+        if id(each) in once:
+            continue
         if id(each) in own:
             dropped = each.name in _OF_THE_MASTER or (each.name == "DURATION" and slot in series.ends)
         elif each.name:

@@ -20,6 +20,8 @@ _FARTHEST = timedelta(days=90)  # from the start; beyond that the moment itself 
 def read_reminder(item: Component, clock: Clock, start: Day | None = None, end: Day | None = None) -> Maybe:
     """``start``, ``end``: where an occurrence of a series lies, whose alarm its master has."""
     alarms = _alarms(item)
+    if start is not None:
+        alarms = [each for each in alarms if not goes_off_once(each)]
     if len(alarms) != 1:
         return ABSENT if alarms else None
     trigger = alarms[0].first("TRIGGER")
@@ -31,7 +33,7 @@ def read_reminder(item: Component, clock: Clock, start: Day | None = None, end: 
         found = clock.read(trigger).value
     except (Malformed, OverflowError):
         return ABSENT
-    return found if isinstance(found, datetime) and start is None else ABSENT
+    return found if isinstance(found, datetime) else ABSENT
 
 
 def project_reminder(value: Value) -> Maybe:
@@ -74,9 +76,7 @@ def write_reminder(edit: Editor, clock: Clock, wanted: Value) -> None:
 def _trigger(item: Component, clock: Clock, wanted: datetime, alarms: list[Component]) -> tuple[str, str]:
     """Parameters and value."""
     start = _moment(item, clock, "DTSTART")
-    old = alarms[0].first("TRIGGER") if alarms else None
-    absolute = old is not None and old.value.strip()[:1].isdigit()
-    if start is None or absolute or abs(wanted - start) > _FARTHEST:
+    if start is None or (alarms and goes_off_once(alarms[0])) or abs(wanted - start) > _FARTHEST:
         return ";VALUE=DATE-TIME", format_moment(wanted)
     return "", _duration(wanted - start)
 
@@ -95,6 +95,12 @@ def _alarms(item: Component) -> list[Component]:
         for each in item.components
         if each.name == "VALARM" and _action(each) in ("DISPLAY", "AUDIO", "")
     ]
+
+
+def goes_off_once(alarm: Component) -> bool:
+    """At a moment of its own, however often the event is repeated."""
+    trigger = alarm.first("TRIGGER")
+    return alarm.name == "VALARM" and trigger is not None and trigger.value.strip()[:1].isdigit()
 
 
 def _action(alarm: Component) -> str:

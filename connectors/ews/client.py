@@ -19,7 +19,15 @@ from exchangelib import DELEGATE, IMPERSONATION
 from exchangelib import UTC as EWS_UTC
 from exchangelib.account import Identity
 from exchangelib.configuration import Configuration
-from exchangelib.errors import ErrorServerBusy, EWSError, SOAPError
+from exchangelib.errors import (
+    ErrorIncorrectSchemaVersion,
+    ErrorInvalidRequest,
+    ErrorInvalidSchemaVersionForMailboxVersion,
+    ErrorInvalidServerVersion,
+    ErrorServerBusy,
+    EWSError,
+    SOAPError,
+)
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 from exchangelib.util import MNS, SOAPNS
@@ -82,14 +90,19 @@ class Exchange:
             self._tokens.forget()  # one that was withdrawn; the request was not looked at
             return self._called(operation, payload)
 
+    def each(self, operation: str, payload: Element, count: int) -> list[Answer]:
+        """For requests about several things: a message for each of them, in their order."""
+        answers = self.call(operation, payload)
+        if len(answers) != count:
+            raise ProtocolError(f"{self.where} answers {operation} for {len(answers)} of {count}")
+        return answers
+
     def one(self, operation: str, payload: Element) -> Element:
         """For requests about one thing: its message, or the exception that it stands for."""
-        answers = self.call(operation, payload)
-        if len(answers) != 1:
-            raise ProtocolError(f"{self.where} answers {operation} with {len(answers)} messages")
-        if not answers[0].ok:
-            raise self.error(answers[0])
-        return answers[0].element
+        (answer,) = self.each(operation, payload, 1)
+        if not answer.ok:
+            raise self.error(answer)
+        return answer.element
 
     def error(self, answer: Answer) -> ConnectorError:
         return conversation(answer.code, answer.text, self.where, back_off=answer.back_off)
@@ -127,9 +140,17 @@ class Exchange:
 
     def _called(self, operation: str, payload: Element) -> list[Answer]:
         with _translated(self.where):
-            messages = _service(operation)(account=self._account)._get_response_xml(payload=payload)
+            messages = _service(operation)(account=self._account).exchanged(payload)
         self._account.settled = True
         return [_answer(message) for message in messages]
+
+
+_OTHER_VERSION = (
+    ErrorIncorrectSchemaVersion,
+    ErrorInvalidRequest,
+    ErrorInvalidSchemaVersionForMailboxVersion,
+    ErrorInvalidServerVersion,
+)
 
 
 class _Account:
@@ -150,11 +171,23 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib has no t
     def _extra_headers(self) -> dict[str, str]:
         return {"X-AnchorMailbox": a} if (a := self.account.primary_smtp_address) else {}
 
-    def _api_versions_to_try(self) -> tuple[str, ...]:
-        """Another version is only tried before the first success: ErrorInvalidRequest says many other things, too."""
-        if self.account.settled:
-            return (self._version_hint.api_version,)
-        return tuple(super()._api_versions_to_try())
+    def exchanged(self, payload: Element) -> list[Element]:
+        """The response messages. Other versions are tried before the first success only, and what is raised in the end
+        is what the server said: ErrorInvalidRequest has many other reasons, too."""
+        refused: EWSError | None = None
+        for version in self._api_versions_to_try():
+            response = self._get_response(payload=payload, api_version=version)
+            header, body = self._get_soap_parts(response=response)
+            if header is not None:
+                self._update_api_version(api_version=version, header=header)
+            try:
+                return list(self._get_soap_messages(body=body))
+            except _OTHER_VERSION as error:
+                refused = error
+                if self.account.settled:
+                    break
+        assert refused is not None
+        raise refused
 
     @classmethod
     def _get_soap_parts(cls, response: Any) -> tuple[Element | None, Element]:

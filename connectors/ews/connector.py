@@ -33,6 +33,8 @@ from crmsync.connectors.ews.reading import BATCH, Reader
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
 
+_REMEMBERED = 30_000  # characters: a string property of 64 KB is taken by every version
+
 
 class Settings(TypedDict, total=False):
     name: str  # what the operator calls this login
@@ -94,6 +96,10 @@ class EwsSource:
     def requests(self) -> int:
         return self._exchange.meter.requests
 
+    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
+        """By streaming notifications, over a connection of their own; one subscription for all folders."""
+        return Notices(self._exchange, [c.id for c in collections], time.monotonic).watch(stopped)
+
     def close(self) -> None:
         self._exchange.close()
 
@@ -105,7 +111,7 @@ class EwsConnector:
         (kind,) = collection.kinds
         self._exchange = exchange
         self._folder = collection.id
-        self._reader = Reader(exchange, collection.id, kind, zone, foreign=bool(collection.owner))
+        self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
         self._capabilities = Capabilities(
             columns={kind: mapping.HOLDS[kind]},
@@ -113,6 +119,7 @@ class EwsConnector:
             writable=collection.writable,
             tags=True,
             stamps=True,
+            remembers=_REMEMBERED,
             batch=BATCH,
         )
 
@@ -144,10 +151,3 @@ class EwsConnector:
         if found := self._reader.with_keys([text]).get(text):
             return found
         return text if self._reader.versions([text])[text] is not None else None
-
-    def watch(
-        self, stopped: Callable[[], bool], *, clock: Callable[[], float] = time.monotonic
-    ) -> Iterator[None]:
-        """A nudge each time that something may have changed, the first one at once: notifications get lost between
-        connections. Ends when ``stopped`` says so, which is asked at least once a minute."""
-        return Notices(self._exchange, self._folder, clock).watch(stopped)

@@ -12,6 +12,22 @@ from crmsync.connectors.errors import (
     Unreachable,
 )
 
+
+class NotOffered(ProtocolError):
+    """The server does not do this at all, or not for this folder."""
+
+    code = "not_offered"
+
+
+_NOT_OFFERED = frozenset(
+    {
+        "ErrorInvalidOperation",
+        "ErrorInvalidRequest",
+        "ErrorSyncFolderNotFound",
+        "ErrorNotSupported",
+        "ErrorUnsupportedSyncScope",
+    }
+)
 BUSY = frozenset(
     {
         "ErrorServerBusy",
@@ -82,6 +98,8 @@ def conversation(code: str, text: str, where: str, *, back_off: float | None = N
         return Unreachable(said, retry_after=back_off)
     if code == "ErrorInvalidSyncStateData":
         return CursorExpired(f"{where} does not know the synchronisation state any more")
+    if code in _NOT_OFFERED:
+        return NotOffered(said)
     if code in _LOGIN:
         return AuthExpired(said, hint="the password has to be changed, or the account enabled, in Exchange")
     if code in _FORBIDDEN:

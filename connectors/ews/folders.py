@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lxml import etree
+
 from crmsync.connectors.contract import Collection
-from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
+from crmsync.connectors.errors import Forbidden, NotFound
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
+from crmsync.connectors.ews.faults import NotOffered
 from crmsync.connectors.ews.places import FOLDER_CLASSES
 from crmsync.connectors.ews.wire import Element, M, T
 
 _KNOWN = ("contacts", "calendar", "tasks")
 _NEEDS = ("folder:DisplayName", "folder:FolderClass", "folder:EffectiveRights", "folder:ParentFolderId")
+_SORTS = {"ContactsFolder": "IPF.Contact", "CalendarFolder": "IPF.Appointment", "TasksFolder": "IPF.Task"}
 _PAGE = 200
 _MOST = 10_000  # folders of one mailbox
 
@@ -67,16 +71,15 @@ class Folders:
 
     def _distinguished(self, owner: str, names: Sequence[str]) -> dict[str, _Folder]:
         """Those that there are, and that the login may see: a delegate is let into some. None at all is an error."""
-        answers = self._exchange.call(
+        answers = self._exchange.each(
             "GetFolder",
             wire.element(
                 "m:GetFolder",
                 wire.shape(None, _NEEDS, tag="m:FolderShape"),
                 wire.element("m:FolderIds", *(wire.known_folder(name, owner) for name in names)),
             ),
+            len(names),
         )
-        if len(answers) != len(names):
-            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(names)} folders")
         told = {}
         for name, answer in zip(names, answers, strict=True):
             element = answer.element.find(f"{M}Folders/*") if answer.ok else None
@@ -104,7 +107,7 @@ class Folders:
         while offset < _MOST:
             try:
                 message = self._exchange.one("FindFolder", self._find(offset))
-            except (Forbidden, NotFound):
+            except (Forbidden, NotFound, NotOffered):
                 return
             root = message.find(M + "RootFolder")
             elements = root.findall(f"{T}Folders/*") if root is not None else []
@@ -141,7 +144,7 @@ def _read(element: Element) -> _Folder | None:
         id=id.get("Id"),
         parent=parent.get("Id", "") if parent is not None else "",
         name=(element.findtext(T + "DisplayName") or "").strip() or id.get("Id"),
-        sort=element.findtext(T + "FolderClass") or "",
+        sort=element.findtext(T + "FolderClass") or _SORTS.get(etree.QName(element).localname, ""),
         writable=all(may),
         readable=rights.get(T + "Read", True),
     )

@@ -1,13 +1,14 @@
 """Contacts, appointments and tasks: Exchange's properties and the columns behind them, one row each, both ways."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
 from crmsync.connectors.dav.item import format_stamp, parse_stamp
 from crmsync.connectors.ews import names, progress, when
 from crmsync.connectors.ews.properties import (
+    AGREED,
     KEY,
     LINK,
     PREFIX,
@@ -25,6 +26,7 @@ from crmsync.connectors.ews.rows import (
     Rows,
     Text,
     Words,
+    among,
     category,
     project_rows,
     read_rows,
@@ -108,7 +110,7 @@ HOLDS: Mapping[Kind, frozenset[str]] = {
 }
 READ_ONLY: Mapping[Kind, frozenset[str]] = {Kind.TASK: frozenset({"completed_at"})}
 
-_ALWAYS = (LINK, KEY, SEARCH_KEY, "LastModifiedTime", "Sensitivity")
+_ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedTime", "Sensitivity")
 _MORE: Mapping[Kind, Sequence[str]] = {
     Kind.CONTACT: ("DisplayName", "FileAs"),
     Kind.APPOINTMENT: (*when.NEEDS, "UID", "CalendarItemType"),
@@ -139,6 +141,7 @@ class Item:
     modified: datetime | None
     untouchable: str
     private: bool
+    search_key: str
 
 
 def project(kind: Kind, columns: Columns) -> Columns:
@@ -160,10 +163,11 @@ def read(kind: Kind, id: str, properties: Properties, zone: Zone) -> Item:
         uid=_uid(kind, properties) or id,
         columns=columns,
         tags=_tags(properties),
-        stamp=parse_stamp(text(properties, LINK)),
+        stamp=_stamp(properties),
         modified=moment(properties, "LastModifiedTime"),
         untouchable=_untouchable(properties),
         private=properties.get("Sensitivity") not in (None, "Normal"),
+        search_key=text(properties, SEARCH_KEY),
     )
 
 
@@ -180,6 +184,11 @@ def _uid(kind: Kind, properties: Properties) -> str:
     if kind is Kind.APPOINTMENT and text(properties, "UID"):
         return text(properties, "UID")
     return text(properties, KEY) or text(properties, SEARCH_KEY)
+
+
+def _stamp(properties: Properties) -> Stamp | None:
+    stamp = parse_stamp(text(properties, LINK))
+    return replace(stamp, agreed=text(properties, AGREED)) if stamp else None
 
 
 def _tags(properties: Properties) -> frozenset[str]:
@@ -216,10 +225,10 @@ def write(
         told |= when.write_when(group, of_given, zone.name)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})
-    if tag and category(tag) not in (words := _words(told, now)):
+    if category(tag) and not among(tag, words := _words(told, now)):
         told["Categories"] = (*words, category(tag))
     if stamp:
-        told[LINK] = format_stamp(stamp)
+        told |= {LINK: format_stamp(stamp), AGREED: stamp.agreed or None}
     return {name: value for name, value in told.items() if now.get(name) != value}
 
 

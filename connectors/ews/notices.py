@@ -1,8 +1,9 @@
-"""Streaming notifications: something may have changed in a folder. Only a nudge: nothing depends on one arriving."""
+"""Streaming notifications: something may have changed in the folders. A nudge: nothing depends on one arriving."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import ConnectorError, Unreachable
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.wire import M
@@ -14,16 +15,19 @@ _LONGEST_TAG = 64
 
 
 class Notices:
-    def __init__(self, exchange: Exchange, folder: str, clock: Callable[[], float]) -> None:
+    def __init__(self, exchange: Exchange, folders: Sequence[str], clock: Callable[[], float]) -> None:
         self._exchange = exchange
-        self._folder = folder
+        self._folders = folders
         self._clock = clock
 
     def watch(self, stopped: Callable[[], bool]) -> Iterator[None]:
-        while not stopped():
-            subscription = self._subscribed()
+        """One subscription and its connection: whoever watches decides when there is to be another one."""
+        subscription = self._subscribed()
+        try:
             yield
             yield from self._nudges(subscription, stopped)
+        finally:
+            self._ended(subscription)  # a mailbox has few of them, and they live on for half an hour
 
     def _nudges(self, subscription: str, stopped: Callable[[], bool]) -> Iterator[None]:
         """Until the connection ends, as it does every half hour. Only the names of events are looked for: what they
@@ -42,9 +46,14 @@ class Notices:
                     return
                 rest = b"" if b"Event>" in seen else seen[-_LONGEST_TAG:]
         except Unreachable:
-            return  # it was quiet for too long: a new connection, or the error of that one
+            return  # it was quiet for too long
         finally:
             pieces.close()  # type: ignore[attr-defined]  # a generator
+
+    def _ended(self, subscription: str) -> None:
+        with suppress(ConnectorError):
+            id = wire.element("m:SubscriptionId", text=subscription)
+            self._exchange.call("Unsubscribe", wire.element("m:Unsubscribe", id))
 
     def _subscribed(self) -> str:
         message = self._exchange.one(
@@ -53,7 +62,7 @@ class Notices:
                 "m:Subscribe",
                 wire.element(
                     "m:StreamingSubscriptionRequest",
-                    wire.element("t:FolderIds", wire.folder_id(self._folder)),
+                    wire.element("t:FolderIds", *(wire.folder_id(f) for f in self._folders)),
                     wire.element("t:EventTypes", *(wire.element("t:EventType", text=e) for e in _EVENTS)),
                 ),
             ),

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from crmsync.connectors.contract import Kind
-from crmsync.connectors.ews.properties import KEY, LINK, PREFIX, SEARCH_KEY
+from crmsync.connectors.ews.properties import AGREED, KEY, LINK, PREFIX, SEARCH_KEY
 
 OWN = "7b5a3c1e-6f0d-4e1b-9a57-6a1f2c0d9e42"  # the property set of what we write on items
 
@@ -69,6 +69,7 @@ COMMON = {
     **_plain("item", Form.BODY, "Body"),
     **_plain("item", Form.WORDS, "Categories"),
     LINK: _own("link"),
+    AGREED: _own("agreed"),
     KEY: _own("key"),
     SEARCH_KEY: Place("ExtendedProperty", extended={"PropertyTag": "0x300b", "PropertyType": "Binary"}),
     **_plain("item", Form.MOMENT, "LastModifiedTime"),

@@ -14,6 +14,7 @@ Properties: TypeAlias = Mapping[str, Property]
 
 # Our own: named properties (strings) under a GUID of our own. They never travel with an invitation.
 LINK = "crmsync-link"  # the link stamp
+AGREED = "crmsync-agreed"  # what both sides agreed on when the stamp was written
 KEY = "crmsync-key"  # what the engine called the item when it made it
 SEARCH_KEY = "SearchKey"  # MS-OXCPRPT 2.2.1.9: given by the server, kept when the item is moved
 PREFIX = "DisplayNamePrefix"  # MAPI 0x3A45: EWS shows it in CompleteName only, which cannot be written

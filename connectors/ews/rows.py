@@ -119,6 +119,12 @@ class Words:
         return tuple(sorted(words - {""})) or None
 
 
+def among(tag: str, words: Property) -> bool:
+    """Whether a tag is one of these categories; capital letters make no difference, as in Outlook."""
+    wanted = category(tag).casefold()
+    return isinstance(words, tuple) and any(category(word).casefold() == wanted for word in words)
+
+
 def category(word: str) -> str:
     """As a category is read back."""
     return shortened((clean(word) or "").replace("\n", " ").strip(), SHORT).strip()

@@ -26,8 +26,8 @@ def read_when(properties: Properties, zone: tzinfo) -> dict[str, Value]:
         first, last = nearest_day(start, rules), nearest_day(end, rules)
         return {"start": first, "end": max(last, first + _ONE_DAY), "all_day": True, "time_zone": None}
     columns: dict[str, Value] = {"start": in_utc(start), "end": in_utc(end), "all_day": False}
-    if named or not text(properties, "StartTimeZone"):
-        columns["time_zone"] = named.name if named else None
+    if named:  # else the zone is not told, or nobody knows it: no opinion
+        columns["time_zone"] = named.name
     return columns
 
 

@@ -14,9 +14,11 @@ from typing import Any, TypeAlias
 from lxml import etree
 
 from crmsync.connectors.contract import Kind
+from crmsync.connectors.ews.html import plain
 from crmsync.connectors.ews.places import COMMON, ELEMENTS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
     KEY,
+    SEARCH_KEY,
     Malformed,
     Properties,
     Property,
@@ -158,15 +160,35 @@ def format_moment(at: datetime) -> str:
     return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}Z"
 
 
+def path(kind: Kind, name: str) -> Element:
+    """How a request names a property."""
+    return _path(PLACES[kind][name])
+
+
+def not_before(kind: Kind, name: str, at: str) -> Element:
+    """The restriction to items whose time ``name`` is this one or later."""
+    constant = element("t:FieldURIOrConstant", element("t:Constant", Value=at))
+    return element("m:Restriction", element("t:IsGreaterThanOrEqualTo", path(kind, name), constant))
+
+
 def any_of_keys(keys: Sequence[str]) -> Element:
     """The restriction that finds items by the key under which they were made."""
+    return _any_of(KEY, keys)
+
+
+def any_of_search_keys(keys: Sequence[str]) -> Element:
+    """By what the server itself knows them by, also after they were moved."""
+    return _any_of(SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
+
+
+def _any_of(name: str, values: Sequence[str]) -> Element:
     tests = [
         element(
             "t:IsEqualTo",
-            _path(COMMON[KEY]),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=key)),
+            _path(COMMON[name]),
+            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
         )
-        for key in keys
+        for value in values
     ]
     return element("m:Restriction", tests[0] if len(tests) == 1 else element("t:Or", *tests))
 
@@ -232,6 +254,8 @@ def _parsed(standing: Element, form: Form) -> Property:
         case Form.ZONE:
             return standing.get("Id") or None
     text = _text(standing)
+    if form is Form.BODY and text and standing.get("BodyType") == "HTML":  # although plain text was asked for
+        return plain(text) or None
     if text is None:
         return None
     match form:
@@ -262,9 +286,14 @@ def _number(text: str) -> int:
         raise Malformed(f"its percentage is none: {text[:20]!r}") from None
 
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def parse_moment(text: str) -> datetime | None:
     """xs:dateTime; None for the end of Exchange's time, which means "none". Raises Malformed."""
     text = re.sub(r"\.\d+", "", text.strip())
+    if _DAY.fullmatch(text):
+        text = text[:10]  # a day with the offset of somewhere (xs:date) is that day
     try:
         at = datetime.fromisoformat(text)
         at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -5,12 +5,14 @@ the change key and NeverOverwrite, so that Exchange refuses what was computed fr
 the key when it deletes: the version is read just before. What is deleted goes to Deleted Items, where it is found.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from crmsync.connectors.contract import (
     Create,
+    Deferred,
     Delete,
     Done,
     Kind,
@@ -21,13 +23,14 @@ from crmsync.connectors.contract import (
     Update,
     Write,
 )
-from crmsync.connectors.errors import ConnectorError, ProtocolError
+from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.ews import faults, mapping, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.properties import KEY, Malformed, Property
-from crmsync.connectors.ews.reading import Reader
+from crmsync.connectors.ews.reading import PUT_BACK, Reader
 from crmsync.connectors.ews.wire import Element, M
 
+_HEX = re.compile(r"(?:[0-9a-f]{2}){1,64}")
 GROUP = 50  # writes of one request
 
 W = TypeVar("W", Create, Update, Delete)
@@ -81,9 +84,11 @@ class Writer:
             return
         there = self._reader.with_keys([create.key for create in creates.values()])
         self._found({n: there[c.key] for n, c in creates.items() if c.key in there}, told)
+        rest = {n: c for n, c in creates.items() if c.key not in there}
+        self._put_back({n: c for n, c in rest.items() if c.native.startswith(PUT_BACK)}, told)
         new: dict[int, _New] = {}
-        for n, create in creates.items():
-            if create.key in there:
+        for n, create in rest.items():
+            if n in told:
                 continue
             plan = self._planned(create)
             if isinstance(plan, _New):
@@ -99,6 +104,21 @@ class Writer:
             record = read.get(id)
             version = record.version if isinstance(record, Record) else ""
             told[n] = Done(id, version, record if isinstance(record, Record) else None, found=True)
+
+    def _put_back(self, creates: Mapping[int, Create], told: dict[int, Outcome]) -> None:
+        """What was deleted lies in Deleted Items, with all that we do not know of it; what is gone from there is made
+        anew from its columns."""
+        keys = {n: create.native.removeprefix(PUT_BACK) for n, create in creates.items()}
+        keys = {n: key for n, key in keys.items() if _HEX.fullmatch(key)}
+        there = self._reader.thrown_away(list(keys.values())) if keys else {}
+        found = {n: there[key] for n, key in keys.items() if key in there}
+        if not found:
+            return
+        to = wire.element("m:ToFolderId", wire.folder_id(self._folder))
+        ids = wire.element("m:ItemIds", *(wire.item_id(id) for id in found.values()))
+        answers = self._exchange.each("MoveItem", wire.element("m:MoveItem", to, ids), len(found))
+        moved = {n: _id_in(a) for n, a in zip(found, answers, strict=True) if a.ok and _id_in(a)}
+        self._read_back(moved, dict.fromkeys(moved, ""), told)
 
     def _planned(self, create: Create) -> _New | Refused:
         if create.kind is not self._kind:
@@ -183,16 +203,15 @@ class Writer:
     def _sent(
         self, plans: Mapping[int, _New | _Change], operation: str, payload: Element, told: dict[int, Outcome]
     ) -> None:
-        answers = self._exchange.call(operation, payload)
-        if len(answers) != len(plans):
-            raise ProtocolError(f"{self._exchange.where} answers for {len(answers)} of {len(plans)} items")
+        answers = self._exchange.each(operation, payload, len(plans))
         stand: dict[int, str] = {}
         for (n, plan), answer in zip(plans.items(), answers, strict=True):
             if answer.ok and (id := _id_in(answer)):
                 stand[n] = id
+            elif answer.ok:  # a create is looked for by its key when it is tried again
+                told[n] = Deferred(_name(plan), "the server does not say what it has made")
             else:
-                name = plan.id if isinstance(plan, _Change) else plan.key
-                told[n] = faults.written(name, answer.code, answer.text, back_off=answer.back_off)
+                told[n] = faults.written(_name(plan), answer.code, answer.text, back_off=answer.back_off)
         self._read_back(stand, {n: _version_in(a) for n, a in zip(plans, answers, strict=True)}, told)
 
     def _read_back(
@@ -228,7 +247,7 @@ class Writer:
                 doomed[n] = delete.id
         if not doomed:
             return
-        answers = self._exchange.call("DeleteItem", self._delete(list(doomed.values())))
+        answers = self._exchange.each("DeleteItem", self._delete(list(doomed.values())), len(doomed))
         for (n, id), answer in zip(doomed.items(), answers, strict=True):
             told[n] = (
                 Done(id, "")
@@ -264,6 +283,10 @@ def _groups(writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
 
 def _of(group: Sequence[Write], kind: type[W]) -> dict[int, W]:
     return {n: write for n, write in enumerate(group) if isinstance(write, kind)}
+
+
+def _name(plan: _New | _Change) -> str:
+    return plan.id if isinstance(plan, _Change) else plan.key
 
 
 def _id_in(answer: Answer) -> str:

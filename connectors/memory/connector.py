@@ -226,6 +226,7 @@ def _capabilities(server: MemoryServer, collection: Collection) -> Capabilities:
         conditional=traits.conditional,
         tags=traits.tags,
         stamps=traits.stamps,
+        remembers=traits.remembers,
         links=traits.links,
         searchable=traits.searchable,
         access=traits.access,

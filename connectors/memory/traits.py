@@ -28,6 +28,7 @@ class Traits:
     conditional: bool = True
     tags: bool = False
     stamps: bool = False
+    remembers: int = 0
     links: bool = False
     searchable: bool = False
     access: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
-from crmsync.connectors.contract import Columns, Create, Done, Kind, Side, Update
+from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
@@ -17,8 +17,9 @@ from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import rules_of
 from crmsync.state.model import Action, Entry, Pair
-from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.snapshot import Mark, Snapshot, to_text
 from crmsync.state.transaction import Tx
+from crmsync.state.values import qualified
 
 
 def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -33,8 +34,8 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
-    repeated = {t.item for _, t in tasks if t.repeated or t.met}
-    _stamp(cx, [(n, p) for n, p in pairs if n.record.id not in repeated])  # the merge stamps the others
+    repeated = {n.row.id for n, t in tasks if t.repeated or t.met}
+    _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -47,10 +48,18 @@ def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.ECS)
         key = item_key(cx.organisation, record.id, cx.account.name)
-        stamp = cx.signer.stamp(cx.account.name, cx.organisation, record.id, key, 1)
+        agreed = _agreed(cx, target, Mark(key, ""), record, columns)
+        stamp = cx.signer.stamp(cx.account.name, cx.organisation, record.id, key, 1, agreed)
         write = Create(key, record.kind, columns, tag=cx.account.tag, stamp=stamp)
         tasks.append((newcomer, _task(newcomer, target, write, "in the CRM, and not on the ECS side yet")))
     _bring_forth(cx, tasks)
+
+
+def _agreed(cx: Context, target: Place, ecs: Mark, record: Record, columns: Columns) -> str:
+    """What both sides will hold of an item that is made for this record."""
+    limit = target.connector.capabilities.remembers
+    snapshot = Snapshot(record.kind, cx.now(), ecs, Mark(record.id, record.version), columns)
+    return to_text(snapshot, limit) if limit else ""
 
 
 def default_place(cx: Context, kind: Kind) -> Place | None:
@@ -89,7 +98,7 @@ def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task
         target,
         newcomer.side.other,
         write,
-        item=id,
+        item=qualified(newcomer.place.key, id) if ecs else id,
         kind=newcomer.record.kind,
         reason=reason,
         ecs_id=id if ecs else "",
@@ -224,6 +233,8 @@ def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
 def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
     """Write the link onto the items. Whoever dies before this finds the rows still queued, and stamps then."""
     tasks = []
+    with cx.state.reading() as tx:
+        snapshots = tx.snapshots.get_many([p.id for n, p in born if n.place.connector.capabilities.remembers])
     for newcomer, pair in born:
         capabilities = newcomer.place.connector.capabilities
         if not bears_stamps(newcomer.place, newcomer.record.id):
@@ -238,7 +249,9 @@ def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
             )
             continue
         record = newcomer.record
-        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, record.uid, 1)
+        limit = capabilities.remembers if pair.crm_version else 0
+        agreed = to_text(snapshots[pair.id], limit) if limit and pair.id in snapshots else ""
+        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, record.uid, 1, agreed)
         write = Update(record.id, record.version, record.kind, {}, stamp=stamp)
         task = Task(newcomer.place, Side.ECS, write, record.id, record.kind, "link stamp", pair.id)
         tasks.append((newcomer, pair, task))

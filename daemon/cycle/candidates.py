@@ -11,7 +11,7 @@ from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Na
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import IndexRow, Intent
 from crmsync.state.transaction import Tx
-from crmsync.state.values import decode_columns
+from crmsync.state.values import decode_columns, qualified
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
@@ -93,17 +93,6 @@ def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
 def _can_be_tagged(cx: Context, collection: str) -> bool:
     place = cx.places.get(collection)
     return place is not None and place.connector.capabilities.writable
-
-
-def qualified(collection: str, item: str) -> str:
-    """An ECS item's id with its collection: ids may contain anything a person can type, so they are kept apart by
-    something that cannot be typed."""
-    return f"{collection}\x1f{item}"
-
-
-def split(id: str) -> tuple[str, str]:
-    collection, _, item = id.partition("\x1f")
-    return collection, item
 
 
 def _name(row: IndexRow) -> Name:

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Gone, Record, Side
+from crmsync.connectors.contract import Gone, Record, Settling, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.database import State
@@ -129,8 +129,18 @@ def forgotten_agreement(cx: Context, work: Work) -> bool:
     if work.snapshot is None:
         return work.met_before
     ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
+    stamp, noted = work.record(Side.ECS).stamp, work.snapshot.crm.version
+    if stamp is not None and stamp.agreed and unwritten(crm, noted, work.record(Side.CRM).version):
+        return False  # whatever we have forgotten, it was not a write to this record
     seen = ((ecs, work.record(Side.ECS)), (crm, work.record(Side.CRM)))
     return all(unproven(place, record, cx.doubt) for place, record in seen)
+
+
+def unwritten(place: Place, noted: str, version: str) -> bool:
+    """Whether a record has still the version that was noted, as it is told now: nobody has written it, we neither."""
+    connector = place.connector
+    settled = connector.settled(noted) if isinstance(connector, Settling) else noted
+    return bool(noted) and version in (noted, settled)
 
 
 def _reached(tx: Tx, account: str) -> Seen:

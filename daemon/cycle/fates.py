@@ -6,16 +6,19 @@ from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unread
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, exchanged
+from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
-from crmsync.daemon.plan.reconcile import MADE_AGAIN
+from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
 from crmsync.state.model import Action, Detected, Entry, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns
 
+_LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
+
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
-    """The edit wins over the delete: what survives is created again where it is gone."""
+    """The edit wins over the delete: what survives is created again where it is gone, unless it stands there by now."""
     pair, reason = work.pair, f"{reason}; {MADE_AGAIN[side]}"
     source = work.record(side.other)
     place = cx.places[pair.ecs_collection] if side is Side.ECS else cx.objects[pair.crm_collection]
@@ -32,6 +35,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     else:
         key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
         write = Create(key, pair.kind, columns, owner=cx.user)
+    if linked_anew(cx, work, side, place, key):
+        return
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
     carry_out(cx, [task])
@@ -110,6 +115,7 @@ def unmeet(cx: Context, work: Work) -> None:
         return
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed([r for r in work.rows if isinstance(work.answer(r.side), Gone)])
+        tx.queue.retry(ids=[r.id for r in work.rows if not isinstance(work.answer(r.side), Gone)])
         tx.pairs.remove(work.pair.id)
     cx.again = True
 
@@ -127,6 +133,20 @@ def leave(cx: Context, work: Work) -> None:
         if isinstance(crm, Record):
             pair = replace(pair, crm_version=crm.version)
         tx.pairs.save(pair)
+
+
+def looked_before(work: Work) -> bool:
+    return any(row.code == _LOOKED for row in work.rows)
+
+
+def look_again(cx: Context, work: Work) -> None:
+    """The CRM does not show a record that was there. An answer that leaves out what it should hold looks the same, and
+    a link that was given up is not taken up again by itself: it has to be missed twice."""
+    if cx.dry:
+        return
+    ids, until = [r.id for r in work.rows], cx.now() + cx.retries.first
+    with cx.state.transaction() as tx:
+        tx.queue.defer(ids, until, _LOOKED, f"{UNSEEN}; if it still is when looked for again, it is unlinked")
 
 
 def park_unreadable(cx: Context, work: Work) -> None:

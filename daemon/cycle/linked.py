@@ -15,13 +15,22 @@ from crmsync.daemon.cycle.confirm import Draft, confirm
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
-from crmsync.daemon.cycle.fates import forget, leave, park_unreadable, recreate, unmeet
+from crmsync.daemon.cycle.fates import (
+    forget,
+    leave,
+    look_again,
+    looked_before,
+    park_unreadable,
+    recreate,
+    unmeet,
+)
 from crmsync.daemon.cycle.load import load
-from crmsync.daemon.cycle.recover import overwritten, recover, state_is_older
+from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
+    UNSEEN,
     Ask,
     DeleteOn,
     Forget,
@@ -35,6 +44,7 @@ from crmsync.daemon.plan.reconcile import (
 )
 from crmsync.daemon.plan.terms import Held, Merged, Policy, Standing, Verdict
 from crmsync.state.model import Conflict
+from crmsync.state.snapshot import Mark, Snapshot, to_text
 
 
 @dataclass(slots=True)
@@ -67,6 +77,8 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
         match fate:
             case Merge():
                 drafts.append(_merge(cx, work, standings, decisions))
+            case Unlink(reason=reason) if reason == UNSEEN and not looked_before(work):
+                look_again(cx, work)
             case DeleteOn() | Unlink():
                 removals.append(Removal(work, fate))
             case Ask(fate=fate):
@@ -150,7 +162,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
     older = state_is_older(cx, work)
     if older:
         doubt.notice(cx, "an item carries a link stamp that is newer than the state")
-    restored = older or doubt.forgotten_agreement(cx, work)
+    restored = older or item_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
     rules = rules_of(cx, pair.kind)
     if (
         restored
@@ -174,9 +186,10 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
 def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
     pair, tasks = work.pair, {}
     ecs_place, crm_place = cx.places[pair.ecs_collection], cx.objects[pair.crm_collection]
-    stamp = _stamp(cx, ecs_place, work)
+    stamp = _stamp(cx, ecs_place, work, merged)
     tag = cx.account.tag if work.adopted and not cx.account.selected(work.record(Side.ECS)) else ""
-    if merged.to_ecs or tag or (stamp is not None and pair.generation == 0):
+    outdated = pair.generation == 0 or item_is_older(cx, work)
+    if merged.to_ecs or tag or (stamp is not None and outdated):
         write = Update(
             pair.ecs_id, work.record(Side.ECS).version, pair.kind, merged.to_ecs, stamp=stamp, tag=tag
         )
@@ -204,13 +217,25 @@ def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -
     )
 
 
-def _stamp(cx: Context, place: Place, work: Work) -> Stamp | None:
+def _stamp(cx: Context, place: Place, work: Work, merged: Merged) -> Stamp | None:
     """The stamp that the next write to the item carries."""
     if not bears_stamps(place, work.pair.ecs_id) or not place.connector.capabilities.writable:
         return None
     record = work.record(Side.ECS)
     next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
-    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one)
+    agreed = (
+        "" if merged.to_crm else _agreed(cx, place, work, merged)
+    )  # what version that makes is not known yet
+    return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one, agreed)
+
+
+def _agreed(cx: Context, place: Place, work: Work, merged: Merged) -> str:
+    """What both sides will hold once the item has been written."""
+    limit, old, crm = place.connector.capabilities.remembers, work.snapshot, work.record(Side.CRM)
+    if not limit or old is None:
+        return ""
+    marks = Mark(work.pair.ecs_id, ""), Mark(crm.id, crm.version)
+    return to_text(Snapshot(work.pair.kind, cx.now(), *marks, {**old.columns, **merged.agreed}), limit)
 
 
 # ── Doing ────────────────────────────────────────────────────────────────────────────────────────────────────

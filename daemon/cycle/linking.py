@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from crmsync.connectors.contract import Side
-from crmsync.daemon.cycle.candidates import split
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Action, Change, Held, Pair, What
 from crmsync.state.transaction import Tx
+from crmsync.state.values import qualified, split
 
 PARTNER_MISSING = "partner_missing"
 
@@ -46,7 +46,8 @@ def link(cx: Context, pair: Pair, row: Change) -> Work:
 
 def ends(pair: Pair) -> list[tuple[Side, str, str]]:
     """Where a create may have been announced, and for which item, when the two are found to be one."""
-    return [(Side.CRM, pair.crm_collection, pair.ecs_id), (Side.ECS, pair.ecs_collection, pair.crm_id)]
+    item = qualified(pair.ecs_collection, pair.ecs_id)
+    return [(Side.CRM, pair.crm_collection, item), (Side.ECS, pair.ecs_collection, pair.crm_id)]
 
 
 def give_up(tx: Tx, account: str, announced: Iterable[tuple[Side, str, str]]) -> None:

@@ -11,17 +11,18 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, born, own_items, qualified, search, split
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, search
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
-from crmsync.daemon.cycle.stamped import by_stamp, by_uid
+from crmsync.daemon.cycle.stamped import by_stamp, by_uid, without_moved
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState, QueueState
+from crmsync.state.model import Change, Held, HeldState, Intent, QueueState
 from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns, qualified, split
 
 PUT_BACK = (
     "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
@@ -34,7 +35,7 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
 
     A create that was announced is repeated also where its item is gone by now: only so it becomes known what it made,
     and the merge can do to that what it does when the partner of any record goes."""
-    create_in_crm(cx, [n for n in newcomers if n.lost])
+    create_in_crm(cx, without_moved(cx, [n for n in newcomers if n.lost]))
     works, unstamped = by_stamp(cx, [n for n in newcomers if not n.lost])
     moved, unstamped = by_uid(cx, unstamped)
     joined, unstamped = by_others(cx, unstamped)
@@ -83,7 +84,12 @@ def _match_in_crm(
     cx: Context, place: Place, newcomers: Sequence[Newcomer]
 ) -> tuple[list[Work], list[Newcomer]]:
     account = cx.account.name
-    candidates = {n.row.id: _candidate(cx, n) for n in newcomers}  # two collections may have items of one id
+    items = [qualified(n.place.key, n.record.id) for n in newcomers]
+    with cx.state.reading() as tx:
+        announced = tx.intents.open_for(account, Side.CRM, place.key, items)
+    candidates = {  # two collections may have items of one id
+        n.row.id: _candidate(cx, n, announced.get(item)) for n, item in zip(newcomers, items, strict=True)
+    }
     found = Pool(search(cx, place, [n.record for n in newcomers]))
     with cx.state.reading() as tx:
         own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
@@ -98,8 +104,9 @@ def _match_in_crm(
     return works, births
 
 
-def _candidate(cx: Context, newcomer: Newcomer) -> Candidate:
-    key = record_key(cx, newcomer)
+def _candidate(cx: Context, newcomer: Newcomer, announced: Intent | None) -> Candidate:
+    """What was announced before the item was moved keeps its key."""
+    key = announced.key if announced is not None else record_key(cx, newcomer)
     candidate = cx.signer.candidate(newcomer.record)
     return replace(candidate, id=qualified(newcomer.place.key, candidate.id), born=key)
 
@@ -165,7 +172,9 @@ def _under_way(cx: Context, newcomer: Newcomer) -> bool:
     """Its partner is being made just now, and the answer was lost."""
     with cx.state.reading() as tx:
         open_ones = tx.intents.open(cx.account.name)
-    return any(i.item == newcomer.record.id and i.side is newcomer.side.other for i in open_ones)
+    id = newcomer.record.id
+    item = qualified(newcomer.place.key, id) if newcomer.side is Side.ECS else id
+    return any(i.item == item and i.side is newcomer.side.other for i in open_ones)
 
 
 # ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,9 +248,8 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
     with cx.state.reading() as tx:
         decided = tx.held.for_item(account, Side.ECS, record.id)
         made = [i for i in tx.intents.open(account) if i.key == record.link]
-        under_way = any(
-            tx.queue.named(i.item) for i in made
-        )  # else the item went before its create was confirmed
+        # else the item went before its create was confirmed
+        under_way = any(tx.queue.named(split(i.item)[1] or i.item) for i in made)
     if decided is not None and decided.state is not HeldState.HELD:
         return False
     if not under_way:
@@ -262,7 +270,7 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
     due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        if born(place, newcomer.record, due):
+        if born(place, newcomer.record, due) or _made_again(cx, newcomer.record, due):
             continue
         held = decided.get(newcomer.record.id)
         if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
@@ -270,6 +278,18 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
         else:
             left.append(newcomer)
     return left
+
+
+def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:
+    """It may be what a card's lost record is made again as: edited since, it is recognised only by the match, which
+    comes before the create is repeated."""
+    candidate = cx.signer.candidate(record)
+    for intent in under_way:
+        if intent.pair_id is not None and intent.kind is record.kind:
+            sent = cx.signer.candidate(replace(record, columns=decode_columns(record.kind, intent.columns)))
+            if sent.keys & candidate.keys and sent.name.agrees(candidate.name):
+                return True
+    return False
 
 
 def _match_in_mailbox(

@@ -12,13 +12,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, with_group
+from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value, with_group
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Action, Conflict, Entry, Intent
+from crmsync.state.model import Action, Conflict, Entry, Intent, Pair
 from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
 
 INTERRUPTED = "the write was interrupted, and found again later"
@@ -97,27 +98,55 @@ def _lost(cx: Context, work: Work, intent: Intent, now: Columns) -> list[Conflic
         for n, v in before.items()
         if not same(v, known.get(n)) and not same(v, shown.get(n)) and not (n in now and same(v, now[n]))
     }
-    winner, pair = side.other, work.pair
     base = work.snapshot.columns if work.snapshot else {}
-    return [
-        Conflict(
-            cycle=intent.cycle,
-            account=pair.account,
-            pair_id=pair.id,
-            kind=kind,
-            item=pair.ecs_id,
-            record=pair.crm_id,
-            column=n,
-            base=base.get(n),
-            ecs=v if side is Side.ECS else sent[n],
-            crm=v if side is Side.CRM else sent[n],
-            winner=winner.value,
-            resolved=True,
-            reason=f"both sides changed; {INTERRUPTED}",
-            at=cx.now(),
-        )
-        for n, v in edits.items()
-    ]
+    return [_conflict(cx, work.pair, intent, n, base, v, sent[n], INTERRUPTED) for n, v in edits.items()]
+
+
+def given_up(cx: Context, tx: Tx, pairs: Sequence[Pair]) -> None:
+    """Links that end while nobody knows what became of a write: it will not be looked for. What it may have replaced
+    stands in the conflict log."""
+    ids = {pair.id: pair for pair in pairs}
+    left = [i for i in tx.intents.open(cx.account.name) if i.pair_id in ids and i.action == Action.UPDATE]
+    for intent in left:
+        pair = ids[intent.pair_id or 0]
+        snapshot = tx.snapshots.get(pair.id)
+        base = snapshot.columns if snapshot else {}
+        sent = decode_columns(pair.kind, intent.columns)
+        before = decode_columns(pair.kind, json.loads(intent.native or "{}"))
+        edits = {n: v for n, v in before.items() if not same(v, base.get(n)) and not same(v, sent.get(n))}
+        tx.conflicts.settle(pair.id, list(edits), cx.now())
+        reason = "its answer was lost, and the link then given up"
+        tx.conflicts.add(_conflict(cx, pair, intent, n, base, v, sent[n], reason) for n, v in edits.items())
+    tx.intents.close([i.id for i in left])
+
+
+def _conflict(
+    cx: Context,
+    pair: Pair,
+    intent: Intent,
+    column: str,
+    base: Columns,
+    before: Value,
+    sent: Value,
+    reason: str,
+) -> Conflict:
+    side = intent.side
+    return Conflict(
+        cycle=intent.cycle,
+        account=pair.account,
+        pair_id=pair.id,
+        kind=pair.kind,
+        item=pair.ecs_id,
+        record=pair.crm_id,
+        column=column,
+        base=base.get(column),
+        ecs=before if side is Side.ECS else sent,
+        crm=before if side is Side.CRM else sent,
+        winner=side.other.value,
+        resolved=True,
+        reason=f"both sides changed; {reason}",
+        at=cx.now(),
+    )
 
 
 def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[Entry]:
@@ -142,8 +171,21 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
             reason=INTERRUPTED,
         )
         for n, value in stands.items()
-        if not same(before.get(n), value)
+        if not same(before.get(n), value) and not _by_another(cx, intent, pair, n, value)
     ]
+
+
+def _by_another(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
+    """Another account, which sees the same item, has written it since, and told so."""
+    with cx.state.reading() as tx:
+        told = tx.history.find(pair.ecs_id if intent.side is Side.ECS else pair.crm_id)
+    return any(
+        (e.side, e.column, e.ecs_collection) == (intent.side, column, pair.ecs_collection)
+        and e.account != pair.account
+        and e.at >= intent.at
+        and same(e.new, value)
+        for e in told
+    )
 
 
 def _deleted(cx: Context, work: Work, intent: Intent) -> list[Entry]:
@@ -178,6 +220,12 @@ def _place(cx: Context, work: Work, side: Side) -> Place:
 
 
 # ── How far our state can be believed ─────────────────────────────────────────────────────────────────────────
+
+
+def item_is_older(cx: Context, work: Work) -> bool:
+    """The item carries a stamp that we have replaced since: its server was restored from a backup, or a programme wrote
+    back what it had read before. What it shows was in step once; that it differs now is nobody's edit."""
+    return 0 < generation(cx, work.pair, work.record(Side.ECS)) < work.pair.generation
 
 
 def state_is_older(cx: Context, work: Work) -> bool:

@@ -14,6 +14,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
+from crmsync.daemon.cycle.recover import given_up
 from crmsync.daemon.plan import guard
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
 from crmsync.state.model import PERSON, Action, Entry, Held, HeldState, PairState, What
@@ -148,6 +149,7 @@ def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
         return
     cycle = cx.cycle
     with cx.state.transaction() as tx:
+        given_up(cx, tx, [r.work.pair for r in removals])
         for removal in removals:
             pair = removal.work.pair
             untagged = removal.fate.reason == "untagged"

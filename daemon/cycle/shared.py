@@ -19,6 +19,7 @@ from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import HeldState, Pair, PairState
 from crmsync.state.snapshot import Mark
 from crmsync.state.transaction import Tx
+from crmsync.state.values import qualified
 
 OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
 
@@ -39,9 +40,9 @@ def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], l
 
 
 def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset[str]:
-    """Those of the items that another account has brought into the CRM, or is about to."""
+    """Those of the items, with their collections, that another account has brought into the CRM, or is about to."""
     rows = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
-    return frozenset(n.record.id for n in newcomers if n.row.id in rows)
+    return frozenset(qualified(n.place.key, n.record.id) for n in newcomers if n.row.id in rows)
 
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
@@ -52,7 +53,8 @@ def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
 
 def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[int]:
     """By row, those whose record another account is making at this moment."""
-    announced = tx.intents.creating(Side.CRM, [n.record.id for n in newcomers])
+    items = [qualified(n.place.key, n.record.id) for n in newcomers]
+    announced = tx.intents.creating(Side.CRM, items)
     others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
     return frozenset(
         n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)

@@ -16,8 +16,9 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
-from crmsync.state.snapshot import Mark, Snapshot
-from crmsync.state.values import decode_columns
+from crmsync.state.snapshot import Mark, Snapshot, from_text
+from crmsync.state.transaction import Tx
+from crmsync.state.values import decode_columns, qualified
 
 
 def by_stamp(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
@@ -95,7 +96,15 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
     with cx.state.transaction() as tx:
         pairs = tx.pairs.add_many([_stamped_pair(cx, stamped[r], place) for r in there])
         tx.snapshots.put_many(
-            {p.id: _recalled(cx, p, sent[r]) for r, p in zip(there, pairs, strict=True) if r in sent}
+            {
+                p.id: found
+                for r, p in zip(there, pairs, strict=True)
+                if (
+                    found := _recalled(cx, p, sent[r])
+                    if r in sent
+                    else _remembered(place, stamped[r], partners[r])
+                )
+            }
         )
         give_up(tx, cx.account.name, [end for pair in pairs for end in ends(pair)])
     if any(r not in sent for r in there):
@@ -138,6 +147,17 @@ def _recalled(cx: Context, pair: Pair, sent: Intent) -> Snapshot:
     return Snapshot(pair.kind, cx.now(), *marks, decode_columns(pair.kind, sent.columns))
 
 
+def _remembered(place: Place, newcomer: Newcomer, partner: Answer) -> Snapshot | None:
+    """What both sides agreed on, as the item's stamp says, if nobody has written the record since: then it is still
+    what they last agreed on, and what the item shows beyond it is an edit."""
+    stamp = newcomer.record.stamp
+    found = from_text(stamp.agreed) if stamp is not None and stamp.agreed else None
+    if found is None or not isinstance(partner, Record) or found.kind is not newcomer.record.kind:
+        return None
+    same = found.crm.id == partner.id and doubt.unwritten(place, found.crm.version, partner.version)
+    return found if same else None
+
+
 def _moved_here(
     cx: Context, candidates: Sequence[tuple[Newcomer, Iterable[Pair]]]
 ) -> tuple[list[Work], list[Newcomer]]:
@@ -158,6 +178,40 @@ def _moved_here(
         if (work := _follow(cx, newcomer, origin)) is not None:
             works.append(work)
     return works, left
+
+
+def without_moved(cx: Context, lost: Sequence[Newcomer]) -> list[Newcomer]:
+    """Those of the items that stand nowhere else. Of what was moved before the create of its partner was confirmed, the
+    create is that of the item where it stands now: its own row repeats it."""
+    left: list[Newcomer] = []
+    for newcomer in lost:
+        with cx.state.transaction() as tx:
+            if not _readdressed(cx, tx, newcomer):
+                left.append(newcomer)
+    return left
+
+
+def _readdressed(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
+    account, uid = cx.account.name, newcomer.record.uid
+    here = qualified(newcomer.place.key, newcomer.record.id)
+    open_ones = [i for i in tx.intents.open(account) if i.action == Action.CREATE and i.side is Side.CRM]
+    announced = {i.item for i in open_ones}
+    rows = tx.index.by_uids(account, [uid]) if uid else []
+    there = [
+        row
+        for row in sorted(rows, key=lambda r: (r.collection, r.item))
+        if row.tagged
+        and qualified(row.collection, row.item) not in announced
+        and not tx.pairs.by_ecs(account, row.collection, [row.item])
+    ]
+    if not there:
+        return False
+    mine = [i for i in open_ones if i.item == here]
+    tx.intents.close([i.id for i in mine])
+    item = qualified(there[0].collection, there[0].item)
+    tx.intents.write([replace(i, id=0, item=item) for i in mine])
+    tx.queue.done_unless_changed([newcomer.row])
+    return True
 
 
 def _origins(cx: Context, pairs: Sequence[Pair]) -> tuple[set[int], set[int]]:

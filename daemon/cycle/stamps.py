@@ -26,13 +26,17 @@ class Signer:
         """Tells keys apart, and nothing else about them."""
         return self.hashed("fingerprint")
 
-    def stamp(self, account: str, organisation: str, record: str, uid: str, generation: int) -> Stamp:
-        mac = self._mac("link", account, organisation, record, uid, str(generation))[:32]
-        return Stamp(organisation, record, uid, generation, mac)
+    def stamp(
+        self, account: str, organisation: str, record: str, uid: str, generation: int, agreed: str = ""
+    ) -> Stamp:
+        words = ("link", account, organisation, record, uid, str(generation), *([agreed] if agreed else []))
+        return Stamp(organisation, record, uid, generation, self._mac(*words)[:32], agreed)
 
     def verifies(self, account: str, uid: str, stamp: Stamp) -> bool:
         """Ours, for this account, and written on the very item that carries it now."""
-        made = self.stamp(account, stamp.organisation, stamp.record, stamp.uid, stamp.generation)
+        made = self.stamp(
+            account, stamp.organisation, stamp.record, stamp.uid, stamp.generation, stamp.agreed
+        )
         return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)
 
     def hashed(self, *words: str) -> str:

@@ -4,20 +4,20 @@ Everything that is looked at goes into the match index (as hashes), tagged or no
 find the person's own card instead of making a second one.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import SERIES, Gone, Hidden, Record, Side, Unreadable
+from crmsync.connectors.contract import SERIES, Gone, Hidden, Kind, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.load import fetch, wait_for_the_list
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
-from crmsync.state.model import Action, Change, Entry, IndexRow, Pair, PairState
+from crmsync.state.model import Action, Change, Entry, IndexRow, Intent, Pair, PairState
 from crmsync.state.transaction import Tx
-from crmsync.state.values import decode_columns
+from crmsync.state.values import decode_columns, qualified
 
 FORGOTTEN = "this person was forgotten on request and is not imported again"
 
@@ -65,7 +65,7 @@ def _sort_out(
     left: list[tuple[Change, Record, str]] = []
     with cx.state.transaction() as tx:
         pairs = tx.pairs.by_ecs(cx.account.name, place.key, [r.item for r in rows])
-        sent = _announced(cx, tx, answers)
+        sent = _announced(cx, tx, place, answers)
         _index(cx, tx, place, answers)
         if not decide:
             return [], []
@@ -74,6 +74,8 @@ def _sort_out(
             answer = answers.get(row.item, Hidden(row.item))
             pair = pairs.get(row.item)
             match answer:
+                case Gone() if not row.gone:
+                    wait_for_the_list(cx, tx, [row])
                 case Gone() if pair is None and row.item in sent:
                     newcomers.append(Newcomer(place, Side.ECS, sent[row.item], row, lost=True))
                 case Gone() | Hidden():
@@ -99,15 +101,21 @@ def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
     tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
 
 
-def _announced(cx: Context, tx: Tx, answers: dict[str, Answer]) -> dict[str, Record]:
+def _announced(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> dict[str, Record]:
     """Items that are gone, and whose create in the CRM was announced, without anybody hearing of it: as they were."""
-    gone = {a.id for a in answers.values() if isinstance(a, Gone)}
+    gone = {qualified(place.key, a.id): a.id for a in answers.values() if isinstance(a, Gone)}
     sent = [i for i in (tx.intents.open(cx.account.name) if gone else ()) if i.item in gone]
+    known = tx.index.get(cx.account.name, place.key, [gone[i.item] for i in sent])
+    uids = {item: row.uid for item, row in known.items()}
     return {
-        i.item: Record(i.item, "", i.kind, decode_columns(i.kind, i.columns))
+        gone[i.item]: _as_sent(gone[i.item], i.kind, i, uids)
         for i in sent
         if i.kind is not None and (i.action, i.side, i.pair_id) == (Action.CREATE, Side.CRM, None)
     }
+
+
+def _as_sent(item: str, kind: Kind, sent: Intent, uids: Mapping[str, str]) -> Record:
+    return Record(item, "", kind, decode_columns(kind, sent.columns), uid=uids.get(item, ""))
 
 
 def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:

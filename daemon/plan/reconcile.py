@@ -8,6 +8,7 @@ from typing import TypeAlias
 from crmsync.connectors.contract import Side
 
 OUT_OF_SIGHT = "no longer visible on the ECS side"  # ends when the item is seen again
+UNSEEN = "no longer visible in the CRM"
 
 # What is made again where it was deleted is made from the other side's columns: its whole text was never ours to keep.
 MADE_AGAIN: Mapping[Side, str] = {
@@ -120,7 +121,7 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
         case (Seen.HIDDEN, _):
             return Unlink(OUT_OF_SIGHT)
         case (_, Seen.HIDDEN):
-            return Unlink("no longer visible in the CRM")
+            return Unlink(UNSEEN)
         # there, but not to be touched
         case (Seen.LEFT, _) | (_, Seen.LEFT):
             return Leave("left as it is")

@@ -1,5 +1,6 @@
 """Exchange and the CRM, kept in step by ``crmsync sync``: a contact, an appointment, a task, from tag to lost state."""
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bars.cli import Cli
+from tests.bars.cli import COMMAND, Cli, until
 from tests.bars.office import CONFIG, client
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 from tests.servers.ews.person import EwsPerson
@@ -154,6 +155,20 @@ def test_from_the_first_tag_to_the_last_delete(made: Desk) -> None:
     made.quiet()
 
 
+def test_an_undone_delete_brings_the_item_back_whole(made: Desk) -> None:
+    ids = tagged(made)
+    made.sync()
+    calendar = made.person("calendar")
+    unmapped = calendar.unmapped(ids["calendar"])
+    made.sf.Event.delete(made.row("Event")["Id"])
+    (cycle, *_) = made.sync()["cycles"]
+    assert made.texts("calendar", "Subject") == ["Not tagged"]
+    made.cli("undo", str(cycle["id"]))
+    (back,) = [i for i in calendar.folder.items.values() if i.text("Subject") == "One of calendar"]
+    assert calendar.unmapped(back.id) == unmapped
+    assert made.server.outbox == []
+
+
 def test_what_the_crm_has_comes_into_the_mailbox(made: Desk) -> None:
     owner = made.crm.alice.id
     made.sf.Contact.create({"LastName": "Byron", "Birthdate": "1815-12-10", "OwnerId": owner})
@@ -202,6 +217,27 @@ def test_a_lost_state_is_rebuilt_from_the_marks_on_the_items(made: Desk) -> None
     made.quiet()
 
 
+def test_an_edit_after_the_state_was_lost_is_no_question(made: Desk) -> None:
+    """What both sides agreed on stands on the item: while nobody has written the record since, an edit is an edit."""
+    ids = tagged(made)
+    made.sf.Contact.create({"LastName": "Byron", "OwnerId": made.crm.alice.id})
+    made.sync()
+    byron = next(i for i in made.person("contacts").folder.items.values() if i.text("Surname") == "Byron")
+    made.forget()
+    made.person("contacts").set(ids["contacts"], JobTitle="Edited meanwhile")
+    made.person("contacts").set(byron.id, JobTitle="Poet")
+    made.person("tasks").set(ids["tasks"], DueDate="2026-03-10T00:00:00Z")
+    made.sf.Event.update(made.row("Event")["Id"], {"Location": "Room 9"})  # this one is a question
+    answer = made.cli("sync")
+    titles = {row["LastName"]: row["Title"] for row in made.rows("Contact")}
+    assert titles == {"One of contacts": "Edited meanwhile", "Byron": "Poet"}
+    assert made.row("Task")["ActivityDate"] == "2026-03-10"
+    assert answer.code == 3
+    (question,) = [c for c in made.cli.ok("conflicts") if not c["resolved"]]
+    assert (question["column"], question["ecs"], question["crm"]) == ("location", "Room 5", "Room 9")
+    assert len(made.rows("Contact")) == 2
+
+
 def test_a_series_survives_untouched(made: Desk) -> None:
     from lxml import etree
 
@@ -233,6 +269,26 @@ def test_a_service_login_works_in_the_owners_name(tmp_path: Path) -> None:
         assert [len(made.rows(table)) for table in _TABLES.values()] == [1, 1, 1]
         assert {r.acting for r in made.server.requests if r.user == SERVICE} == {ALICE}
         made.quiet()
+
+
+def test_the_service_hears_of_a_change_at_once(made: Desk) -> None:
+    """Notifications on a real connection; the next turn by the clock is an hour away."""
+    config = made.cli.config
+    config.write_text(config.read_text() + '\n[schedule]\ninterval = "1h"\nsettle = "0s"\n')
+    log = made.directory / "log"
+    with log.open("wb") as output:
+        command = [COMMAND, "--config", str(config), "run"]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        until(lambda: made.server.streams.open or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        alice = made.person("contacts")
+        id = alice.add("Lovelace")
+        alice.tag(id, "CRM")
+        until(lambda: [row["LastName"] for row in made.rows("Contact")] == ["Lovelace"])
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_check_says_what_is_there(made: Desk) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, peak, with_vdirsyncer
 from tests.bench.later_syncs import later_syncs, many_accounts
 from tests.bench.machine import described
+from tests.bench.profile import profile
 from tests.bench.report import page, plot
 from tests.bench.terms import FULL, QUICK, Results
 
 PARTS = {
     "memory": in_memory,
+    "profile": profile,
     "peak": peak,
     "real": on_real_servers,
     "vdirsyncer": with_vdirsyncer,
@@ -43,7 +45,7 @@ def main() -> int:
     floor = max(results.floor_cpu.values(), default=0.0)
     if only is None:
         size = "the large sizes" if full else "the small sizes"
-        text = page(results.figures, described(), floor, FLOOR_CPU, size)
+        text = page(results, described(), FLOOR_CPU, size)
         (DOCS / "performance.md").write_text(text)
         (DOCS / "performance.svg").write_text(plot(results.bars))
     for which, cost in results.floor_cpu.items():

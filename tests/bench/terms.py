@@ -31,6 +31,7 @@ class Results:
     figures: list[Figure] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
     floor_cpu: dict[str, float] = field(default_factory=dict)  # ms a request, of every floor that ran
+    shares: dict[str, float] = field(default_factory=dict)  # of the CPU time of a first sync, by area
 
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)

@@ -8,7 +8,7 @@ from tests.bench.proxy import Counts as Passed
 from tests.bench.proxy import _Requests as Requests
 from tests.bench.report import page, plot
 from tests.bench.scene import LOGIN_FORM, scene
-from tests.bench.terms import Bar, Figure
+from tests.bench.terms import Bar, Figure, Results
 
 ROWS = [
     {"Id": "1", "Email": "Ada@example.com", "Stamp": "2026-01-01T00:00:00.000+0000", "IsDeleted": False},
@@ -72,8 +72,10 @@ def test_the_service_and_the_floor_do_the_same_work() -> None:
 
 
 def test_the_page_names_what_was_missed() -> None:
-    figures = [Figure("first sync", "10 contacts", "2 x", "1.5 x", False), Figure("idle", "10", "1")]
-    text = page(figures, "a machine", 0.1, 0.4, "the small sizes")
+    results = Results(say=lambda line: None)
+    results.add(Figure("first sync", "10 contacts", "2 x", "1.5 x", False))
+    results.add(Figure("idle", "10", "1"))
+    text = page(results, "a machine", 0.4, "the small sizes")
     assert "| first sync | 10 contacts | 2 x | 1.5 x | **missed** |" in text
 
 

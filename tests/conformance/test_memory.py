@@ -19,6 +19,7 @@ SERVERS: dict[str, tuple[Side, Traits]] = {
         Side.ECS,
         groupware(incremental=False, tombstones=False, tells_version=False, tells_modified=False),
     ),
+    "groupware that remembers": (Side.ECS, groupware(remembers=30_000)),
     "groupware in small pages": (Side.ECS, groupware(page=2, batch=3, reads_back=True)),
     "crm": (Side.CRM, crm()),
     "crm of few words": (

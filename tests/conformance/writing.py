@@ -194,6 +194,18 @@ class Writing:
         (done,) = bench.done(replace(bench.create("stamped"), stamp=stamp))
         assert bench.record(done.id).stamp == stamp
 
+    def test_a_stamp_carries_what_was_agreed_and_takes_it_along(self, bench: Bench) -> None:
+        if not bench.can.remembers:
+            return
+        for length in (100, bench.can.remembers):
+            stamp = Stamp("org", "record", "uid", 1, "mac", "<ü/>" + "x" * (length - 4))
+            (done,) = bench.done(replace(bench.create(f"of {length}"), stamp=stamp))
+            assert bench.record(done.id).stamp == stamp
+            after = replace(stamp, generation=2, agreed="")
+            version = bench.record(done.id).version
+            bench.done(Update(done.id, version, bench.kind, {}, stamp=after))
+            assert bench.record(done.id).stamp == after
+
     def test_a_stamp_replaces_the_one_before_and_nothing_else(self, bench: Bench) -> None:
         if not bench.can.stamps:
             return

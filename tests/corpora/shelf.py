@@ -67,8 +67,8 @@ def _once(data: bytes, seen: Counter[bytes]) -> bytes:
 
 def parts(data: bytes) -> Iterator[bytes]:
     """One item each; the file itself where it is one, or is nothing that could be taken apart."""
-    blocks = _blocks(data)
-    roots = [each for each in blocks or () if each.name]
+    found = blocks(data)
+    roots = [each for each in found or () if each.name]
     if not roots:
         yield data
         return
@@ -93,7 +93,7 @@ def _of_calendar(calendar: Block) -> Iterator[bytes]:
         yield b"".join(each.data for each in kept)
 
 
-def _blocks(data: bytes) -> list[Block] | None:
+def blocks(data: bytes) -> list[Block] | None:
     """None when the nesting is broken."""
     root = Block(b"", b"", [])
     stack = [root]

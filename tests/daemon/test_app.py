@@ -3,9 +3,17 @@
 from pathlib import Path
 
 from crmsync.config.load import parse
+from crmsync.connectors.contract import Watching
 from crmsync.daemon.app import build
 from tests.daemon.fakes import CONFIG, config_in
 
+EXCHANGE = """
+[[account.alice.source]]
+type = "ews"
+url = "http://127.0.0.1:9/EWS/Exchange.asmx"
+username = "alice"
+password_env = "ALICE_PASSWORD"
+"""
 UNCHECKED = 'verify = false\ninsecure_host = "dav.example.com"\n'
 
 
@@ -17,6 +25,16 @@ def test_a_certificate_that_is_not_checked_shows_in_the_status(tmp_path: Path) -
     (notice,) = alice["notices"]
     assert "account.alice.source[0]" in notice
     assert "certificate of dav.example.com is not checked" in notice
+
+
+def test_who_can_be_watched_is_watched(tmp_path: Path) -> None:
+    """A source that is made when it is first needed shows what it can do before."""
+    text = CONFIG.format(folder=tmp_path) + EXCHANGE
+    engine = build(parse(text.encode(), tmp_path / "config.toml", {}))
+    dav, exchange = (mailbox.source for mailbox in engine.accounts["alice"].mailboxes)
+    engine.close()
+    assert isinstance(exchange, Watching)
+    assert not isinstance(dav, Watching)
 
 
 def test_nothing_is_said_where_all_are_checked(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ class Scene:
         self.engine.retry()
         report = self.sync()
         waiting = report["errors"], self.engine.queue(), self.engine.matches(), self.engine.deletions()
-        assert (self.cards(), self.records()) == (AFTER, AFTER), waiting
+        assert self.cards() == AFTER, (self.records(), waiting)
+        assert self.records() == AFTER, waiting
         assert "NOTE:typed by a person" in self.office.text(self.url("Ada"))
         assert self.engine.conflicts() == []
         assert [self.engine.queue(), self.engine.matches(), self.engine.deletions()] == [[], [], []]

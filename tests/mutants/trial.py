@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,8 +39,6 @@ LIBRARIES = [
 ]
 FAILED = int(pytest.ExitCode.TESTS_FAILED)
 
-# Compiled once for all trials, also where Python may not write beside the sources.
-_compiled = tempfile.TemporaryDirectory(prefix="crmsync-trials-")
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(LIBRARIES)
 
@@ -52,6 +51,13 @@ class Trial:
     output: str
 
 
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    """Compiled once for all trials, also where Python may not write beside the sources. Made when the first one begins,
+    not when this is imported: each trial imports it too, and ends without putting anything away."""
+    return tempfile.TemporaryDirectory(prefix="crmsync-trials-")
+
+
 def path_of(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py")
 
@@ -62,7 +68,7 @@ def attempt(
     """``changed``: texts by module; ``seconds``: of CPU, after which it is over; ``all``: go on after a failure."""
     here, there = _processes.Pipe(duplex=False)
     process = _processes.Process(
-        target=_inside, args=(there, _compiled.name, dict(changed), tests, seconds, all)
+        target=_inside, args=(there, _compiled().name, dict(changed), tests, seconds, all)
     )
     process.start()
     there.close()

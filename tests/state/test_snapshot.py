@@ -1,3 +1,5 @@
+import base64
+import zlib
 from dataclasses import replace
 from importlib.resources import files
 
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from crmsync.connectors.contract import COLUMNS, Kind, Side, Value
-from crmsync.state.snapshot import MAX_SIZE, Mark, Snapshot, SnapshotError, from_xml, to_xml
+from crmsync.state.snapshot import (
+    MAX_SIZE,
+    Mark,
+    Snapshot,
+    SnapshotError,
+    from_text,
+    from_xml,
+    to_text,
+    to_xml,
+)
 from tests.state.samples import snapshot
 from tests.state.test_values import ANY_TEXT, MOMENTS, OF_TYPE, TRICKY
 
@@ -126,3 +137,22 @@ def test_one_with_a_moment_without_a_zone_is_not_written() -> None:
     naive = replace(snapshot(), synced=snapshot().synced.replace(tzinfo=None))
     with pytest.raises(SnapshotError, match="no time zone"):
         to_xml(naive)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(snapshots())
+def test_as_text_on_an_item_it_comes_back_too(one: Snapshot) -> None:
+    text = to_text(one, 1_000_000)
+    assert text.isprintable() or len(text) <= 1_000
+    assert from_text(text) == one
+    assert to_text(one, len(text) - 1) == ""
+
+
+@pytest.mark.parametrize("text", ["", "x", "zlib:", "zlib:!", "zlib:eJw=", "zlib:" + "A" * 1000, "<item/>"])
+def test_what_is_no_such_text(text: str) -> None:
+    assert from_text(text) is None
+
+
+def test_a_text_that_grows_without_end_is_none() -> None:
+    bomb = base64.b64encode(zlib.compress(b" " * (4 * MAX_SIZE))).decode()
+    assert from_text(f"zlib:{bomb}") is None

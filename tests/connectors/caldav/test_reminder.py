@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from crmsync.connectors.caldav import mapping
+from crmsync.connectors.caldav import exceptions, mapping
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.contract import Columns, Kind
 
@@ -101,6 +101,15 @@ def test_a_new_item() -> None:
     assert mapping.project(Kind.APPOINTMENT, {"reminder": date(2026, 3, 1)}) == {
         "reminder": datetime(2026, 3, 1, tzinfo=UTC)
     }
+
+
+def test_an_alarm_that_goes_off_once_is_none_of_an_occurrence() -> None:
+    once = alarm("TRIGGER;VALUE=DATE-TIME:20260301T120000Z")
+    series = Series(item(*WHEN, "RRULE:FREQ=DAILY", *once))
+    slot = series.slot("20260305")
+    assert slot is not None
+    assert series.occurrence(slot).columns["reminder"] is None
+    assert exceptions.changed(series, slot, {"subject": "y"}, tag="", now=NOW).count("VALARM") == 2
 
 
 def test_of_a_series_each_has_its_own() -> None:

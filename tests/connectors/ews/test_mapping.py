@@ -235,6 +235,7 @@ def test_nothing_new_is_nothing_to_write() -> None:
     standing: Properties = {"GivenName": "Ada", "Categories": ("CRM", "Blue")}
     told = mapping.write(Kind.CONTACT, standing, {"first_name": "Ada"}, zone=BERLIN, tag="CRM")
     assert told == {}
+    assert mapping.write(Kind.CONTACT, {"Categories": ("crm",)}, {}, zone=BERLIN, tag="CRM") == {}
 
 
 def test_line_ends_that_exchange_adds_to_a_body_are_no_edit() -> None:

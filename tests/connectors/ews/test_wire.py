@@ -74,6 +74,8 @@ def item(inside: str, name: str = "Contact") -> etree._Element:
         ("2026-03-02T09:00:00.1234567Z", datetime(2026, 3, 2, 9, tzinfo=UTC)),
         ("2026-03-02T10:00:00+01:00", datetime(2026, 3, 2, 9, tzinfo=UTC)),
         ("2026-03-02T09:00:00", datetime(2026, 3, 2, 9, tzinfo=UTC)),
+        ("2026-03-02Z", datetime(2026, 3, 2, tzinfo=UTC)),
+        ("2026-03-02+01:00", datetime(2026, 3, 2, tzinfo=UTC)),
         ("4501-01-01T00:00:00Z", None),  # Exchange's "none"
     ],
 )
@@ -92,6 +94,12 @@ def test_times(text: str, back: datetime | None) -> None:
 def test_what_is_no_value_is_said(inside: str) -> None:
     with pytest.raises(Malformed):
         wire.properties(Kind.CONTACT, item(inside))
+
+
+def test_a_body_of_html_is_read_as_its_text() -> None:
+    html = "<html><head><style>p {}</style></head><body><p>One &amp;\ntwo</p><div>Three<br>four</div></body></html>"
+    body = f'<t:Body BodyType="HTML">{html.replace("&", "&amp;").replace("<", "&lt;")}</t:Body>'
+    assert wire.properties(Kind.TASK, item(body, "Task"))["Body"] == "One & two\nThree\nfour"
 
 
 @pytest.mark.parametrize("number", ["1e999", "nan", "12x"])

@@ -148,6 +148,31 @@ def test_every_write_says_that_nothing_is_to_be_sent(server: EwsServer, login: O
     assert len(server.place.mailboxes[ALICE].known("deleteditems").items) == 1
 
 
+def test_a_deleted_item_comes_back_whole_or_from_its_columns(server: EwsServer, login: Opened) -> None:
+    alice = person(server, "contacts")
+    id = alice.add("Lovelace")
+    contacts = folder(login(), "Contacts")
+    (before,) = (r for r in contacts.fetch([id]) if isinstance(r, Record))
+    unmapped = alice.unmapped(id)
+    back = Create(before.uid, Kind.CONTACT, before.columns, native=before.native)
+    list(contacts.apply([Delete(id, before.version)]))
+    (whole,) = (o for o in contacts.apply([back]) if isinstance(o, Done))
+    assert alice.unmapped(whole.id) == unmapped
+    assert server.place.mailboxes[ALICE].known("deleteditems").items == {}
+    list(contacts.apply([Delete(whole.id, whole.version)]))
+    server.place.mailboxes[ALICE].known("deleteditems").items.clear()
+    (anew,) = (o for o in contacts.apply([back]) if isinstance(o, Done))
+    assert anew.record is not None
+    assert anew.record.columns["last_name"] == "Lovelace"
+
+
+@pytest.mark.parametrize("native", ["ews:", "ews:xyz", "ews:0", "BEGIN:VCARD"])
+def test_a_text_of_somewhere_else_is_no_item_of_ours(login: Opened, native: str) -> None:
+    contacts = folder(login(), "Contacts")
+    (done,) = contacts.apply([Create("k", Kind.CONTACT, {"last_name": "Ada"}, native=native)])
+    assert isinstance(done, Done)
+
+
 def test_a_long_stamp_survives_whole(login: Opened) -> None:
     """FindItem cuts strings at 255 characters; GetItem does not."""
     contacts = folder(login(), "Contacts")

@@ -203,3 +203,71 @@ def test_what_people_edit_after_an_interrupted_undo_stays_linked(house: House) -
     assert house.the_record().columns["job_title"] == "Countess"
     house.idle()
     no_intents(house)
+
+
+@pytest.fixture
+def two_books(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, people=["alice"])
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("applied", [True, False])
+@pytest.mark.parametrize("mail", [True, False])
+def test_a_card_that_was_moved_before_its_create_was_confirmed_keeps_its_record(
+    two_books: House, applied: bool, mail: bool
+) -> None:
+    """It looks gone where it was: no reason to delete what was made for it, and what others have added there since."""
+    house = two_books
+    card = house.person(**({} if mail else {"email": None}), job_title="Analyst")
+    house.crm.faults.fail("create", LOST, after=applied)
+    house.sync()
+    house.ecs.move(card, house.second)
+    if applied:
+        house.crm.edit(house.the_record().id, department="Navy")
+    before = [record.id for record in house.crm.all()]
+    house.sync()
+    house.sync()
+    record = house.the_record()
+    assert before in ([], [record.id])
+    (moved,) = house.ecs.all()
+    assert moved.columns["department"] == record.columns["department"] == ("Navy" if applied else None)
+    house.ecs.edit(moved.id, job_title="Countess")
+    house.sync()
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+    no_intents(house)
+
+
+def test_a_copy_does_not_take_over_the_create_of_the_card_that_it_was_made_of(two_books: House) -> None:
+    house = two_books
+    card = house.person()
+    house.crm.faults.fail("create", LOST, after=True)
+    house.sync()
+    copy = house.ecs.copy(card)
+    house.ecs.move(copy, house.second)
+    house.ecs.delete(card)
+    house.sync()
+    house.sync()
+    assert len(house.contacts()) == len(house.ecs.all()) == 1
+    house.idle()
+    no_intents(house)
+
+
+def test_what_an_unheard_write_replaced_is_logged_when_its_link_is_given_up(two_books: House) -> None:
+    house = two_books
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Baroness")
+    house.clock.tick()
+    house.ecs.edit(card, job_title="Countess")
+    dies(house, after("update", "crm"))
+    assert house.the_record().columns["job_title"] == "Countess"
+    house.ecs.hide(card)
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    house.sync()
+    (lost,) = house.engine.conflicts()
+    assert (lost["column"], lost["crm"], lost["winner"]) == ("job_title", "Baroness", "ecs")
+    no_intents(house)

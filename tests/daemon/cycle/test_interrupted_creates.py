@@ -87,3 +87,42 @@ def test_a_record_that_a_person_makes_again_before_its_create_was_confirmed_is_t
     house.sync()
     house.sync()
     one_of_each(house)
+
+
+def test_a_record_that_was_made_again_and_edited_without_anybody_hearing_of_it_is_the_partner(
+    house: House,
+) -> None:
+    """It no longer equals what was sent: only the match can tell, and what differs is a question."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    fails_when_done(house)
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Baroness")
+    house.sync()
+    house.clock.tick(HOURS)
+    house.sync()
+    one_of_each(house)
+    (conflict,) = house.engine.conflicts()
+    assert (conflict["ecs"], conflict["crm"], conflict["resolved"]) == ("Countess", "Baroness", False)
+
+
+@pytest.mark.parametrize("side", ["ECS", "CRM"])
+def test_what_a_person_has_made_again_is_not_made_beside_it(house: House, side: str) -> None:
+    """Deleted and made again by hand where it had been, edited on the other side: the edit wins, and nothing twice."""
+    house.person(job_title="Analyst")
+    house.sync()
+    card, record = house.the_card(), house.the_record()
+    if side == "CRM":
+        house.ecs.edit(card.id, department="Poetry")
+        house.crm.delete(record.id)
+        house.crm.put(house.people, record.columns, owner=record.owner)
+    else:
+        house.crm.edit(record.id, department="Poetry")
+        house.ecs.delete(card.id)
+        house.ecs.put(house.book, card.columns)
+    house.sync()
+    one_of_each(house)
+    assert house.the_card().columns["department"] == house.the_record().columns["department"] == "Poetry"
+    assert house.the_card().tags == {"CRM"}

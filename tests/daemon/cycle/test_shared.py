@@ -149,3 +149,20 @@ def test_a_shared_item_is_unlinked_for_everyone(house: House) -> None:
     house.sync()
     assert house.boxes[SHARED].read(card).columns["job_title"] == "Analyst"
     house.idle()
+
+
+def test_a_write_that_another_account_made_is_not_told_as_one_of_ours_that_was_interrupted(
+    house: House,
+) -> None:
+    """It was announced here, and the line was dead; the other account, which sees the same item, wrote the same."""
+    card = a_card(house)
+    house.sync()
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.crm.faults.fail("update", Unreachable("the line is dead"))
+    house.sync(names=["alice"])
+    house.sync(names=["bob"])
+    house.clock.tick(3600)
+    house.sync()
+    told = [e for e in house.engine.item_history(house.the_record().id) if e["column"] == "job_title"]
+    assert [(e["account"], e["new"]) for e in told] == [("bob", "Countess")]
+    house.idle()

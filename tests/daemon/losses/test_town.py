@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Side
+from crmsync.connectors.memory.traits import Traits, groupware
 from tests.daemon.losses.town import Person, Town
 
 Loss = Callable[[Town, Path], None]
@@ -20,8 +21,9 @@ def _forgets(town: Town) -> None:
 
 
 def _restored(town: Town, backup: Path) -> None:
+    """The database; the witness lies beside the key."""
     _forgets(town)
-    shutil.copytree(backup, town.folder, dirs_exist_ok=True)
+    shutil.copytree(backup, town.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("witness"))
 
 
 def _without_log(town: Town, backup: Path) -> None:
@@ -40,9 +42,9 @@ def _both_lost(town: Town, backup: Path) -> None:
 
 
 def _whole_folder_restored(town: Town, backup: Path) -> None:
-    """The witness is as old as the state: only the stamps know better."""
-    _restored(town, backup)
-    shutil.rmtree(town.folder / "witness")
+    """Database, key and witness are of one time: only the stamps know better."""
+    shutil.rmtree(town.folder)
+    shutil.copytree(backup, town.folder)
 
 
 def _nothing(town: Town, backup: Path) -> None:
@@ -61,8 +63,14 @@ LOSSES: Mapping[str, Loss] = {
 
 
 @contextmanager
-def after_a_loss(folder: Path, loss: str) -> Iterator[Town]:
-    town = Town(folder / "town")
+def after_a_loss(
+    folder: Path,
+    loss: str,
+    traits: Traits | None = None,
+    lives_here: Callable[[Person], bool] = lambda person: True,
+) -> Iterator[Town]:
+    town = Town(folder / "town", ecs=traits)
+    town.inhabitants = [person for person in town.inhabitants if lives_here(person)]
     town.settle_in(late=False)
     town.sync()
     backup = folder / "backup"
@@ -91,9 +99,10 @@ def loss(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize("remembers", [0, 30_000])
+def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str, remembers: int) -> None:
     (tmp_path / "town").mkdir()
-    with after_a_loss(tmp_path, loss) as town:
+    with after_a_loss(tmp_path, loss, groupware(remembers=remembers)) as town:
         if loss == "the key is lost":
             assert [e["code"] for e in town.sync()["errors"]] == ["state_failed"]
             town.engine.check(repair=True)
@@ -104,19 +113,64 @@ def test_no_duplicate_no_resurrection_no_lost_edit(tmp_path: Path, loss: str) ->
         town.sync()
         town.idle()
         violations = list(_violations(town))
-    assert violations == []
+    assert not violations, "\n".join(violations)
+
+
+QUIET = ("nothing", "card edited", "cleared on the card", "card deleted", "both deleted", "untagged")
+
+
+WHOLE = "restored with all that lies beside it"
+
+
+def _quiet(person: Person) -> bool:
+    return not person.late and person.before in QUIET
+
+
+def test_a_whole_folder_that_no_stamp_contradicts(tmp_path: Path) -> None:
+    """Nothing was written to a card since the backup, and the witness is as old as the state, so nothing tells that
+    there was a later one. Nothing is there twice and nothing is lost; an edit of before the loss looks like a new one,
+    and wins over a delete. The history says so."""
+    (tmp_path / "town").mkdir()
+    with after_a_loss(tmp_path, WHOLE, lives_here=_quiet) as town:
+        report = town.sync()
+        assert (report["errors"], report["notices"]) == ([], [])
+        town.sync()
+        town.idle()
+        back = [p for p in town.inhabitants if any(_violation(town, p))]
+        assert {what.rpartition(" ")[0] for p in back for what in _violation(town, p)} == {
+            "came back on side"
+        }
+        assert {p.before for p in back} <= {"card edited", "cleared on the card"}
+        for person in back:
+            (item,) = town.found()[person.name, Side.ECS]
+            reasons = [str(e["reason"]) for e in town.engine.item_history(item.id)]
+            assert any("the edit wins" in reason for reason in reasons), (str(person), reasons)
+
+
+def test_a_whole_folder_of_which_the_operator_says_that_it_was_restored(tmp_path: Path) -> None:
+    """As docs/howto/it.md has it."""
+    (tmp_path / "town").mkdir()
+    with after_a_loss(tmp_path, WHOLE, lives_here=_quiet) as town:
+        for file in (town.folder / "witness").iterdir():
+            file.write_text("restored 0\n")
+        assert [n["code"] for n in town.sync()["notices"]] == ["state_older"]
+        town.sync()
+        town.idle()
+        violations = list(_violations(town))
+    assert not violations, "\n".join(violations)
 
 
 def _violations(town: Town) -> Iterator[str]:
-    found = town.found()
-    conflicts: dict[str, list[dict[str, object]]] = {}
-    for one in town.engine.conflicts():
-        for id in (one["item"], one["record"]):
-            conflicts.setdefault(id, []).append(one)
     for person in town.inhabitants:
-        here = {side: found.get((person.name, side), []) for side in Side}
-        logged = [c for items in here.values() for i in items for c in conflicts.get(i.id, [])]
-        yield from (f"{person}: {what}" for what in _of_one(town, person, here, logged))
+        yield from (f"{person}: {what}" for what in _violation(town, person))
+
+
+def _violation(town: Town, person: Person) -> Iterator[str]:
+    found = town.found()
+    here = {side: found.get((person.name, side), []) for side in Side}
+    ids = {item.id for items in here.values() for item in items}
+    logged = [c for c in town.engine.conflicts() if ids & {c["item"], c["record"]}]
+    yield from _of_one(town, person, here, logged)
 
 
 def _of_one(town: Town, person: Person, here: Mapping[Side, list], logged: list) -> Iterator[str]:  # type: ignore[type-arg]

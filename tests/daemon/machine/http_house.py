@@ -123,7 +123,7 @@ class HttpHouse(Premises):
             now=self.clock,
         )
         for http in source._client._https.values():
-            _tap(http, self.crm.faults, of_crm)
+            tap(http, self.crm.faults, of_crm)
         return source
 
     def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
@@ -136,7 +136,7 @@ class HttpHouse(Premises):
             source._habits.pace = Pace(
                 1, 1
             )  # one write at a time: what a run did must not hang on its threads
-            _tap(source._http, self.boxes[server].faults, of_dav)
+            tap(source._http, self.boxes[server].faults, of_dav)
             made.append(Mailbox("carddav", source, shelf.url))
         return made
 
@@ -157,5 +157,5 @@ class HttpHouse(Premises):
             site.close()
 
 
-def _tap(http: Any, line: Line, operation: Operation) -> None:
+def tap(http: Any, line: Line, operation: Operation) -> None:
     http._pool = Tap(http._pool, line, operation)

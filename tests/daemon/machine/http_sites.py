@@ -41,7 +41,15 @@ class Shelf(Quirky):
 class DavSite:
     """Address books under one login. Names of items are unique over all of them."""
 
-    def __init__(self, name: str, shelves: Sequence[Shelf], fate: Fate, tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        shelves: Sequence[Shelf],
+        fate: Fate,
+        tick: Callable[[], None],
+        pool: urllib3.PoolManager | None = None,
+    ) -> None:
+        """``pool``: with a login, if the server wants one."""
         self.shelves = {shelf.book: shelf for shelf in shelves}
         self.traits = Traits(columns={Kind.CONTACT: HELD}, tags=True, stamps=True)
         self.faults = Line(name, fate, self._changed)
@@ -49,7 +57,7 @@ class DavSite:
             shelf.empties = self.faults.empties
         self._name = name
         self._tick = tick
-        self._pool = urllib3.PoolManager(retries=False)
+        self._pool = pool or urllib3.PoolManager(retries=False)
         self._serial = 0
         self._items: list[Item] | None = None
 
@@ -185,7 +193,7 @@ class DavSite:
         if method in ("PUT", "DELETE"):
             self._tick()
         url = self.shelves[book].url + quote(name)
-        answer = self._pool.request(method, url, body=body, headers=headers)
+        answer = self._pool.request(method, url, body=body, headers={**self._pool.headers, **(headers or {})})
         assert answer.status < 300, (method, url, answer.status)
         return answer
 

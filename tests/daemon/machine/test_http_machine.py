@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from crmsync.connectors.errors import AuthExpired, ConnectorError, Throttled, Unreachable
 from tests.daemon.machine.http_house import HABITS, Hosts, HttpHouse, hosts
 from tests.daemon.machine.premises import PEOPLE, SHARED, Premises
+from tests.daemon.machine.real_house import RealHosts, RealHouse, real_hosts
 from tests.daemon.machine.test_machine import Story, few_columns, pick, servers
 from tests.daemon.machine.trouble import Point
 
@@ -79,8 +80,30 @@ def over_http() -> Iterator[type[Story]]:
         yield HttpStory
 
 
+class RealStory(HttpStory):
+    """On a Radicale, which knows some of the quirks by nature, and none of the others."""
+
+    def build(self, quirks: set[str]) -> Premises:
+        assert isinstance(self.hosts, RealHosts)
+        return RealHouse(self.hosts, Path(self.folder.name), quirks)
+
+    @initialize(external_id=st.booleans(), mail=st.booleans())
+    def begin(self, external_id: bool, mail: bool) -> None:
+        super().begin(set() if external_id else {"no external id"}, mail)
+
+
+@contextmanager
+def over_a_real_server() -> Iterator[type[Story]]:
+    with real_hosts() as running:
+        RealStory.hosts = running
+        yield RealStory
+
+
 settings.register_profile(
     "http machine", parent=settings.get_profile("machine"), max_examples=10, stateful_step_count=20
+)
+settings.register_profile(
+    "real machine", parent=settings.get_profile("machine"), max_examples=4, stateful_step_count=20
 )
 PROFILES = {"machine": "http machine", "nightly": "nightly"}
 
@@ -90,3 +113,12 @@ def test_story_over_http() -> None:
     profile = PROFILES[os.environ.get("CRMSYNC_MACHINE", "machine")]
     with over_http() as story:
         run_state_machine_as_test(story, settings=settings.get_profile(profile))
+
+
+@pytest.mark.server
+def test_story_over_a_real_server() -> None:
+    nightly = os.environ.get("CRMSYNC_MACHINE") == "nightly"
+    with over_a_real_server() as story:
+        run_state_machine_as_test(
+            story, settings=settings.get_profile("nightly" if nightly else "real machine")
+        )

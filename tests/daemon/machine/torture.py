@@ -149,6 +149,12 @@ class Moment:
         names = {str(known.get(id) or json.loads(columns).get("first_name", "")) for id, columns in sent}
         return frozenset(names - {""})
 
+    def announced_in_crm(self) -> frozenset[str]:
+        """Names of those for whom a record is made, and nobody has heard of it yet."""
+        query = "SELECT columns FROM intents WHERE action = 'create' AND side = 'crm'"
+        rows = self.world.state.execute(query).fetchall()
+        return frozenset(str(json.loads(columns)["first_name"]) for (columns,) in rows)
+
 
 class Stage:
     """A scene on a kind of server, just before it begins; it can be played any number of times."""
@@ -159,6 +165,7 @@ class Stage:
         self._expires = world == "expired cursors"
         self.house = House(folder, WORLDS[world], people=["alice"], books=self._scene.books)
         self._scene.prepare(self.house)
+        self._links = self.house.crm.traits.links
         self._begin: Saved = self.house.save()
         self._endings: dict[tuple[int, str], Ending | str] = {}
         self.moments: list[Moment] = []
@@ -182,7 +189,7 @@ class Stage:
         for number in self._same_point(trial):
             if alike(found, self._uninterrupted(number, trial.meanwhile)):
                 return ""
-        if self._back_again(trial, found):
+        if self._back_again(trial, found) or self._asked(trial, found):
             return ""
         wanted = self._uninterrupted(trial.number, trial.meanwhile)
         return f"without trouble: {wanted}" if isinstance(wanted, str) else difference(found, wanted)
@@ -209,6 +216,17 @@ class Stage:
         rest = without(found, names)
         same = any(not isinstance(ref, str) and alike(rest, without(ref, names)) for ref in refs)
         return same and all(paired(found, name, 1 if what == "delete" else 2) for name in names)
+
+    def _asked(self, trial: Trial, found: Ending) -> bool:
+        """Where the CRM has no external ids, only its columns say whose a record is. Who edits one of which nobody has
+        heard yet makes it anybody's: it is linked like any partner, and what differs is a question."""
+        names = self.moments[trial.number].announced_in_crm()
+        if trial.meanwhile != "edit CRM" or self._links or not names:
+            return False
+        rest = without(found, names)
+        refs = (self._uninterrupted(number, trial.meanwhile) for number in self._same_point(trial))
+        same = any(not isinstance(ref, str) and alike(rest, without(ref, names)) for ref in refs)
+        return same and all(paired(found, name, 1) for name in names)
 
     def _around(self, number: int) -> tuple[int, int]:
         """The stretch between two writes in which the point lies; it may begin before the first point."""
@@ -291,13 +309,16 @@ def stage(folder: Path, scene: str, world: str) -> Iterator[Stage]:
 
 
 def share(trials: Iterable[Trial]) -> Iterator[Trial]:
-    """Of each point and trouble, the trial in which nobody does anything, and one of the others: point by point in
-    turn, because what the uninterrupted run ends like is then found out once for all troubles."""
+    """Of each point and trouble, the trial in which people do one of the things that they do, and of each point one in
+    which nobody does anything. Things and troubles take turns point by point: what the uninterrupted run ends like is
+    then found out once for all troubles."""
     people = [what for what in MEANWHILE if what != "nothing"]
     turns: dict[int, int] = {}
     for trial in trials:
         turn = turns.setdefault(trial.number, len(turns))
-        if trial.meanwhile in ("nothing", people[turn % len(people)]):
+        known = list(troubles(trial.point))
+        quiet = trial.meanwhile == "nothing" and trial.trouble == known[turn % len(known)]
+        if quiet or trial.meanwhile == people[turn % len(people)]:
             yield trial
 
 

@@ -331,6 +331,22 @@ def test_a_winner_that_cannot_be_written_is_kept_and_no_conflict() -> None:
     assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
 
 
+def test_a_winner_that_the_other_side_would_not_show_is_kept_and_no_conflict() -> None:
+    base = {"first_name": "a"}
+    ecs = Place({"first_name": "b"}, clocks={"first_name": LATER})
+    crm = Place({"first_name": "c"}, project=lambda columns: {}, baseline=base)
+    merged = merge(CONTACT, base, *standings(base, ecs, crm), rules(CONTACT))
+    assert (writes(merged), merged.clashes, verdicts(merged)) == (({}, {}), (), [Verdict.KEPT])
+
+
+def test_first_link_b_empty_goes_there_unless_the_two_have_met_before() -> None:
+    ecs, crm = Place({"first_name": "b"}), Place({"first_name": None})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT))
+    assert writes(merged) == ({}, {"first_name": "b"})
+    merged = merge(CONTACT, None, *standings(None, ecs, crm), rules(CONTACT), fill=False)
+    assert (writes(merged), verdicts(merged)) == (({}, {}), [Verdict.HELD])
+
+
 @pytest.mark.parametrize("side", list(Side))
 def test_what_lacks_a_right_on_the_other_side_is_barred(side: Side) -> None:
     base = {"first_name": "a", "last_name": "z"}

@@ -1,5 +1,6 @@
 """What answers are made of: response messages, pages, changes; and what a restriction reads of an item."""
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -70,6 +71,8 @@ def change(sort: str, what: Item | str, shape: Element, user: str) -> Element:
 def values(item: Item, path: Element) -> list[str]:
     """What a restriction compares with."""
     if name(path) == "ExtendedFieldURI":
+        if fields.key(path) == fields.SEARCH_KEY:
+            return [base64.b64encode(item.search_key).decode()]
         found = item.extended.get(fields.key(path))
         return [v.text or "" for v in found.iter(T + "Value")] if found is not None else []
     uri = path.get("FieldURI") or ""

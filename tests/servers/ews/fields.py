@@ -48,7 +48,7 @@ def key(uri: Element) -> tuple[str, ...]:
     return (*((uri.get(n) or "").lower() for n in names), uri.get("PropertyType") or "")
 
 
-_SEARCH_KEY = ("", "", "0x300b", "", "", "Binary")
+SEARCH_KEY = ("", "", "0x300b", "", "", "Binary")
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,7 +209,7 @@ def _extended(item: Item, wanted: list[tuple[str, ...]], *, cut: bool) -> list[E
     for value in [v for e in found for v in e.iter(T + "Value")]:
         if cut and value.text and len(value.text) > SHORT:
             value.text = value.text[:SHORT]
-    if _SEARCH_KEY in wanted:
+    if SEARCH_KEY in wanted:
         element = etree.Element(T + "ExtendedProperty")
         etree.SubElement(element, T + "ExtendedFieldURI", PropertyTag="0x300b", PropertyType="Binary")
         etree.SubElement(element, T + "Value").text = base64.b64encode(item.search_key).decode()

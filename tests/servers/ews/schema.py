@@ -8,6 +8,7 @@ import os
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lxml import etree
 
@@ -246,7 +247,27 @@ def check(request: Element) -> None:
 
 @cache
 def _schema(folder: str) -> etree.XMLSchema:
-    return etree.XMLSchema(etree.parse(Path(folder) / "messages.xsd"))
+    """As published, but for two things that libxml2 does not take: an import without a place, and a sequence of
+    elements that may each stand for the others."""
+    types = (Path(folder) / "types.xsd").read_text("utf-8-sig")
+    types = types.replace(
+        f'import namespace="{_XML}"/>', f'import namespace="{_XML}" schemaLocation="xml.xsd"/>'
+    )
+    begin = types.index("<xs:sequence>", types.index('name="ArrayOfTransitionsType"'))
+    end = types.index("</xs:sequence>", begin)
+    any_of_them = '<xs:element ref="t:Transition" minOccurs="0" maxOccurs="unbounded"/>'
+    types = f"{types[:begin]}<xs:sequence>{any_of_them}{types[end:]}"
+    with TemporaryDirectory() as made:
+        (Path(made) / "types.xsd").write_text(types, "utf-8")
+        (Path(made) / "xml.xsd").write_text(_LANG, "utf-8")
+        messages = (Path(folder) / "messages.xsd").read_text("utf-8-sig")
+        (Path(made) / "messages.xsd").write_text(messages, "utf-8")
+        return etree.XMLSchema(etree.parse(Path(made) / "messages.xsd"))
+
+
+_XML = "http://www.w3.org/XML/1998/namespace"
+_LANG = f"""<xs:schema targetNamespace="{_XML}" xmlns:xs="http://www.w3.org/2001/XMLSchema">
+<xs:attribute name="lang" type="xs:language"/></xs:schema>"""
 
 
 def name(element: Element) -> str:

@@ -60,6 +60,7 @@ class EwsServer:
     tokens: dict[str, str] = field(default_factory=dict)  # bearer token -> address it stands for
     clients: dict[str, str] = field(default_factory=dict)  # OAuth client -> secret
     impersonators: set[str] = field(default_factory=set)  # who may act as anybody
+    lacks: set[str] = field(default_factory=set)  # operations that it does not know
     schemes: tuple[str, ...] = ("Basic",)
     ntlm: bool = False  # instead of all others; the passwords stand in the file that NTLM_USER_FILE names
 
@@ -136,6 +137,8 @@ class EwsServer:
 
     def _messages(self, operation: str, caller: Caller, request: Element) -> list[Element]:
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in operation).lstrip("_")
+        if operation in self.lacks:
+            raise Refusal("ErrorInvalidRequest", f"{operation} is not offered.")
         for known in (self.operations, self.directory, self.streams):
             if (do := getattr(known, snake, None)) is not None:
                 found: list[Element] = do(caller, request)
