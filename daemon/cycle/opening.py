@@ -37,17 +37,17 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
                     retry=False,
                 )
                 continue
-            connector = _as_held(cx, mailbox.source.open(collection))
+            connector = _as_held(cx, collection, mailbox.source.open(collection))
             cx.chosen[key] = collection.kinds
             cx.places[key] = Place(key, collection, connector, mailbox)
 
 
-def _as_held(cx: Context, connector: Connector) -> Connector:
+def _as_held(cx: Context, collection: Collection, connector: Connector) -> Connector:
     """A series goes as it is into a CRM that has a field for its rules, else occurrence by occurrence."""
     whole = "recurrence" in cx.account.crm.rules.get(Kind.APPOINTMENT, {})
-    return (
-        connector.unfolded(cx.account.window) if isinstance(connector, Unfolding) and not whole else connector
-    )
+    if whole or Kind.APPOINTMENT not in collection.kinds or not isinstance(connector, Unfolding):
+        return connector
+    return connector.unfolded(cx.account.window)
 
 
 def _known(cx: Context, mailbox: Mailbox, known_for: timedelta) -> bool:
