@@ -45,8 +45,8 @@ def project_reminder(value: Value) -> Maybe:
 
 
 def write_reminder(edit: Editor, clock: Clock, wanted: Value) -> None:
-    alarms = _alarms(edit.component)
-    if len(alarms) > 1 or read_reminder(edit.component, clock) == wanted:
+    alarms, standing = _alarms(edit.component), read_reminder(edit.component, clock)
+    if len(alarms) > 1 or standing == wanted or (standing is ABSENT and wanted is None):
         return
     if not isinstance(wanted, datetime):
         for alarm in alarms:
