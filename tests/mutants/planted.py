@@ -97,7 +97,7 @@ PLANTED = (
     ),
     Planted(
         "what is hidden is taken for gone",
-        "crmsync.daemon.cycle.load",
+        "crmsync.daemon.cycle.work",
         "        return Seen.HIDDEN",
         "        return Seen.GONE",
         (f"{HARD}an_item_that_was_out_of_sight_once_is_linked_again",),
@@ -132,7 +132,7 @@ PLANTED = (
     ),
     Planted(
         "a delete beats an edit",
-        "crmsync.daemon.cycle.load",
+        "crmsync.daemon.cycle.work",
         "    return Seen.EDITED if standing.changed(watched) else Seen.SAME",
         "    return Seen.SAME",
         (f"{CYCLE}an_edit_beats_a_delete[ecs]",),
@@ -226,7 +226,7 @@ PLANTED = (
     ),
     Planted(
         "a CRM without birthdays erases birthdays",
-        "crmsync.daemon.cycle.load",
+        "crmsync.daemon.cycle.work",
         "    columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}",
         "    held = capabilities.columns.get(kind, ())\n"
         "    columns = {n: record.columns[n] if n in held else None for n in {**known, **record.columns}}",
@@ -234,7 +234,7 @@ PLANTED = (
     ),
     Planted(
         "what a side cuts off is taken for an edit",
-        "crmsync.daemon.cycle.load",
+        "crmsync.daemon.cycle.work",
         "    return {n: kept[n] if n in kept else shown.get(n, v) for n, v in columns.items()}",
         "    return dict(columns)",
         (f"{RULES}what_the_crm_cuts_off_is_no_edit",),
