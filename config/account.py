@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -13,8 +14,10 @@ from crmsync.config.values import (
     Address,
     Count,
     CrmSelect,
+    Duration,
     Kind,
     OptionalSecret,
+    Pause,
     Tag,
     Text,
     Url,
@@ -24,6 +27,8 @@ from crmsync.config.values import (
     scheme,
     surroundings,
 )
+
+_LONGEST_REACH = timedelta(days=800)
 
 DeleteRule: TypeAlias = Literal["mirror", "unlink"]
 CompleteRule: TypeAlias = Literal["mirror", "keep"]
@@ -248,7 +253,19 @@ class Account(Table):
         "skip",
         description="Items marked private: left out, synced as a busy time without content, or synced.",
     )
+    invitations: bool = Field(
+        False,
+        description="Whether a server that sends invitations, updates and cancellations by itself may do so for what "
+        "comes from the CRM. Without it, such changes of meetings with attendees are refused.",
+    )
     time_zone: Zone = Field("UTC", description="The person's time zone, for dates without a time.")
+    series_ahead: Duration = Field(
+        timedelta(days=90),
+        description="How far ahead the occurrences of a repeating event are events of the CRM.",
+    )
+    series_back: Pause = Field(
+        timedelta(days=7), description="And how far back, when a repeating event first comes into the CRM."
+    )
     default_collection: DefaultCollection = Field(
         DefaultCollection(), description="Where records that come from the CRM are created."
     )
@@ -260,6 +277,13 @@ class Account(Table):
     source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
         description="The person's logins, at least one."
     )
+
+    @field_validator("series_ahead", "series_back")
+    @classmethod
+    def _countable(cls, reach: timedelta) -> timedelta:
+        if reach > _LONGEST_REACH:
+            raise Expected('at most "800d": each occurrence is an event of the CRM')
+        return reach
 
     @field_validator("crm")
     @classmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable, Window
 from crmsync.daemon.plan.guard import LIMITS, Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Policy, Rule
@@ -82,6 +82,7 @@ class Account:
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
     names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP
+    window: Window = field(default_factory=Window)  # of the occurrences of a series
     warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
 
     def selection(self, user: str) -> Selection:

@@ -17,7 +17,17 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source, Watching
+from crmsync.connectors.contract import (
+    Collection,
+    Connector,
+    Homing,
+    Kind,
+    Lacking,
+    Side,
+    Source,
+    Watching,
+    Window,
+)
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -146,6 +156,7 @@ def _account(
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
         names=frozenset((*config.addresses, *config.owner_of)),
         private=Private(config.private),
+        window=Window(back=config.series_back, ahead=config.series_ahead),
         warnings=_unverified(name, config, crm),
     )
 
@@ -158,14 +169,18 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
         password = config.password.reveal() if config.password else ""
+        username = config.username or ""
+        known = (*account.addresses, *((username,) if "@" in username else ()))
         return make(
             config.url,
-            config.username or "",
+            username,
             password,
             ca_file=ca_file,
             verify=config.verify,
             default_zone=zone,
             now=now,
+            invitations=account.invitations,
+            ourselves=frozenset(address.lower() for address in known),
         )
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url

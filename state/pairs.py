@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, update
 
 from crmsync.connectors.contract import Kind
 from crmsync.state.model import Pair, PairState
-from crmsync.state.rows import Rows, chunked
+from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import pairs
 
 _c = pairs.c
@@ -111,8 +111,9 @@ class Pairs:
         self._rows.remove([id])
 
     def count(self, account: str, kind: Kind, state: PairState = PairState.LINKED) -> int:
-        query = select(func.count()).where(_c.account == account, _c.kind == kind, _c.state == state)
-        return self._connection.execute(query).scalar_one()
+        """Items; a series is one."""
+        where = (_c.account == account, _c.kind == kind, _c.state == state)
+        return count_series(self._connection, _c.ecs_id, *where)
 
     def iterate(
         self,

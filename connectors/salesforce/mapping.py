@@ -7,6 +7,7 @@ What is not one to one:
 * An all-day event's EndDateTime is its last day (at midnight UTC), the column ``end`` the day after. Start, end and
   the flag are written together; DurationInMinutes and ActivityDate follow by the server's own rules. An event lasts
   whole minutes: the next edit of anything else would make the end follow from DurationInMinutes.
+* A reminder counts while IsReminderSet says so; the two are written together.
 * ``due`` is a date: a moment becomes its UTC day.
 * A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
 * ``activity``: a phone call has TaskSubtype ``Call``, which is fixed when a record is made; what a task becomes later,
@@ -72,6 +73,7 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "all_day": "IsAllDayEvent",
         "show_as": "ShowAs",
         "sensitivity": "IsPrivate",
+        "reminder": "ReminderDateTime",
     },
     Kind.TASK: {
         "subject": "Subject",
@@ -81,6 +83,7 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "priority": "Priority",
         "activity": "TaskSubtype",  # and Type: see ``_activity``
         "completed_at": "CompletedDateTime",  # set by the server: read only
+        "reminder": "ReminderDateTime",
     },
 }
 
@@ -241,6 +244,9 @@ def _choice(kind: Kind, column: str, field: str) -> Choice | None:
 _SERVER_SET = frozenset({"completeddatetime"})  # nobody writes it; known without asking
 
 
+_NO_ROW: Mapping[str, object] = {}
+
+
 class Mapper:
     """One kind's columns and the fields that hold them."""
 
@@ -269,7 +275,7 @@ class Mapper:
             if raw is ABSENT:
                 continue
             try:
-                value = self._read(way, raw, all_day)
+                value = self._read(way, raw, all_day, row)
             except (ValueError, OverflowError) as error:
                 raise Unmappable(f"{way.path} does not hold what its type promises") from error
             if not isinstance(value, Absent):
@@ -291,6 +297,8 @@ class Mapper:
             raw = self._write(way, field, value, columns) if schema.writable(way.path) else ABSENT
             if not isinstance(raw, Absent):
                 result[way.path] = raw
+                if way.lower == "reminderdatetime" and schema.writable("IsReminderSet"):
+                    result["IsReminderSet"] = raw is not None
         return result
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
@@ -345,7 +353,9 @@ class Mapper:
         closed = (c for c, f in held.items() if not schema.writable(f) and not self._ways[c].activity)
         return frozenset(held), frozenset(closed)
 
-    def _read(self, way: _Way, raw: object, all_day: bool) -> Value | Absent:
+    def _read(
+        self, way: _Way, raw: object, all_day: bool, row: Mapping[str, object] = _NO_ROW
+    ) -> Value | Absent:
         if not isinstance(raw, str | bool | int | float | None):
             raise Unmappable(f"{way.path} is no single value")
         if way.choice:
@@ -354,6 +364,8 @@ class Mapper:
             return None
         if way.column == "sensitivity" and isinstance(raw, bool):
             return "private" if raw else "public"
+        if way.lower == "reminderdatetime" and _get(row, "IsReminderSet") is False:
+            return None
         if way.lower == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
             return None
         if all_day and way.lower in ("startdatetime", "enddatetime"):

@@ -27,13 +27,14 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: (
         "IsAllDayEvent",
         "IsPrivate",
+        "IsReminderSet",
         "IsChild",
         "IsRecurrence",
         "RecurrenceActivityId",
         "IsRecurrence2",
         "IsRecurrence2Exception",
     ),
-    Kind.TASK: ("IsRecurrence", "RecurrenceActivityId", "TaskSubtype", "Type"),
+    Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype", "Type"),
 }
 YOUNG = "~"
 _SETTLED = timedelta(

@@ -10,7 +10,7 @@ from functools import partial
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
-from crmsync.daemon.cycle.context import Context, Place, exchanged
+from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
@@ -170,7 +170,7 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
         return  # its row stays: the merge treats it as a first meeting, and stamps it
     notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
     cx.count("created")
-    stamped = pair.generation > 0 or not newcomer.place.connector.capabilities.stamps
+    stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated:
         return  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
@@ -248,7 +248,7 @@ def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
         snapshots = tx.snapshots.get_many([p.id for n, p in born if n.place.connector.capabilities.remembers])
     for newcomer, pair in born:
         capabilities = newcomer.place.connector.capabilities
-        if not capabilities.stamps:
+        if not bears_stamps(newcomer.place, newcomer.record.id):
             continue
         if not capabilities.writable:
             cx.fail(

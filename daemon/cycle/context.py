@@ -13,6 +13,7 @@ from crmsync.connectors.contract import (
     Kind,
     Record,
     Side,
+    occurrence_of,
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account, Crm, Mailbox
@@ -203,6 +204,11 @@ class Context:
                 "reason": reason,
             }
         )
+
+
+def bears_stamps(place: Place, item: str) -> bool:
+    """Whether a link stamp can stand on the item. An occurrence has no text of its own: it is known by its UID."""
+    return place.connector.capabilities.stamps and occurrence_of(item) is None
 
 
 def in_batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -12,7 +12,7 @@ from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.barred import foretell
 from crmsync.daemon.cycle.confirm import Draft, confirm
-from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.context import Context, Place, bears_stamps
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import (
@@ -232,7 +232,7 @@ def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -
 
 def _stamp(cx: Context, place: Place, work: Work, merged: Merged) -> Stamp | None:
     """The stamp that the next write to the item carries."""
-    if not place.connector.capabilities.stamps or not place.connector.capabilities.writable:
+    if not bears_stamps(place, work.pair.ecs_id) or not place.connector.capabilities.writable:
         return None
     if owner_account(cx, place) is not None:
         return None  # there is room for one, and it is the owner's account that has to find its link by it

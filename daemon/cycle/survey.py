@@ -7,7 +7,7 @@ find the person's own card instead of making a second one.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import Gone, Hidden, Kind, Record, Side, Unreadable
+from crmsync.connectors.contract import SERIES, Gone, Hidden, Kind, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
@@ -176,6 +176,8 @@ def linked_again(pair: Pair) -> Pair:
 
 def left_alone(cx: Context, record: Record, forgotten: Collection[str]) -> str:
     """Why a selected item is not taken into the CRM, or nothing. ``forgotten``: ids of items of forgotten people."""
+    if record.untouchable == SERIES:
+        return f"it repeats: each of its dates is an item by itself, {record.id}#YEARMONTHDAY"
     if record.untouchable:
         return f"{record.untouchable}: such items are not exchanged yet and stay as they are"
     if cx.account.keeps_out(record):

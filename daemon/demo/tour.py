@@ -16,6 +16,7 @@ import urllib3
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import sample, texts
 from crmsync.daemon.demo.clients import Refused, poll
+from crmsync.daemon.demo.repeating import series
 from crmsync.daemon.demo.scene import ACCOUNT, APART, FAIR, PATIENCE, REVIEW, TASK, NotSo, Tour, make_cast
 from crmsync.daemon.demo.stage import Stage
 
@@ -279,6 +280,7 @@ STEPS: tuple[NamedStep, ...] = (
         same_column,
     ),
     ("An event moves", move_event),
+    ("A repeating event: each of its dates is in the CRM, and one of them changes there", series),
     ("A task is completed", complete_task),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
