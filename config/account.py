@@ -12,12 +12,16 @@ from crmsync.config.problems import Expected
 from crmsync.config.table import Server, Table
 from crmsync.config.values import (
     Address,
+    Bytes,
     Count,
     CrmSelect,
     Duration,
+    Flag,
     Kind,
     OptionalSecret,
     Pause,
+    Size,
+    SourceUrl,
     Tag,
     Text,
     Url,
@@ -33,6 +37,7 @@ _LONGEST_REACH = timedelta(days=800)
 DeleteRule: TypeAlias = Literal["mirror", "unlink"]
 CompleteRule: TypeAlias = Literal["mirror", "keep"]
 Activity: TypeAlias = Literal["phone_call", "letter", "fax"]
+MailDeleteRule: TypeAlias = Literal["untag", "mirror", "unlink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,12 @@ class Threshold:
 
 
 THRESHOLDS: Mapping[Kind, Threshold] = MappingProxyType(
-    {"contact": Threshold(250, 25), "appointment": Threshold(50, 10), "task": Threshold(50, 75)}
+    {
+        "contact": Threshold(250, 25),
+        "appointment": Threshold(50, 10),
+        "task": Threshold(50, 75),
+        "email": Threshold(100, 25),
+    }
 )
 
 
@@ -59,6 +69,11 @@ class Delete(Table):
     )
     letter: DeleteRule | None = Field(None, description="For those that stand for a letter.")
     fax: DeleteRule | None = Field(None, description="For those that stand for a fax.")
+    email: MailDeleteRule = Field(
+        "untag",
+        description="For mail. `untag`: a message whose activity is deleted loses its tag, an activity whose message "
+        "is deleted stays; `mirror`: that one is deleted, too, by whoever may.",
+    )
 
 
 class Complete(Table):
@@ -101,6 +116,7 @@ class Guard(Table):
     contact: GuardOverride = Field(GuardOverride(), description="For contacts.")
     appointment: GuardOverride = Field(GuardOverride(), description="For appointments.")
     task: GuardOverride = Field(GuardOverride(), description="For tasks.")
+    email: GuardOverride = Field(GuardOverride(), description="For mail.")
 
 
 # What else a source needs, by how it logs in. Anything else of these keys is a misunderstanding, and an error.
@@ -118,9 +134,13 @@ class Source(Server):
 
     secret_names: ClassVar[tuple[str, ...]] = ("password", "client_secret", "token")
 
-    type: Literal["carddav", "caldav", "ews"] = Field(
+    url: SourceUrl = Field(
+        description="Address of the server, `https://…`; for `imap` `imaps://…`, or `imap://…`, where STARTTLS is "
+        "demanded of any other machine."
+    )
+    type: Literal["carddav", "caldav", "ews", "imap"] = Field(
         description="`carddav`: contacts; `caldav`: appointments and tasks; `ews`: contacts, appointments and tasks of "
-        "an Exchange server."
+        "an Exchange server; `imap`: mail."
     )
     auth: Literal["basic", "ntlm", "client_credentials", "token"] = Field(
         "basic", description="How to log in; all but `basic` for `ews` only."
@@ -159,8 +179,61 @@ class Source(Server):
     )
     collections: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         None,
-        description="Names of the address books, calendars or folders; otherwise all of the login's own.",
+        description="Names of the address books, calendars or folders; otherwise all of the login's own. `imap`: "
+        "`Mail` for its own mailbox, and the names of those that others share with it.",
     )
+    folders: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="`imap`: where tagged mail is looked for; otherwise in every folder but drafts, junk and trash.",
+    )
+    tag_folder: Text = Field(
+        "CRM",
+        description="`imap`: what lies in this folder is tagged; in a folder below it, such as `CRM/Acme deal`, it is "
+        "also regarding the account, opportunity or case of that name.",
+    )
+    keyword: Annotated[str, Field(pattern=r"^[A-Za-z0-9$_.-]{1,50}$")] | None = Field(
+        None,
+        description="`imap`: the keyword that stands for the tag; otherwise `$` and the account's `tag`.",
+    )
+    max_attachment: Size = Field(
+        Bytes(5_000_000),
+        description="`imap`: attachments up to this size go to the CRM; larger ones are named in the text.",
+    )
+    track_answers: Flag = Field(
+        False, description="`imap`: answers in a conversation that is tagged get the tag, too."
+    )
+    move_messages: Flag = Field(
+        False,
+        description="`imap`: a message outside of `tag_folder` moves into it when the CRM says what it is regarding.",
+    )
+    delete_messages: Flag = Field(
+        False,
+        description="`imap`: what is deleted in the CRM goes to the trash; otherwise it only loses its tag.",
+    )
+
+    @field_validator("type")
+    @classmethod
+    def _fits_url(cls, kind: str, info: ValidationInfo) -> str:
+        url = str(info.data.get("url", ""))
+        if url and (kind == "imap") != (scheme(url) in ("imap", "imaps")):
+            raise Expected("a type that fits the url: imap with imaps://, the others with https://")
+        return kind
+
+    @field_validator(
+        "folders",
+        "tag_folder",
+        "keyword",
+        "max_attachment",
+        "track_answers",
+        "move_messages",
+        "delete_messages",
+    )
+    @classmethod
+    def _of_mail(cls, value: object, info: ValidationInfo) -> object:
+        """Only asked of what stands in the file."""
+        if info.data.get("type", "imap") != "imap":
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
 
     @field_validator("auth")
     @classmethod
@@ -297,8 +370,8 @@ class Account(Table):
             raise Expected(expected, options=known)
         return name
 
-    def delete_rule(self, kind: Kind | Activity) -> DeleteRule:
-        rule: DeleteRule | None = getattr(self.delete, kind)
+    def delete_rule(self, kind: Kind | Activity) -> MailDeleteRule:
+        rule: MailDeleteRule | None = getattr(self.delete, kind)
         return rule or self.delete.task
 
     def completes(self, activity: Activity) -> bool:
@@ -307,7 +380,7 @@ class Account(Table):
 
     def collection_for(self, kind: Kind) -> str | None:
         """Name of the default collection, if one is configured."""
-        name: str | None = getattr(self.default_collection, kind)
+        name: str | None = getattr(self.default_collection, kind, None)  # no mail is made for the CRM
         return name
 
     def threshold(self, kind: Kind) -> Threshold:

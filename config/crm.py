@@ -84,7 +84,11 @@ class Overrides(Table):
         default_factory=dict, description="Columns of tasks."
     )
 
-    @field_validator("contact", "appointment", "task")
+    email: dict[Annotated[str, _column_of("email")], ColumnOverride] = Field(
+        default_factory=dict, description="Columns of mail."
+    )
+
+    @field_validator("contact", "appointment", "task", "email")
     @classmethod
     def _applicable(
         cls, overrides: dict[str, ColumnOverride], info: ValidationInfo

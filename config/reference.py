@@ -14,7 +14,7 @@ from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
-from crmsync.config.values import KINDS, shown
+from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
@@ -43,7 +43,8 @@ was expected; nothing starts before the file is right.
 
 - **Names** (`NAME`) consist of `a` to `z`, `0` to `9`, `_` and `-`. **Kinds** (`KIND`) are `contact`, `appointment` and
   `task`.
-- **Durations** are a number with `s`, `m`, `h`, `d` or `w`: `"60s"`, `"10m"`, `"24h"`, `"90d"`.
+- **Durations** are a number with `s`, `m`, `h`, `d` or `w`: `"60s"`, `"10m"`, `"24h"`, `"90d"`. **Sizes** have `KB` or
+  `MB`: `"5MB"`.
 - **Paths** that are relative start at the folder of the file.
 - **Secrets** stand outside of the file. Wherever a table has a secret, here `password`, exactly one of these is
   written:
@@ -110,6 +111,7 @@ def _value(annotation: Any) -> str:
 _WORDS: dict[Any, str] = {
     str: "text",
     bool: "`true`, `false`",
+    Bytes: "size",
     int: "number",
     timedelta: "duration",
     Path: "path",
@@ -127,6 +129,8 @@ def _default(field: FieldInfo) -> str:
             return f"`{str(flag).lower()}`"
         case timedelta() as duration:
             return f'`"{shown(duration)}"`'
+        case Bytes() as size:
+            return f'`"{shown_size(size)}"`'
         case int() as number:
             return f"`{number}`"
         case other:

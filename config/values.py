@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StrictBoo
 from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret, Surroundings, given
 
-Kind: TypeAlias = Literal["contact", "appointment", "task"]
+Kind: TypeAlias = Literal["contact", "appointment", "task", "email"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -98,10 +98,19 @@ def _socket(value: Path) -> Path:
 
 
 def _url(value: str) -> str:
-    expected = "a URL such as https://dav.example.com/alice/"
+    return _address_of(value, ("http", "https"), "a URL such as https://dav.example.com/alice/")
+
+
+def _any_url(value: str) -> str:
+    """Of anything that a source can be."""
+    mail = value.lower().startswith(("imap:", "imaps:"))
+    return _address_of(value, ("imap", "imaps"), "imaps://mail.example.com") if mail else _url(value)
+
+
+def _address_of(value: str, schemes: tuple[str, ...], expected: str) -> str:
     try:
         url = urlsplit(value)
-        usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        usable = url.scheme in schemes and url.hostname and url.port != 0
     except ValueError:  # a port that is no number, a broken IPv6 address
         raise Expected(expected) from None
     if "@" in url.netloc:
@@ -182,6 +191,24 @@ def _condition(value: str) -> str:
     return value
 
 
+class Bytes(int):
+    """So many of them."""
+
+
+def _size(value: object) -> Bytes:
+    if isinstance(value, Bytes):  # a default
+        return value
+    match = re.fullmatch(r"(\d{1,6}) ?(KB|MB)", value) if isinstance(value, str) else None
+    if not match:
+        raise Expected('a size such as "500KB" or "5MB"')
+    return Bytes(int(match[1]) * {"KB": 1000, "MB": 1_000_000}[match[2]])
+
+
+def shown_size(value: int) -> str:
+    """A size as it is written in the file: ``5MB``."""
+    return f"{value // 1_000_000}MB" if value and value % 1_000_000 == 0 else f"{value // 1000}KB"
+
+
 def _secret(value: object, info: ValidationInfo) -> object:
     """What ``model.Table`` gathered from ``password_file`` and its kin."""
     return given(value, info.field_name or "", surroundings(info)) if isinstance(value, dict) else value
@@ -196,6 +223,8 @@ Text = Annotated[str, AfterValidator(_text)]
 Tag = Annotated[Text, AfterValidator(_tag)]
 Address = Annotated[str, AfterValidator(_address)]
 Url = Annotated[str, AfterValidator(_url)]
+SourceUrl = Annotated[str, AfterValidator(_any_url)]
+Size = Annotated[Bytes, BeforeValidator(_size)]
 Listen = Annotated[str, AfterValidator(_listen)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Zone = Annotated[str, AfterValidator(_zone)]

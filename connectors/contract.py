@@ -134,6 +134,22 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),
     },
+    Kind.EMAIL: {
+        "subject": Column(),
+        "body_text": Column(Type.LONG),  # what is plain in it, or plain of what is rich
+        "body_html": Column(Type.LONG),  # sanitised: nothing in it runs, or is fetched from anywhere
+        "from": Column(Type.EMAIL),  # addresses alone, in lower case
+        "to": Column(Type.LIST),
+        "cc": Column(Type.LIST),
+        "sent_at": Column(Type.MOMENT),
+        "message_id": Column(),  # without angle brackets
+        "thread": Column(),  # message id of the first message of the conversation
+        "direction": Column(),  # incoming, outgoing
+        "attachments": Column(Type.LIST),  # their names
+        "status": Column(),  # as of a task; completed: nothing is left to do about it
+        "regarding": Column(),  # name of the account, opportunity or case that it is about
+        "categories": Column(Type.LIST),
+    },
 }
 
 
@@ -159,6 +175,16 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that comes with an item. Its content is read when it is needed, and raises what a conversation raises."""
+
+    name: str
+    type: str  # media type
+    size: int  # bytes
+    read: Callable[[], bytes] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a side says of one item."""
 
@@ -176,6 +202,7 @@ class Record:
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
     private: bool = False  # marked private or confidential by the person
     changed_by: str = ""  # who changed it last, for a person; where the server says so
+    attachments: tuple[Attachment, ...] = ()  # those that may travel
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +283,9 @@ class Selection:
     owner: str = ""  # CRM: user id
     condition: str = ""  # CRM: a condition in its query language
     nothing: bool = False  # only items that are linked already (``crm_select = "linked"``)
+    look_only: bool = (
+        False  # a dry run: leave no mark anywhere, not even one that the account wants set by itself
+    )
 
 
 # ── Writes and what becomes of them ──────────────────────────────────────────────────────────────────────────
@@ -275,6 +305,9 @@ class Create:
     owner: str = ""  # CRM: user id
     native: str = ""  # ECS, undo: put exactly this text back (``columns`` are then only informative)
     since: datetime | None = None  # CRM without external id: a repeated create searches from here
+    original: Record | None = (
+        None  # what it is made from, for what is written once and has no column on this side
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +381,9 @@ class Capabilities:
 
     columns: Mapping[Kind, frozenset[str]]  # what it can hold
     read_only_columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)  # readable, never written
+    once_columns: Mapping[Kind, frozenset[str]] = field(
+        default_factory=dict
+    )  # written when it is made, never later
     writable: bool = True
     incremental: bool = True  # ``changes(cursor)`` is cheaper than a listing
     tombstones: bool = True  # ``changes`` reports ``Gone``
@@ -360,6 +396,8 @@ class Capabilities:
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record
+    owned: bool = True  # CRM: its records belong to somebody, who can be what selects them
+    receives: bool = True  # new items are made here for what the other side holds; mail is never made up
     batch: int = 100  # items per fetch and per apply
 
 
@@ -481,6 +519,14 @@ class Settling(Protocol):
 
     def settled(self, version: str) -> str:
         """As a listing gives it once the item is old news, had nothing else happened to it. Pure."""
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A record that several people have a copy of names all of them."""
+
+    def join(self, id: str, user: str) -> None:
+        """``user`` has a copy, too. Repeating it changes nothing."""
 
 
 @runtime_checkable

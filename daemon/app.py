@@ -36,6 +36,7 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
+from crmsync.daemon.mail import mail
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -46,11 +47,14 @@ from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
-_WATCHED = frozenset({"ews"})  # types of sources that are ``Watching``, which is asked before one is made
+_WATCHED = frozenset(
+    {"ews", "imap"}
+)  # types of sources that are ``Watching``, which is asked before one is made
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
     (Kind.TASK, "task"),
+    (Kind.EMAIL, "email"),
 )
 _ACTIVITIES: tuple[tuple[Kind, ActivityName], ...] = (
     (Kind.PHONE_CALL, "phone_call"),
@@ -167,6 +171,8 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         ca_file = str(config.ca_file) if config.ca_file else None
         if config.type == "ews":
             return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
+        if config.type == "imap":
+            return mail(account, config, ca_file=ca_file)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
         password = config.password.reveal() if config.password else ""
         username = config.username or ""

@@ -230,5 +230,6 @@ def _capabilities(server: MemoryServer, collection: Collection) -> Capabilities:
         links=traits.links,
         searchable=traits.searchable,
         access=traits.access,
+        receives=traits.receives,
         batch=traits.batch,
     )

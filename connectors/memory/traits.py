@@ -32,6 +32,7 @@ class Traits:
     links: bool = False
     searchable: bool = False
     access: bool = False
+    receives: bool = True  # False: a mailbox; nothing is made in it, and what is deleted only loses its tags
     # how it answers
     page: int = 100  # items per answer to a listing
     batch: int = 100  # items per fetch and apply
@@ -57,6 +58,14 @@ class Traits:
 def groupware(**changes: object) -> Traits:
     """A typical ECS server: tags and stamps, ids that the client chooses."""
     return Traits(**{"tags": True, "stamps": True, **changes})  # type: ignore[arg-type]
+
+
+def mailbox(**changes: object) -> Traits:
+    """A typical mail server: what was sent is read only, and of it nothing is made up or destroyed."""
+    said = frozenset({"status", "regarding", "categories"})
+    fixed = {Kind.EMAIL: EVERYTHING[Kind.EMAIL] - said}
+    own: dict[str, object] = {"tags": True, "receives": False, "read_only": fixed}
+    return Traits(**{**own, **changes})  # type: ignore[arg-type]
 
 
 def crm(**changes: object) -> Traits:

@@ -109,9 +109,16 @@ class Writer:
         current = self._item(write.id)
         if current is not None and not self._traits.conditional and current.version != write.expected:
             return Stale(write.id)
+        if current is not None and not self._traits.receives:
+            return self._untag(write, current)
         with self._client.step("delete", write.id):
             removed = self._server.remove(write.id, self._precondition(write))
         return Done(write.id, "") if removed else Stale(write.id)
+
+    def _untag(self, write: Delete, current: Item) -> Outcome:
+        with self._client.step("delete", write.id):
+            item = self._server.change(write.id, self._precondition(write), {}, tags=frozenset())
+        return Stale(write.id) if item is None else self._done(item)
 
     def _precondition(self, write: Update | Delete) -> str | None:
         return write.expected if self._traits.conditional else None
@@ -119,6 +126,8 @@ class Writer:
     def _refusal(self, write: Write, target: str) -> Refused | None:
         if self._server.refuses(target):
             return Refused(target, "forbidden", "the server does not let this login change the item")
+        if isinstance(write, Create) and not self._traits.receives:
+            return Refused(target, "not_received", "nothing is made here for what the other side holds")
         if isinstance(write, Delete):
             return None
         needed = self._traits.required.get(write.kind, frozenset())

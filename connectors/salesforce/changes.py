@@ -81,7 +81,7 @@ class Poll:
         return self.first(selection) if since in (None, RESTART) else self.later(str(since))
 
     def first(self, selection: Selection) -> Iterator[Page]:
-        if selection.nothing:
+        if selection.nothing or (selection.owner and not self.table.owned):
             page = next(self.table.client.query(f"SELECT Id FROM {self.table.name} LIMIT 1", self.table.name))
             yield Page((), self._mark(page.at or self.now() - REFRESH, frozenset()))
             return

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from crmsync.connectors.contract import Selection
+from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce.faults import InvalidField, Malformed
 from crmsync.connectors.salesforce.table import Table
 
@@ -29,6 +30,6 @@ class Conditions:
 def _understands(table: Table, condition: str) -> bool:
     try:
         next(table.client.query(f"SELECT Id FROM {table.name} WHERE ({condition}) LIMIT 1", table.name))
-    except (InvalidField, Malformed):
+    except (InvalidField, Malformed, NotFound):  # not every organisation has every object
         return False
     return True

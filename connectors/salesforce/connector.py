@@ -34,7 +34,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import search, soql, writes
+from crmsync.connectors.salesforce import mail, search, soql, writes
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
@@ -46,6 +46,7 @@ from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
     Table,
+    is_ours,
     row_id,
     row_owner,
     row_stamp,
@@ -73,11 +74,13 @@ class SalesforceConnector:
         return Capabilities(
             {self._table.kind: there},
             {self._table.kind: read_only & there},
+            {self._table.kind: self._table.mapper.once(schema) & there},
             writable=schema is None or (schema.createable and schema.updateable),
             conditional=False,  # a batch is compared just before it is written
             links=bool(self._table.link_field()),
             searchable=True,
             access=True,
+            owned=self._table.owned,
             batch=soql.BATCH,
         )
 
@@ -91,11 +94,13 @@ class SalesforceConnector:
 
     def listing(self) -> Iterator[Ref]:
         table = self._table
-        telling = ("IsChild",) if table.kind is Kind.APPOINTMENT else ()
+        telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
         for page in table.brief(
-            ("Id", "SystemModstamp", "OwnerId", *telling), "IsDeleted = false", deleted=True
+            ("Id", "SystemModstamp", *(("OwnerId",) if table.owned else ()), *telling),
+            "IsDeleted = false",
+            deleted=True,
         ):
-            ours = [r for r in page.rows if not r.get("IsChild")]
+            ours = [r for r in page.rows if is_ours(r)]
             known = [r for r in ours if not young(row_stamp(r), page.at)]
             yield from (Ref(row_id(r), row_version(r, None), row_owner(r)) for r in known)
             yield from self._fresh([row_id(r) for r in ours if young(row_stamp(r), page.at)])
@@ -143,6 +148,9 @@ class SalesforceConnector:
     def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
         return search.search(self._table, probes) if kind is self._table.kind else iter(())
 
+    def join(self, id: str, user: str) -> None:
+        mail.join(self._table, id, user)
+
     def named(self, text: str) -> str | None:
         """The id that the web interface shows has 15 characters."""
         return soql.id18(text) if soql.is_id(text) else None
@@ -159,6 +167,17 @@ class SalesforceConnector:
             if self._conditions.is_foreign(self._table, selection):
                 return frozenset()
             raise
+
+
+def _missing(table: Table) -> Missing | None:
+    """Mail needs Email-to-Case or Enhanced Email, which an organisation may have switched off: whoever has no mail to
+    bring there misses nothing."""
+    try:
+        return table.missing_columns()
+    except NotFound:
+        if table.kind is not Kind.EMAIL:
+            raise
+        return Missing(table.name)
 
 
 class SalesforceSource:
@@ -226,11 +245,12 @@ class SalesforceSource:
 
     def missing(self) -> Mapping[Kind, Missing]:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""
-        found = {kind: table.missing_columns() for kind, table in self._tables.items()}
+        found = {kind: _missing(table) for kind, table in self._tables.items()}
         return {kind: missing for kind, missing in found.items() if missing}
 
     def lacking(self) -> Sequence[str]:
-        return [f"{m.object}.{name}" for m in self.missing().values() for name in m.fields]
+        missing = self.missing().values()
+        return [f"{m.object}.{name}" if name else m.object for m in missing for name in m.fields or ("",)]
 
     @property
     def usage(self) -> float:

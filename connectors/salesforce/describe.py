@@ -42,6 +42,11 @@ class Schema:
         """A field of the object itself; None for one that does not exist, and for a parent's."""
         return self.fields.get(path.lower())
 
+    def settable(self, path: str) -> bool:
+        """When the record is made, and perhaps never again."""
+        found = self.field(path)
+        return found is not None and found.createable
+
     def writable(self, path: str) -> bool:
         found = self.field(path)
         return found is not None and found.createable and found.updateable

@@ -15,7 +15,12 @@ from crmsync.connectors.salesforce.client import Row
 from crmsync.connectors.salesforce.table import YOUNG, Table, row_id, row_key
 
 _CLOCK = timedelta(seconds=5)  # what our idea of the server's clock may be off by
-_NAMED_BY = {Kind.CONTACT: "LastName", Kind.APPOINTMENT: "Subject", Kind.TASK: "Subject"}
+_NAMED_BY = {
+    Kind.CONTACT: "LastName",
+    Kind.APPOINTMENT: "Subject",
+    Kind.TASK: "Subject",
+    Kind.EMAIL: "MessageIdentifier",
+}
 
 
 def settled(table: Table, writes: Mapping[int, Update | Delete]) -> dict[int, Outcome]:
@@ -103,5 +108,5 @@ def _equal(table: Table, write: Create, record: Record) -> bool:
     schema = table.schema()
     _, read_only = table.mapper.held(schema)
     expected = table.mapper.project(write.columns, schema)
-    owned = not write.owner or soql.id18(write.owner) == record.owner
+    owned = not write.owner or not table.owned or soql.id18(write.owner) == record.owner
     return owned and all(record.columns.get(c) == v for c, v in expected.items() if c not in read_only)

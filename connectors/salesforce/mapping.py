@@ -12,7 +12,8 @@ What is not one to one:
 * A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
 * ``activity``: a phone call has TaskSubtype ``Call``, which is fixed when a record is made; what a task becomes later,
   and letters and faxes, stand in Type, where the organisation has that field. Where both speak, Type is right.
-* Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide.
+* Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide. Mail is
+  cut (``mail.fitting``): nobody can shorten what was sent.
 """
 
 import re
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.salesforce import mail_fields as mail
 from crmsync.connectors.salesforce.describe import Field, Schema
 from crmsync.connectors.salesforce.values import (
     ABSENT,
@@ -33,7 +35,13 @@ from crmsync.connectors.salesforce.values import (
     written,
 )
 
-TABLES: Mapping[Kind, str] = {Kind.CONTACT: "Contact", Kind.APPOINTMENT: "Event", Kind.TASK: "Task"}
+TABLES: Mapping[Kind, str] = {
+    Kind.CONTACT: "Contact",
+    Kind.APPOINTMENT: "Event",
+    Kind.TASK: "Task",
+    Kind.EMAIL: "EmailMessage",
+}
+OWNERLESS = frozenset({Kind.EMAIL})  # their objects have no OwnerId
 
 _PLACE = {
     "street": "Street",
@@ -84,6 +92,20 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "activity": "TaskSubtype",  # and Type: see ``_activity``
         "completed_at": "CompletedDateTime",  # set by the server: read only
         "reminder": "ReminderDateTime",
+    },
+    Kind.EMAIL: {
+        "subject": "Subject",
+        "body_text": "TextBody",
+        "body_html": "HtmlBody",
+        "from": "FromAddress",
+        "to": "ToAddress",
+        "cc": "CcAddress",
+        "sent_at": "MessageDate",
+        "message_id": "MessageIdentifier",
+        "thread": "ThreadIdentifier",
+        "direction": "Incoming",
+        "status": "Status",
+        "regarding": mail.ABOUT,
     },
 }
 
@@ -220,7 +242,7 @@ _PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
 class _Way:
     """A column and the field that holds it: all that is the same for every item."""
 
-    __slots__ = ("activity", "choice", "column", "lower", "path", "plain", "read")
+    __slots__ = ("activity", "choice", "column", "lower", "mail", "path", "plain", "read", "status", "writes")
 
     def __init__(self, kind: Kind, column: str, path: str) -> None:
         self.column = column
@@ -231,8 +253,15 @@ class _Way:
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
         # text that reads back as what its type makes of it, in whatever field it stands
-        special = column == "sensitivity" or self.lower == "lastname" or self.choice is not None
-        self.plain = type_ in _PLAIN and not special
+        special = (
+            column in ("sensitivity", "direction") or self.lower == "lastname" or self.choice is not None
+        )
+        self.status = kind is Kind.EMAIL and self.lower == "status"
+        self.mail = kind is Kind.EMAIL
+        self.plain = type_ in _PLAIN and not special and not self.status
+        self.writes = (
+            mail.WRITTEN if self.mail and path == mail.ABOUT else path
+        )  # the field that a write needs
 
 
 def _choice(kind: Kind, column: str, field: str) -> Choice | None:
@@ -282,8 +311,9 @@ class Mapper:
                 result[column] = value
         return result
 
-    def row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
+    def row(self, columns: Columns, schema: Schema, *, new: bool = False) -> dict[str, Raw]:
         """The fields to write for ``columns``; what cannot be written or held is left out."""
+        writable = schema.settable if new and self.kind is Kind.EMAIL else schema.writable
         result: dict[str, Raw] = {}
         held = self._held_by(schema)
         for column, value in completed(self.kind, columns).items():
@@ -294,7 +324,7 @@ class Mapper:
                 if schema.writable("Type") and not isinstance(_activity_held(value, schema), Absent):
                     result["Type"] = _type(value, schema)
                 continue
-            raw = self._write(way, field, value, columns) if schema.writable(way.path) else ABSENT
+            raw = self._write(way, field, value, columns) if writable(way.writes) else ABSENT
             if not isinstance(raw, Absent):
                 result[way.path] = raw
                 if way.lower == "reminderdatetime" and schema.writable("IsReminderSet"):
@@ -303,7 +333,9 @@ class Mapper:
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
-        given = self.row({n: v for n, v in columns.items() if n != "activity" or v is not None}, schema)
+        given = self.row(
+            {n: v for n, v in columns.items() if n != "activity" or v is not None}, schema, new=True
+        )
         result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
         subtype = self._ways.get("activity")
         if subtype is not None and subtype.activity and columns.get("activity") == "phone_call":
@@ -312,7 +344,7 @@ class Mapper:
                 result["TaskSubtype"] = _CALL
         if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
             result["LastName"] = stand_in(columns)
-        return result
+        return mail.new_fields(columns, result) if self.kind is Kind.EMAIL else result
 
     def project(self, columns: Columns, schema: Schema) -> dict[str, Value]:
         """``columns`` as they would be read back. A read-only column stands for itself: it can be compared."""
@@ -329,7 +361,7 @@ class Mapper:
                     result[column] = kept
                 continue
             if way.plain and field.values is None and field.type != "boolean":
-                result[column] = None if value is None else way.read(value)
+                result[column] = None if value is None else way.read(self._fitting(way, field, value) or "")
                 continue
             raw = self._write(way, field, value, columns)
             kept = raw if isinstance(raw, Absent) else self._read(way, raw, all_day)
@@ -347,11 +379,21 @@ class Mapper:
     def held(self, schema: Schema | None) -> tuple[frozenset[str], frozenset[str]]:
         """Columns that can be held, and those of them that cannot be written."""
         if schema is None:
-            closed = (c for c, f in self.fields.items() if "." in f or f.lower() in _SERVER_SET)
+            written = ((c, w.writes) for c, w in self._ways.items())
+            closed = (c for c, f in written if "." in f or f.lower() in _SERVER_SET)
             return frozenset(self.fields), frozenset(closed)
-        held = {c: f for c, f in self.fields.items() if schema.has(f)}
-        closed = (c for c, f in held.items() if not schema.writable(f) and not self._ways[c].activity)
+        held = {c: w for c, w in self._ways.items() if schema.has(w.path)}
+        # what was sent is written once: fields that cannot be changed later on are as good as any
+        writable = schema.settable if self.kind is Kind.EMAIL else schema.writable
+        closed = (c for c, w in held.items() if not writable(w.writes) and not w.activity)
         return frozenset(held), frozenset(closed)
+
+    def once(self, schema: Schema | None) -> frozenset[str]:
+        """Of the columns that are written, those that are written when the record is made and never again."""
+        if schema is None or self.kind is not Kind.EMAIL:
+            return frozenset()
+        names = {c: w.writes for c, w in self._ways.items()}
+        return frozenset(c for c, f in names.items() if schema.settable(f) and not schema.writable(f))
 
     def _read(
         self, way: _Way, raw: object, all_day: bool, row: Mapping[str, object] = _NO_ROW
@@ -360,8 +402,12 @@ class Mapper:
             raise Unmappable(f"{way.path} is no single value")
         if way.choice:
             return way.choice.read(raw)
+        if way.status:
+            return mail.status(raw)
         if raw is None:
             return None
+        if way.column == "direction" and isinstance(raw, bool):
+            return mail.direction(raw)
         if way.column == "sensitivity" and isinstance(raw, bool):
             return "private" if raw else "public"
         if way.lower == "reminderdatetime" and _get(row, "IsReminderSet") is False:
@@ -375,17 +421,25 @@ class Mapper:
     def _write(self, way: _Way, field: Field, value: Value, columns: Columns) -> Raw | Absent:
         if way.choice:
             raw = way.choice.write(value)
+        elif way.status:
+            raw = mail.status_to_write(value)
+        elif way.column == "direction" and field.type == "boolean":
+            raw = value == "incoming"
         elif way.column == "sensitivity" and field.type == "boolean":
             raw = value in ("private", "confidential")
         elif way.lower == "enddatetime" and isinstance(value, date) and not isinstance(value, datetime):
             raw = written(value - _DAY, field.type)
         else:
-            raw = written(None if value is None else way.read(value), field.type)
+            fitting = self._fitting(way, field, value)
+            raw = written(None if fitting is None else way.read(fitting), field.type)
         if way.lower == "lastname" and raw is None:
             raw = stand_in(columns)
         if field.values is not None and raw is not None and raw not in field.values:
             return ABSENT
         return raw
+
+    def _fitting(self, way: _Way, field: Field, value: Value) -> Value:
+        return mail.fitting(way.column, value, field.length) if way.mail else value
 
 
 def objection(row: Mapping[str, Raw], schema: Schema) -> tuple[str, str] | None:

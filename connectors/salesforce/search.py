@@ -26,6 +26,7 @@ from crmsync.connectors.salesforce.values import Raw, instant
 _KEYS: Mapping[Kind, tuple[str, ...]] = {  # what a probe's columns are compared by
     Kind.APPOINTMENT: ("subject", "start"),
     Kind.TASK: ("subject", "due"),
+    Kind.EMAIL: ("message_id",),
 }
 _IN_ONE = 20  # values of one IN: small enough for several to share a query
 _MANY = 24  # probes that take more than a query or two; a page of a listing is worth as many
@@ -190,7 +191,7 @@ def _compared(table: Table, columns: Columns) -> list[tuple[str, str, Raw]]:
     schema, mapper = table.schema(), table.mapper
     keys = {c: v for c, v in columns.items() if c in _KEYS[table.kind]} or columns
     tests: list[tuple[str, str, Raw]] = []
-    for path, raw in mapper.row(keys, schema).items():
+    for path, raw in mapper.row(keys, schema, new=True).items():
         field = schema.field(path)
         if field is None or not field.filterable or field.type == "textarea":
             continue
@@ -234,7 +235,7 @@ def access(client: Client, user: str, ids: Sequence[str]) -> Mapping[str, Access
 
 def selected(table: Table, ids: Sequence[str], selection: Selection) -> frozenset[str]:
     """Those of the ids that meet the selection."""
-    if selection.nothing:
+    if selection.nothing or (selection.owner and not table.owned):
         return frozenset()
     given = {soql.id18(i): i for i in ids if soql.is_id(i)}
     found: set[str] = set()

@@ -16,7 +16,7 @@ from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
-from crmsync.connectors.salesforce.mapping import TABLES, Mapper
+from crmsync.connectors.salesforce.mapping import OWNERLESS, TABLES, Mapper
 from crmsync.connectors.salesforce.values import Unmappable, instant
 
 _ALWAYS = ("Id", "SystemModstamp", "LastModifiedDate", "OwnerId", "IsDeleted")
@@ -35,7 +35,9 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
         "IsRecurrence2Exception",
     ),
     Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype", "Type"),
+    Kind.EMAIL: (),
 }
+_NO_TASK = frozenset({"Email", "ListEmail"})  # what is logged as a task, and is none that anyone has to do
 YOUNG = "~"
 _SETTLED = timedelta(
     seconds=10
@@ -46,7 +48,7 @@ _RECURRING = ("IsRecurrence", "RecurrenceActivityId", "IsRecurrence2", "IsRecurr
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """A row that stands for no item: an invitee's copy of an event."""
+    """A row that stands for no item: an invitee's copy of an event, a logged mail."""
 
     id: str
 
@@ -58,6 +60,7 @@ class Table:
         self.kind = mapper.kind
         self.name = TABLES[mapper.kind]
         self.external_id = external_id
+        self.owned = mapper.kind not in OWNERLESS
         self.recycle_bin = True  # queryAll is allowed
         self._noted: frozenset[str] = frozenset()
 
@@ -95,7 +98,8 @@ class Table:
 
     def _wanted(self) -> list[str]:
         extra = [self.external_id] if self.external_id else []
-        names = [*_ALWAYS, *_TELLING[self.kind], *self.mapper.fields.values(), *extra]
+        always = [f for f in _ALWAYS if self.owned or f != "OwnerId"]
+        names = [*always, *_TELLING[self.kind], *self.mapper.fields.values(), *extra]
         return list({n.lower(): n for n in names}.values())
 
     # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,7 +166,7 @@ class Table:
         item, version = row_id(row), row_version(row, at)
         if row.get("IsDeleted"):
             return Gone(item, str(row.get("MasterRecordId") or ""), row_owner(row))
-        if row.get("IsChild"):
+        if not is_ours(row):
             return NotOurs(item)
         try:
             return self._record(item, version, row)
@@ -183,6 +187,10 @@ class Table:
             untouchable="recurring" if any(row.get(f) for f in _RECURRING) else "",
             private=bool(row.get("IsPrivate")) or columns.get("sensitivity") in ("private", "confidential"),
         )
+
+
+def is_ours(row: Row) -> bool:
+    return not (row.get("IsChild") or row.get("TaskSubtype") in _NO_TASK)
 
 
 def row_id(row: Row) -> str:

@@ -15,6 +15,7 @@ from crmsync.connectors.contract import (
     Create,
     Delete,
     Done,
+    Kind,
     Outcome,
     Refused,
     Stale,
@@ -22,7 +23,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import ConnectorError, ProtocolError
-from crmsync.connectors.salesforce import faults, lookup, soql
+from crmsync.connectors.salesforce import faults, lookup, mail, soql
 from crmsync.connectors.salesforce.client import Answer
 from crmsync.connectors.salesforce.describe import Schema
 from crmsync.connectors.salesforce.faults import Fault, InvalidField, Malformed
@@ -72,6 +73,9 @@ class _Batch:
     writes: Sequence[Write]
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by position in ``writes``
     written: dict[int, str] = field(default_factory=dict)  # position -> id, not read back yet
+    bare: set[int] = field(
+        default_factory=set
+    )  # positions of what stands, but not yet with all that belongs to it
 
     def perform(self) -> None:
         """Deletes go first: a create may take the place of what the batch deletes."""
@@ -79,11 +83,14 @@ class _Batch:
         self._delete()
         self._create()
         self._update()
+        self._accompany()
         self._read_back()
 
     def known(self) -> Iterator[Outcome]:
         """The outcomes up to the first write of which nothing is known."""
         for position in range(len(self.writes)):
+            if position in self.bare:
+                return
             if position in self.outcomes:
                 yield self.outcomes[position]
             elif position in self.written:
@@ -109,12 +116,13 @@ class _Batch:
         bodies: dict[int, Body] = {}
         for i, write in creates:
             row = self.table.mapper.new_row(write.columns, schema)
-            if write.owner:
+            if write.owner and self.table.owned:
                 row["OwnerId"] = write.owner
             if link:
                 row[link] = write.key
             if not self._objected(i, row, schema):
                 bodies[i] = {"attributes": {"type": self.table.name}, **row}
+        self._relate(bodies.values())
         suffix = f"/{self.table.name}/{link}" if link else ""
         self._send(
             "PATCH" if link else "POST", f"{self.table.client.root}/composite/sobjects{suffix}", bodies
@@ -134,12 +142,37 @@ class _Batch:
                 self.written[i] = write.id  # nothing that the CRM can hold: as it stands
             elif not self._objected(i, row, schema):
                 bodies[i] = {"attributes": {"type": self.table.name}, "Id": write.id, **row}
+        self._relate(bodies.values())
+        for i in [i for i, body in bodies.items() if body.keys() <= {"attributes", "Id"}]:
+            self.written[i] = dict(updates)[i].id  # a name that means nothing to the CRM
+            del bodies[i]
         if len(bodies) == 1:
             ((i, body),) = bodies.items()
             fields = {f: v for f, v in body.items() if f not in ("attributes", "Id")}
             self._alone("PATCH", i, fields)
         else:
             self._send("PATCH", f"{self.table.client.root}/composite/sobjects", bodies)
+
+    def _relate(self, bodies: Iterable[Body]) -> None:
+        if self.table.kind is Kind.EMAIL:
+            mail.related(self.table, list(bodies))
+
+    def _accompany(self) -> None:
+        """What stands in records of its own. A message that was found may have been left without. Until then nothing is
+        known of it: a create that counts as done is never repeated."""
+        if self.table.kind is not Kind.EMAIL:
+            return
+        found = {i: o.id for i, o in self.outcomes.items() if isinstance(o, Done)} | self.written
+        made = [
+            mail.Made(i, soql.id18(found[i]), w)
+            for i, w in enumerate(self.writes)
+            if i in found and isinstance(w, Create)
+        ]
+        self.bare = {m.position for m in made}
+        refused = mail.accompany(self.table, made)
+        self.bare = set()
+        self.outcomes |= refused
+        self.written = {i: id for i, id in self.written.items() if i not in refused}
 
     def _delete(self) -> None:
         deletes = [(i, w) for i, w in self._open() if isinstance(w, Delete)]

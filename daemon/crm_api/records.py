@@ -1,5 +1,6 @@
 """Single records: `sobjects/X`, `sobjects/X/id`, `sobjects/X/ExternalId/value`, and their HTTP conditions."""
 
+import base64
 import datetime
 import hashlib
 from collections.abc import Mapping
@@ -37,6 +38,12 @@ class Records:
 
     def read_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
         type_ = self._type(object)
+        content = type_.find(value)
+        if content is not None and content.type == "base64":  # sobjects/Attachment/id/Body
+            row = self._store.read(call.caller, type_.name, field)
+            return Reply(
+                200, base64.b64decode(row[content.name] or ""), {"Content-Type": "application/octet-stream"}
+            )
         return self._show(call, type_, self._store.find(call.caller, type_.name, field, value))
 
     def update(self, call: Call, object: str, id: str) -> Reply:

@@ -32,7 +32,7 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         if target is None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
-        write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
+        write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user, original=record)
         task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")))
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
@@ -74,7 +74,7 @@ def _agreed(cx: Context, target: Place, ecs: Mark, record: Record, columns: Colu
 def default_place(cx: Context, kind: Kind) -> Place | None:
     """Where items that come from the CRM are made: as configured, else the first collection that can be written, but
     not another account's: what is made there would have to enter the CRM through that one."""
-    able = [p for p in cx.places.values() if kind in p.collection.kinds]
+    able = [p for p in cx.places.values() if kind in p.collection.kinds and p.connector.capabilities.receives]
     wanted = cx.account.default_collection.get(kind)
     if wanted is not None:
         return next((p for p in able if wanted in (p.collection.name, p.collection.id)), None)

@@ -150,6 +150,12 @@ class Context:
         """What this account can hold on its ECS side."""
         return frozenset(k for p in self.places.values() for k in p.collection.kinds)
 
+    def receives(self, kind: Kind) -> bool:
+        """Whether items of this kind can be made on the ECS side for what the CRM holds."""
+        return any(
+            kind in p.collection.kinds and p.connector.capabilities.receives for p in self.places.values()
+        )
+
     def blind(self) -> frozenset[Kind]:
         """Kinds of which a part of the ECS side cannot be seen just now: what is missing there may be anywhere."""
         unseen = [

@@ -29,7 +29,7 @@ from crmsync.state.transaction import Tx
 def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
     scope = cx.scope(place)
     wanted = "" if cx.account.select_all else cx.account.tag
-    selection = Selection(tag="" if matchable(place.collection.kinds) else wanted)
+    selection = Selection(tag="" if matchable(place.collection.kinds) else wanted, look_only=cx.dry)
     with cx.state.reading() as tx:
         stored = json.loads(tx.cursors.get(scope) or "{}")
     rules = _rules_mark(cx, place)

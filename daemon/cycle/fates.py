@@ -34,7 +34,7 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         write = Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
     else:
         key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
-        write = Create(key, pair.kind, columns, owner=cx.user)
+        write = Create(key, pair.kind, columns, owner=cx.user, original=source)
     if linked_anew(cx, work, side, place, key):
         return
     item = pair.ecs_id if side is Side.ECS else pair.crm_id

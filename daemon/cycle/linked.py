@@ -127,7 +127,14 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
         ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     if work.again and crm is Seen.GONE and ecs.there:
         return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
-    return decide(ecs, crm, _ties(cx, work, ecs, crm)), standings
+    fate = decide(ecs, crm, _ties(cx, work, ecs, crm))
+    if isinstance(fate, Recreate) and fate.side is Side.ECS and not _receives(cx, work):
+        fate = Unlink("deleted on the ECS side, where it cannot be made again; the edited record stays")
+    return fate, standings
+
+
+def _receives(cx: Context, work: Work) -> bool:
+    return cx.places[work.pair.ecs_collection].connector.capabilities.receives
 
 
 def _edited_beyond_us(work: Work) -> bool:

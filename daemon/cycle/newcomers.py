@@ -202,7 +202,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
                 park(cx, tx, [row], row.item, "unreadable", fresh.reason)
             elif isinstance(fresh, Gone) and not cx.blind():
                 _gone(cx, tx, row)
-            elif answer is None or row.item not in wanted or answer.kind not in cx.kinds():
+            elif answer is None or row.item not in wanted or not cx.receives(answer.kind):
                 tx.queue.done_unless_changed([row])
                 tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
             elif reason := left_in_crm(answer, forgotten):

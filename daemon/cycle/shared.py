@@ -8,7 +8,7 @@ are the same.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Gone, Record, Side
+from crmsync.connectors.contract import Columns, Gone, Joining, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
@@ -16,8 +16,9 @@ from crmsync.daemon.cycle.linking import hold, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
+from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import HeldState, Pair, PairState
-from crmsync.state.snapshot import Mark
+from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
 from crmsync.state.values import qualified
 
@@ -87,6 +88,8 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
         return []
     try:
         (access,) = rights(cx, place, [twin.crm_id])
+        if access.read and not cx.dry and isinstance(place.connector, Joining):
+            place.connector.join(twin.crm_id, cx.user)  # first: whoever dies after it does it again
     except ConnectorError as error:
         cx.broke(f"“{place.label}”", error, place.login)
         return []
@@ -109,8 +112,16 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
         snapshot = tx.snapshots.get(twin.id)
         if snapshot is not None:
             marked = replace(snapshot, ecs=Mark(pair.ecs_id, ""), crm=Mark(pair.crm_id, ""))
+            if not newcomer.place.connector.capabilities.receives:
+                marked = replace(marked, kept={**marked.kept, Side.ECS: _own_marks(newcomer.record, marked)})
             tx.snapshots.put(pair.id, marked)
     return [Work(pair, [newcomer.row])]
+
+
+def _own_marks(record: Record, snapshot: Snapshot) -> Columns:
+    """A mail has a copy in each mailbox, with marks of its own: that they differ is nobody's edit."""
+    agreed = snapshot.columns
+    return {n: v for n, v in record.columns.items() if n in agreed and not same(v, agreed[n])}
 
 
 # ── What another account has made again ──────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch_told, told, wait_for_the_list
 from crmsync.daemon.cycle.work import Answer, Work
-from crmsync.daemon.plan.match import EMAILS
+from crmsync.daemon.plan.match import addresses_of
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Intent, Pair, PairState
 from crmsync.state.transaction import Tx
@@ -189,7 +189,7 @@ def people_forgotten(cx: Context, tx: Tx, answers: Iterable[Answer]) -> frozense
     """Ids of those items that carry an address of somebody who was forgotten."""
     hashes: dict[str, frozenset[str]] = {}
     for record in (a for a in answers if isinstance(a, Record)):
-        if emails := [v for n in EMAILS if isinstance(v := record.columns.get(n), str)]:
+        if emails := addresses_of(record.columns):
             hashes[record.id] = cx.signer.forgotten(emails)
     known = tx.forgotten.any({h for some in hashes.values() for h in some})
     return frozenset(id for id, some in hashes.items() if some & known)

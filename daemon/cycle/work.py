@@ -108,9 +108,11 @@ def standing(cx: Context, place: Place, work: Work, side: Side, *, writable: boo
     capabilities = place.connector.capabilities
     columns = {n: v for n, v in record.columns.items() if n in capabilities.columns.get(kind, ())}
     masked = side is Side.ECS and cx.account.masks(record)
-    can_write = capabilities.columns.get(kind, frozenset()) - capabilities.read_only_columns.get(
-        kind, frozenset()
+    fixed = (
+        columns.get(kind, frozenset())
+        for columns in (capabilities.read_only_columns, capabilities.once_columns)
     )
+    can_write = capabilities.columns.get(kind, frozenset()).difference(*fixed)
     if masked:
         can_write = frozenset()  # by the account's rule, and for want of no right
     allowed = writable and capabilities.writable

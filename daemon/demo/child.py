@@ -25,11 +25,15 @@ def free_port() -> int:
 
 
 class Child:
-    """``module`` run by this Python. Ctrl-C reaches only us: it has a process group of its own."""
+    """``program``: a module that this Python runs, or a command. Ctrl-C reaches only us: it has a process group of its
+    own."""
 
-    def __init__(self, what: str, module: str, arguments: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, what: str, program: str | tuple[str, ...], arguments: Sequence[str], log: Path
+    ) -> None:
         self._what = what
-        self._command = [sys.executable, "-m", module, *arguments]
+        run = (sys.executable, "-m", program) if isinstance(program, str) else program
+        self._command = [*run, *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 

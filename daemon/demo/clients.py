@@ -4,6 +4,7 @@ They set the scene and read back what stands on the servers, so that the tour do
 """
 
 import base64
+import imaplib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -151,6 +152,52 @@ class Crm:
             _expect(answer, 200)
             self._token = json.loads(answer.data)["access_token"]
         return self._token
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mailbox, as a person's mail programme sees it."""
+
+    port: int
+    username: str
+    password: str = field(repr=False)
+
+    def deliver(self, message: bytes) -> None:
+        with self._open() as mailbox:
+            _said(mailbox.append("INBOX", "", "", message))
+
+    def tag(self, message_id: str, keyword: str) -> None:
+        with self._open() as mailbox:
+            _said(mailbox.select("INBOX"))
+            for number in self._found(mailbox, message_id):
+                _said(mailbox.store(number, "+FLAGS", f"({keyword})"))
+
+    def shown(self, message_id: str) -> tuple[str, bytes] | None:
+        """Flags and content of the message in the inbox; it is not marked as read by that."""
+        with self._open() as mailbox:
+            _said(mailbox.select("INBOX", readonly=True))
+            for number in self._found(mailbox, message_id):
+                answer = _said(mailbox.fetch(number, "(FLAGS BODY.PEEK[])"))
+                told = [part if isinstance(part, bytes) else part[0] for part in answer]
+                content = next(part[1] for part in answer if isinstance(part, tuple))
+                return b" ".join(told).decode(), content
+        return None
+
+    def _open(self) -> imaplib.IMAP4:
+        mailbox = imaplib.IMAP4("127.0.0.1", self.port, timeout=30.0)
+        mailbox.login(self.username, self.password)
+        return mailbox
+
+    def _found(self, mailbox: imaplib.IMAP4, message_id: str) -> list[str]:
+        (numbers,) = _said(mailbox.search(None, f'HEADER Message-ID "{message_id}"'))
+        return [str(n) for n in numbers.decode().split()]
+
+
+def _said(answer: tuple[str, list[Any]]) -> list[Any]:
+    kind, data = answer
+    if kind != "OK":
+        raise Refused(f"the mail server says {kind} {data!r}")
+    return data
 
 
 def _expect(answer: urllib3.BaseHTTPResponse, *statuses: int) -> None:

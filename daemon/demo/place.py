@@ -45,8 +45,9 @@ class Place:
             write_private(file, secrets.token_urlsafe(12))
         return file.read_text()
 
-    def write_config(self, dav: str, crm: str) -> None:
-        write_private(self.config, _config(self, dav, crm))
+    def write_config(self, dav: str, crm: str, mail: int) -> None:
+        """``mail``: port of the mail server, if there is one."""
+        write_private(self.config, _config(self, dav, crm, mail))
 
 
 @contextlib.contextmanager
@@ -109,7 +110,8 @@ def sqlite_url(file: Path) -> str:
     return "sqlite:///" + str(file).translate({ord("%"): "%25", ord("?"): "%3F", ord("#"): "%23"})
 
 
-def _config(place: Place, dav: str, crm: str) -> str:
+def _config(place: Place, dav: str, crm: str, mail: int) -> str:
+    account = _ACCOUNT + (_MAIL if mail else "")
     return "\n".join([_SERVICE.format(
         ours=OURS,
         state=_quoted(sqlite_url(place.folder / "state.db")),
@@ -117,7 +119,7 @@ def _config(place: Place, dav: str, crm: str) -> str:
         crm=_quoted(crm),
         client=_quoted(CLIENT_ID),
         user=_quoted(SYNC_USER),
-    ), *(_ACCOUNT.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR)
+    ), *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR, mail=mail)
          for name in PEOPLE)])  # fmt: skip
 
 
@@ -168,5 +170,13 @@ password_file = "secrets/{name}"
 type = "caldav"
 url = "{dav}"
 username = "{name}"
+password_file = "secrets/{name}"
+"""
+
+_MAIL = """
+[[account.{name}.source]]
+type = "imap"
+url = "imap://127.0.0.1:{mail}"
+username = "{user}"
 password_file = "secrets/{name}"
 """

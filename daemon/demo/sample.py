@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from crmsync.daemon.demo import texts
-from crmsync.daemon.demo.clients import Crm, Dav, quoted
+from crmsync.daemon.demo.clients import Crm, Dav, Mail, quoted
 from crmsync.daemon.demo.place import BOOK, CALENDAR
 
 BOOK_XML = f"""<?xml version="1.0" encoding="utf-8"?>
@@ -60,6 +60,7 @@ class Person:
     book: Dav
     calendar: Dav
     crm: Crm
+    post: Mail | None = None
 
 
 def file_name(first: str, suffix: str = "vcf") -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import sample, texts
-from crmsync.daemon.demo.clients import Crm, Dav, poll, quoted
+from crmsync.daemon.demo.clients import Crm, Dav, Mail, poll, quoted
 from crmsync.daemon.demo.stage import Service
 
 T = TypeVar("T")
@@ -24,6 +24,10 @@ class NotSo(Exception):
     """The step did not come out; the text says what stands there instead."""
 
 
+class Skipped(Exception):
+    """The step needs what is not installed; the text says how to install it."""
+
+
 @dataclass(slots=True)
 class Tour:
     """What the steps share."""
@@ -35,6 +39,7 @@ class Tour:
     say: Callable[[str], None]
     number: int  # of the tour in this directory, from 1
     monday: datetime
+    post: Mail | None = None  # Alice's mailbox, where there is a mail server
     troubles: list[str] = field(default_factory=list)
 
     def did(self, where: str, what: str) -> None:

@@ -13,8 +13,9 @@ import urllib3
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control import Client
 from crmsync.daemon.crm_api.server import CrmServer
+from crmsync.daemon.demo import post
 from crmsync.daemon.demo.child import Child, free_port
-from crmsync.daemon.demo.clients import Crm, Dav, new_pool
+from crmsync.daemon.demo.clients import Crm, Dav, Mail, new_pool
 from crmsync.daemon.demo.place import (
     BOOK,
     CALENDAR,
@@ -128,6 +129,7 @@ class Stage:
             "caldav_url": person.calendar.url,
             "crm_username": person.crm.username,
             "crm_password": person.crm.password,
+            **({"imap_url": f"imap://127.0.0.1:{person.post.port}"} if person.post else {}),
         }
 
     def write_ready(self, file: Path) -> None:
@@ -143,11 +145,12 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         dav, radicale = _start_radicale(place, stack)
         crm = stack.enter_context(_crm(place))
+        mail = stack.enter_context(post.started(place))
         pool = new_pool()
         stack.callback(pool.clear)
-        people = {name: _person(name, place, dav, crm.url, pool) for name in PEOPLE}
+        people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
-        place.write_config(dav, crm.url)
+        place.write_config(dav, crm.url, mail)
         arguments = ["--config", str(place.config), "run"]
         service = Service(
             place, Child("the service", "crmsync.daemon.cli", arguments, place.folder / "service.log")
@@ -196,11 +199,12 @@ def _crm(place: Place) -> CrmServer:
     return CrmServer(org, sqlite_url(folder / "crm.db"), folder / "tls", https=True)
 
 
-def _person(name: str, place: Place, dav: str, crm: str, pool: urllib3.PoolManager) -> Person:
+def _person(name: str, place: Place, dav: str, crm: str, pool: urllib3.PoolManager, mail: int) -> Person:
     password = place.secret(name)
     return Person(
         name,
         Dav(f"{dav}{name}/{BOOK}/", name, password, pool),
         Dav(f"{dav}{name}/{CALENDAR}/", name, password, pool),
         Crm(crm, CLIENT_ID, place.secret("crm-client"), crm_user(name), place.secret(f"crm-{name}"), pool),
+        Mail(mail, crm_user(name), password) if mail else None,
     )

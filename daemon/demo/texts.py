@@ -72,6 +72,15 @@ def _utc(local: datetime) -> str:
     return local.replace(tzinfo=ZoneInfo(ZONE)).astimezone(ZoneInfo("UTC")).strftime("%Y%m%dT%H%M%SZ")
 
 
+def mail(id: str, sender: str, to: str, subject: str) -> bytes:
+    lines = [
+        f"Message-ID: <{id}>", f"From: Ben Sample <{sender}>", f"To: {to}", "Date: Mon, 02 Mar 2026 09:00:00 +0100",
+        f"Subject: {subject}", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "",
+        "Dear Alice,", "", "they taste as they should.", "", "Ben", "",
+    ]  # fmt: skip
+    return _NL.join(lines).encode()
+
+
 def folded(lines: Sequence[str]) -> str:
     """RFC 5545 3.1 and RFC 6350 3.2; the lines here are ASCII."""
     whole = []

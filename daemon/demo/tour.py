@@ -4,6 +4,7 @@ Each step asks the running service for a sync, as ``crmsync sync`` does, and loo
 should. Where two edits must meet, the service is stopped in between.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -14,10 +15,21 @@ from zoneinfo import ZoneInfo
 import urllib3
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.demo import sample, texts
+from crmsync.daemon.demo import post, sample, texts
 from crmsync.daemon.demo.clients import Refused, poll
 from crmsync.daemon.demo.repeating import series
-from crmsync.daemon.demo.scene import ACCOUNT, APART, FAIR, PATIENCE, REVIEW, TASK, NotSo, Tour, make_cast
+from crmsync.daemon.demo.scene import (
+    ACCOUNT,
+    APART,
+    FAIR,
+    PATIENCE,
+    REVIEW,
+    TASK,
+    NotSo,
+    Skipped,
+    Tour,
+    make_cast,
+)
 from crmsync.daemon.demo.stage import Stage
 
 Step: TypeAlias = Callable[[Tour], None]  # raises NotSo when it does not come out
@@ -168,6 +180,34 @@ def complete_task(tour: Tour) -> None:
     tour.did("task list", f"STATUS:COMPLETED, PERCENT-COMPLETE:{percent}, X-EFFORT as it was")
 
 
+def mail(tour: Tour) -> None:
+    if tour.post is None:
+        raise Skipped(f"it needs Dovecot 2.3, a mail server: {post.INSTALL}")
+    subject, id = tour.subject("Your samples"), f"samples-{tour.number}-{int(time.time())}@example.com"
+    sent = texts.mail(id, "ben.sample@example.com", tour.post.username, subject)
+    tour.post.deliver(sent)
+    tour.post.tag(id, "$CRM")
+    tour.did("mailbox", f"“{subject}”, from Ben Sample, gets the keyword $CRM; it is unread")
+
+    def activity() -> dict[str, Any] | None:
+        fields = "Id, Subject, FromAddress, HasAttachment"
+        rows = tour.crm.query(f"SELECT {fields} FROM EmailMessage WHERE MessageIdentifier = '{id}'")
+        return rows[0] if len(rows) == 1 else None
+
+    found = tour.until("it is not in the CRM", activity, bool)
+    assert found is not None
+    where = f"EmailMessageId = '{found['Id']}'"
+    people = tour.crm.query(f"SELECT RelationObjectType FROM EmailMessageRelation WHERE {where}")
+    kinds = sorted(row["RelationObjectType"] for row in people)
+    if kinds != ["Contact", "User"]:
+        raise NotSo(f"it is related to {kinds}")
+    tour.did("CRM", f"{found['Id']}: an e-mail activity, related to the contact Ben Sample and to Alice")
+    flags, content = tour.post.shown(id) or ("", b"")
+    if content != sent or "Seen" in flags:
+        raise NotSo("the message was altered, or marked as read")
+    tour.did("mailbox", "the message is as it was sent, byte for byte, and still unread")
+
+
 def untag(tour: Tour) -> None:
     name, address = tour.name("uma.vcf"), tour.address("uma")
     before = tour.until("she is not in the CRM", lambda: tour.contact(address), bool)
@@ -282,6 +322,7 @@ STEPS: tuple[NamedStep, ...] = (
     ("An event moves", move_event),
     ("A repeating event: each of its dates is in the CRM, and one of them changes there", series),
     ("A task is completed", complete_task),
+    ("A mail is tagged and becomes an activity of everyone who is named in it", mail),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
     ("A delete storm is held, then rejected, and everything is back", delete_storm),
@@ -303,22 +344,28 @@ def walk(stage: Stage, say: Callable[[str], None], steps: Sequence[NamedStep] = 
         say,
         max(numbers, default=0) + 1,
         sample.next_monday(alice.calendar.clock()),
+        alice.post,
     )
     say(f"They run. A tour in {len(steps)} steps; each reads back from the other server.")
-    failed = 0
+    failed = skipped = 0
     for count, (title, step) in enumerate(steps, 1):
         say(f"\n{count:>2}. {title}")
         begun = time.monotonic()
-        trouble = _taken(step, tour)
+        try:
+            trouble = _taken(step, tour)
+        except Skipped as reason:
+            skipped += 1
+            say(f"   – SKIPPED: {reason}")
+            continue
         failed += bool(trouble)
         took = f"({time.monotonic() - begun:.1f} s)"
         say(f"   ✗ did not come out: {trouble} {took}" if trouble else f"   ✓ {took}")
     say(
         f"\n✗ {failed} of {len(steps)} steps did not come out; the service's log may say why."
         if failed
-        else f"\n✓ All {len(steps)} steps came out."
+        else f"\n✓ All {len(steps) - skipped} steps came out."
     )
-    return failed
+    return failed + (skipped if os.environ.get("CRMSYNC_CI") else 0)  # there everything has to be tried
 
 
 def _taken(step: Step, tour: Tour) -> str:

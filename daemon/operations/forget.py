@@ -74,7 +74,8 @@ def _in_history(tx: Any, pair: Pair, wanted: str) -> bool:
 
 
 def _names(columns: Columns, wanted: str) -> bool:
-    return any(isinstance(v, str) and "@" in v and email_key(v) == wanted for v in columns.values())
+    texts = [t for v in columns.values() for t in (v if isinstance(v, tuple) else (v,))]
+    return any(isinstance(t, str) and "@" in t and email_key(t) == wanted for t in texts)
 
 
 def _delete(cx: Context, pair: Pair, side: Side) -> int:

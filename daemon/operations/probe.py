@@ -31,6 +31,7 @@ _LONG_AGO = datetime(2000, 1, 1, 9, tzinfo=UTC)  # an appointment that reminds n
 _SAMPLE: Mapping[Kind, Columns] = {
     Kind.CONTACT: {"last_name": "crmsync write check", "first_name": "Please delete"},
     Kind.TASK: {"subject": "crmsync write check, please delete"},
+    Kind.EMAIL: {"subject": "crmsync write check, please delete"},
     Kind.APPOINTMENT: {
         "subject": "crmsync write check, please delete",
         "start": _LONG_AGO,

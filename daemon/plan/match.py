@@ -16,6 +16,7 @@ PHONES = ("phone_work", "phone_mobile", "phone_home", "phone_other")
 IDENTIFYING: dict[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: ("subject", "start", "end"),
     Kind.TASK: ("subject", "due"),
+    Kind.EMAIL: ("message_id",),
 }
 
 
@@ -87,9 +88,20 @@ def match(item: Candidate, others: Sequence[Candidate], own: Sequence[Candidate]
     return Partner(partner.id)
 
 
+def addresses_of(columns: Columns) -> list[str]:
+    """E-mail addresses of the people that an item is about, or went to."""
+    found = [columns.get(n) for n in (*EMAILS, "from", "to", "cc")]
+    return [
+        a for v in found for a in ((v,) if isinstance(v, str) else v if isinstance(v, tuple) else ()) if a
+    ]
+
+
 def matchable(kinds: frozenset[Kind]) -> bool:
     """Whether items of these kinds can be someone's partner: then all of them have to be known, tagged or not."""
-    return Kind.CONTACT in kinds or bool(kinds & IDENTIFYING.keys())
+    made_here = IDENTIFYING.keys() - {
+        Kind.EMAIL
+    }  # nothing in the CRM looks for its mail: mail is not made from records
+    return Kind.CONTACT in kinds or bool(kinds & made_here)
 
 
 def keys_of(kind: Kind, columns: Columns) -> frozenset[str]:

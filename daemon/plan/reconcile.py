@@ -36,6 +36,7 @@ class Seen(StrEnum):
 class DeleteRule(StrEnum):
     MIRROR = "mirror"
     UNLINK = "unlink"
+    UNTAG = "untag"  # what goes in the CRM goes on the ECS side, which only takes the tag off; never the other way
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,9 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
 def _mirror(target: Side, what: str, ties: Ties) -> DeleteOn | Unlink:
     if ties.rule is DeleteRule.UNLINK:
         return Unlink(f"{what}; this account's rule is to unlink")
+    if ties.rule is DeleteRule.UNTAG:  # each person's copy is his own, whosever the record is
+        untagged = target is Side.ECS and ties.deletable
+        return DeleteOn(target, what) if untagged else Unlink(f"{what}; what the other side has of it stays")
     if not ties.owned:
         return Unlink(f"{what}; the record belongs to someone else")
     if ties.elsewhere:

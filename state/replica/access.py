@@ -63,7 +63,7 @@ class Access:
         """The condition on rows that the caller may see; None when that is all of them."""
         if caller.all_records or self._mode(type_) != "private":
             return None
-        return table.c.OwnerId == caller.user_id
+        return table.c.OwnerId == caller.user_id if type_.owned else sa.false()
 
     def may_create(self, caller: Caller, type_: ObjectType) -> bool:
         return type_.createable and (caller.all_records or not type_.admin_only)

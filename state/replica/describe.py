@@ -22,6 +22,7 @@ SOAP_TYPES = {
     "date": "xsd:date",
     "datetime": "xsd:dateTime",
     "address": "urn:address",
+    "base64": "xsd:base64Binary",
 }
 BYTES_PER_CHARACTER = 3
 EXTRA_TYPES = {"FirstName": "personname", "LastName": "personname", "Salutation": "personname"}

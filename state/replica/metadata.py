@@ -94,8 +94,8 @@ class Field:
 
     @property
     def filterable(self) -> bool:
-        """May stand in WHERE: everything but long text."""
-        return not (self.type == "textarea" and self.length > 255)
+        """May stand in WHERE: everything but long text and files."""
+        return self.type != "base64" and not (self.type == "textarea" and self.length > 255)
 
     @property
     def sortable(self) -> bool:

@@ -71,7 +71,10 @@ def to_json(type_: ObjectType, row: Row, names: Iterable[str], base: str) -> dic
     }
     for name in names:
         field = type_.by_name[name.casefold()]
-        record[name] = encode(field, row[name]) if field.stored else _address(name, row)
+        if field.type == "base64":
+            record[name] = f"{record['attributes']['url']}/{name}"
+        else:
+            record[name] = encode(field, row[name]) if field.stored else _address(name, row)
     return record
 
 

@@ -200,6 +200,29 @@ def _case(change: Change) -> None:
         row["ClosedDate"] = None
 
 
+def _email(change: Change) -> None:
+    """A case's mail is related to the case."""
+    row = change.row
+    if row["ParentId"] and not row["RelatedToId"]:
+        row["RelatedToId"] = row["ParentId"]
+
+
+def _relation(change: Change) -> None:
+    row = change.row
+    person = change.related.get(row["RelationId"] or "")
+    row["RelationObjectType"] = _KINDS.get((row["RelationId"] or "")[:3])
+    if person is not None and not row["RelationAddress"]:
+        row["RelationAddress"] = person.get("Email")
+
+
+_KINDS = {"003": "Contact", "00Q": "Lead", "005": "User"}
+
+
+def _attachment(change: Change) -> None:
+    body = change.row["Body"] or ""
+    change.row["BodyLength"] = len(body) // 4 * 3 - body[-2:].count("=")
+
+
 _RULES: dict[str, Callable[[Change], None]] = {
     "Contact": _person,
     "Lead": _person,
@@ -208,6 +231,9 @@ _RULES: dict[str, Callable[[Change], None]] = {
     "Event": _event,
     "Opportunity": _opportunity,
     "Case": _case,
+    "EmailMessage": _email,
+    "EmailMessageRelation": _relation,
+    "Attachment": _attachment,
 }
 
 _PROBABILITY = {  # percent, of a new org's stages

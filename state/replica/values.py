@@ -5,6 +5,8 @@ string is null, text never begins or ends with white space (Apex Developer Guide
 datetimes have whole seconds.
 """
 
+import base64
+import binascii
 import datetime
 import math
 import re
@@ -192,9 +194,21 @@ def _date(field: Field, raw: Any) -> datetime.date:
     return value
 
 
+def _content(field: Field, raw: Any) -> str | None:
+    """Kept as it came: base64."""
+    if not isinstance(raw, str):
+        raise _unreadable(field, raw, "base64Binary")
+    try:
+        base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError):
+        raise _unreadable(field, "…", "base64Binary") from None
+    return raw
+
+
 _DECODERS: dict[str, Callable[[Field, Any], Any]] = {
     **dict.fromkeys(("string", "textarea", "combobox", "phone", "url"), _text),
     **dict.fromkeys(DECIMAL_TYPES, _decimal),
+    "base64": _content,
     "email": _email,
     "picklist": _picklist,
     "id": _reference,

@@ -67,12 +67,18 @@ class Bench:
 
     @property
     def title(self) -> str:
-        return sample.TITLE[self.kind]
+        """The column by which tests tell items apart: the first of its kind's that can be written here."""
+        return next(n for n in sample.TITLES[self.kind] if n in self.written)
 
     @property
     def written(self) -> frozenset[str]:
         """Columns that this connector writes."""
         return self.can.columns[self.kind] - self.can.read_only_columns.get(self.kind, frozenset())
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """Columns that it also writes to what stands."""
+        return self.written - self.can.once_columns.get(self.kind, frozenset())
 
     def columns(self, title: str = "Lovelace", **more: Value) -> Columns:
         """What an item needs at the least, and more."""

@@ -9,6 +9,7 @@ for name in ("bench", "reading", "writing", "values", "asking"):
     pytest.register_assert_rewrite(f"tests.conformance.{name}")
 
 from tests.servers.dav import DavServer  # noqa: E402 (after the registration)
+from tests.servers.dovecot import Dovecot, dovecot  # noqa: E402
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm  # noqa: E402
 from tests.servers.radicale import radicale  # noqa: E402
 from tests.servers.xandikos import xandikos  # noqa: E402
@@ -23,6 +24,12 @@ def on_radicale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]
 @pytest.fixture(scope="session")
 def on_xandikos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
     with xandikos(tmp_path_factory.mktemp("xandikos")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def on_dovecot() -> Iterator[Dovecot]:
+    with dovecot() as server:
         yield server
 
 

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
 
-TITLE: Mapping[Kind, str] = {
-    Kind.CONTACT: "last_name",
-    Kind.APPOINTMENT: "subject",
-    Kind.TASK: "subject",
+TITLES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.CONTACT: ("last_name",),
+    Kind.APPOINTMENT: ("subject",),
+    Kind.TASK: ("subject",),
+    Kind.EMAIL: ("subject", "regarding"),  # nobody can change the subject of a message that was sent
 }
+NAMES = frozenset({"regarding"})  # they name another record: a side that lacks it cannot hold the name
 
 _NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -25,6 +27,7 @@ LEAST: Mapping[Kind, Columns] = {
         "time_zone": None,
     },
     Kind.TASK: {"subject": "Call back"},
+    Kind.EMAIL: {"subject": "Offer"},
 }
 
 WORDS: Mapping[str, tuple[str, ...]] = {
@@ -33,7 +36,10 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "priority": ("high", "normal", "low"),
     "activity": ("phone_call", "letter", "fax"),
 }
-_STATUS = ("confirmed", "tentative", "cancelled")  # of an appointment
+_STATUS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.APPOINTMENT: ("confirmed", "tentative", "cancelled"),
+    Kind.EMAIL: ("completed", "in_progress"),
+}
 
 # What breaks formats: separators and escapes of vCard, iCalendar, JSON, XML, SQL and SOQL; long lines to be folded in
 # the middle of a character; two spellings of one letter; writing from right to left; invisible characters.
@@ -95,8 +101,8 @@ _ZONES = (None, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC")
 
 def any_columns(kind: Kind, held: frozenset[str]) -> st.SearchStrategy[dict[str, Value]]:
     """Some of the held columns, with values of their types; columns of a group fit together and come together."""
-    alone = {n: _value(n, c.type) for n, c in COLUMNS[kind].items() if n in held and not c.group}
-    alone.pop(TITLE[kind], None)
+    drawn = held.difference(TITLES[kind], NAMES)
+    alone = {n: _value(kind, n, c.type) for n, c in COLUMNS[kind].items() if n in drawn and not c.group}
     some = st.fixed_dictionaries({}, optional=alone)
     return st.builds(lambda a, b: {**a, **_only(b, held)}, some, _GROUPS[kind])
 
@@ -110,8 +116,8 @@ def _only(columns: Columns, held: frozenset[str]) -> dict[str, Value]:
     return {n: v for n, v in columns.items() if n in held}
 
 
-def _value(name: str, type: Type) -> st.SearchStrategy[Value]:
-    words: tuple[str, ...] = WORDS.get(name, _STATUS if name == "status" else ())
+def _value(kind: Kind, name: str, type: Type) -> st.SearchStrategy[Value]:
+    words: tuple[str, ...] = WORDS.get(name, _STATUS.get(kind, ()) if name == "status" else ())
     return st.none() | (st.sampled_from(words) if words else _VALUES[type])
 
 
@@ -136,6 +142,7 @@ def _progress(percent: int, at: datetime, word: str) -> Columns:
 
 _GROUPS: Mapping[Kind, st.SearchStrategy[Columns]] = {
     Kind.CONTACT: st.just({}),
+    Kind.EMAIL: st.just({}),
     Kind.APPOINTMENT: st.builds(_timed, _moments, st.integers(0, 20_000), st.sampled_from(_ZONES))
     | st.builds(_whole_days, _days, st.integers(1, 14)),
     Kind.TASK: st.just({})
@@ -191,5 +198,11 @@ _FULL: Mapping[Kind, Columns] = {
         "activity": "letter",
         "sensitivity": "public",
         "categories": ("Calls",),
+    },
+    Kind.EMAIL: {
+        "subject": "Offer",
+        "body_text": "Dear Ada,\nhere it is.",
+        "status": "in_progress",
+        "categories": ("Money",),
     },
 }

@@ -14,11 +14,17 @@ from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
 from tests.servers.embedded_crm import EmbeddedCrm
 
-TITLES = {Kind.CONTACT: "LastName", Kind.APPOINTMENT: "Subject", Kind.TASK: "Subject"}
+TITLES = {
+    Kind.CONTACT: "LastName",
+    Kind.APPOINTMENT: "Subject",
+    Kind.TASK: "Subject",
+    Kind.EMAIL: "Subject",
+}
 UNMAPPED: Mapping[Kind, Mapping[str, str]] = {
     Kind.CONTACT: {"AssistantName": "Charles", "LeadSource": "Web"},
     Kind.APPOINTMENT: {"ReminderDateTime": "2026-03-02T08:45:00.000+0000"},
     Kind.TASK: {"CallDisposition": "no answer", "CallType": "Outbound"},
+    Kind.EMAIL: {"BccAddress": "grace@example.com", "Headers": "X-Mailer: any"},
 }
 WHEN = {"StartDateTime": "2026-03-02T09:00:00.000+0000", "EndDateTime": "2026-03-02T10:00:00.000+0000"}
 
@@ -28,7 +34,8 @@ class CrmPerson:
 
     def __init__(self, crm: EmbeddedCrm, kind: Kind) -> None:
         self.store, self.kind, self.table = crm.crm.store, kind, TABLES[kind]
-        self.alice = self.store.caller(crm.alice.id)
+        # mail has no owner, and only an administrator deletes it
+        self.alice = self.store.caller(crm.sync.id if kind is Kind.EMAIL else crm.alice.id)
 
     def add(self, title: str) -> str:
         when = WHEN if self.kind is Kind.APPOINTMENT else {}
@@ -60,7 +67,7 @@ def emptied(crm: EmbeddedCrm, kind: Kind) -> None:
 
 @pytest.mark.server
 @pytest.mark.parametrize("external_id", ["Crmsync_Id__c", ""], ids=["external id", "no external id"])
-@pytest.mark.parametrize("kind", [Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK])
+@pytest.mark.parametrize("kind", list(TITLES))
 class TestOnEmbeddedCrm(Conformance):
     @pytest.fixture
     def bench(self, crm: EmbeddedCrm, kind: Kind, external_id: str) -> Iterator[Bench]:
@@ -68,7 +75,8 @@ class TestOnEmbeddedCrm(Conformance):
         auth = Password(crm.client_id, crm.client_secret, crm.sync.username, crm.sync.password)
         source = SalesforceSource(crm.url, auth=auth, fields=DEFAULT_FIELDS, external_id=external_id)
         (collection,) = (c for c in source.collections() if kind in c.kinds)
-        prefix = {Kind.CONTACT: "003", Kind.APPOINTMENT: "00U", Kind.TASK: "00T"}[kind]
+        prefix = {Kind.CONTACT: "003", Kind.APPOINTMENT: "00U", Kind.TASK: "00T", Kind.EMAIL: "02s"}[kind]
         unknown = new_id(prefix, 62**9)
-        yield Bench(kind, source, collection, CrmPerson(crm, kind), long_ago, unknown, crm.alice.id)
+        owner = crm.sync if kind is Kind.EMAIL else crm.alice
+        yield Bench(kind, source, collection, CrmPerson(crm, kind), long_ago, unknown, owner.id)
         source.close()

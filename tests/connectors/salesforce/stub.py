@@ -16,7 +16,7 @@ import urllib3
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.salesforce.auth import Auth, Password
 from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS
+from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
 
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
 LOGIN = Password("app", "app-secret", "sync@example.com", "pass word", "TOKEN")
@@ -172,8 +172,14 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
-_TYPES = {"StartDateTime": "datetime", "EndDateTime": "datetime", "Birthdate": "date", "ActivityDate": "date"}
-_FLAGS = ("IsAllDayEvent", "IsPrivate", "IsDeleted", "IsChild", "IsRecurrence", "IsRecurrence2")
+_TYPES = {
+    "StartDateTime": "datetime",
+    "EndDateTime": "datetime",
+    "MessageDate": "datetime",
+    "Birthdate": "date",
+    "ActivityDate": "date",
+}
+_FLAGS = ("IsAllDayEvent", "IsPrivate", "IsDeleted", "IsChild", "IsRecurrence", "IsRecurrence2", "Incoming")
 _LENGTHS = {"LastName": 80, "FirstName": 40, "Email": 80, "Description": 32000, "Subject": 255}
 _READ_ONLY = ("Id", "SystemModstamp", "LastModifiedDate", "IsDeleted", "MasterRecordId", "CompletedDateTime")
 _TELLING = ("MasterRecordId", "IsChild", "IsRecurrence", "IsRecurrence2", "RecurrenceActivityId")
@@ -199,10 +205,10 @@ def described(
         for n in names
         if n not in without
     ]
-    fields.append({"name": "AccountId", "type": "reference", "relationshipName": "Account", "length": 18})
-    return Reply(
-        {"name": {"contact": "Contact", "appointment": "Event", "task": "Task"}[kind], "fields": fields}
-    )
+    for parent in ("Account", "RelatedTo"):
+        reference = {"name": f"{parent}Id", "type": "reference", "relationshipName": parent, "length": 18}
+        fields.append({**reference, "createable": True, "updateable": True})
+    return Reply({"name": TABLES[kind], "fields": fields})
 
 
 def relay(target: str, lose: Callable[[Request], bool]) -> Script:

@@ -198,7 +198,7 @@ def test_search_access_and_selection(crm: EmbeddedCrm) -> None:
 def test_a_condition_about_one_object_selects_nothing_of_the_others(crm: EmbeddedCrm) -> None:
     about_contacts = Selection(condition="MailingCity = 'Exampletown'")
     with source(crm.url, auth=login(crm), external_id=EXTERNAL) as here:
-        contacts, events, tasks = (here.open(c) for c in here.collections())
+        contacts, events, tasks, *_ = (here.open(c) for c in here.collections())
         address: Columns = {"last_name": "Resident", "address_work_city": "Exampletown"}
         (made,) = done(contacts.apply([Create("resident", Kind.CONTACT, address, owner=crm.alice.id)]))
         meeting: Columns = {"subject": "Meeting", "start": NOON, "end": NOON, "all_day": False}

@@ -39,6 +39,15 @@ def test_gone_on_one_side_unchanged_on_the_other_deletes_there(ecs: Seen, crm: S
     assert fate.side is where
 
 
+def test_mail_loses_its_tag_with_its_activity_and_an_activity_outlives_its_mail() -> None:
+    for ties in (Ties(rule=DeleteRule.UNTAG), Ties(rule=DeleteRule.UNTAG, owned=False, elsewhere=True)):
+        fate = decide(Seen.SAME, Seen.GONE, ties)
+        assert isinstance(fate, DeleteOn)
+        assert fate.side is Side.ECS
+        assert isinstance(decide(Seen.GONE, Seen.SAME, ties), Unlink)
+    assert isinstance(decide(Seen.SAME, Seen.GONE, Ties(rule=DeleteRule.UNTAG, deletable=False)), Unlink)
+
+
 @pytest.mark.parametrize(
     ("ties", "why"),
     [

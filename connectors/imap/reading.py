@@ -1,0 +1,80 @@
+"""Messages as records: where each stands, and what it says."""
+
+from collections.abc import Iterator, Sequence
+
+from crmsync.connectors.contract import Attachment, Gone, Hidden, Kind, Record
+from crmsync.connectors.contract import Unreadable as UnreadableItem
+from crmsync.connectors.errors import NotFound
+from crmsync.connectors.imap import mapping, message
+from crmsync.connectors.imap.client import Mail
+from crmsync.connectors.imap.mailbox import Layout, Mailbox
+from crmsync.connectors.imap.mapping import Standing
+from crmsync.connectors.imap.message import Part, Unreadable, parse
+from crmsync.connectors.imap.session import Session, Whole
+
+MAX_MESSAGE = 60_000_000  # bytes that are read of one
+BATCH = 20  # messages whose text is held at the same time
+
+
+class Reader:
+    def __init__(self, mail: Mail, box: Mailbox) -> None:
+        self._mail, self._box = mail, box
+
+    def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | UnreadableItem]:
+        for n in range(0, len(ids), BATCH):
+            some = ids[n : n + BATCH]
+            with self._mail.session() as s:
+                found = self.records(s, some)
+            yield from (found.get(id) or Gone(id) for id in dict.fromkeys(some))
+
+    def records(
+        self, s: Session, ids: Sequence[str], layout: Layout | None = None
+    ) -> dict[str, Record | UnreadableItem]:
+        layout = layout or self._box.layout(s)
+        standing = self._box.standing(s, layout, ids)
+        opened = ""
+        found: dict[str, Record | UnreadableItem] = {}
+        for id, one in sorted(standing.items(), key=lambda item: item[1].telling[0].folder):
+            copy = one.telling[0]
+            if copy.folder != opened:
+                s.examine(copy.folder)
+                opened = copy.folder
+            whole = s.whole(copy.uid, MAX_MESSAGE)
+            if whole is not None:
+                found[id] = self._record(id, one, whole)
+        return found
+
+    def _record(self, id: str, standing: Standing, whole: Whole) -> Record | UnreadableItem:
+        settings = self._box.settings
+        try:
+            parsed = parse(whole.data)
+        except Unreadable as error:
+            return UnreadableItem(id, standing.version, str(error), Kind.EMAIL, standing.tags)
+        complete = len(whole.data) >= whole.size
+        return Record(
+            id,
+            standing.version,
+            Kind.EMAIL,
+            {**mapping.columns(parsed, whole, id, settings), **standing.shown()},
+            uid=id,
+            tags=standing.tags,
+            attachments=tuple(
+                self._attachment(id, p)
+                for p in parsed.parts
+                if complete and p.size <= settings.attachment_limit
+            ),
+        )
+
+    def _attachment(self, id: str, part: Part) -> Attachment:
+        return Attachment(part.name, part.type, part.size, lambda: self._content(id, part.number))
+
+    def _content(self, id: str, number: int) -> bytes:
+        with self._mail.session() as s:
+            standing = self._box.standing(s, self._box.layout(s), [id]).get(id)
+            if standing is not None:
+                copy = standing.telling[0]
+                s.examine(copy.folder)
+                whole = s.whole(copy.uid, MAX_MESSAGE)
+                if whole is not None:
+                    return message.content_of(whole.data, number)
+        raise NotFound("the message has gone while its files were read")

@@ -1,0 +1,91 @@
+"""The conversation: how it begins, breaks, and tells of news."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from crmsync.connectors.errors import AuthExpired, Unreachable
+from crmsync.connectors.imap.client import Mail, Server
+from crmsync.connectors.imap.connector import MailSource
+from crmsync.connectors.imap.settings import Settings
+from tests.connectors.imap.conftest import Box
+from tests.servers.dovecot import Dovecot, dovecot
+from tests.servers.turns import counted
+
+pytestmark = pytest.mark.server
+Make = Callable[..., Box]
+
+
+@pytest.mark.parametrize("tls", ["tls", "starttls"])
+def test_secure_connections(server: Dovecot, tls: str) -> None:
+    port = server.tls_port if tls == "tls" else server.port
+    mail = Mail(Server("localhost", port, tls, str(server.ca_file)), *server.login())
+    with mail.session() as s:
+        assert "INBOX" in {f.name for f in s.folders()[0]}
+    mail.close()
+    with pytest.raises(Unreachable, match="certificate"):
+        Mail(Server("localhost", port, tls), *server.login()).connect()
+    Mail(Server("localhost", port, tls, verify=False), *server.login()).connect().shutdown()
+
+
+def test_starttls_is_demanded() -> None:
+    """A server that does not offer it, or somebody in between who says so, is sent no password."""
+    with dovecot(capability="IMAP4rev1", tls=False) as plain, counted(plain.port) as relay:
+        with pytest.raises(Unreachable, match="STARTTLS"):
+            Mail(Server("127.0.0.1", relay.port, "starttls"), *plain.login()).connect()
+        assert relay.bytes < 500
+        assert relay.turns <= 3
+
+
+def test_a_refused_login_says_whose(server: Dovecot) -> None:
+    with pytest.raises(AuthExpired, match="refuses the login of alice"):
+        Mail(server.server, "alice@example.com", "wrong").connect()
+
+
+def test_passwords_with_any_character(server: Dovecot) -> None:
+    with pytest.raises(AuthExpired):
+        Mail(server.server, "alice@example.com", 'ü"\\ {1}\x7f').connect()
+
+
+def test_a_broken_connection_is_taken_up_again(box: Make) -> None:
+    mine = box()
+    id = mine.put("a@example.com", flags="$CRM")
+    with counted(mine.server.port) as relay:
+        source = MailSource(
+            Server("127.0.0.1", relay.port, "plain"), *mine.server.login(mine.user), Settings()
+        )
+        (collection,) = source.collections()
+        relay.hang_up()
+        with pytest.raises(Unreachable):
+            list(source.open(collection).fetch([id]))
+        assert [r.id for r in source.open(collection).fetch([id])] == [id]
+        source.close()
+
+
+def test_news_nudge_and_the_end_of_a_connection_is_no_news(box: Make) -> None:
+    mine = box()
+    over = threading.Event()
+    with counted(mine.server.port) as relay:
+        source = mine.login(at=Server("127.0.0.1", relay.port, tls="plain"))
+        nudges = source.watch(source.collections(), over.is_set)
+        next(nudges)  # at once
+        timer = threading.Timer(0.2, lambda: mine.put("a@example.com"))
+        timer.start()
+        next(nudges)
+        timer.join()
+        timer = threading.Timer(0.2, relay.hang_up)
+        timer.start()
+        with pytest.raises(Unreachable):
+            list(nudges)
+        timer.join()
+        source.close()
+
+
+def test_a_watch_ends_when_it_is_told_to(box: Make) -> None:
+    mine = box()
+    over = threading.Event()
+    nudges = mine.source.watch(mine.source.collections(), over.is_set)
+    next(nudges)
+    over.set()
+    assert list(nudges) == []

@@ -1,0 +1,232 @@
+"""Mail: tagged in a mailbox it becomes one activity for all who have a copy; what is said about it goes both ways."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmsync.connectors.contract import Kind, Side, Value
+from crmsync.connectors.memory.connector import MemorySource
+from crmsync.connectors.memory.server import MemoryServer
+from crmsync.connectors.memory.traits import crm, mailbox
+from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.engine import Engine
+from crmsync.daemon.plan.reconcile import DeleteRule
+from crmsync.daemon.plan.terms import Direction, Rule
+from crmsync.state.database import State
+from crmsync.state.witness import Witness
+from tests.daemon.cycle.world import Clock
+
+SAID = ("status", "regarding")
+RULES = {
+    Kind.EMAIL: {
+        n: Rule() if n in SAID else Rule(Direction.TO_CRM)
+        for n in ("subject", "body_text", "from", "to", "sent_at", "message_id", "thread", "direction", *SAID)
+    }
+}
+PEOPLE = ("alice", "bob")
+
+
+class Post:
+    """Alice's mailbox and Bob's, one CRM."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock, self.folder = Clock(), folder
+        self.boxes = {name: MemoryServer(now=self.clock, traits=mailbox()) for name in PEOPLE}
+        for box in self.boxes.values():
+            box.add("Mail", Kind.EMAIL)
+        self.crm = MemoryServer(now=self.clock, traits=crm())
+        self.table = self.crm.add("EmailMessage", Kind.EMAIL).id
+        self.users = {name: self.crm.add_user(f"{name}@example.com") for name in PEOPLE}
+        self.start()
+
+    def start(self) -> None:
+        login = Crm("main", MemorySource(self.crm, Side.CRM), RULES)
+        self.engine = Engine(
+            state=State.open(f"sqlite:///{self.folder / 'state.db'}", now=self.clock),
+            signer=Signer(b"k" * 32),
+            witness=Witness(self.folder / "witness"),
+            accounts={name: self.account(name, login) for name in PEOPLE},
+            now=self.clock,
+            jitter=lambda: 0.5,
+        )
+
+    def account(self, name: str, login: Crm) -> Account:
+        source = Mailbox("memory", MemorySource(self.boxes[name], Side.ECS))
+        deletes = {Kind.EMAIL: DeleteRule.UNTAG}
+        return Account(name, login, f"{name}@example.com", [source], deletes=deletes)
+
+    def lose_the_state(self) -> None:
+        self.engine.close()
+        for part in ("", "-wal", "-shm"):
+            (self.folder / f"state.db{part}").unlink(missing_ok=True)
+        self.start()
+
+    def arrives(self, *names: str, id: str = "one@example.com", tag: bool = True, **more: Value) -> str:
+        """At everyone of these, with the same Message-ID."""
+        columns: dict[str, Value] = {
+            "subject": "Offer",
+            "body_text": "Here it is.",
+            "from": "ada@example.com",
+            "to": ("alice@example.com",),
+            "sent_at": datetime(2026, 11, 20, 9, tzinfo=UTC),
+            "message_id": id,
+            "direction": "incoming",
+            "status": "completed",
+            **more,
+        }
+        for name in names:
+            item = self.boxes[name].put("mail", columns, tags=["CRM"] if tag else [], uid=id)
+        return item
+
+    def sync(self, *names: str, **options: Any) -> dict[str, Any]:
+        self.clock.tick()
+        report: dict[str, Any] = self.engine.sync(names=names, **options)
+        assert report["errors"] == [], report["errors"]
+        return report
+
+    def idle(self) -> None:
+        assert self.sync()["writes"] == 0
+
+    def activity(self) -> Any:
+        (item,) = self.crm.all(self.table)
+        return item
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Iterator[Post]:
+    made = Post(tmp_path)
+    yield made
+    made.engine.close()
+
+
+def test_a_tagged_message_becomes_an_activity_and_an_untagged_one_does_not(post: Post) -> None:
+    post.arrives("alice")
+    post.arrives("alice", id="private@example.com", tag=False)
+    post.sync()
+    assert post.activity().columns["message_id"] == "one@example.com"
+    post.idle()
+
+
+def test_one_message_in_two_mailboxes_is_one_activity(post: Post) -> None:
+    post.arrives("alice", "bob")
+    post.sync("alice")
+    post.sync("bob")
+    post.activity()
+    post.idle()
+
+
+def test_that_the_marks_of_two_copies_differ_is_nobodys_edit(post: Post) -> None:
+    item = post.arrives("alice")
+    post.boxes["bob"].put(
+        "mail",
+        {**post.boxes["alice"].read(item).columns, "status": "in_progress"},
+        tags=["CRM"],
+        uid="one@example.com",
+    )
+    post.sync("alice")
+    post.sync("bob")
+    post.idle()
+    assert post.activity().columns["status"] == "completed"
+    assert [b.read(item).columns["status"] for b in post.boxes.values()] == ["completed", "in_progress"]
+
+
+def test_what_the_crm_says_about_it_comes_back_and_what_was_sent_does_not_change(post: Post) -> None:
+    item = post.arrives("alice")
+    post.sync()
+    post.crm.edit(post.activity().id, status="in_progress", regarding="Acme deal", subject="Rewritten")
+    post.sync()
+    columns = post.boxes["alice"].read(item).columns
+    assert (columns["status"], columns["regarding"], columns["subject"]) == (
+        "in_progress",
+        "Acme deal",
+        "Offer",
+    )
+    post.idle()
+
+
+def test_the_deletion_of_the_activity_takes_the_tags_and_leaves_the_messages(post: Post) -> None:
+    item = post.arrives("alice", "bob")
+    post.sync()
+    post.sync()
+    post.crm.delete(post.activity().id)
+    post.sync()
+    assert [b.read(item).tags for b in post.boxes.values()] == [frozenset(), frozenset()]
+    post.idle()
+    assert list(post.crm.all(post.table)) == []
+
+
+def test_a_message_that_is_deleted_keeps_its_activity(post: Post) -> None:
+    item = post.arrives("alice")
+    post.sync()
+    post.boxes["alice"].delete(item)
+    post.sync()
+    post.activity()
+    post.crm.edit(post.activity().id, status="in_progress")
+    post.idle()
+
+
+def test_an_edited_activity_of_a_deleted_message_stays_and_nothing_is_made_up(post: Post) -> None:
+    item = post.arrives("alice")
+    post.sync()
+    post.boxes["alice"].delete(item)
+    post.crm.edit(post.activity().id, status="in_progress")
+    post.sync()
+    post.activity()
+    assert list(post.boxes["alice"].all("mail")) == []
+    post.idle()
+
+
+def test_mail_of_the_crm_is_not_made_up_in_the_mailbox(post: Post) -> None:
+    post.arrives("alice")
+    post.sync()
+    post.crm.put(
+        post.table,
+        {"subject": "Sent from the CRM", "message_id": "crm@example.com"},
+        owner=post.users["alice"],
+    )
+    post.idle()
+
+
+def test_an_untagged_message_is_unlinked_and_a_tagged_one_linked_again(post: Post) -> None:
+    item = post.arrives("alice")
+    post.sync()
+    post.boxes["alice"].untag(item, "CRM")
+    post.sync()
+    post.activity()
+    post.boxes["alice"].tag(item, "CRM")
+    post.sync()
+    post.activity()
+    post.crm.edit(post.activity().id, status="in_progress")
+    post.sync()
+    assert post.boxes["alice"].read(item).columns["status"] == "in_progress"
+
+
+def test_a_lost_state_finds_the_activity_by_its_message_id(post: Post) -> None:
+    post.arrives("alice", "bob")
+    post.sync()
+    post.sync()
+    post.lose_the_state()
+    post.sync()
+    post.sync()
+    post.activity()
+
+
+def test_a_dry_run_makes_nothing(post: Post) -> None:
+    post.arrives("alice")
+    plan = post.sync(dry_run=True)["plan"]
+    assert [line["action"] for line in plan] == ["create"]
+    assert list(post.crm.all(post.table)) == []
+
+
+def test_mail_of_a_forgotten_person_leaves_no_trace_and_stays_out(post: Post) -> None:
+    post.arrives("alice", to=("alice@example.com", "grace@example.com"))
+    post.sync()
+    assert post.engine.forget("grace@example.com")["forgotten"] == 1
+    assert b"grace@example.com" not in (post.folder / "state.db").read_bytes()
+    post.arrives("alice", id="two@example.com", **{"from": "grace@example.com"})
+    post.sync()
+    assert post.activity().columns["message_id"] == "one@example.com"
