@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -14,9 +15,11 @@ from crmsync.config.values import (
     Bytes,
     Count,
     CrmSelect,
+    Duration,
     Flag,
     Kind,
     OptionalSecret,
+    Pause,
     Size,
     SourceUrl,
     Tag,
@@ -29,7 +32,11 @@ from crmsync.config.values import (
     surroundings,
 )
 
+_LONGEST_REACH = timedelta(days=800)
+
 DeleteRule: TypeAlias = Literal["mirror", "unlink"]
+CompleteRule: TypeAlias = Literal["mirror", "keep"]
+Activity: TypeAlias = Literal["phone_call", "letter", "fax"]
 MailDeleteRule: TypeAlias = Literal["untag", "mirror", "unlink"]
 
 
@@ -57,11 +64,25 @@ class Delete(Table):
     contact: DeleteRule = Field("mirror", description="For contacts.")
     appointment: DeleteRule = Field("mirror", description="For appointments.")
     task: DeleteRule = Field("mirror", description="For tasks.")
+    phone_call: DeleteRule | None = Field(
+        None, description="For tasks that stand for a phone call; otherwise as for tasks."
+    )
+    letter: DeleteRule | None = Field(None, description="For those that stand for a letter.")
+    fax: DeleteRule | None = Field(None, description="For those that stand for a fax.")
     email: MailDeleteRule = Field(
         "untag",
         description="For mail. `untag`: a message whose activity is deleted loses its tag, an activity whose message "
         "is deleted stays; `mirror`: that one is deleted, too, by whoever may.",
     )
+
+
+class Complete(Table):
+    """What completing a task that stands for an activity does to the activity: `mirror` completes it, `keep` leaves it
+    as it is."""
+
+    phone_call: CompleteRule = Field("mirror", description="For phone calls.")
+    letter: CompleteRule = Field("mirror", description="For letters.")
+    fax: CompleteRule = Field("mirror", description="For faxes.")
 
 
 class DefaultCollection(Table):
@@ -283,6 +304,12 @@ class Account(Table):
     crm: str = Field(description="The name of a `[crm.NAME]` table.")
     crm_user: Text = Field(description="The person's user name in that CRM.")
     addresses: tuple[Address, ...] = Field((), description="The person's own e-mail addresses.")
+    owner_of: tuple[Text, ...] = Field(
+        (),
+        description="Names under which servers know the person as the owner of collections, where it is not the name "
+        "of this account, its `crm_user`, one of its `addresses` or a login: a service login may read for them, or a "
+        "team own an address book.",
+    )
     first_link: Literal["hold", "crm", "ecs", "latest"] = Field(
         "hold",
         description="Who wins where the sides differ when an item is first linked; `hold` asks. A column that goes one "
@@ -299,15 +326,37 @@ class Account(Table):
         "skip",
         description="Items marked private: left out, synced as a busy time without content, or synced.",
     )
+    invitations: bool = Field(
+        False,
+        description="Whether a server that sends invitations, updates and cancellations by itself may do so for what "
+        "comes from the CRM. Without it, such changes of meetings with attendees are refused.",
+    )
     time_zone: Zone = Field("UTC", description="The person's time zone, for dates without a time.")
+    series_ahead: Duration = Field(
+        timedelta(days=90),
+        description="How far ahead the occurrences of a repeating event are events of the CRM.",
+    )
+    series_back: Pause = Field(
+        timedelta(days=7), description="And how far back, when a repeating event first comes into the CRM."
+    )
     default_collection: DefaultCollection = Field(
         DefaultCollection(), description="Where records that come from the CRM are created."
     )
     delete: Delete = Field(Delete(), description="What a deletion on one side does on the other.")
+    complete: Complete = Field(
+        Complete(), description="What completing the task of an activity does to the activity."
+    )
     guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
     source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
         description="The person's logins, at least one."
     )
+
+    @field_validator("series_ahead", "series_back")
+    @classmethod
+    def _countable(cls, reach: timedelta) -> timedelta:
+        if reach > _LONGEST_REACH:
+            raise Expected('at most "800d": each occurrence is an event of the CRM')
+        return reach
 
     @field_validator("crm")
     @classmethod
@@ -321,9 +370,13 @@ class Account(Table):
             raise Expected(expected, options=known)
         return name
 
-    def delete_rule(self, kind: Kind) -> MailDeleteRule:
-        rule: MailDeleteRule = getattr(self.delete, kind)
-        return rule
+    def delete_rule(self, kind: Kind | Activity) -> MailDeleteRule:
+        rule: MailDeleteRule | None = getattr(self.delete, kind)
+        return rule or self.delete.task
+
+    def completes(self, activity: Activity) -> bool:
+        rule: CompleteRule = getattr(self.complete, activity)
+        return rule == "mirror"
 
     def collection_for(self, kind: Kind) -> str | None:
         """Name of the default collection, if one is configured."""

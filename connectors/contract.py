@@ -20,6 +20,7 @@ Three rules make the rest simple:
 * A ``Create`` carries a ``key`` that the engine chose and wrote down before. Repeating it must not make a second item.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -115,6 +116,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "show_as": Column(),  # free, busy, tentative, out_of_office
         "status": Column(),  # confirmed, tentative, cancelled
         "sensitivity": Column(),  # public, private, confidential
+        "reminder": Column(Type.MOMENT),  # when the person is reminded
         "categories": Column(Type.LIST),
     },
     Kind.TASK: {
@@ -127,7 +129,9 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "percent_complete": Column(Type.NUMBER, _PROGRESS),  # 0 to 100
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
+        "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
         "sensitivity": Column(),
+        "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),
     },
     Kind.EMAIL: {
@@ -197,6 +201,7 @@ class Record:
     native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
     private: bool = False  # marked private or confidential by the person
+    changed_by: str = ""  # who changed it last, for a person; where the server says so
     attachments: tuple[Attachment, ...] = ()  # those that may travel
 
 
@@ -214,7 +219,9 @@ class Gone:
     """The item was deleted: the server says so itself."""
 
     id: str
-    survivor: str = ""  # the record it was merged or converted into, where the CRM knows
+    survivor: str = (
+        ""  # the item that it has become (a record merged or converted in the CRM; see ``Unfolding``)
+    )
     owner: str = ""  # CRM: whose it was, where the server still says so
 
 
@@ -234,6 +241,23 @@ class Unreadable:
     reason: str  # which rule, for a person
     kind: Kind | None = None
     tags: frozenset[str] | None = None  # as far as they could be made out; None: not at all
+
+
+SERIES = "series"  # ``untouchable``: its occurrences are exchanged instead
+# An occurrence of a series (see ``Unfolding``) is an item of its own: ``<series>#<day>``, or ``<series>#<day>T<time>``.
+_OCCURRENCE = re.compile(r"(.+)#(\d{8}(?:T\d{6})?)", re.DOTALL)
+
+
+def occurrence_of(item: str) -> tuple[str, str] | None:
+    """The series that an item is an occurrence of, and the occurrence's name; None: it is an item by itself."""
+    found = _OCCURRENCE.fullmatch(item)
+    return (found[1], found[2]) if found else None
+
+
+def series_of(item: str) -> str:
+    """What stands in a listing for this item: the series of an occurrence, else the item itself."""
+    found = occurrence_of(item)
+    return found[0] if found else item
 
 
 Cursor: TypeAlias = str  # opaque "changes since" token of one collection
@@ -450,6 +474,27 @@ class Restricting(Protocol):
 
     def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
         """Rights of ``user`` on these records; an id that is absent has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which occurrences of a series are items of their own: those that begin from so long ago to so far ahead."""
+
+    back: timedelta = timedelta(days=7)
+    ahead: timedelta = timedelta(days=90)
+
+
+@runtime_checkable
+class Unfolding(Protocol):
+    """A calendar whose series can be shown by their occurrences, to a CRM that cannot hold a series."""
+
+    def unfolded(self, window: Window) -> Connector:
+        """The same collection, with an item (``occurrence_of``) for each occurrence in the window instead of one for
+        the series. Its ``changes`` bring what enters the window as time passes. What has left it is no longer told of,
+        and when its day has left it is never ``Gone``, but ``Hidden``. A ``listing`` has the series themselves. Writes
+        change, or take out, the one occurrence; the series itself is untouchable (``SERIES``). Where an event becomes a
+        series, a series one event, or an occurrence is held on another day, the item is ``Gone``, with the one that it
+        is from then on as ``survivor``."""
 
 
 @runtime_checkable

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from crmsync.config.account import Account as AccountConfig
+from crmsync.config.account import Activity as ActivityName
 from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
@@ -15,7 +17,17 @@ from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Lacking, Side, Source, Watching
+from crmsync.connectors.contract import (
+    Collection,
+    Connector,
+    Homing,
+    Kind,
+    Lacking,
+    Side,
+    Source,
+    Watching,
+    Window,
+)
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -43,6 +55,11 @@ _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.APPOINTMENT, "appointment"),
     (Kind.TASK, "task"),
     (Kind.EMAIL, "email"),
+)
+_ACTIVITIES: tuple[tuple[Kind, ActivityName], ...] = (
+    (Kind.PHONE_CALL, "phone_call"),
+    (Kind.LETTER, "letter"),
+    (Kind.FAX, "fax"),
 )
 
 
@@ -138,9 +155,12 @@ def _account(
         crm_select=config.crm_select,
         first_link=_POLICIES[config.first_link],
         default_collection={kind: where for kind, where in wanted.items() if where is not None},
-        deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
+        deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in (*_KINDS, *_ACTIVITIES)},
+        kept_open=frozenset(kind for kind, name in _ACTIVITIES if not config.completes(name)),
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
+        names=frozenset((*config.addresses, *config.owner_of)),
         private=Private(config.private),
+        window=Window(back=config.series_back, ahead=config.series_ahead),
         warnings=_unverified(name, config, crm),
     )
 
@@ -155,19 +175,27 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             return mail(account, config, ca_file=ca_file)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
         password = config.password.reveal() if config.password else ""
+        username = config.username or ""
+        known = (*account.addresses, *((username,) if "@" in username else ()))
         return make(
             config.url,
-            config.username or "",
+            username,
             password,
             ca_file=ca_file,
             verify=config.verify,
             default_zone=zone,
             now=now,
+            invitations=account.invitations,
+            ourselves=frozenset(address.lower() for address in known),
         )
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
     lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
-    return Mailbox(config.type, lazy(Side.ECS, connect), address, tuple(config.collections or ()))
+    only = tuple(config.collections or ())
+    outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
+    return Mailbox(
+        config.type, lazy(Side.ECS, connect), address, only, config.username or "", outlook=outlook
+    )
 
 
 class LazySource:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select, update
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Held, HeldState, What
-from crmsync.state.rows import Rows, chunked
+from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import held
 
 _c = held.c
@@ -76,11 +76,15 @@ class HeldItems:
             )
 
     def waiting(self, account: str, kind: Kind) -> int:
-        """How many deletes and unlinks of the kind nobody has decided about."""
-        query = select(func.count()).where(
-            _c.account == account, _c.kind == kind, _c.what == What.DELETE, _c.state == HeldState.HELD
+        """How many deletes and unlinks of the kind nobody has decided about; of a series, one."""
+        return count_series(
+            self._connection,
+            _c.item,
+            _c.account == account,
+            _c.kind == kind,
+            _c.what == What.DELETE,
+            _c.state == HeldState.HELD,
         )
-        return self._connection.execute(query).scalar_one()
 
     def remove(self, ids: Iterable[int]) -> None:
         self._rows.remove(ids)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select
+from sqlalchemy import Connection, Select, delete, insert, or_
 
 from crmsync.connectors.contract import Kind
 from crmsync.state.model import PERSON, Action, Entry
-from crmsync.state.rows import Rows, chunked
+from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import history
 from crmsync.state.values import decode, encode, type_of
 
@@ -52,8 +52,11 @@ class History:
         return self._connection.execute(delete(history).where(_c.at < before)).rowcount
 
     def deletes_since(self, account: str, kind: Kind, since: datetime) -> int:
-        """How many items were deleted or unlinked as a whole since then, without a person who said so."""
-        query = select(func.count()).where(
+        """How many items (of a series, one) were deleted or unlinked as a whole since then, without a person who said
+        so."""
+        return count_series(
+            self._connection,
+            _c.ecs_id,
             _c.account == account,
             _c.kind == kind,
             _c.at >= since,
@@ -61,7 +64,6 @@ class History:
             _c.column == "",
             _c.winner != PERSON,
         )
-        return self._connection.execute(query).scalar_one()
 
     def _read(self, query: Select[Any]) -> list[Entry]:
         names = self._rows.names

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, update
 
 from crmsync.connectors.contract import Kind
 from crmsync.state.model import Pair, PairState
-from crmsync.state.rows import Rows, chunked
+from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import pairs
 
 _c = pairs.c
@@ -35,6 +35,13 @@ class Pairs:
         found: dict[str, list[Pair]] = defaultdict(list)
         for pair in self._where_in(and_(_c.crm == crm, _c.crm_collection == collection), _c.crm_id, ids):
             found[pair.crm_id].append(pair)
+        return dict(found)
+
+    def of_items(self, crm: str, collection: str, ids: Iterable[str]) -> dict[str, list[Pair]]:
+        """By ECS id, the pairs of every account of the CRM login, linked or not; an id without one is absent."""
+        found: dict[str, list[Pair]] = defaultdict(list)
+        for pair in self._where_in(and_(_c.crm == crm, _c.ecs_collection == collection), _c.ecs_id, ids):
+            found[pair.ecs_id].append(pair)
         return dict(found)
 
     def by_uid(self, account: str, uid: str) -> list[Pair]:
@@ -104,8 +111,9 @@ class Pairs:
         self._rows.remove([id])
 
     def count(self, account: str, kind: Kind, state: PairState = PairState.LINKED) -> int:
-        query = select(func.count()).where(_c.account == account, _c.kind == kind, _c.state == state)
-        return self._connection.execute(query).scalar_one()
+        """Items; a series is one."""
+        where = (_c.account == account, _c.kind == kind, _c.state == state)
+        return count_series(self._connection, _c.ecs_id, *where)
 
     def iterate(
         self,

@@ -6,8 +6,10 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Select, Table, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+from crmsync.connectors.contract import series_of
 
 Thing = TypeVar("Thing")
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
@@ -83,3 +85,12 @@ def _names(thing: type) -> tuple[str, ...]:
     if thing not in _known:
         _known[thing] = tuple(field.name for field in fields(thing))
     return _known[thing]
+
+
+def count_series(connection: Connection, item: Column[str], *where: ColumnElement[bool]) -> int:
+    """Rows; the occurrences of one series count once: what a person does to it is one act. ``item``: an ECS id."""
+    alone = select(func.count()).where(*where, item.not_like("%#%"))
+    some = select(item).distinct().where(*where, item.like("%#%"))
+    return connection.execute(alone).scalar_one() + len(
+        {series_of(id) for id in connection.execute(some).scalars()}
+    )

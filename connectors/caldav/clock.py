@@ -58,7 +58,7 @@ class Clock:
 
     def __init__(self, calendar: Component, default_zone: tzinfo) -> None:
         self.zones = Zones(calendar)
-        self._default = default_zone
+        self.default_zone = default_zone
 
     def read(self, line: Line) -> Time:
         """Raises Malformed for a property that names no moment."""
@@ -79,7 +79,7 @@ class Clock:
         if utc:  # some write a TZID beside the Z; the Z is plain, the TZID forbidden (RFC 5545 3.2.19)
             return Time(local.replace(tzinfo=UTC))
         if not tzid:
-            return Time(to_utc(local, self._default), Style(floating=True))
+            return Time(to_utc(local, self.default_zone), Style(floating=True))
         zone = self.zones.resolve(tzid)
         if zone is None:
             raise Malformed(
@@ -97,10 +97,14 @@ class Clock:
         )
         return to_local(moment, self._rules(time.style))
 
+    def moment(self, local: datetime, style: Style) -> datetime:
+        """The other way round: in UTC."""
+        return to_utc(local, self._rules(style))
+
     def _rules(self, style: Style) -> tzinfo:
         if style.zone:
             return style.zone.rules
-        return self._default if style.floating else UTC
+        return self.default_zone if style.floating else UTC
 
     def plus(self, start: Time, line: Line) -> Day:
         """``start`` and a DURATION: days by the calendar, hours by the clock (RFC 5545 3.3.6)."""

@@ -3,7 +3,10 @@
 from typing import Unpack
 
 from crmsync.connectors.caldav import mapping
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.caldav.occurrences import Occurrences
+from crmsync.connectors.caldav.scheduling import announces
+from crmsync.connectors.contract import Kind, Window
+from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.source import DavSource, Options
 from crmsync.connectors.dav.wire import CALDAV
@@ -21,9 +24,17 @@ FLAVOUR = Flavour(
     home=CALDAV + "calendar-home-set",
     well_known="/.well-known/caldav",
     kinds={"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK},
+    announces=announces,
 )
 
 
+class CalDavConnector(DavConnector):
+    def unfolded(self, window: Window) -> Occurrences:
+        return Occurrences(self, window)
+
+
 class CalDavSource(DavSource):
+    connector = CalDavConnector
+
     def __init__(self, url: str, username: str, password: str, **options: Unpack[Options]) -> None:
         super().__init__(FLAVOUR, url, username, password, **options)

@@ -146,7 +146,7 @@ def write_when(edit: Editor, clock: Clock, wanted: Columns) -> None:
     if style:
         clock.define(edit, style, start.year)
     _write_all_day_mark(edit, all_day=is_day(start))
-    _count_up(edit)
+    count_up(edit)
 
 
 def _merged(before: When, wanted: Columns) -> dict[str, Value]:
@@ -205,7 +205,8 @@ def _write_all_day_mark(edit: Editor, *, all_day: bool) -> None:
         edit.rewrite(mark, "TRUE" if all_day else "FALSE")
 
 
-def _count_up(edit: Editor) -> None:
+def count_up(edit: Editor) -> None:
+    """SEQUENCE, where there is one (RFC 5545 3.8.7.4)."""
     sequence = edit.component.first("SEQUENCE")
     if sequence and sequence.value.strip().isascii() and sequence.value.strip().isdigit():
         edit.rewrite(sequence, str(int(sequence.value.strip()[:9]) + 1))

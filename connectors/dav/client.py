@@ -94,6 +94,11 @@ class Dav:
     def head(self, href: str) -> Response:
         return self._login(self.http.request("HEAD", href, headers={"Accept-Encoding": "identity"}), "HEAD")
 
+    def schedules(self, href: str) -> bool:
+        """Whether the server sends invitations and cancellations by itself (RFC 6638 2)."""
+        answer = self._login(self.http.request("OPTIONS", href, limit=_REFUSAL_LIMIT), "OPTIONS")
+        return "calendar-auto-schedule" in (answer.headers.get("DAV") or "").lower()
+
     def put(self, href: str, text: str, content_type: str, *, expected: str) -> Response:
         """Over the version ``expected``, or as a new resource where that is empty."""
         condition = {"If-Match": expected} if expected else {"If-None-Match": "*"}
@@ -101,8 +106,10 @@ class Dav:
         answer = self.http.request("PUT", href, body=text.encode(), headers=headers, limit=_REFUSAL_LIMIT)
         return self._login(answer, "PUT")
 
-    def delete(self, href: str, *, expected: str) -> Response:
-        answer = self.http.request("DELETE", href, headers={"If-Match": expected}, limit=_REFUSAL_LIMIT)
+    def delete(self, href: str, *, expected: str, silently: bool = False) -> Response:
+        """``silently``: no answer goes to the organiser of a meeting (RFC 6638 8.1)."""
+        headers = {"If-Match": expected, **({"Schedule-Reply": "F"} if silently else {})}
+        answer = self.http.request("DELETE", href, headers=headers, limit=_REFUSAL_LIMIT)
         return self._login(answer, "DELETE")
 
     def error(self, refusal: Refusal) -> ConnectorError:

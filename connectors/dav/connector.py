@@ -23,13 +23,14 @@ from crmsync.connectors.contract import (
     Unreadable,
     Write,
 )
+from crmsync.connectors.dav.audience import NOBODY, Audience
 from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import Place
 from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Reader
-from crmsync.connectors.dav.writing import Writer
+from crmsync.connectors.dav.writing import Replace, Writer
 
 
 class DavConnector:
@@ -44,13 +45,23 @@ class DavConnector:
         pause: Callable[[float], None],
         default_zone: tzinfo,
         max_item: int = MAX_ITEM,
+        audience: Audience = NOBODY,
     ) -> None:
         place = Place(collection.id)
         self._flavour, self._dav, self._place = flavour, dav, place
+        self.now, self.default_zone = now, default_zone
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
         self._writer = Writer(
-            dav, place, flavour, self._reader, habits.pace, now=now, pause=pause, default_zone=default_zone
+            dav,
+            place,
+            flavour,
+            self._reader,
+            habits,
+            now=now,
+            pause=pause,
+            default_zone=default_zone,
+            audience=audience,
         )
         self._capabilities = Capabilities(
             columns={k: c for k, c in flavour.format.HOLDS.items() if k in collection.kinds},
@@ -79,7 +90,10 @@ class DavConnector:
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)
 
-    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+    def with_uid(self, uid: str) -> str | None:
+        return self._reader.with_uid(uid)
+
+    def apply(self, writes: Sequence[Write | Replace]) -> Iterator[Outcome]:
         return self._writer.apply(writes)
 
     def project(self, kind: Kind, columns: Columns) -> Columns:

@@ -203,6 +203,21 @@ class Document:
             component.outer = before.outer
             siblings.insert(siblings.index(before), component)
 
+    def append_component(self, text: str, inside: Component) -> None:
+        """Puts the component that is ``text`` (line ends included) behind all that stands in another one."""
+        new = parse(text)
+        at = _index(self.lines, inside.end)
+        self.lines[at:at] = new.lines
+        for component in new.components:
+            component.outer = inside
+            inside.components.append(component)
+
+    def remove_component(self, component: Component) -> None:
+        """From its BEGIN to its END."""
+        first, last = _index(self.lines, component.begin), _index(self.lines, component.end)
+        del self.lines[first : last + 1]
+        (component.outer.components if component.outer else self.components).remove(component)
+
 
 def _index(lines: list[Line], line: Line) -> int:
     return next(i for i, other in enumerate(lines) if other is line)

@@ -1,10 +1,15 @@
 """What differs between CardDAV and CalDAV, as data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.dav.item import Format
+
+
+def nobody(before: str, after: str, ourselves: Set[str]) -> bool:
+    """No server tells anybody of a change to such an item."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +26,5 @@ class Flavour:
     home: str  # property of a principal: where its collections are
     well_known: str  # path, RFC 6764 5
     kinds: Mapping[str, Kind]  # by iCalendar component; the key is empty where there are none
+    # whether a server with scheduling would tell others that one text became the other (empty: none)
+    announces: Callable[[str, str, Set[str]], bool] = nobody

@@ -22,6 +22,7 @@ class Habits:
     def __init__(self, pace: "Pace | None" = None) -> None:
         self.times = Times.UNKNOWN
         self.without_sync: set[str] = set()  # paths of collections that refuse sync-collection
+        self.schedules: bool | None = None  # sends invitations by itself (RFC 6638); None: not asked yet
         self.pace = pace or Pace()
 
 

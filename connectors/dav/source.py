@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from crmsync.connectors.contract import Collection, Kind, Side
 from crmsync.connectors.dav import wire
+from crmsync.connectors.dav.audience import Audience
 from crmsync.connectors.dav.client import Dav, Refusal, basic
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
@@ -30,6 +31,8 @@ class Options(TypedDict, total=False):
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
     max_item: int  # bytes of one item that is read
+    invitations: bool  # the server may tell attendees of what is written
+    ourselves: frozenset[str]  # the person's addresses, in lower case
 
 
 def _now() -> datetime:
@@ -69,6 +72,7 @@ class DavSource:
         self._habits = Habits()
         self._pause = options.get("pause", pause)
         self._zone = options.get("default_zone", UTC)
+        self._audience = Audience(options.get("invitations", False), options.get("ourselves", frozenset()))
         self._max_item = options.get("max_item", MAX_ITEM)
 
     @property
@@ -90,8 +94,10 @@ class DavSource:
         self.home = self._find_home()
         return self._collections_in(self.home)
 
+    connector: type[DavConnector] = DavConnector
+
     def open(self, collection: Collection) -> DavConnector:
-        return DavConnector(
+        return self.connector(
             self._flavour,
             self._dav,
             collection,
@@ -100,6 +106,7 @@ class DavSource:
             pause=self._pause,
             default_zone=self._zone,
             max_item=self._max_item,
+            audience=self._audience,
         )
 
     def clock_offset(self) -> timedelta:

@@ -85,6 +85,13 @@ class OwnZone(tzinfo):
         self._observances = observances
         self._offsets = sorted({offset for each in observances for offset in (each.before, each.after)})
 
+    def __eq__(self, other: object) -> bool:
+        """By the rules, wherever they stand."""
+        return isinstance(other, OwnZone) and self._observances == other._observances
+
+    def __hash__(self) -> int:
+        return hash(self._observances)
+
     @classmethod
     def of(cls, definition: Component) -> "OwnZone | None":
         """None when nothing in the VTIMEZONE makes sense."""

@@ -28,9 +28,10 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.dav import wire
+from crmsync.connectors.dav.audience import NOBODY, TOLD, Audience, Hearing
 from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.flavour import Flavour
-from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Pace
+from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Habits
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.place import Place, file_name
 from crmsync.connectors.dav.reading import Found, Reader, version_of
@@ -41,6 +42,16 @@ GROUP = 100  # writes between two readings back
 _PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before a locked resource is tried again
 
 Plan: TypeAlias = Step | Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """A whole text that was made of version ``expected``, which was looked at just now."""
+
+    id: str
+    expected: str
+    text: str
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +86,24 @@ class Writer:
         place: Place,
         flavour: Flavour,
         reader: Reader,
-        pace: Pace,
+        habits: Habits,
         *,
         now: Callable[[], datetime],
         pause: Callable[[float], None],
         default_zone: tzinfo,
+        audience: Audience = NOBODY,
     ) -> None:
         self._dav = dav
         self._place = place
         self._flavour = flavour
         self._reader = reader
-        self._pace = pace
+        self._pace = habits.pace
+        self._hearing = Hearing(dav, place, flavour, habits, audience)
         self._now = now
         self._pause = pause
         self._zone = default_zone
 
-    def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
+    def apply(self, writes: Sequence[Write | Replace]) -> Iterator[Outcome]:
         with ThreadPoolExecutor(MOST_AT_A_TIME, thread_name_prefix="dav-write") as threads:
             for group in self._groups(writes):
                 plans = self._planned(group)
@@ -100,9 +113,9 @@ class Writer:
                 if error is not None:
                     raise error
 
-    def _groups(self, writes: Sequence[Write]) -> Iterator[Sequence[Write]]:
+    def _groups(self, writes: Sequence[Write | Replace]) -> Iterator[Sequence[Write | Replace]]:
         """An item stands in a group once: what is planned for it must not depend on what is about to happen."""
-        group: list[Write] = []
+        group: list[Write | Replace] = []
         taken: set[str] = set()
         for write in writes:
             item = self._name(write) if isinstance(write, Create) else write.id
@@ -116,31 +129,43 @@ class Writer:
 
     # ── plan ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _planned(self, group: Sequence[Write]) -> Sequence[Plan]:
+    def _planned(self, group: Sequence[Write | Replace]) -> Sequence[Plan]:
         unknown = [name for write in group if (name := self._to_look_at(write))]
         there = {found.id: found for found in self._reader.look(unknown)}
         doomed = [write.id for write in group if isinstance(write, Delete)]
         versions = {found.id: found for found in self._reader.versions(doomed)}
         return [self._plan(write, there, versions) for write in group]
 
-    def _to_look_at(self, write: Write) -> str:
+    def _to_look_at(self, write: Write | Replace) -> str:
         match write:
             case Create():
                 return self._name(write)
             case Update() if self._reader.remembered(write.id, write.expected) is None:
                 return write.id
+            case Delete() if self._hearing.is_possible():
+                return write.id
             case _:
                 return ""
 
     def _plan(
-        self, write: Write, there: Mapping[str, Found], versions: Mapping[str, Ref | Gone | Hidden]
+        self,
+        write: Write | Replace,
+        there: Mapping[str, Found],
+        versions: Mapping[str, Ref | Gone | Hidden],
     ) -> Plan:
         match write:
+            case Replace():
+                if self._hearing.is_told(write.before, write.text):
+                    return Refused(write.id, *TOLD)
+                return Put(write.id, write.text, write.expected) if write.expected else Stale(write.id)
             case Create():
                 return self._plan_create(write, there)
             case Update():
                 return self._plan_update(write, there)
             case Delete():
+                found = there.get(write.id)
+                if isinstance(found, Record) and self._hearing.is_told(found.native, ""):
+                    return Refused(write.id, *TOLD)
                 return planned_erase(write.id, write.expected, versions[write.id])
 
     def _plan_create(self, write: Create, there: Mapping[str, Found]) -> Plan:
@@ -149,6 +174,8 @@ class Writer:
             text = write.native or self._built(write)
         except Malformed as error:
             return Refused(name, "unfit", f"no item can be made of these columns: {error.rule}")
+        if self._hearing.is_told("", text):
+            return Refused(name, *TOLD)
         put = Put(name, text, "", self._reader.record(name, "", text))
         found = there[name]
         if not isinstance(found, Gone):
@@ -185,6 +212,10 @@ class Writer:
             return Refused(write.id, "unreadable", error.rule)
         if text == record.native:
             return Done(write.id, record.version, record)
+        if self._hearing.is_told(record.native, text):
+            # a stamp is worth no message; the link is found by the item's UID as well
+            stamp_only = not write.columns and not write.tag
+            return Done(write.id, record.version, record) if stamp_only else Refused(write.id, *TOLD)
         if write.columns or write.tag:
             return Put(write.id, text, write.expected)
         # a stamp changes nothing that is read, so the text need not be read once more
@@ -262,7 +293,7 @@ class Writer:
             case Put():
                 answer = self._dav.put(href, step.text, self._flavour.content_type, expected=step.expected)
             case Erase():
-                answer = self._dav.delete(href, expected=step.expected)
+                answer = self._dav.delete(href, expected=step.expected, silently=self._hearing.silently)
         conditions = wire.conditions(answer.body) if answer.status >= 400 else ()
         if isinstance(step, Put) and not step.expected and answer.status in (404, 410):
             refusal = Refusal(answer.status, conditions, f"PUT {answer.url}")

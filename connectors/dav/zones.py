@@ -12,6 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from crmsync.connectors.dav.contentline import Component, unescape
+from crmsync.connectors.dav.likeness import place_of
 from crmsync.connectors.dav.vtimezone import OwnZone
 from crmsync.connectors.dav.windows_zones import WINDOWS_ZONES
 
@@ -86,7 +87,7 @@ class Zones:
             zone = iana(unescape(line.value).strip()) if line else None
             if zone and (rules is None or _could_be(rules, zone.rules)):
                 return zone
-        return Zone(rules, None) if rules else None
+        return Zone(rules, place_of(rules)) if rules else None
 
     def tzid_of(self, name: str) -> str | None:
         """The TZID under which the object defines the zone of this IANA name."""

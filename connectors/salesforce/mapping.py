@@ -7,8 +7,11 @@ What is not one to one:
 * An all-day event's EndDateTime is its last day (at midnight UTC), the column ``end`` the day after. Start, end and
   the flag are written together; DurationInMinutes and ActivityDate follow by the server's own rules. An event lasts
   whole minutes: the next edit of anything else would make the end follow from DurationInMinutes.
+* A reminder counts while IsReminderSet says so; the two are written together.
 * ``due`` is a date: a moment becomes its UTC day.
 * A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
+* ``activity``: a phone call has TaskSubtype ``Call``, which is fixed when a record is made; what a task becomes later,
+  and letters and faxes, stand in Type, where the organisation has that field. Where both speak, Type is right.
 * Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide. Mail is
   cut (``mail.fitting``): nobody can shorten what was sent.
 """
@@ -78,6 +81,7 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "all_day": "IsAllDayEvent",
         "show_as": "ShowAs",
         "sensitivity": "IsPrivate",
+        "reminder": "ReminderDateTime",
     },
     Kind.TASK: {
         "subject": "Subject",
@@ -85,7 +89,9 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "due": "ActivityDate",
         "status": "Status",
         "priority": "Priority",
+        "activity": "TaskSubtype",  # and Type: see ``_activity``
         "completed_at": "CompletedDateTime",  # set by the server: read only
+        "reminder": "ReminderDateTime",
     },
     Kind.EMAIL: {
         "subject": "Subject",
@@ -141,6 +147,45 @@ CHOICES: Mapping[tuple[Kind, str], Choice] = {
 }
 
 
+_SUBTYPE = "tasksubtype"
+_TYPES: Mapping[str, str] = {"phone_call": "Call", "letter": "Letter", "fax": "Fax"}  # values of Type
+_CALL = "Call"  # of TaskSubtype
+_NONE_OF_THEM = "Other"  # of Type: the task was one once, and TaskSubtype may still say so
+
+
+def _activity(row: Mapping[str, object]) -> Value | Absent:
+    """A Type that is none of ours is no opinion."""
+    told = str(_said(row, "Type") or "").casefold()
+    found = next((ours for ours, theirs in _TYPES.items() if theirs.casefold() == told), None)
+    if told == _NONE_OF_THEM.casefold():
+        return None
+    if found or _said(row, "TaskSubtype") == _CALL:
+        return found or "phone_call"
+    return ABSENT if told else None
+
+
+def _said(row: Mapping[str, object], path: str) -> object:
+    found = row[path] if path in row else _get(row, path)
+    return None if found is ABSENT else found
+
+
+def _activity_held(value: Value, schema: Schema) -> Value | Absent:
+    typed = schema.field("Type")
+    if value is None or (value in _TYPES and typed is not None and _takes(typed, _TYPES[str(value)])):
+        return value
+    return value if value == "phone_call" else ABSENT
+
+
+def _type(value: Value, schema: Schema) -> Raw:
+    typed = schema.field("Type")
+    none = _NONE_OF_THEM if typed is not None and _takes(typed, _NONE_OF_THEM) else None
+    return _TYPES.get(str(value), none)
+
+
+def _takes(field: Field, raw: str) -> bool:
+    return field.values is None or raw in field.values
+
+
 # ── One item ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _STAND_IN = re.compile(r"\(.*\)", re.DOTALL)
@@ -180,7 +225,7 @@ def _end(start: Value, end: Value) -> Value:
         case datetime(), datetime():
             return end - (end - start) % _MINUTE if end > start else end
         case datetime(), date():
-            return datetime(end.year, end.month, end.day, tzinfo=UTC)
+            return _end(start, datetime(end.year, end.month, end.day, tzinfo=UTC))
         case datetime(), _:
             return start
         case date(), date():
@@ -197,12 +242,13 @@ _PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
 class _Way:
     """A column and the field that holds it: all that is the same for every item."""
 
-    __slots__ = ("choice", "column", "lower", "mail", "path", "plain", "read", "status", "writes")
+    __slots__ = ("activity", "choice", "column", "lower", "mail", "path", "plain", "read", "status", "writes")
 
     def __init__(self, kind: Kind, column: str, path: str) -> None:
         self.column = column
         self.path = path
         self.lower = path.lower()
+        self.activity = column == "activity" and self.lower == _SUBTYPE
         self.choice = _choice(kind, column, self.lower)
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
@@ -227,6 +273,9 @@ def _choice(kind: Kind, column: str, field: str) -> Choice | None:
 _SERVER_SET = frozenset({"completeddatetime"})  # nobody writes it; known without asking
 
 
+_NO_ROW: Mapping[str, object] = {}
+
+
 class Mapper:
     """One kind's columns and the fields that hold them."""
 
@@ -244,6 +293,10 @@ class Mapper:
         all_day = bool(_get(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
         result: dict[str, Value] = {}
         for column, way in self._ways.items():
+            if way.activity:
+                if not isinstance(activity := _activity(row), Absent):
+                    result[column] = activity
+                continue
             raw = row[way.path] if way.path in row else _get(row, way.path)
             if way.plain and (raw is None or isinstance(raw, str)):
                 result[column] = None if raw is None else way.read(raw)
@@ -251,7 +304,7 @@ class Mapper:
             if raw is ABSENT:
                 continue
             try:
-                value = self._read(way, raw, all_day)
+                value = self._read(way, raw, all_day, row)
             except (ValueError, OverflowError) as error:
                 raise Unmappable(f"{way.path} does not hold what its type promises") from error
             if not isinstance(value, Absent):
@@ -261,21 +314,34 @@ class Mapper:
     def row(self, columns: Columns, schema: Schema, *, new: bool = False) -> dict[str, Raw]:
         """The fields to write for ``columns``; what cannot be written or held is left out."""
         writable = schema.settable if new and self.kind is Kind.EMAIL else schema.writable
-        result = {}
+        result: dict[str, Raw] = {}
         held = self._held_by(schema)
         for column, value in completed(self.kind, columns).items():
             if column not in held:
                 continue
             way, field = held[column]
+            if way.activity:
+                if schema.writable("Type") and not isinstance(_activity_held(value, schema), Absent):
+                    result["Type"] = _type(value, schema)
+                continue
             raw = self._write(way, field, value, columns) if writable(way.writes) else ABSENT
             if not isinstance(raw, Absent):
                 result[way.path] = raw
+                if way.lower == "reminderdatetime" and schema.writable("IsReminderSet"):
+                    result["IsReminderSet"] = raw is not None
         return result
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
-        given = self.row(columns, schema, new=True)
+        given = self.row(
+            {n: v for n, v in columns.items() if n != "activity" or v is not None}, schema, new=True
+        )
         result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
+        subtype = self._ways.get("activity")
+        if subtype is not None and subtype.activity and columns.get("activity") == "phone_call":
+            field = schema.field("TaskSubtype")
+            if field is not None and field.createable and _takes(field, _CALL):
+                result["TaskSubtype"] = _CALL
         if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
             result["LastName"] = stand_in(columns)
         return mail.new_fields(columns, result) if self.kind is Kind.EMAIL else result
@@ -290,6 +356,10 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
+            if way.activity:
+                if not isinstance(kept := _activity_held(value, schema), Absent):
+                    result[column] = kept
+                continue
             if way.plain and field.values is None and field.type != "boolean":
                 result[column] = None if value is None else way.read(self._fitting(way, field, value) or "")
                 continue
@@ -315,7 +385,8 @@ class Mapper:
         held = {c: w for c, w in self._ways.items() if schema.has(w.path)}
         # what was sent is written once: fields that cannot be changed later on are as good as any
         writable = schema.settable if self.kind is Kind.EMAIL else schema.writable
-        return frozenset(held), frozenset(c for c, w in held.items() if not writable(w.writes))
+        closed = (c for c, w in held.items() if not writable(w.writes) and not w.activity)
+        return frozenset(held), frozenset(closed)
 
     def once(self, schema: Schema | None) -> frozenset[str]:
         """Of the columns that are written, those that are written when the record is made and never again."""
@@ -324,7 +395,9 @@ class Mapper:
         names = {c: w.writes for c, w in self._ways.items()}
         return frozenset(c for c, f in names.items() if schema.settable(f) and not schema.writable(f))
 
-    def _read(self, way: _Way, raw: object, all_day: bool) -> Value | Absent:
+    def _read(
+        self, way: _Way, raw: object, all_day: bool, row: Mapping[str, object] = _NO_ROW
+    ) -> Value | Absent:
         if not isinstance(raw, str | bool | int | float | None):
             raise Unmappable(f"{way.path} is no single value")
         if way.choice:
@@ -337,6 +410,8 @@ class Mapper:
             return mail.direction(raw)
         if way.column == "sensitivity" and isinstance(raw, bool):
             return "private" if raw else "public"
+        if way.lower == "reminderdatetime" and _get(row, "IsReminderSet") is False:
+            return None
         if way.lower == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
             return None
         if all_day and way.lower in ("startdatetime", "enddatetime"):

@@ -27,18 +27,17 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: (
         "IsAllDayEvent",
         "IsPrivate",
+        "IsReminderSet",
         "IsChild",
         "IsRecurrence",
         "RecurrenceActivityId",
         "IsRecurrence2",
         "IsRecurrence2Exception",
     ),
-    Kind.TASK: ("IsRecurrence", "RecurrenceActivityId", "TaskSubtype"),
+    Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype", "Type"),
     Kind.EMAIL: (),
 }
-_NO_TASK = frozenset(
-    {"Call", "Email", "ListEmail"}
-)  # what is logged as a task, and is none that anyone has to do
+_NO_TASK = frozenset({"Email", "ListEmail"})  # what is logged as a task, and is none that anyone has to do
 YOUNG = "~"
 _SETTLED = timedelta(
     seconds=10
@@ -49,7 +48,7 @@ _RECURRING = ("IsRecurrence", "RecurrenceActivityId", "IsRecurrence2", "IsRecurr
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """A row that stands for no item: an invitee's copy of an event, a logged call or mail."""
+    """A row that stands for no item: an invitee's copy of an event, a logged mail."""
 
     id: str
 

@@ -7,8 +7,8 @@ phase reads each such item by its id before anything is concluded.
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import (
     Gone,
@@ -17,6 +17,7 @@ from crmsync.connectors.contract import (
     Ref,
     Selection,
     Side,
+    series_of,
 )
 from crmsync.connectors.errors import ConnectorError, CursorExpired
 from crmsync.daemon.cycle.context import Context, Place, in_batches
@@ -40,7 +41,9 @@ def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
             _pull_ecs(cx, place, pull, cursor)
         except CursorExpired:
             _pull_ecs(cx, place, pull, None)
+        cx.heard.add(place.key)
     except ConnectorError as error:
+        cx.heard.discard(place.key)
         cx.broke(f"“{place.label}”", error, place.login)
         del cx.places[place.key]  # nothing more is asked of it in this cycle
 
@@ -91,6 +94,7 @@ def _record_ecs(
     cx: Context, tx: Tx, place: Place, items: Sequence[Record | Ref | Gone], afresh: bool
 ) -> None:
     """Our own writes coming back, and items that we have looked at in this version, are dropped here."""
+    _become(cx, tx, place, [i for i in items if isinstance(i, Gone) and i.survivor])
     ids = [i.id for i in items]
     pairs = tx.pairs.by_ecs(cx.account.name, place.key, ids)
     known = tx.index.get(cx.account.name, place.key, ids)
@@ -99,7 +103,8 @@ def _record_ecs(
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
         if isinstance(item, Gone):
-            if pair is not None or row is not None or item.id in waiting:
+            known_alone = row is not None and not item.survivor  # what it has become is told of as well
+            if pair is not None or known_alone or item.id in waiting:
                 detected.append(Detected(item.id, gone=True))
             continue
         if isinstance(item, Record):
@@ -108,6 +113,25 @@ def _record_ecs(
             continue
         detected.append(Detected(item.id, item.version))
     tx.queue.record(cx.account.name, Side.ECS, place.key, detected, cx.now())
+
+
+def _become(cx: Context, tx: Tx, place: Place, items: Sequence[Gone]) -> None:
+    """An event that has become a series, an occurrence that is held on another day: its link goes with it."""
+    account = cx.account.name
+    if not items:
+        return
+    pairs = tx.pairs.by_ecs(account, place.key, [i.id for i in items])
+    taken = tx.pairs.by_ecs(account, place.key, [i.survivor for i in items])
+    for item in items:
+        pair = pairs.get(item.id)
+        if pair is None or item.survivor in taken:
+            continue
+        # its UID is noted with the next merge; until then it must not be found by the one that it had
+        tx.pairs.save(replace(pair, ecs_id=item.survivor, ecs_uid="", ecs_version=""))
+        tx.queue.done_unless_changed(tx.queue.get(account, Side.ECS, place.key, [item.id]))
+        tx.index.drop(account, place.key, [item.id])
+        woken = [Detected(item.survivor, f"{item.id}#became")]
+        tx.queue.record(account, Side.ECS, place.key, woken, cx.now())
 
 
 def waiting_rows(
@@ -132,13 +156,8 @@ def _suspect_missing(cx: Context, place: Place, seen: set[str]) -> None:
                 cx.account.name, ecs_collection=place.key, crm_collection=None, after_id=after, limit=500
             )
             missing = [p for p in pairs if p.ecs_id not in seen and p.state is PairState.LINKED]
-            tx.queue.record(
-                cx.account.name,
-                Side.ECS,
-                place.key,
-                [Detected(p.ecs_id, gone=True) for p in missing],
-                cx.now(),
-            )
+            suspects = [suspect(p.ecs_id, seen) for p in missing]
+            tx.queue.record(cx.account.name, Side.ECS, place.key, suspects, cx.now())
         if not pairs:
             return
         after = pairs[-1].id
@@ -162,5 +181,11 @@ def _suspect_unlinked(cx: Context, place: Place, seen: set[str]) -> None:
 def _suspectwaiting_rows(cx: Context, place: Place, seen: set[str]) -> None:
     with cx.state.transaction() as tx:
         rows = tx.queue.of_collection(cx.account.name, Side.ECS, place.key)
-        missing = [Detected(item, gone=True) for item in rows if item not in seen]
+        missing = [suspect(item, seen) for item in rows if item not in seen]
         tx.queue.record(cx.account.name, Side.ECS, place.key, missing, cx.now())
+
+
+def suspect(item: str, seen: Container[str]) -> Detected:
+    """What is missing from a whole listing. An occurrence of a series that is there has perhaps only left the window:
+    it is looked at, and nothing was left out."""
+    return Detected(item, "?") if series_of(item) in seen else Detected(item, gone=True)

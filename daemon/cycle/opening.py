@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Collection, Homing, Restricting
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding
 from crmsync.connectors.errors import ConnectorError, Throttled
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
@@ -37,9 +37,17 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
                     retry=False,
                 )
                 continue
-            connector = mailbox.source.open(collection)
+            connector = _as_held(cx, collection, mailbox.source.open(collection))
             cx.chosen[key] = collection.kinds
             cx.places[key] = Place(key, collection, connector, mailbox)
+
+
+def _as_held(cx: Context, collection: Collection, connector: Connector) -> Connector:
+    """A series goes as it is into a CRM that has a field for its rules, else occurrence by occurrence."""
+    whole = "recurrence" in cx.account.crm.rules.get(Kind.APPOINTMENT, {})
+    if whole or Kind.APPOINTMENT not in collection.kinds or not isinstance(connector, Unfolding):
+        return connector
+    return connector.unfolded(cx.account.window)
 
 
 def _known(cx: Context, mailbox: Mailbox, known_for: timedelta) -> bool:

@@ -4,11 +4,11 @@ They come last in a cycle, when all of them are known: only a storm that is seen
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from crmsync.connectors.contract import Delete, Kind, Record, Side, Update
+from crmsync.connectors.contract import Delete, Kind, Record, Side, Update, series_of
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.context import Context
@@ -47,13 +47,12 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
 def _guarded(
     cx: Context, removals: Sequence[Removal], decided: dict[int, Held]
 ) -> tuple[list[Removal], list[Removal]]:
-    """Kind by kind: what may go on, and what is too much to be believed."""
-    planned = Counter(r.work.pair.kind for r in removals)
+    """Kind by kind: what may go on, and what is too much to be believed. What a person does to a series is one act,
+    however many of its occurrences go."""
+    planned = _acts(removals)
     # held for another reason until now: planned, and not waiting as well
-    twice = Counter(
-        r.work.pair.kind
-        for r in removals
-        if r.work.pair.id in decided and decided[r.work.pair.id].state is HeldState.HELD
+    twice = _acts(
+        r for r in removals if r.work.pair.id in decided and decided[r.work.pair.id].state is HeldState.HELD
     )
     with cx.state.reading() as tx:
         stormy = {
@@ -70,6 +69,11 @@ def _guarded(
         }
     allowed = [r for r in removals if r.work.pair.kind not in stormy]
     return allowed, [r for r in removals if r.work.pair.kind in stormy]
+
+
+def _acts(removals: Iterable[Removal]) -> Counter[Kind]:
+    pairs = (r.work.pair for r in removals)
+    return Counter(kind for kind, _, _ in {(p.kind, p.ecs_collection, series_of(p.ecs_id)) for p in pairs})
 
 
 def _hold(cx: Context, removals: Sequence[Removal]) -> None:

@@ -17,6 +17,7 @@ import urllib3
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import post, sample, texts
 from crmsync.daemon.demo.clients import Refused, poll
+from crmsync.daemon.demo.repeating import series
 from crmsync.daemon.demo.scene import (
     ACCOUNT,
     APART,
@@ -319,6 +320,7 @@ STEPS: tuple[NamedStep, ...] = (
         same_column,
     ),
     ("An event moves", move_event),
+    ("A repeating event: each of its dates is in the CRM, and one of them changes there", series),
     ("A task is completed", complete_task),
     ("A mail is tagged and becomes an activity of everyone who is named in it", mail),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),

@@ -7,7 +7,7 @@ visible, or a server was restored from a backup), is put there too.
 
 from collections.abc import Iterator, Mapping
 
-from crmsync.connectors.contract import Ref, Settling, Side
+from crmsync.connectors.contract import Ref, Settling, Side, series_of
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.cycle.linked import Removal
@@ -54,14 +54,14 @@ def _notice_missing(cx: Context, place: Place, side: Side, there: Mapping[str, R
                 tx.queue.record(cx.account.name, side, place.key, suspects, cx.now())
     with cx.state.transaction() as tx:  # and what waits there without a link
         waiting = tx.queue.of_collection(cx.account.name, side, place.key)
-        missing = [Detected(id, gone=True) for id in waiting if id not in there]
+        missing = [Detected(id, gone=True) for id in waiting if series_of(id) not in there]
         tx.queue.record(cx.account.name, side, place.key, missing, cx.now())
 
 
 def _suspect(pair: Pair, place: Place, side: Side, there: Mapping[str, Ref]) -> Detected | None:
     id, version = (pair.ecs_id, pair.ecs_version) if side is Side.ECS else (pair.crm_id, pair.crm_version)
-    if id not in there:
-        return Detected(id, gone=True)
+    if id not in there:  # of a series, the listing says that it is there, and no more
+        return None if series_of(id) in there else Detected(id, gone=True)
     connector, told = place.connector, there[id].version
     settled = connector.settled(version) if isinstance(connector, Settling) else version
     if told not in (version, settled):

@@ -172,7 +172,7 @@ def test_explain_of_what_is_in_step(linked: Office) -> None:
     ("change", "word"),
     [
         (("CATEGORIES:CRM", "CATEGORIES:Else"), "tag"),
-        (("SUMMARY:", "RRULE:FREQ=WEEKLY;COUNT=3\r\nSUMMARY:"), "recurring"),
+        (("SUMMARY:", "RRULE:FREQ=HOURLY;COUNT=3\r\nSUMMARY:"), "recurring"),
         (("SUMMARY:", "CLASS:PRIVATE\r\nSUMMARY:"), "private"),
     ],
 )

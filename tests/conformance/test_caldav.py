@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from crmsync.connectors.caldav.connector import CalDavSource
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.caldav.occurrences import Occurrences
+from crmsync.connectors.contract import Collection, Kind, Window
 from tests.conformance.bench import Bench
 from tests.conformance.dav_bench import dav_bench
 from tests.conformance.suite import Conformance
@@ -26,3 +27,18 @@ class TestOnXandikos(Conformance):
     @pytest.fixture
     def bench(self, on_xandikos: DavServer, kind: Kind) -> Iterator[Bench]:
         yield from dav_bench(on_xandikos, CalDavSource, kind)
+
+
+class Unfolded(CalDavSource):
+    """A calendar that shows its series by their occurrences is a calendar like any other."""
+
+    def open(self, collection: Collection) -> Occurrences:  # type: ignore[override]
+        return super().open(collection).unfolded(Window())  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", [Kind.APPOINTMENT, Kind.TASK])
+class TestUnfolded(Conformance):
+    @pytest.fixture
+    def bench(self, on_xandikos: DavServer, kind: Kind) -> Iterator[Bench]:
+        yield from dav_bench(on_xandikos, Unfolded, kind)

@@ -39,6 +39,7 @@ crm_user = "{crm.alice.username}"
 select = "all"
 private = "sync"
 time_zone = "Europe/Berlin"
+{account}
 
 [[account.alice.source]]
 type = "carddav"
@@ -98,7 +99,8 @@ class House:
 
 
 @contextmanager
-def house(folder: Path) -> Iterator[House]:
+def house(folder: Path, account: str = "") -> Iterator[House]:
+    """``account``: more lines of its configuration."""
     clock = Clock()
     with ExitStack() as stack:
         servers = {sort: stack.enter_context(quirky(sort)) for sort in ("addressbook", "calendar")}
@@ -107,6 +109,7 @@ def house(folder: Path) -> Iterator[House]:
         config.write_text(
             _CONFIG.format(
                 folder=folder,
+                account=account,
                 crm=crm,
                 book=servers["addressbook"],
                 calendar=servers["calendar"],

@@ -5,14 +5,16 @@ import re
 import time
 import warnings
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from crmsync.connectors.caldav import exceptions
 from crmsync.connectors.caldav import mapping as caldav
 from crmsync.connectors.caldav.connector import CalDavSource
+from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.carddav import mapping as carddav
 from crmsync.connectors.carddav.connector import CardDavSource
 from crmsync.connectors.contract import Collection, Columns, Create, Done, Kind, Record
@@ -31,6 +33,8 @@ with warnings.catch_warnings():
 FORMATS: dict[str, Format] = {"addressbook": carddav, "calendar": caldav}
 VERDICTS = Path(__file__).with_name("verdicts.tsv")  # judged against the standards by rule, a sample by eye
 
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
 _QUOTED = re.compile(r"'[^']*'|0x\w\w at position \d+")  # from the file itself
 
 pytestmark = needs_corpora
@@ -44,9 +48,77 @@ def verdict(data: bytes, sort: str) -> str:
         return "not ours"
     except Malformed as error:
         return "parked: " + _QUOTED.sub("…", error.rule)
-    what = f"untouched: {item.untouchable}" if item.untouchable else "synced"
+    what = (
+        _as_series(data)
+        if _repeats(item)
+        else f"untouched: {item.untouchable}"
+        if item.untouchable
+        else "synced"
+    )
     let_through = breaches(data, sort)
     return f"{what}, though {'; '.join(let_through)}" if let_through else what
+
+
+def _repeats(item: Item) -> bool:
+    return item.untouchable == "recurring" and item.kind is Kind.APPOINTMENT
+
+
+def _as_series(data: bytes) -> str:
+    try:
+        counted(Series(decode(data)))
+    except Malformed as error:
+        return f"untouched: recurring, and {error.rule}"
+    return "synced by occurrence"
+
+
+def counted(series: Series) -> dict[str, datetime]:
+    """Of its first two months, after it was counted out up to today."""
+    first = min(series.changed, default=series.begins)
+    begins = series.clock.moment(min(first, series.begins), series.style)
+    series.between(NOW, NOW + timedelta(days=90))
+    series.next_after(NOW)
+    return dict(series.between(begins, begins + timedelta(days=60)))
+
+
+def test_an_occurrence_is_changed_taken_out_and_put_back() -> None:
+    """Of each series the first three: nothing else changes with them, and the master not at all."""
+    done = 0
+    for each in shelf():
+        if each.sort == "calendar" and verdict(each.data, each.sort).startswith("synced by occurrence"):
+            series = Series(decode(each.data))
+            for name in list(counted(series))[:3]:
+                _try(series, name, each.name)
+                done += 1
+    assert done > 100
+
+
+def _try(series: Series, name: str, where: str) -> None:
+    slot = series.slot(name)
+    assert slot is not None, where
+    before = series.occurrence(slot)
+    edited = Series(exceptions.changed(series, slot, {"subject": "Ändert; sich"}, tag="", now=NOW))
+    now = edited.occurrence(slot)
+    assert now.columns == {**before.columns, "subject": "Ändert; sich"}, where
+    if series.master is not None:
+        assert _master(series) == _master(edited), where
+    kept = exceptions.alone(exceptions.by_itself(edited, slot), UTC)
+    assert kept is not None, where
+    text = exceptions.without(edited, slot, NOW)
+    if not text:
+        return
+    out = Series(text)
+    assert out.slot(name) is None, where
+    back = Series(exceptions.put_back(out, slot, kept, NOW))
+    assert back.occurrence(slot).columns == now.columns, where
+    others = {s: o for s, o in series.changed.items() if s != slot}
+    assert {s: [line.raw for line in back.changed[s].lines] for s in others} == {
+        s: [line.raw for line in own.lines] for s, own in others.items()
+    }, where
+
+
+def _master(series: Series) -> list[str]:
+    assert series.master is not None
+    return [line.raw for line in series.master.lines]
 
 
 def test_each_file_has_its_verdict(tmp_path: Path) -> None:

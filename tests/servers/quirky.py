@@ -66,12 +66,14 @@ class Quirky:
     hides: set[str] = field(default_factory=set)  # names that are forbidden
     breaks: set[str] = field(default_factory=set)  # names that turn a multiget into a 500
     rewrites: Callable[[bytes], bytes] = lambda text: text  # what it stores of a PUT
+    schedules: bool = False  # tells attendees by itself of what their organiser stores or deletes (RFC 6638)
     before: Callable[[Request], Reply | None] = lambda request: None
     # ── state ──
     items: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> ETag, text
     log: list[str] = field(default_factory=list)  # names, as they changed
     first_token: int = 0  # older ones are forgotten
     requests: list[Request] = field(default_factory=list)
+    sent: list[tuple[str, str]] = field(default_factory=list)  # messages: to whom, and of which item
 
     def set(self, name: str, text: str | bytes) -> str:
         data = text.encode() if isinstance(text, str) else text
@@ -195,10 +197,29 @@ class Quirky:
     def _head(self, request: Request) -> Reply:
         return self._get(request)
 
+    def _options(self, request: Request) -> Reply:
+        words = "1, 3, calendar-access" + (", calendar-auto-schedule" if self.schedules else "")
+        return Reply(200, headers={"DAV": words})
+
+    def _tell(self, request: Request, name: str) -> None:
+        """What RFC 6638 3.2 has a server send to an organiser's attendees, and for an attendee's delete."""
+        if not self.schedules:
+            return
+        text = request.body + self.items.get(name, ("", b""))[1].decode("utf-8", "replace")
+        people = set(
+            re.findall(r"^ATTENDEE(?!.*SCHEDULE-AGENT=(?:CLIENT|NONE)).*?:mailto:(.*?)\r?$", text, re.M)
+        )
+        organiser = set(re.findall(r"^ORGANIZER.*?:mailto:(.*?)\r?$", text, re.M))
+        if "alice@example.com" in organiser:
+            self.sent += [(who, name) for who in sorted(people - organiser)]
+        elif request.method == "DELETE" and request.headers.get("Schedule-Reply") != "F":
+            self.sent += [(who, name) for who in sorted(organiser)]
+
     def _put(self, request: Request) -> Reply:
         name = _name(request.path)
         if not self._matches(request, name):
             return Reply(412)
+        self._tell(request, name)
         etag = self.set(name, self.rewrites(request.body.encode("utf-8", "surrogateescape")))
         return Reply(201, headers={"ETag": etag} if self.put_etag else {})
 
@@ -208,6 +229,7 @@ class Quirky:
             return Reply(404)
         if not self._matches(request, name):
             return Reply(412)
+        self._tell(request, name)
         self.remove(name)
         return Reply(204)
 

@@ -81,7 +81,7 @@ def after_dtstamp(text: str) -> str:
         ("DTSTART:20260701T100000Z\nDTEND:20260701T110000Z", "", at(1, 10), at(1, 11), False, None),
         (f"{BERLIN}\nDURATION:PT90M", "", at(1, 8), at(1, 9, 30), False, "Europe/Berlin"),
         ("DTSTART;TZID=\"W. Europe Standard Time\":20260701T100000", "", at(1, 8), at(1, 8), False, "Europe/Berlin"),
-        ("DTSTART;TZID=Customized Time Zone:20260701T100000", CUSTOM, at(1, 8), at(1, 8), False, None),
+        ("DTSTART;TZID=Customized Time Zone:20260701T100000", CUSTOM, at(1, 8), at(1, 8), False, "Europe/Berlin"),
         ("DTSTART;TZID=Europe/Berlin:20260701T100000Z", "", at(1, 10), at(1, 10), False, None),  # the Z is right
         ("DTSTART:20260701T100000", "", at(1, 14), at(1, 14), False, None),  # floating: America/New_York here
         ("DTSTART;VALUE=DATE:20260701", "", date(2026, 7, 1), date(2026, 7, 2), True, None),
@@ -344,12 +344,15 @@ def test_a_zone_that_the_object_lacks_is_defined_in_it(old: str, columns: Column
 
 def test_a_new_definition_stands_beside_the_others_with_their_line_ends() -> None:
     text = event("DTSTART;TZID=Customized Time Zone:20260701T100000", zone=CUSTOM).replace("\r\n", "\n")
-    after = patch(text, {"time_zone": "Europe/Berlin"}, now=NOW)
-    want = text.replace("DTSTART;TZID=Customized Time Zone", "DTSTART;TZID=Europe/Berlin")
-    assert after == defined(after_dtstamp(want), "Europe/Berlin", "\n")
+    assert patch(text, {"time_zone": "Europe/Berlin"}, now=NOW) == text  # by its rules it is that already
+    after = patch(text, {"time_zone": "Asia/Tokyo"}, now=NOW)
+    want = text.replace(
+        "DTSTART;TZID=Customized Time Zone:20260701T10", "DTSTART;TZID=Asia/Tokyo:20260701T17"
+    )
+    assert after == defined(after_dtstamp(want), "Asia/Tokyo", "\n")
     back = patch(after, {"time_zone": "America/New_York"}, now=NOW)
-    again = patch(back, {"time_zone": "Europe/Berlin"}, now=NOW)
-    assert (again.count("TZID:Europe/Berlin\n"), again.count("BEGIN:VTIMEZONE\n")) == (1, 3)
+    again = patch(back, {"time_zone": "Asia/Tokyo"}, now=NOW)
+    assert (again.count("TZID:Asia/Tokyo\n"), again.count("BEGIN:VTIMEZONE\n")) == (1, 3)
 
 
 @pytest.mark.parametrize("columns", [MOVED, {**MOVED, "time_zone": "Europe/Berlin"}])
@@ -389,7 +392,7 @@ def test_a_place_that_never_had_the_time_of_the_definition_is_not_believed() -> 
     """Seen in the tests of sabre/vobject: rules of Central Europe, and Los Angeles for a name."""
     zone = CUSTOM.replace("TZID:Customized Time Zone", "TZID:Mine\nX-LIC-LOCATION:America/Los_Angeles")
     columns = read(event("DTSTART;TZID=Mine:20260701T120000", zone=zone)).columns
-    assert (columns["start"], columns["time_zone"]) == (at(1, 10), None)
+    assert (columns["start"], columns["time_zone"]) == (at(1, 10), "Europe/Berlin")  # by its rules
 
 
 def test_own_zone_of_the_object_is_written_in_its_local_time() -> None:
@@ -540,6 +543,7 @@ APPOINTMENT: Columns = {
     "show_as": "out_of_office",
     "status": "confirmed",
     "sensitivity": "private",
+    "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
     "categories": ("CRM", "x,y"),
 }
 TASK: Columns = {
@@ -551,7 +555,9 @@ TASK: Columns = {
     "percent_complete": 20,
     "completed_at": None,
     "priority": "low",
+    "activity": "fax",
     "sensitivity": "public",
+    "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
     "categories": ("CRM",),
 }
 
@@ -671,6 +677,8 @@ def test_patch_then_read(case: tuple[tuple[Kind, str], Columns]) -> None:
     before, found = read(text).columns, read(after).columns
     wanted = project(kind, columns)
     grouped = {name for group in GROUPS if group & wanted.keys() for name in group}
+    if {"start", "end", "due", "all_day", "time_zone"} & wanted.keys():
+        grouped |= {"reminder"}  # it counts from there
     for name, value in wanted.items():
         if name not in GROUPS[0] or kind is Kind.TASK:
             assert found.get(name, "unread") == value or (value is None and name not in before), name
@@ -718,8 +726,10 @@ def test_no_value_makes_a_line(case: tuple[tuple[Kind, str], Columns], tag: str)
     zone = project(Kind.APPOINTMENT, columns).get("time_zone")
     if isinstance(zone, str):  # the definitions of zones that an event may have been given
         after = re.sub(rf"BEGIN:VTIMEZONE\r?\nTZID:{zone}\r?\n.*?END:VTIMEZONE\r?\n", "", after, flags=re.S)
+    # an alarm of our own, or one that was taken out
+    text, after = (re.sub(r"BEGIN:VALARM.*?END:VALARM\r?\n", "", each, flags=re.S) for each in (text, after))
     names = {line.partition(":")[0].partition(";")[0].upper() for line in lines(after)}
-    known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED"
+    known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED TRIGGER"
     added = {"PERCENT-COMPLETE", "X-CRMSYNC-LINK", "X-MICROSOFT-CDO-BUSYSTATUS"}
     assert names <= {*known.split()} | added | {
         line.partition(":")[0].partition(";")[0] for line in lines(text)

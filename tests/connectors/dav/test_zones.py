@@ -51,7 +51,6 @@ def test_two_objects_that_define_one_tzid_differently() -> None:
     for text in (BERLIN, LONDON, BERLIN):
         zone = zones(text).resolve("Customized Time Zone")
         assert zone is not None
-        assert zone.name is None
         hours.append(to_utc(NOON, zone.rules).hour)
     assert hours == [10, 11, 10]
     assert (
@@ -186,3 +185,34 @@ def test_what_is_written_is_what_the_zone_does(name: str, moment: datetime, fold
     assert to_utc(local, own) == to_utc(local, zone)
     utc = local.replace(tzinfo=UTC, fold=0)
     assert to_local(utc, own) == to_local(utc, zone)
+
+
+class TestLikeness:
+    """A name that nobody knows, and rules that some place has."""
+
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            (BERLIN, "Europe/Berlin"),
+            (LONDON, "Europe/London"),
+            (OUTLOOK.format(standard=3, summer="+0130", winter="+0030"), None),  # nowhere
+            (OUTLOOK.format(standard=3, summer="+0100", winter="+0100"), None),  # an offset is no place
+        ],
+    )
+    def test_by_its_rules(self, text: str, name: str | None) -> None:
+        found = zones(text).resolve("Customized Time Zone")
+        assert found is not None
+        assert found.name == name
+
+    @pytest.mark.parametrize(
+        "name", ["America/New_York", "Australia/Sydney", "Europe/Athens", "America/Chicago"]
+    )
+    def test_a_definition_of_our_own_under_another_name(self, name: str) -> None:
+        text = definition(name, ZoneInfo(name), 2020, "\r\n").replace(f"TZID:{name}", "TZID:My own")
+        found = zones(f"BEGIN:VCALENDAR\r\n{text}END:VCALENDAR\r\n").resolve("My own")
+        assert found is not None
+        assert found.name is not None
+        year = [datetime(2026, month, 15, 12) for month in range(1, 13)]
+        assert [to_utc(at, ZoneInfo(found.name)) for at in year] == [
+            to_utc(at, ZoneInfo(name)) for at in year
+        ]
