@@ -268,6 +268,33 @@ def test_one_message_of_two_people_is_one_activity(tmp_path: Path) -> None:
         made.quiet()
 
 
+def test_the_flag_is_what_is_left_to_do(made: Desk) -> None:
+    id = made.put(offer(), "INBOX", "$CRM", "\\Seen")
+    made.sync()
+    assert made.activity()["Status"] == "1"  # read: nothing is left to do
+    made.mark(id, "+", "\\Flagged")
+    made.sync()
+    assert made.activity()["Status"] == "0"
+    made.sf.EmailMessage.update(made.activity()["Id"], {"Status": "2"})
+    made.sync()
+    assert made.at(id) == [("INBOX", {"$CRM", "\\Seen"})]
+    made.quiet()
+
+
+def test_what_a_delegate_tags_is_the_owners(tmp_path: Path) -> None:
+    """The tag travels through the server; both accounts sync, and only the owner's brings the message into the CRM."""
+    with desk(tmp_path, people=("alice", "bob")) as made:
+        id = made.put(offer(to=BOB), "INBOX", user=BOB)
+        made.server.share("INBOX", owner=BOB, to=ALICE)
+        with made.server.session(ALICE) as mail:
+            assert mail.select(f"shared/{BOB}")[0] == "OK"
+            assert mail.uid("STORE", "1", "+FLAGS", "($CRM)")[0] == "OK"
+        made.sync()
+        made.activity()
+        assert made.cli.ok("explain", id)["account"] == "bob"
+        made.quiet()
+
+
 def test_answers_in_a_tagged_conversation_are_tagged(tmp_path: Path) -> None:
     with desk(tmp_path, source="track_answers = true") as made:
         first = made.put(offer(1), "INBOX", "$CRM")
