@@ -17,7 +17,7 @@ import pytest
 
 from crmsync.connectors.imap.mailbox import identity
 from crmsync.connectors.imap.message import parse
-from tests.bars.cli import Cli
+from tests.bars.cli import Cli, until
 from tests.bars.office import CONFIG, client
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -330,6 +330,19 @@ def test_a_lost_state_makes_no_second_activity(made: Desk) -> None:
     made.cli("sync")
     assert made.activity() == before
     made.quiet()
+
+
+def test_the_service_hears_of_mail_at_once(made: Desk) -> None:
+    """By IDLE: its next look of its own would come in an hour."""
+    with made.cli.config.open("a") as config:
+        config.write('\n[schedule]\ninterval = "1h"\nsettle = "1s"\n')
+    with made.cli._process(["run"]) as service:
+        until(lambda: made.cli("status").code == 0 and made.cli("status").json["accounts"][0]["last_success"])
+        made.put(offer(), "INBOX", "$CRM")
+        until(lambda: made.rows("EmailMessage", "Id"))
+        service.terminate()
+        service.communicate(timeout=30)
+    assert service.returncode == 0
 
 
 def test_check_says_what_is_there_and_leaves_nothing_behind(made: Desk) -> None:
