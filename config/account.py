@@ -31,6 +31,8 @@ from crmsync.config.values import (
 _LONGEST_REACH = timedelta(days=800)
 
 DeleteRule: TypeAlias = Literal["mirror", "unlink"]
+CompleteRule: TypeAlias = Literal["mirror", "keep"]
+Activity: TypeAlias = Literal["phone_call", "letter", "fax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,20 @@ class Delete(Table):
     contact: DeleteRule = Field("mirror", description="For contacts.")
     appointment: DeleteRule = Field("mirror", description="For appointments.")
     task: DeleteRule = Field("mirror", description="For tasks.")
+    phone_call: DeleteRule | None = Field(
+        None, description="For tasks that stand for a phone call; otherwise as for tasks."
+    )
+    letter: DeleteRule | None = Field(None, description="For those that stand for a letter.")
+    fax: DeleteRule | None = Field(None, description="For those that stand for a fax.")
+
+
+class Complete(Table):
+    """What completing a task that stands for an activity does to the activity: `mirror` completes it, `keep` leaves it
+    as it is."""
+
+    phone_call: CompleteRule = Field("mirror", description="For phone calls.")
+    letter: CompleteRule = Field("mirror", description="For letters.")
+    fax: CompleteRule = Field("mirror", description="For faxes.")
 
 
 class DefaultCollection(Table):
@@ -215,6 +231,12 @@ class Account(Table):
     crm: str = Field(description="The name of a `[crm.NAME]` table.")
     crm_user: Text = Field(description="The person's user name in that CRM.")
     addresses: tuple[Address, ...] = Field((), description="The person's own e-mail addresses.")
+    owner_of: tuple[Text, ...] = Field(
+        (),
+        description="Names under which servers know the person as the owner of collections, where it is not the name "
+        "of this account, its `crm_user`, one of its `addresses` or a login: a service login may read for them, or a "
+        "team own an address book.",
+    )
     first_link: Literal["hold", "crm", "ecs", "latest"] = Field(
         "hold",
         description="Who wins where the sides differ when an item is first linked; `hold` asks. A column that goes one "
@@ -248,6 +270,9 @@ class Account(Table):
         DefaultCollection(), description="Where records that come from the CRM are created."
     )
     delete: Delete = Field(Delete(), description="What a deletion on one side does on the other.")
+    complete: Complete = Field(
+        Complete(), description="What completing the task of an activity does to the activity."
+    )
     guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
     source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
         description="The person's logins, at least one."
@@ -272,9 +297,13 @@ class Account(Table):
             raise Expected(expected, options=known)
         return name
 
-    def delete_rule(self, kind: Kind) -> DeleteRule:
-        rule: DeleteRule = getattr(self.delete, kind)
-        return rule
+    def delete_rule(self, kind: Kind | Activity) -> DeleteRule:
+        rule: DeleteRule | None = getattr(self.delete, kind)
+        return rule or self.delete.task
+
+    def completes(self, activity: Activity) -> bool:
+        rule: CompleteRule = getattr(self.complete, activity)
+        return rule == "mirror"
 
     def collection_for(self, kind: Kind) -> str | None:
         """Name of the default collection, if one is configured."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from crmsync.config.account import Account, DefaultCollection, Delete, GuardOverride, Source
+from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
@@ -25,6 +25,7 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[account.NAME]", Account),
     ("[account.NAME.default_collection]", DefaultCollection),
     ("[account.NAME.delete]", Delete),
+    ("[account.NAME.complete]", Complete),
     ("[account.NAME.guard.KIND]", GuardOverride),
     ("[[account.NAME.source]]", Source),
 )

@@ -129,6 +129,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "percent_complete": Column(Type.NUMBER, _PROGRESS),  # 0 to 100
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
+        "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
         "sensitivity": Column(),
         "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),
@@ -174,6 +175,7 @@ class Record:
     native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
     private: bool = False  # marked private or confidential by the person
+    changed_by: str = ""  # who changed it last, for a person; where the server says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class Mailbox:
     source: Source
     address: str = ""  # of the server, as configured
     only: tuple[str, ...] = ()  # names of collections; empty: all of the account's own
+    username: str = ""  # what we log in with
+    outlook: str = (
+        ""  # from where it looks: logins with the same one read an item alike; empty: no other does
+    )
     collections: tuple[Collection, ...] = ()  # as last discovered
     discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
@@ -72,7 +76,11 @@ class Account:
     first_link: Policy = Policy.ASK
     default_collection: Mapping[Kind, str] = field(default_factory=dict)
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
+    kept_open: frozenset[Kind] = (
+        frozenset()
+    )  # activities that the completion of their task leaves as they are
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
+    names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP
     window: Window = field(default_factory=Window)  # of the occurrences of a series
     warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
@@ -86,7 +94,22 @@ class Account:
         return Selection(condition=self.crm_select)
 
     def delete_rule(self, kind: Kind) -> DeleteRule:
+        """Of a task that stands for a phone call, a letter or a fax, by that kind."""
         return self.deletes.get(kind, DeleteRule.MIRROR)
+
+    def is_person(self, owner: str) -> bool:
+        """Whether a server that names the owner of a collection so means this account's person."""
+        told = {self.name, self.crm_user, *self.names, *(m.username for m in self.mailboxes)}
+        return owner.casefold() in {name.casefold() for name in told}
+
+    def looks_into(self, type: str) -> bool:
+        """Whether it has a login of this type at all."""
+        return any(m.type == type for m in self.mailboxes)
+
+    def leaves_out(self, key: str) -> bool:
+        """Whether a collection of that key is there, as last discovered, and not one of those the account wants."""
+        found = [(m, c) for m in self.mailboxes for c in m.collections if m.key(c) == key]
+        return bool(found) and not any(not m.only or {c.name, c.id} & set(m.only) for m, c in found)
 
     def masks(self, record: Record) -> bool:
         return record.private and self.private is Private.MASK and record.kind is Kind.APPOINTMENT

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from crmsync.config.account import Account as AccountConfig
+from crmsync.config.account import Activity as ActivityName
 from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
@@ -49,6 +51,11 @@ _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
     (Kind.TASK, "task"),
+)
+_ACTIVITIES: tuple[tuple[Kind, ActivityName], ...] = (
+    (Kind.PHONE_CALL, "phone_call"),
+    (Kind.LETTER, "letter"),
+    (Kind.FAX, "fax"),
 )
 
 
@@ -144,8 +151,10 @@ def _account(
         crm_select=config.crm_select,
         first_link=_POLICIES[config.first_link],
         default_collection={kind: where for kind, where in wanted.items() if where is not None},
-        deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in _KINDS},
+        deletes={kind: DeleteRule(config.delete_rule(name)) for kind, name in (*_KINDS, *_ACTIVITIES)},
+        kept_open=frozenset(kind for kind, name in _ACTIVITIES if not config.completes(name)),
         limits={kind: Limit(t.count, t.percent) for kind, name in _KINDS for t in [config.threshold(name)]},
+        names=frozenset((*config.addresses, *config.owner_of)),
         private=Private(config.private),
         window=Window(back=config.series_back, ahead=config.series_ahead),
         warnings=_unverified(name, config, crm),
@@ -176,7 +185,11 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
 
     address = f"{config.url} {config.mailbox}" if config.mailbox else config.url
     lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
-    return Mailbox(config.type, lazy(Side.ECS, connect), address, tuple(config.collections or ()))
+    only = tuple(config.collections or ())
+    outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
+    return Mailbox(
+        config.type, lazy(Side.ECS, connect), address, only, config.username or "", outlook=outlook
+    )
 
 
 class LazySource:

@@ -14,6 +14,7 @@ from typing import Any
 
 from crmsync.daemon.account import Account, Crm
 from crmsync.daemon.cycle import doubt
+from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
@@ -59,6 +60,7 @@ class Engine:
     _busy: set[str] = field(default_factory=set)
     _successes: dict[str, datetime] = field(default_factory=dict)
     _noted: dict[str, datetime] = field(default_factory=dict)
+    _commons: Commons = field(default_factory=Commons)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     # ── Syncing ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -269,7 +271,7 @@ class Engine:
     def _maker(
         self, account: Account, state: State, progress: Progress, *, dry: bool = False
     ) -> Callable[[], Context]:
-        records = RecordCache()
+        records, bound = RecordCache(), self._bound(account)
         return lambda: Context(
             account=account,
             state=state,
@@ -278,6 +280,8 @@ class Engine:
             jitter=self.jitter,
             records=records,
             retries=self.retries,
+            bound=bound,
+            commons=self._commons,
             dry=dry,
             progress=lambda what, count: progress(account.name, what, count),
         )

@@ -13,6 +13,8 @@ from crmsync.connectors.contract import Kind, Side, Value
 
 # ── The sync table ───────────────────────────────────────────────────────────────────────────────────────────
 
+WAITS_FOR_OWNER = "waits_for_owner"  # ``Change.code``: the account of whose collection it is in has to act
+
 
 class QueueState(StrEnum):
     DUE = "due"  # to be synced in the next cycle

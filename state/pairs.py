@@ -37,6 +37,13 @@ class Pairs:
             found[pair.crm_id].append(pair)
         return dict(found)
 
+    def of_items(self, crm: str, collection: str, ids: Iterable[str]) -> dict[str, list[Pair]]:
+        """By ECS id, the pairs of every account of the CRM login, linked or not; an id without one is absent."""
+        found: dict[str, list[Pair]] = defaultdict(list)
+        for pair in self._where_in(and_(_c.crm == crm, _c.ecs_collection == collection), _c.ecs_id, ids):
+            found[pair.ecs_id].append(pair)
+        return dict(found)
+
     def by_uid(self, account: str, uid: str) -> list[Pair]:
         return self.by_uids(account, [uid]).get(uid, [])
 

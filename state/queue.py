@@ -106,6 +106,24 @@ class Queue:
                 found[account].add(item)
         return {account: frozenset(some) for account, some in found.items()}
 
+    def coded(self, account: str, code: str) -> list[Change]:
+        """The account's rows that wait for this reason, oldest first."""
+        where = and_(_c.account == account, _c.state == QueueState.WAITING, _c.code == code)
+        return self._rows.all(self._rows.select().where(where).order_by(_c.id))
+
+    def waiting_by_account(
+        self, collection: str, items: Iterable[str], code: str
+    ) -> dict[str, frozenset[str]]:
+        """ECS item -> the accounts that wait with it for this reason."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for chunk in chunked(items):
+            query = select(_c.item, _c.account).where(
+                _c.side == Side.ECS, _c.collection == collection, _c.item.in_(chunk), _c.code == code
+            )
+            for item, account in self._connection.execute(query):
+                found[item].add(account)
+        return {item: frozenset(some) for item, some in found.items()}
+
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""
         same = or_(_c.item == item, _c.collection + "/" + _c.item == item)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from crmsync.connectors.activities import MARKS, activity_of, marked, others
 from crmsync.connectors.contract import Value
 from crmsync.connectors.dav.contentline import Component
-from crmsync.connectors.dav.patch import Editor, chosen
+from crmsync.connectors.dav.fields import Categories
+from crmsync.connectors.dav.patch import Editor, categories, chosen, put_categories
 from crmsync.connectors.dav.values import ABSENT, Maybe
 
 _BUSY = "X-MICROSOFT-CDO-BUSYSTATUS"
@@ -40,6 +42,37 @@ class ShowAs:
 def _token(component: Component, name: str) -> str:
     found = chosen(component.all(name))
     return found.value.strip().upper() if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Which kind of activity a task stands for: one of its categories."""
+
+    def read(self, component: Component) -> Maybe:
+        return activity_of(categories(component))
+
+    def write(self, edit: Editor, value: Value) -> None:
+        put_categories(edit, marked(categories(edit.component), value if isinstance(value, str) else None))
+
+    def project(self, value: Value) -> Maybe:
+        return value if value is None or value in MARKS else ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCategories(Categories):
+    """All but that one."""
+
+    def read(self, component: Component) -> Maybe:
+        return others(categories(component)) or None
+
+    def write(self, edit: Editor, value: Value) -> None:
+        standing = activity_of(categories(edit.component))
+        spelt = [w for w in categories(edit.component) if activity_of([w]) == standing and standing]
+        put_categories(edit, (*(value if isinstance(value, tuple) else ()), *spelt))
+
+    def project(self, value: Value) -> Maybe:
+        held = Categories.project(self, value)
+        return others(held) or None if isinstance(held, tuple) else held
 
 
 _PRIORITY = {"high": "1", "normal": "5", "low": "9"}

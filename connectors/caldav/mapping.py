@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, tzinfo
 
 from crmsync.connectors.caldav.clock import Clock
 from crmsync.connectors.caldav.create import skeleton
-from crmsync.connectors.caldav.fields import Priority, ShowAs
+from crmsync.connectors.caldav.fields import Activity, Priority, ShowAs, TaskCategories
 from crmsync.connectors.caldav.progress import PROGRESS, project_progress, read_progress, write_progress
 from crmsync.connectors.caldav.reminder import project_reminder, read_reminder, write_reminder
 from crmsync.connectors.caldav.when import (
@@ -46,7 +46,12 @@ _ROWS: Mapping[Kind, Rows] = {
             "STATUS", {"confirmed": "CONFIRMED", "tentative": "TENTATIVE", "cancelled": "CANCELLED"}
         ),
     },
-    Kind.TASK: {**_COMMON, "priority": Priority()},
+    Kind.TASK: {
+        **_COMMON,
+        "categories": TaskCategories(),
+        "activity": Activity(),
+        "priority": Priority(),
+    },
 }
 # Columns that are not one property each: see when.py, progress.py and reminder.py.
 _WHEN = frozenset({"start", "end", "all_day", "time_zone"})

@@ -19,17 +19,20 @@ from crmsync.connectors.ews.properties import (
     text,
 )
 from crmsync.connectors.ews.rows import (
+    Activity,
     Body,
     Choice,
     Day,
     Row,
     Rows,
+    TaskWords,
     Text,
     Words,
     among,
     category,
     project_rows,
     read_rows,
+    with_activity,
     write_rows,
 )
 
@@ -92,7 +95,8 @@ _ROWS: Mapping[Kind, Rows] = {
         ),
     },
     Kind.TASK: {
-        **_COMMON,
+        "categories": TaskWords("Categories"),
+        "activity": Activity("Categories"),
         "subject": Text("Subject"),
         "description": Body("Body"),
         "sensitivity": _SENSITIVITY,
@@ -110,7 +114,7 @@ HOLDS: Mapping[Kind, frozenset[str]] = {
 }
 READ_ONLY: Mapping[Kind, frozenset[str]] = {Kind.TASK: frozenset({"completed_at"})}
 
-_ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedTime", "Sensitivity")
+_ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedName", "LastModifiedTime", "Sensitivity")
 _MORE: Mapping[Kind, Sequence[str]] = {
     Kind.CONTACT: ("DisplayName", "FileAs"),
     Kind.APPOINTMENT: (*when.NEEDS, "UID", "CalendarItemType"),
@@ -141,6 +145,7 @@ class Item:
     modified: datetime | None
     untouchable: str
     private: bool
+    changed_by: str
     search_key: str
 
 
@@ -165,6 +170,7 @@ def read(kind: Kind, id: str, properties: Properties, zone: Zone) -> Item:
         tags=_tags(properties),
         stamp=_stamp(properties),
         modified=moment(properties, "LastModifiedTime"),
+        changed_by=text(properties, "LastModifiedName"),
         untouchable=_untouchable(properties),
         private=properties.get("Sensitivity") not in (None, "Normal"),
         search_key=text(properties, SEARCH_KEY),
@@ -225,6 +231,8 @@ def write(
         told |= when.write_when(group, of_given, zone.name)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})
+    if kind is Kind.TASK and {"activity", "categories"} & wanted.keys():
+        told["Categories"] = with_activity(now.get("Categories"), wanted)
     if category(tag) and not among(tag, words := _words(told, now)):
         told["Categories"] = (*words, category(tag))
     if stamp:

@@ -72,6 +72,7 @@ COMMON = {
     AGREED: _own("agreed"),
     KEY: _own("key"),
     SEARCH_KEY: Place("ExtendedProperty", extended={"PropertyTag": "0x300b", "PropertyType": "Binary"}),
+    **_plain("item", Form.TEXT, "LastModifiedName"),
     **_plain("item", Form.MOMENT, "LastModifiedTime"),
 }
 # In the order of the schema, but for what stands in every item: that comes first.

@@ -174,6 +174,7 @@ class Reader:
             kind=self._kind,
             columns=read.columns,
             modified=read.modified,
+            changed_by=read.changed_by,
             uid=read.uid,
             tags=read.tags,
             stamp=read.stamp,

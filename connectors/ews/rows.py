@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Protocol
 
+from crmsync.connectors.activities import MARKS, activity_of, marked, others
 from crmsync.connectors.contract import Columns, Type, Value
 from crmsync.connectors.dav.values import ABSENT, Absent, Maybe, clean
 from crmsync.connectors.ews.properties import Properties, Property
@@ -117,6 +118,43 @@ class Words:
     def project(self, value: Value) -> Maybe:
         words = {category(word) for word in value} if isinstance(value, tuple) else set()
         return tuple(sorted(words - {""})) or None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWords(Words):
+    """All categories but the one that says which activity a task stands for."""
+
+    def project(self, value: Value) -> Maybe:
+        held = Words.project(self, value)
+        return others(held) or None if isinstance(held, tuple) else held
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """That one. What is written is completed by ``with_activity``: one property holds both columns."""
+
+    name: str
+
+    def read(self, properties: Properties, zone: tzinfo) -> Maybe:
+        words = properties.get(self.name)
+        return activity_of(words) if isinstance(words, tuple) else None
+
+    def write(self, value: Value, zone: tzinfo) -> Property:
+        return marked((), value) if isinstance(value, str) else None
+
+    def project(self, value: Value) -> Maybe:
+        return value if value is None or value in MARKS else ABSENT
+
+
+def with_activity(standing: Property, wanted: Columns) -> tuple[str, ...] | None:
+    """The categories of a task that shall show these columns, where ``standing`` are there now."""
+    words = standing if isinstance(standing, tuple) else ()
+    activity = wanted["activity"] if "activity" in wanted else activity_of(words)
+    if "categories" in wanted:
+        given = wanted["categories"]
+        kept = [w for w in words if activity and activity_of([w]) == activity]
+        words = (*(given if isinstance(given, tuple) else ()), *kept)
+    return marked(words, activity if isinstance(activity, str) else None) or None
 
 
 def among(tag: str, words: Property) -> bool:

@@ -91,11 +91,11 @@ class SalesforceConnector:
 
     def listing(self) -> Iterator[Ref]:
         table = self._table
-        telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
+        telling = ("IsChild",) if table.kind is Kind.APPOINTMENT else ()
         for page in table.brief(
             ("Id", "SystemModstamp", "OwnerId", *telling), "IsDeleted = false", deleted=True
         ):
-            ours = [r for r in page.rows if not (r.get("IsChild") or r.get("TaskSubtype") == "Call")]
+            ours = [r for r in page.rows if not r.get("IsChild")]
             known = [r for r in ours if not young(row_stamp(r), page.at)]
             yield from (Ref(row_id(r), row_version(r, None), row_owner(r)) for r in known)
             yield from self._fresh([row_id(r) for r in ours if young(row_stamp(r), page.at)])

@@ -10,6 +10,8 @@ What is not one to one:
 * A reminder counts while IsReminderSet says so; the two are written together.
 * ``due`` is a date: a moment becomes its UTC day.
 * A value that a field's list does not know (a custom Status, a restricted picklist) is no opinion, in both directions.
+* ``activity``: a phone call has TaskSubtype ``Call``, which is fixed when a record is made; what a task becomes later,
+  and letters and faxes, stand in Type, where the organisation has that field. Where both speak, Type is right.
 * Text is never cut: ``objection`` says what is too long, so that the item is parked and a person can decide.
 """
 
@@ -79,6 +81,7 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "due": "ActivityDate",
         "status": "Status",
         "priority": "Priority",
+        "activity": "TaskSubtype",  # and Type: see ``_activity``
         "completed_at": "CompletedDateTime",  # set by the server: read only
         "reminder": "ReminderDateTime",
     },
@@ -122,6 +125,45 @@ CHOICES: Mapping[tuple[Kind, str], Choice] = {
 }
 
 
+_SUBTYPE = "tasksubtype"
+_TYPES: Mapping[str, str] = {"phone_call": "Call", "letter": "Letter", "fax": "Fax"}  # values of Type
+_CALL = "Call"  # of TaskSubtype
+_NONE_OF_THEM = "Other"  # of Type: the task was one once, and TaskSubtype may still say so
+
+
+def _activity(row: Mapping[str, object]) -> Value | Absent:
+    """A Type that is none of ours is no opinion."""
+    told = str(_said(row, "Type") or "").casefold()
+    found = next((ours for ours, theirs in _TYPES.items() if theirs.casefold() == told), None)
+    if told == _NONE_OF_THEM.casefold():
+        return None
+    if found or _said(row, "TaskSubtype") == _CALL:
+        return found or "phone_call"
+    return ABSENT if told else None
+
+
+def _said(row: Mapping[str, object], path: str) -> object:
+    found = row[path] if path in row else _get(row, path)
+    return None if found is ABSENT else found
+
+
+def _activity_held(value: Value, schema: Schema) -> Value | Absent:
+    typed = schema.field("Type")
+    if value is None or (value in _TYPES and typed is not None and _takes(typed, _TYPES[str(value)])):
+        return value
+    return value if value == "phone_call" else ABSENT
+
+
+def _type(value: Value, schema: Schema) -> Raw:
+    typed = schema.field("Type")
+    none = _NONE_OF_THEM if typed is not None and _takes(typed, _NONE_OF_THEM) else None
+    return _TYPES.get(str(value), none)
+
+
+def _takes(field: Field, raw: str) -> bool:
+    return field.values is None or raw in field.values
+
+
 # ── One item ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _STAND_IN = re.compile(r"\(.*\)", re.DOTALL)
@@ -161,7 +203,7 @@ def _end(start: Value, end: Value) -> Value:
         case datetime(), datetime():
             return end - (end - start) % _MINUTE if end > start else end
         case datetime(), date():
-            return datetime(end.year, end.month, end.day, tzinfo=UTC)
+            return _end(start, datetime(end.year, end.month, end.day, tzinfo=UTC))
         case datetime(), _:
             return start
         case date(), date():
@@ -178,12 +220,13 @@ _PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
 class _Way:
     """A column and the field that holds it: all that is the same for every item."""
 
-    __slots__ = ("choice", "column", "lower", "path", "plain", "read")
+    __slots__ = ("activity", "choice", "column", "lower", "path", "plain", "read")
 
     def __init__(self, kind: Kind, column: str, path: str) -> None:
         self.column = column
         self.path = path
         self.lower = path.lower()
+        self.activity = column == "activity" and self.lower == _SUBTYPE
         self.choice = _choice(kind, column, self.lower)
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
@@ -221,6 +264,10 @@ class Mapper:
         all_day = bool(_get(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
         result: dict[str, Value] = {}
         for column, way in self._ways.items():
+            if way.activity:
+                if not isinstance(activity := _activity(row), Absent):
+                    result[column] = activity
+                continue
             raw = row[way.path] if way.path in row else _get(row, way.path)
             if way.plain and (raw is None or isinstance(raw, str)):
                 result[column] = None if raw is None else way.read(raw)
@@ -237,12 +284,16 @@ class Mapper:
 
     def row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """The fields to write for ``columns``; what cannot be written or held is left out."""
-        result = {}
+        result: dict[str, Raw] = {}
         held = self._held_by(schema)
         for column, value in completed(self.kind, columns).items():
             if column not in held:
                 continue
             way, field = held[column]
+            if way.activity:
+                if schema.writable("Type") and not isinstance(_activity_held(value, schema), Absent):
+                    result["Type"] = _type(value, schema)
+                continue
             raw = self._write(way, field, value, columns) if schema.writable(way.path) else ABSENT
             if not isinstance(raw, Absent):
                 result[way.path] = raw
@@ -252,8 +303,13 @@ class Mapper:
 
     def new_row(self, columns: Columns, schema: Schema) -> dict[str, Raw]:
         """As ``row``, for a record that does not exist yet: empty fields are left to the server's defaults."""
-        given = self.row(columns, schema)
+        given = self.row({n: v for n, v in columns.items() if n != "activity" or v is not None}, schema)
         result: dict[str, Raw] = {f: raw for f, raw in given.items() if raw is not None}
+        subtype = self._ways.get("activity")
+        if subtype is not None and subtype.activity and columns.get("activity") == "phone_call":
+            field = schema.field("TaskSubtype")
+            if field is not None and field.createable and _takes(field, _CALL):
+                result["TaskSubtype"] = _CALL
         if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
             result["LastName"] = stand_in(columns)
         return result
@@ -268,6 +324,10 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
+            if way.activity:
+                if not isinstance(kept := _activity_held(value, schema), Absent):
+                    result[column] = kept
+                continue
             if way.plain and field.values is None and field.type != "boolean":
                 result[column] = None if value is None else way.read(value)
                 continue
@@ -290,7 +350,8 @@ class Mapper:
             closed = (c for c, f in self.fields.items() if "." in f or f.lower() in _SERVER_SET)
             return frozenset(self.fields), frozenset(closed)
         held = {c: f for c, f in self.fields.items() if schema.has(f)}
-        return frozenset(held), frozenset(c for c, f in held.items() if not schema.writable(f))
+        closed = (c for c, f in held.items() if not schema.writable(f) and not self._ways[c].activity)
+        return frozenset(held), frozenset(closed)
 
     def _read(
         self, way: _Way, raw: object, all_day: bool, row: Mapping[str, object] = _NO_ROW

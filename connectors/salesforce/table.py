@@ -34,7 +34,7 @@ _TELLING: Mapping[Kind, tuple[str, ...]] = {
         "IsRecurrence2",
         "IsRecurrence2Exception",
     ),
-    Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype"),
+    Kind.TASK: ("IsReminderSet", "IsRecurrence", "RecurrenceActivityId", "TaskSubtype", "Type"),
 }
 YOUNG = "~"
 _SETTLED = timedelta(
@@ -46,7 +46,7 @@ _RECURRING = ("IsRecurrence", "RecurrenceActivityId", "IsRecurrence2", "IsRecurr
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """A row that stands for no item: an invitee's copy of an event, a logged call."""
+    """A row that stands for no item: an invitee's copy of an event."""
 
     id: str
 
@@ -162,7 +162,7 @@ class Table:
         item, version = row_id(row), row_version(row, at)
         if row.get("IsDeleted"):
             return Gone(item, str(row.get("MasterRecordId") or ""), row_owner(row))
-        if row.get("IsChild") or row.get("TaskSubtype") == "Call":
+        if row.get("IsChild"):
             return NotOurs(item)
         try:
             return self._record(item, version, row)

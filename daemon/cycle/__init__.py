@@ -6,8 +6,10 @@ poll        ... and in the CRM, for all accounts of a login
 survey      changed ECS items without a link: which of them want one?
 stamped     a newcomer's partner by its own link stamp ...
 shared      ... or as another account has linked it, and what others made again
+delegation  what is in another's collection ... owners      ... is left to that one's account
 newcomers   ... or by a match ...              candidates   ... among these
 linking     note that two are one, or hold it  births       make the partner that is missing, and stamp the link
+commons     what another account has fetched of the very same
 echo        our own writes coming back: dropped
 load        both native items of linked pairs  dating       when contested ones were changed
 recover     writes whose answer was lost       doubt        our own state is older than what we wrote

@@ -11,7 +11,9 @@ from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Sid
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
+from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.survey import Newcomer
@@ -23,7 +25,7 @@ from crmsync.state.values import qualified
 
 
 def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
-    tasks = []
+    tasks, tagged = [], taggers(cx, newcomers)
     for newcomer in newcomers:
         record = newcomer.record
         target = cx.object_for(record.kind)
@@ -31,11 +33,18 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user)
-        task = _task(newcomer, target, write, "tagged, and not in the CRM yet")
+        task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")))
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
     repeated = {n.row.id for n, t in tasks if t.repeated or t.met}
     _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
+
+
+def _tagged(newcomer: Newcomer, delegate: str) -> str:
+    """As far as it is known by whom: through whose account it was seen first, or who changed it last."""
+    name = newcomer.record.changed_by
+    by = f" by a delegate, account {delegate}" if delegate else f" (last changed by {name})" if name else ""
+    return f"tagged{by}, and not in the CRM yet"
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -63,12 +72,14 @@ def _agreed(cx: Context, target: Place, ecs: Mark, record: Record, columns: Colu
 
 
 def default_place(cx: Context, kind: Kind) -> Place | None:
-    """Where items that come from the CRM are made: as configured, else the first collection that can be written."""
+    """Where items that come from the CRM are made: as configured, else the first collection that can be written, but
+    not another account's: what is made there would have to enter the CRM through that one."""
     able = [p for p in cx.places.values() if kind in p.collection.kinds]
     wanted = cx.account.default_collection.get(kind)
     if wanted is not None:
         return next((p for p in able if wanted in (p.collection.name, p.collection.id)), None)
-    return next((p for p in able if p.connector.capabilities.writable), None)
+    mine = (p for p in able if owner_account(cx, p) is None)
+    return next((p for p in mine if p.connector.capabilities.writable), None)
 
 
 def _no_collection(cx: Context, newcomer: Newcomer) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from crmsync.connectors.contract import Kind, Probe, Record, Searchable, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import rights
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import IndexRow, Intent
@@ -79,11 +80,15 @@ class Pool:
 
 
 def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
-    """Unlinked ECS items that share a key; their id names the collection too."""
+    """Unlinked ECS items that share a key; their id names the collection too. What stands in another account's
+    collection is that one's to match."""
     rows: dict[tuple[str, str], IndexRow] = {}
     for some in tx.index.find(cx.account.name, keys).values():
         rows.update({(r.collection, r.item): r for r in some if r.tagged or _can_be_tagged(cx, r.collection)})
     for collection in {c for c, _ in rows}:
+        if (place := cx.places.get(collection)) is not None and owner_account(cx, place) is not None:
+            rows = {at: row for at, row in rows.items() if at[0] != collection}
+            continue
         items = [i for c, i in rows if c == collection]
         for item in tx.pairs.by_ecs(cx.account.name, collection, items):
             del rows[collection, item]

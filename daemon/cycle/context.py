@@ -1,7 +1,7 @@
 """What one cycle carries along: the account, the state, the clock, and what it has counted so far."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.state.database import State
 
@@ -93,6 +94,8 @@ class Context:
     jitter: Callable[[], float]
     records: RecordCache
     retries: Retries = field(default_factory=Retries)
+    bound: Sequence[Account] = ()  # all accounts of this CRM login
+    commons: Commons = field(default_factory=Commons)  # of all accounts of this engine
     dry: bool = False
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key
@@ -100,6 +103,7 @@ class Context:
         default_factory=dict
     )  # ECS collections that should be there, by key
     doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
+    heard: set[str] = field(default_factory=set)  # ECS collections of which this cycle has heard every change
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
     polled: set[str] = field(
         default_factory=set

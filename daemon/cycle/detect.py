@@ -41,7 +41,9 @@ def detect_ecs(cx: Context, place: Place, *, full: bool = False) -> None:
             _pull_ecs(cx, place, pull, cursor)
         except CursorExpired:
             _pull_ecs(cx, place, pull, None)
+        cx.heard.add(place.key)
     except ConnectorError as error:
+        cx.heard.discard(place.key)
         cx.broke(f"“{place.label}”", error, place.login)
         del cx.places[place.key]  # nothing more is asked of it in this cycle
 

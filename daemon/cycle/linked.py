@@ -25,9 +25,20 @@ from crmsync.daemon.cycle.fates import (
     unmeet,
 )
 from crmsync.daemon.cycle.load import load
+from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
-from crmsync.daemon.cycle.work import Work, generation, observe, rules_of, seen, standing
+from crmsync.daemon.cycle.work import (
+    PROGRESS,
+    Work,
+    acted,
+    generation,
+    kept_from_crm,
+    observe,
+    rules_of,
+    seen,
+    standing,
+)
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.reconcile import (
     UNSEEN,
@@ -136,7 +147,7 @@ def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
     owner = getattr(work.crm, "owner", "") or pair.crm_owner
     ecs_writable = cx.places[pair.ecs_collection].connector.capabilities.writable
     return Ties(
-        rule=cx.account.delete_rule(pair.kind),
+        rule=cx.account.delete_rule(acted(work)),
         owned=owner == cx.user,
         elsewhere=any(p.account != cx.account.name for p in others),
         deletable=work.access.delete if ecs is Seen.GONE else ecs_writable,
@@ -164,6 +175,8 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         doubt.notice(cx, "an item carries a link stamp that is newer than the state")
     restored = older or item_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
     rules = rules_of(cx, pair.kind)
+    if acted(work) in cx.account.kept_open:
+        rules = {n: kept_from_crm(r) if n in PROGRESS else r for n, r in rules.items()}
     if (
         restored
     ):  # our snapshot is not what both sides last agreed on: every difference is held, one-way columns too
@@ -221,6 +234,8 @@ def _stamp(cx: Context, place: Place, work: Work, merged: Merged) -> Stamp | Non
     """The stamp that the next write to the item carries."""
     if not bears_stamps(place, work.pair.ecs_id) or not place.connector.capabilities.writable:
         return None
+    if owner_account(cx, place) is not None:
+        return None  # there is room for one, and it is the owner's account that has to find its link by it
     record = work.record(Side.ECS)
     next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
     agreed = (

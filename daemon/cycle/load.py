@@ -1,7 +1,7 @@
 """Load: fetch both native items of linked pairs, in batches, and see what became of each."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,8 +13,10 @@ from crmsync.connectors.contract import (
     Side,
 )
 from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.opening import restricting
+from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
 from crmsync.state.model import Change, Pair
@@ -51,6 +53,33 @@ def fetch(cx: Context, place: Place, ids: Sequence[str]) -> dict[str, Answer]:
     return answers
 
 
+def fetch_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[str, Answer]:
+    """As ``fetch``, of ECS items that the login was told of in these versions; empty: in none. What another account has
+    fetched of the same is not asked for again."""
+    where = _where(cx, place)
+    known = {id: r for id, v in versions.items() if where and (r := cx.commons.look(where, id, v))}
+    missing = [id for id in versions if id not in known]
+    answers = list(place.connector.fetch(missing)) if missing else []
+    if where:
+        cx.commons.put(where, [a for a in answers if isinstance(a, Record) and a.version and not a.private])
+    found: dict[str, Answer] = {a.id: a for a in (*known.values(), *answers)}
+    cx.progress("loaded", len(versions))
+    return {id: cx.account.shown(a) if isinstance(a, Record) else a for id, a in found.items()}
+
+
+def _where(cx: Context, place: Place) -> str:
+    """Where the collection is, for all who are shown the same of it; empty: it is not known to be shown to us."""
+    mailbox = place.login
+    if not isinstance(mailbox, Mailbox) or not mailbox.outlook or place.key not in cx.heard:
+        return ""
+    return f"{mailbox.outlook}\x1f{place.key}"
+
+
+def told(rows: Iterable[Change]) -> dict[str, str]:
+    """By item, the version that its row of the sync table was made for."""
+    return {r.item: "" if r.gone else r.version for r in rows}
+
+
 def _load_side(cx: Context, works: Sequence[Work], side: Side) -> None:
     by_place: dict[str, list[Work]] = defaultdict(list)
     for work in works:
@@ -78,7 +107,11 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
             wanted.append(work)
     if not wanted:
         return
-    answers = fetch(cx, place, [_id(w.pair, side) for w in wanted])
+    if side is Side.ECS:
+        versions = told(r for w in wanted for r in w.rows if r.side is side)
+        answers = fetch_told(cx, place, {w.pair.ecs_id: versions.get(w.pair.ecs_id, "") for w in wanted})
+    else:
+        answers = fetch(cx, place, [w.pair.crm_id for w in wanted])
     for work in wanted:
         _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
     if side is Side.ECS and any(_denied(w) for w in wanted):
@@ -153,10 +186,12 @@ def _follow_moves(cx: Context, works: Sequence[Work]) -> None:
 def _move(cx: Context, work: Work, place: Place, found: Answer) -> None:
     if not isinstance(found, Record) or found.uid != work.pair.ecs_uid:
         return
-    work.ecs = found
-    work.pair = replace(work.pair, ecs_collection=place.key, ecs_id=found.id, ecs_version="")
+    moved = replace(work.pair, ecs_collection=place.key, ecs_id=found.id, ecs_version="")
     with cx.state.transaction() as tx:
-        tx.pairs.save(work.pair)
+        if claimed(cx, tx, place, found):
+            return
+        work.ecs, work.pair = found, moved
+        tx.pairs.save(moved)
         work.rows += tx.queue.get(cx.account.name, Side.ECS, place.key, [found.id])
 
 

@@ -13,6 +13,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import Pool, born, own_items, search
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
@@ -38,7 +39,7 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
     create_in_crm(cx, without_moved(cx, [n for n in newcomers if n.lost]))
     works, unstamped = by_stamp(cx, [n for n in newcomers if not n.lost])
     moved, unstamped = by_uid(cx, unstamped)
-    joined, unstamped = by_others(cx, unstamped)
+    joined, unstamped = by_others(cx, own(cx, unstamped))
     works += moved + joined
     births: list[Newcomer] = []
     for kind in dict.fromkeys(n.record.kind for n in unstamped):

@@ -10,6 +10,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import BATCH, Context, Place
+from crmsync.daemon.cycle.delegation import hear_owners
 from crmsync.daemon.cycle.detect import detect_ecs
 from crmsync.daemon.cycle.linked import Removal, sync_linked, watch_unsettled
 from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
@@ -85,6 +86,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     users = _users(cx, accounts)
     detect_crm(cx, accounts, users, full=wish.full, poll_every=wish.poll_every, only=wish.only)
 
+    hear_owners(cx)
     _watch(cx, wish)
     removals: list[Removal] = []
     # first what is new on the ECS side: it has to be known before anything is made there

@@ -13,6 +13,7 @@ from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, new_pair
 from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
@@ -163,9 +164,11 @@ def _moved_here(
 ) -> tuple[list[Work], list[Newcomer]]:
     """The link follows an item that was moved to another collection; a copy beside the original has none. Which of the
     pairs, if any, each of the items has moved away from."""
-    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
     works: list[Work] = []
-    left: list[Newcomer] = []
+    with cx.state.reading() as tx:
+        left = [n for n, pairs in candidates if pairs and claimed(cx, tx, n.place, n.record)]
+    candidates = [(n, pairs) for n, pairs in candidates if n not in left]
+    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
     followed: set[int] = set()
     for newcomer, pairs in candidates:
         if any(p.id in unknown for p in pairs):
@@ -253,6 +256,8 @@ def _follow(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
     if sent is not None:
         moved = replace(moved, generation=newcomer.record.stamp.generation if newcomer.record.stamp else 0)
     with cx.state.transaction() as tx:
+        if claimed(cx, tx, newcomer.place, newcomer.record):
+            return None  # it stays due, and is left to the other account
         if sent is not None:
             tx.snapshots.put(moved.id, _recalled(cx, moved, sent))
             tx.intents.close([sent.id])

@@ -11,7 +11,7 @@ from crmsync.connectors.contract import SERIES, Gone, Hidden, Kind, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import fetch, wait_for_the_list
+from crmsync.daemon.cycle.load import fetch_told, told, wait_for_the_list
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import EMAILS
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
@@ -46,7 +46,7 @@ def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple
             continue
         some = [r for r in rows if r.collection == key]
         try:
-            answers = fetch(cx, place, [r.item for r in some])
+            answers = fetch_told(cx, place, told(some))
         except ConnectorError as error:
             cx.broke(f"“{place.label}”", error, place.login)
             cx.places.pop(key, None)
@@ -201,23 +201,22 @@ def note_left(cx: Context, place: Place, side: Side, left: Sequence[tuple[Change
         return
     cycle = cx.cycle
     with cx.state.transaction() as tx:
-        for row, record, reason in left:
-            ecs = side is Side.ECS
-            tx.history.add(
-                [
-                    Entry(
-                        cycle=cycle,
-                        account=cx.account.name,
-                        kind=record.kind,
-                        ecs_collection=place.key if ecs else "",
-                        ecs_id=record.id if ecs else "",
-                        crm_collection="" if ecs else place.key,
-                        crm_id="" if ecs else record.id,
-                        at=cx.now(),
-                        side=side,
-                        action=Action.LEAVE,
-                        reason=reason,
-                    )
-                ]
-            )
-            tx.queue.done_unless_changed([row])
+        tx.history.add([left_entry(cx, cycle, place, side, record, reason) for _, record, reason in left])
+        tx.queue.done_unless_changed([row for row, _, _ in left])
+
+
+def left_entry(cx: Context, cycle: int, place: Place, side: Side, record: Record, reason: str) -> Entry:
+    ecs = side is Side.ECS
+    return Entry(
+        cycle=cycle,
+        account=cx.account.name,
+        kind=record.kind,
+        ecs_collection=place.key if ecs else "",
+        ecs_id=record.id if ecs else "",
+        crm_collection="" if ecs else place.key,
+        crm_id="" if ecs else record.id,
+        at=cx.now(),
+        side=side,
+        action=Action.LEAVE,
+        reason=reason,
+    )

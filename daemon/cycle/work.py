@@ -1,11 +1,21 @@
 """A linked pair in work: what is known of it, what both sides say, and how each of them stands to the snapshot."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from crmsync.connectors.contract import Access, Columns, Gone, Hidden, Kind, Record, Side, Unreadable
+from crmsync.connectors.contract import (
+    Access,
+    Columns,
+    Gone,
+    Hidden,
+    Kind,
+    Record,
+    Side,
+    Unreadable,
+    with_group,
+)
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import Seen
@@ -17,6 +27,8 @@ from crmsync.state.values import encode
 Answer: TypeAlias = Record | Gone | Hidden | Unreadable
 ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
 BY_HAND = "linked by hand"  # likewise
+ACTIVITIES = (Kind.PHONE_CALL, Kind.LETTER, Kind.FAX)
+PROGRESS = with_group(Kind.TASK, frozenset({"status"}))
 FULL_ACCESS = Access(read=True, edit=True, delete=True)
 
 
@@ -66,6 +78,19 @@ class Work:
 
 def rules_of(cx: Context, kind: Kind) -> Mapping[str, Rule]:
     return cx.account.crm.rules.get(kind, {})
+
+
+def acted(work: Work) -> Kind:
+    """What the item stands for: a task that is a phone call, a letter or a fax follows the rules of these."""
+    known = work.snapshot.columns.get("activity") if work.snapshot is not None else None
+    shown = (r.columns.get("activity") for r in (work.ecs, work.crm) if isinstance(r, Record))
+    found = next((a for a in (*shown, known) if isinstance(a, str)), "")
+    return next((k for k in ACTIVITIES if k == found), work.pair.kind)
+
+
+def kept_from_crm(rule: Rule) -> Rule:
+    to_ecs = rule.direction.allows(Side.ECS)
+    return replace(rule, direction=Direction.TO_ECS if to_ecs else Direction.NONE)
 
 
 def baseline(cx: Context, place: Place, work: Work, side: Side) -> Columns:

@@ -1,5 +1,6 @@
 """How the accounts stand: traffic lights, the sync table, the conflict log, what is held."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
 from crmsync.state.database import State
-from crmsync.state.model import Cycle, HeldState, QueueState, What
+from crmsync.state.model import WAITS_FOR_OWNER, Cycle, HeldState, QueueState, What
 from crmsync.state.transaction import Tx
 from crmsync.state.values import encode
 
@@ -70,11 +71,16 @@ def _account(
 
 def _notices(tx: Tx, account: Account, now: datetime, *, undecided: bool) -> list[str]:
     """What the operator should know although nothing fails."""
-    notices = list(account.warnings)
+    notices = [*account.warnings, *_left_to_owners(tx, account)]
     found = doubt.current(tx, account.name)
     if found is not None and (not found.over or undecided or now - found.since < doubt.TOLD_FOR):
         notices.append(found.sentence)
     return notices
+
+
+def _left_to_owners(tx: Tx, account: Account) -> list[str]:
+    waiting = Counter(row.error for row in tx.queue.coded(account.name, WAITS_FOR_OWNER))
+    return [f"{n} of what is tagged: {why}" for why, n in waiting.items()]
 
 
 def _noted(tx: Tx, name: str) -> datetime | None:

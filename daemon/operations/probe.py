@@ -135,7 +135,8 @@ def _condition(cx: Context) -> Iterator[dict[str, Any]]:
 
 def _names(mailbox: Mailbox) -> str:
     found = [
-        f"{c.name} ({', '.join(sorted(c.kinds))}{'' if c.writable else ', read-only'})"
+        f"{c.name} ({', '.join(sorted(c.kinds))}{'' if c.writable else ', read-only'}"
+        f"{f', of {c.owner}' if c.owner else ''})"
         for c in mailbox.source.collections()
     ]
     return "; ".join(found) or "no collections"

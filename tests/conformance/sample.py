@@ -31,6 +31,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "show_as": ("free", "busy", "tentative", "out_of_office"),
     "sensitivity": ("public", "private", "confidential"),
     "priority": ("high", "normal", "low"),
+    "activity": ("phone_call", "letter", "fax"),
 }
 _STATUS = ("confirmed", "tentative", "cancelled")  # of an appointment
 
@@ -187,6 +188,7 @@ _FULL: Mapping[Kind, Columns] = {
         "percent_complete": 40,
         "completed_at": None,
         "priority": "high",
+        "activity": "letter",
         "sensitivity": "public",
         "categories": ("Calls",),
     },

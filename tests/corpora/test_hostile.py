@@ -49,11 +49,13 @@ LINES = {
     "priority": {"PRIORITY"},
     "due": {"DUE", "DURATION"},
     "categories": {"CATEGORIES"},
+    "activity": {"CATEGORIES"},
 }
 WORDS: dict[str, Value] = {
     "show_as": "tentative",
     "sensitivity": "confidential",
     "priority": "low",
+    "activity": "letter",
     "percent_complete": 35,
     "due": date(2031, 1, 2),
     "categories": ("Edited",),

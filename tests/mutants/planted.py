@@ -10,6 +10,8 @@ CYCLE = "tests/daemon/cycle/test_cycle.py::test_"
 HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
 FOUND = "tests/daemon/cycle/test_found.py::test_"
 RULES = "tests/daemon/cycle/test_rules.py::test_"
+BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
+DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -275,6 +277,38 @@ PLANTED = (
         "fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         ("tests/state/test_locks.py::test_one_thread_syncs_an_account[sqlite]",),
     ),
+    Planted(
+        "who holds a lock in PostgreSQL writes on any connection",
+        "crmsync.state.locks",
+        "        with self._mine[-1].writing() as connection:\n            yield connection",
+        "        yield None",
+        (
+            "tests/daemon/losses/test_lost_locks.py::"
+            "test_what_was_begun_under_a_lock_is_not_committed_without_it",
+        ),
+    ),
+    # ── What is missing, and what is meant ───────────────────────────────────────────────────────────────────
+    Planted(
+        "a record that is missing once is unlinked",
+        "crmsync.daemon.cycle.linked",
+        "            case Unlink(reason=reason) if reason == UNSEEN and not looked_before(work):",
+        "            case Unlink(reason=reason) if False:",
+        (f"{BELIEVED}a_record_that_cannot_be_seen_once_keeps_its_link",),
+    ),
+    Planted(
+        "an item is gone when its id alone says so",
+        "crmsync.daemon.cycle.load",
+        "        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):",
+        "        if False:",
+        (f"{BELIEVED}a_card_that_is_gone_by_its_id_alone_is_not_made_again",),
+    ),
+    Planted(
+        "an announced create names its item without its collection",
+        "crmsync.daemon.cycle.births",
+        "        item=qualified(newcomer.place.key, id) if ecs else id,",
+        "        item=id,",
+        ("tests/daemon/machine/test_same_names.py::test_an_interrupted_create_is_repeated_for_its_own_item",),
+    ),
     # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
     Planted(
         "undo ignores what people have changed since",
@@ -310,5 +344,27 @@ PLANTED = (
         "    if cx.account.keeps_out(record):",
         "    if False:",
         (f"{CYCLE}a_private_appointment_stays_out",),
+    ),
+    # ── What is somebody else's ──────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "a delegate's account brings in what is the owner's",
+        "crmsync.daemon.cycle.newcomers",
+        "by_others(cx, own(cx, unstamped))",
+        "by_others(cx, unstamped)",
+        (DELEGATION + "it_waits_for_the_owners_account_which_brings_it_in",),
+    ),
+    Planted(
+        "a link follows to where the owner's account has one",
+        "crmsync.daemon.cycle.load",
+        "        if claimed(cx, tx, place, found):\n            return\n",
+        "",
+        (DELEGATION + "a_link_does_not_follow_to_where_the_owner_has_one",),
+    ),
+    Planted(
+        "what is private is given to another account",
+        "crmsync.daemon.cycle.load",
+        " and not a.private]",
+        "]",
+        ("tests/daemon/cycle/test_commons.py::test_what_is_private_is_not_shared",),
     ),
 )

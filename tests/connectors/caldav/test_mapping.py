@@ -555,6 +555,7 @@ TASK: Columns = {
     "percent_complete": 20,
     "completed_at": None,
     "priority": "low",
+    "activity": "fax",
     "sensitivity": "public",
     "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
     "categories": ("CRM",),

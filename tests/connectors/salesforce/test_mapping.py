@@ -192,6 +192,41 @@ def test_too_long_is_said_and_never_cut() -> None:
     assert project(CONTACT, {"first_name": long}) == {"first_name": long}
 
 
+def test_an_event_of_whole_minutes_where_its_end_is_given_as_a_day() -> None:
+    columns = {"start": datetime(1999, 1, 1, 0, 0, 1, tzinfo=UTC), "end": date(2000, 1, 1)}
+    kept = project(Kind.APPOINTMENT, columns)
+    assert project(Kind.APPOINTMENT, kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("row", "activity"),
+    [
+        ({}, None),
+        ({"TaskSubtype": "Task", "Type": None}, None),
+        ({"TaskSubtype": "Call"}, "phone_call"),
+        ({"TaskSubtype": "Call", "Type": "Meeting"}, "phone_call"),
+        ({"TaskSubtype": "Call", "Type": "Letter"}, "letter"),
+        ({"Type": "fax"}, "fax"),
+        ({"TaskSubtype": "Call", "Type": "Other"}, None),
+    ],
+)
+def test_what_a_task_stands_for(row: dict[str, object], activity: str | None) -> None:
+    assert MAPPERS[Kind.TASK].columns(row)["activity"] == activity
+
+
+def test_a_type_that_is_none_of_ours_is_no_opinion() -> None:
+    assert "activity" not in MAPPERS[Kind.TASK].columns({"Type": "Meeting", "TaskSubtype": "Task"})
+
+
+def test_without_the_field_type_there_are_phone_calls_only() -> None:
+    untyped = Schema("Task", {"tasksubtype": Field("TaskSubtype", updateable=False)})
+    task = MAPPERS[Kind.TASK]
+    assert task.project({"activity": "phone_call"}, untyped) == {"activity": "phone_call"}
+    assert task.project({"activity": "letter"}, untyped) == {}
+    assert task.new_row({"activity": "phone_call"}, untyped) == {"TaskSubtype": "Call"}
+    assert task.row({"activity": "phone_call"}, untyped) == {}
+
+
 def test_an_event_that_ends_before_it_starts() -> None:
     row = MAPPERS[EVENT].row({"start": NOON, "end": NOON - timedelta(hours=1)}, SCHEMAS[EVENT])
     assert objection(row, SCHEMAS[EVENT]) == ("invalid", "the event ends before it starts")

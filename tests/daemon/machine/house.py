@@ -34,11 +34,14 @@ class House(Premises, World):
         *,
         people: Sequence[str] = PEOPLE,
         shared: bool = False,
+        owner: str = "",
         books: Sequence[str] = ("Contacts", "Private"),
         **account: Any,
     ) -> None:
-        """With contacts only, which a world has beside other kinds: every collection costs time in every cycle."""
+        """With contacts only, which a world has beside other kinds: every collection costs time in every cycle.
+        ``owner``: whose the shared book is; otherwise nobody's."""
         ecs, crm = traits_of(quirks)
+        self.owner = owner if owner in people else ""
         self.clock = Clock()
         self.fate = Fate()
         self.ecs = MemoryServer(now=self.clock, traits=ecs)
@@ -46,7 +49,7 @@ class House(Premises, World):
         self.second = others[0] if others else ""
         bobs, both = (MemoryServer(now=self.clock, traits=ecs) for _ in range(2))
         bobs.add("Team", Kind.CONTACT)  # ids tell whose an item is
-        both.add("Shared", Kind.CONTACT)
+        both.add("Shared", Kind.CONTACT, owner=owner)
         self.boxes = {name: box for name, box in (("alice", self.ecs), ("bob", bobs)) if name in people}
         if shared:
             self.boxes[SHARED] = both

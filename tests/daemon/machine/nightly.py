@@ -21,6 +21,7 @@ from typing import Any
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.daemon.machine.test_delegates_machine import DelegateStory
 from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
 
@@ -31,6 +32,7 @@ LENGTH = 60  # steps of a story
 
 HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
+    "delegates": lambda: nullcontext(DelegateStory),
     "http": over_http,
     "radicale": over_a_real_server,
 }

@@ -82,6 +82,7 @@ class Premises(ABC):
     crm: Any  # a Site
     people: str  # the CRM's collection of contacts
     book: str  # Alice's first collection
+    owner: str = ""  # the account of the person whose the shared book is; empty: nobody's
     second: str  # Alice's other one
     alice: str  # id of her CRM user
     bob: str

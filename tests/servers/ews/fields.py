@@ -250,6 +250,8 @@ def _computed(item: Item, field: str, user: str) -> Element | None:
             element.text = ITEM_CLASS[item.kind]
         case "DateTimeCreated" | "LastModifiedTime":
             element.text = stamp(item.created if field == "DateTimeCreated" else item.modified)
+        case "LastModifiedName":
+            element.text = item.modified_by
         case "Size":
             element.text = str(item.size())
         case "HasAttachments":

@@ -19,9 +19,11 @@ _NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 class EwsPerson:
-    def __init__(self, place: Place, folder: Folder) -> None:
+    def __init__(self, place: Place, folder: Folder, name: str = "") -> None:
+        """``name``: who it is, where it is not the owner of the mailbox."""
         self.place = place
         self.folder = folder
+        self.name = name
 
     def add(self, title: str) -> str:
         with self.place.lock:
@@ -44,7 +46,7 @@ class EwsPerson:
             extended.append(uri)
             etree.SubElement(extended, T + "Value").text = "kept"
             item.extended[("", "aaaa", "", "theirs", "", "String")] = extended
-            self.place.keep(item)
+            self.place.keep(item, self.name)
             return item.id
 
     def set(self, id: str, **texts: str) -> None:
@@ -52,7 +54,7 @@ class EwsPerson:
             item = self.folder.items[id]
             for name, text in texts.items():
                 item.put(name, text)
-            self.place.keep(item)
+            self.place.keep(item, self.name)
 
     def tag(self, id: str, *words: str) -> None:
         with self.place.lock:
@@ -61,7 +63,7 @@ class EwsPerson:
             for word in words:
                 etree.SubElement(element, T + "String").text = word
             item.fields["Categories"] = element
-            self.place.keep(item)
+            self.place.keep(item, self.name)
 
     def retitle(self, id: str, title: str) -> None:
         self.set(id, **{_TITLE[self.folder.items[id].kind]: title})

@@ -60,6 +60,7 @@ class Item:
     extended: dict[tuple[str, ...], Element] = field(default_factory=dict)
     attachments: dict[str, Element] = field(default_factory=dict)
     search_key: bytes = b""
+    modified_by: str = ""  # a name
 
     @property
     def change_key(self) -> str:
@@ -175,7 +176,7 @@ class Place:
         id = self._id("i")
         return Item(id, kind, folder, made=0, search_key=id.encode()[-16:])
 
-    def keep(self, item: Item) -> None:
+    def keep(self, item: Item, by: str = "") -> None:
         new = item.made == 0
         mailbox = item.folder.mailbox
         if item.size() > self.largest_item:
@@ -185,6 +186,7 @@ class Place:
         item.changed = self.tick()
         item.made = item.made or item.changed
         item.modified = datetime.now(UTC)
+        item.modified_by = by or mailbox.name
         item.folder.items[item.id] = item
         self.tell(item.folder, "CreatedEvent" if new else "ModifiedEvent", item)
 

@@ -1,0 +1,38 @@
+"""Owners: whose collection it is, and what that one's account has to do with an item in it. See ``delegation``."""
+
+from collections.abc import Sequence
+
+from crmsync.connectors.contract import Record, Side
+from crmsync.daemon.account import Account, Mailbox
+from crmsync.daemon.cycle.context import Context, Place
+from crmsync.state.transaction import Tx
+
+
+def owner_account(cx: Context, place: Place) -> Account | None:
+    """The account of the person whose collection it is, where that is another one than the account at work."""
+    owner, mailbox = place.collection.owner, place.login
+    if not owner or not isinstance(mailbox, Mailbox) or cx.account.is_person(owner):
+        return None
+    others = (a for a in cx.bound if a is not cx.account)
+    return next((a for a in others if a.is_person(owner) and a.looks_into(mailbox.type)), None)
+
+
+def known_to(tx: Tx, owner: Account, collection: str, records: Sequence[Record]) -> frozenset[str]:
+    """By id, the items for which the owner's account has a link, or had one: from here on they are its business. The
+    same item may stand at another address there, so its UID counts, too."""
+    at = tx.pairs.by_ecs(owner.name, collection, [r.id for r in records])
+    called = tx.pairs.by_uids(owner.name, [r.uid for r in records if r.uid])
+    return frozenset(r.id for r in records if r.id in at or r.uid in called)
+
+
+def claimed(cx: Context, tx: Tx, place: Place, record: Record) -> bool:
+    """The account of whose collection it is in has a link for the item, or makes a record for it just now: a link that
+    would follow it there from elsewhere would be its second."""
+    owner = owner_account(cx, place)
+    if owner is None:
+        return False
+    if known_to(tx, owner, place.key, [record]):
+        return True
+    announced = [i for i in tx.intents.creating(Side.CRM, [record.id]) if i.account == owner.name]
+    key = cx.signer.record_key(owner.name, place.key, record.uid or record.id)
+    return any(i.key == key for i in announced)
