@@ -86,7 +86,7 @@ class MailConnector:
         if "@" not in id or " " in id:
             return None
         with self._mail.session() as s:
-            return id if self._box.standing(s, self._box.layout(s), [id]) else None
+            return id if self._box.standing(s, self._box.layout(s), [id]).there else None
 
 
 class MailSource:

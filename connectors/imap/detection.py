@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from crmsync.connectors.contract import Gone, Ref, Selection
-from crmsync.connectors.errors import CursorExpired
+from crmsync.connectors.errors import CursorExpired, Unreachable
 from crmsync.connectors.imap import message
 from crmsync.connectors.imap.cursor import FolderMark, Mark
 from crmsync.connectors.imap.mailbox import Layout, Mailbox, Spot
@@ -52,8 +52,10 @@ class Detection:
             return
         try:
             status = self.s.examine(folder.name)
-        except Refusal:
-            return  # deleted since it was listed, or without the right to read
+        except Refusal as error:
+            if old is not None and old.ids:  # deleted since it was listed, or just now not to be opened
+                raise Unreachable(f"the folder {folder.name} cannot be opened: {error}") from error
+            return
         if old is not None:
             self._track_answers(folder, old.status)
         self.now[folder.name] = FolderMark(status, self._tagged(folder, status, old))
@@ -98,7 +100,7 @@ class Detection:
         for id in ids:
             self.box.spots[id] = spots[id]
         found = self.box.standing(self.s, self.layout, ids)
-        return [Ref(id, found[id].version) if id in found else Gone(id) for id in ids]
+        return [Gone(id) if id in found.gone else Ref(id, _version(found.there.get(id))) for id in ids]
 
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,3 +128,7 @@ class Detection:
         return {
             id for mark in (*self.before.folders.values(), *self.now.values()) for id in mark.ids.values()
         }
+
+
+def _version(standing: Standing | None) -> str:
+    return standing.version if standing is not None else "?"  # whoever looks will see that it cannot be seen

@@ -128,41 +128,62 @@ class Mailbox:
         there = (one for one in seen if one.uid in ids and "\\deleted" not in {f.lower() for f in one.flags})
         return [(ids[one.uid], Copy(folder, one.uid, one.flags, filed, regarding)) for one in there]
 
-    def find(self, s: Session, layout: Layout, ids: Sequence[str]) -> dict[str, list[Copy]]:
-        """Every place where these messages stand; of whom there is none, it is nowhere but in the trash."""
+    def find(self, s: Session, layout: Layout, ids: Sequence[str]) -> tuple[dict[str, list[Copy]], set[str]]:
+        """Every place where these messages stand; and of those that stand nowhere, the ones of which that is proven. In
+        somebody else's mailbox nothing is: they may have gone to where we see nothing."""
         found: dict[str, list[Copy]] = {}
-        wanted = set(ids)
-        named = [id for id in dict.fromkeys(ids) if _searchable(id)]
-        for folder in layout.folders:
+        wanted, closed = set(ids), bool(self.owner)
+        for folder in layout.folders if wanted else ():
             status = layout.statuses.get(folder.name)
-            if not wanted or (status is not None and not status.count):
+            if status is not None and not status.count:
                 continue
             try:
                 s.examine(folder.name)
-            except Refusal:
-                continue  # deleted meanwhile, or without the right to read
-            uids: set[int] = set()
-            for n in range(0, len(named), _AT_ONCE):
-                uids |= s.search(b"UNDELETED", *_any_of(named[n : n + _AT_ONCE]))
-            if any(id.endswith(NAMELESS) for id in wanted):
-                uids |= s.search(b"UNDELETED", b"NOT", b"HEADER", b"MESSAGE-ID", b'""')
-            for id, copy in self.read(s, layout, folder.name, s.look(uids)):
+            except Refusal:  # deleted meanwhile, or just now not to be opened
+                closed = True
+                continue
+            for id, copy in self.read(
+                s, layout, folder.name, s.look(self._sought(s, layout, folder, wanted))
+            ):
                 if id in wanted:
                     found.setdefault(id, []).append(copy)
-        return found
+        gone = (
+            set()
+            if closed
+            else {id for id in wanted - found.keys() if _searchable(id) or id.endswith(NAMELESS)}
+        )
+        return found, gone
 
-    def standing(self, s: Session, layout: Layout, ids: Sequence[str]) -> dict[str, Standing]:
+    def _sought(self, s: Session, layout: Layout, folder: Folder, wanted: set[str]) -> set[int]:
+        """Messages of the open folder that may be among the wanted ones."""
+        named = sorted(id for id in wanted if _searchable(id))
+        uids: set[int] = set()
+        for n in range(0, len(named), _AT_ONCE):
+            uids |= s.search(b"UNDELETED", *_any_of(named[n : n + _AT_ONCE]))
+        if len(named) < len(wanted):  # no server can be asked for a broken Message-ID, or for none
+            tagged = () if layout.filed(folder.name) else (b"KEYWORD", self.settings.own.encode("ascii"))
+            uids |= s.search(b"UNDELETED", *tagged)
+            uids |= s.search(b"UNDELETED", b"NOT", b"HEADER", b"MESSAGE-ID", b'""')
+        return uids
+
+    def standing(self, s: Session, layout: Layout, ids: Sequence[str]) -> "Found":
         """Where these items stand now: at the places where they were seen last, else wherever they are found."""
         known = {id: self.spots[id] for id in ids if id in self.spots}
         at = self.copies(s, layout, (spot for spots in known.values() for spot in spots))
         # all of the places must still hold it, else it was moved, and may be anywhere
-        whole = {id for id, spots in known.items() if len(at.get(id, ())) == len(spots)}
-        found = {id: at[id] for id in whole}
-        found |= self.find(s, layout, [id for id in ids if id not in whole])
+        whole = {id for id, spots in known.items() if spots and len(at.get(id, ())) == len(spots)}
+        elsewhere, gone = self.find(s, layout, [id for id in ids if id not in whole])
+        found = {id: at[id] for id in whole} | elsewhere
         for id in ids:
             self.spots.pop(id, None)
         self.spots |= {id: {(c.folder, c.uid) for c in copies} for id, copies in found.items()}
-        return {id: Standing(tuple(copies), self.settings) for id, copies in found.items()}
+        return Found({id: Standing(tuple(copies), self.settings) for id, copies in found.items()}, gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    there: Mapping[str, Standing]
+    gone: set[str]  # with proof; what is in neither cannot be seen
 
 
 def nameless_id(header: bytes) -> str:

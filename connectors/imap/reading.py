@@ -1,13 +1,13 @@
 """Messages as records: where each stands, and what it says."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from crmsync.connectors.contract import Attachment, Gone, Hidden, Kind, Record
 from crmsync.connectors.contract import Unreadable as UnreadableItem
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.imap import mapping, message
 from crmsync.connectors.imap.client import Mail
-from crmsync.connectors.imap.mailbox import Layout, Mailbox
+from crmsync.connectors.imap.mailbox import Mailbox
 from crmsync.connectors.imap.mapping import Standing
 from crmsync.connectors.imap.message import Part, Unreadable, parse
 from crmsync.connectors.imap.session import Session, Whole
@@ -24,14 +24,12 @@ class Reader:
         for n in range(0, len(ids), BATCH):
             some = ids[n : n + BATCH]
             with self._mail.session() as s:
-                found = self.records(s, some)
-            yield from (found.get(id) or Gone(id) for id in dict.fromkeys(some))
+                found = self._box.standing(s, self._box.layout(s), some)
+                read = self.opened(s, found.there)
+            missing = {id: Gone(id) if id in found.gone else Hidden(id) for id in some}
+            yield from (read.get(id) or missing[id] for id in dict.fromkeys(some))
 
-    def records(
-        self, s: Session, ids: Sequence[str], layout: Layout | None = None
-    ) -> dict[str, Record | UnreadableItem]:
-        layout = layout or self._box.layout(s)
-        standing = self._box.standing(s, layout, ids)
+    def opened(self, s: Session, standing: Mapping[str, Standing]) -> dict[str, Record | UnreadableItem]:
         opened = ""
         found: dict[str, Record | UnreadableItem] = {}
         for id, one in sorted(standing.items(), key=lambda item: item[1].telling[0].folder):
@@ -70,7 +68,7 @@ class Reader:
 
     def _content(self, id: str, number: int) -> bytes:
         with self._mail.session() as s:
-            standing = self._box.standing(s, self._box.layout(s), [id]).get(id)
+            standing = self._box.standing(s, self._box.layout(s), [id]).there.get(id)
             if standing is not None:
                 copy = standing.telling[0]
                 s.examine(copy.folder)

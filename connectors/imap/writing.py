@@ -6,6 +6,7 @@ move knows no such condition: it is made right after a look.
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from email import policy
@@ -13,7 +14,18 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from crmsync.connectors.contract import Create, Delete, Done, Outcome, Record, Refused, Stale, Update, Write
+from crmsync.connectors.contract import (
+    Create,
+    Deferred,
+    Delete,
+    Done,
+    Outcome,
+    Record,
+    Refused,
+    Stale,
+    Update,
+    Write,
+)
 from crmsync.connectors.imap import mapping, message
 from crmsync.connectors.imap.client import Mail
 from crmsync.connectors.imap.mailbox import Layout, Mailbox, identity
@@ -21,6 +33,7 @@ from crmsync.connectors.imap.mapping import Copy, Standing
 from crmsync.connectors.imap.reading import BATCH, Reader
 from crmsync.connectors.imap.session import Folder, Refusal, Session
 
+_PASSING = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA|CORRUPTION)\]")  # RFC 5530
 OURS = "@crmsync.invalid"  # of the Message-IDs that we have made up
 
 
@@ -45,7 +58,7 @@ class Writer:
         if not ids:
             return set()
         with self._mail.session() as s:
-            return set(self._box.standing(s, self._folders(s), ids))
+            return set(self._box.standing(s, self._folders(s), ids).there)
 
     def _folders(self, s: Session) -> Layout:
         if self._layout is None:
@@ -63,6 +76,8 @@ class Writer:
                 case Delete():
                     return self._delete(s, write)
         except Refusal as refusal:
+            if _PASSING.search(str(refusal)):
+                return Deferred(id, f"the mail server cannot do it now: {refusal}")
             return Refused(id, "refused", f"the mail server refuses: {refusal}")
 
     # ── Create ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +101,7 @@ class Writer:
 
     def _update(self, s: Session, write: Update) -> Outcome:
         layout = self._folders(s)
-        standing = self._box.standing(s, layout, [write.id]).get(write.id)
+        standing = self._box.standing(s, layout, [write.id]).there.get(write.id)
         if standing is None or standing.version != write.expected:
             return Stale(write.id)
         wanted = {n: v for n, v in write.columns.items() if n in mapping.WRITABLE}
@@ -128,9 +143,10 @@ class Writer:
     def _delete(self, s: Session, write: Delete) -> Outcome:
         """What is deleted in the CRM is no longer tagged here. Nothing else happens to a person's message."""
         layout = self._folders(s)
-        standing = self._box.standing(s, layout, [write.id]).get(write.id)
+        found = self._box.standing(s, layout, [write.id])
+        standing = found.there.get(write.id)
         if standing is None:
-            return Done(write.id, "")
+            return Done(write.id, "") if write.id in found.gone else Stale(write.id)
         if write.expected and standing.version != write.expected:
             if write.id.endswith(OURS) or standing.tagged:
                 return Stale(write.id)
@@ -173,7 +189,8 @@ class Writer:
             self._layout = None
 
     def _done(self, s: Session, id: str, *, found: bool = False) -> Done:
-        record = self._reader.records(s, [id], self._folders(s)).get(id)
+        there = self._box.standing(s, self._folders(s), [id]).there
+        record = self._reader.opened(s, there).get(id)
         if not isinstance(record, Record):
             return Done(id, "", found=found)
         return Done(id, record.version, record, found)

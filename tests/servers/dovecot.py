@@ -165,7 +165,7 @@ class Dovecot:
 
     def share(self, folder: str, *, owner: str, to: str, rights: str = "lrwstipekx") -> None:
         with self.session(owner) as connection:
-            answer, _ = connection.setacl(folder, to, rights)
+            answer, _ = connection.setacl(folder, to, rights) if rights else connection.deleteacl(folder, to)
             assert answer == "OK"
 
 

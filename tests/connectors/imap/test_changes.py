@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from crmsync.connectors.contract import Selection
+from crmsync.connectors.contract import Gone, Hidden, Ref, Selection
 from crmsync.connectors.errors import CursorExpired
 from crmsync.connectors.imap.client import Server
 from tests.connectors.imap.conftest import Box
@@ -152,12 +152,7 @@ def test_shared_folders_are_their_owners(box: Make) -> None:
         assert mail.uid("STORE", "1", "+FLAGS", "($CRM)")[0] == "OK"
     assert delegate.changes(None)[0] == {}
     assert list(owner.changes(None)[0]) == ["a@example.com"]
-    service = type(delegate.source)(
-        delegate.server.server,
-        *delegate.server.login(delegate.user),
-        owner.login()._settings,
-        others=[owner.user],
-    )
+    service = delegate.login_to(owner)
     collections = {c.name: c for c in service.collections()}
     assert collections[owner.user].owner == owner.user
     (page,) = service.open(collections[owner.user]).changes(None, Selection(tag="CRM"))
@@ -172,3 +167,32 @@ def test_the_tag_is_the_accounts(box: Make, tag: str) -> None:
     id = mine.put("a@example.com", flags=keyword)
     assert list(mine.changes(None, tag)[0]) == [id]
     assert tag in mine.record(id).tags
+
+
+def test_a_share_that_was_withdrawn_proves_nothing(box: Make) -> None:
+    owner, delegate = box(), box()
+    id = owner.put("a@example.com", flags="$CRM")
+    owner.server.share("INBOX", owner=owner.user, to=delegate.user, rights="lrwts")
+    source = delegate.login_to(owner)
+    collection = next(c for c in source.collections() if c.owner)
+    (page,) = source.open(collection).changes(None, Selection(tag="CRM"))
+    source.close()
+    owner.server.share("INBOX", owner=owner.user, to=delegate.user, rights="")
+    source = delegate.login_to(owner)
+    (later,) = source.open(collection).changes(page.cursor, Selection(tag="CRM"))
+    assert later.items == (Ref(id, "?"),)
+    assert list(source.open(collection).fetch([id])) == [Hidden(id)]
+    source.close()
+
+
+def test_a_broken_message_id_is_found_again_and_proves_nothing_when_it_is_not(box: Make) -> None:
+    mine = box()
+    mine.put("", flags="$CRM", text="Message-ID: <with blanks in it>\nSubject: x\n\nx\n")
+    ((id, _),) = mine.changes(None)[0].items()
+    again = mine.login()
+    connector = again.open(again.collections()[0])
+    assert [r.id for r in connector.fetch([id])] == [id]
+    odd = "br\xf6ken@example.com"
+    assert list(connector.fetch([odd])) == [Hidden(odd)]
+    assert list(connector.fetch(["none@example.com"])) == [Gone("none@example.com")]
+    again.close()

@@ -100,12 +100,7 @@ def test_without_the_right_to_write_it_is_refused(box: Make) -> None:
     owner, delegate = box(), box()
     id = owner.put("a@example.com", flags="$CRM")
     owner.server.share("INBOX", owner=owner.user, to=delegate.user, rights="lr")
-    source = type(delegate.source)(
-        delegate.server.server,
-        *delegate.server.login(delegate.user),
-        owner.source._settings,
-        others=[owner.user],
-    )
+    source = delegate.login_to(owner)
     collection = next(c for c in source.collections() if c.owner)
     connector = source.open(collection)
     (record,) = connector.fetch([id])
