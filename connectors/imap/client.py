@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from imapclient import IMAPClient
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError, LoginError
@@ -24,6 +25,7 @@ logging.getLogger("imapclient").setLevel(
     logging.WARNING
 )  # it writes what it sends and gets, and that is mail
 
+MOST = 256_000_000  # bytes of the answer to one command
 STALE = 60.0  # seconds after which a connection is tried before it is used
 
 
@@ -55,7 +57,7 @@ class Mail:
         with self._lock:
             connection = self._ready()
             try:
-                yield Session(connection, self._count)
+                yield Session(connection, self._begin)
             except (OSError, IMAPClientAbortError, imaplib.IMAP4.abort) as error:
                 self._drop()
                 raise Unreachable(f"{self.server.address}: the connection broke ({reason(error)})") from error
@@ -97,6 +99,12 @@ class Mail:
     def _count(self) -> None:
         self.requests += 1
 
+    def _begin(self) -> None:
+        """Of each command."""
+        self._count()
+        if self._connection is not None:
+            self._connection._imap.read_so_far = 0
+
     def _ready(self) -> IMAPClient:
         if self._connection is not None and time.monotonic() - self._used > STALE:
             self._count()
@@ -123,6 +131,7 @@ class Mail:
             ssl_context=context if server.tls == "tls" else None,
             timeout=self._timeout,
         )
+        _bound(connection._imap)
         if server.tls == "starttls":
             try:
                 connection.starttls(context)
@@ -158,3 +167,26 @@ class Mail:
         if connection.has_capability("ENABLE") and connection.has_capability("CONDSTORE"):
             self._count()
             connection.enable("CONDSTORE")  # else Dovecot keeps no modification number of a new folder
+
+
+def _bound(imap: Any) -> None:
+    """The library reads whatever is announced, and as many lines as come."""
+    read, readline = imap.read, imap.readline
+    imap.read_so_far = 0
+
+    def counted(size: int) -> None:
+        imap.read_so_far += size
+        if imap.read_so_far > MOST:
+            raise imaplib.IMAP4.abort(f"the answer to one command has more than {MOST} bytes")
+
+    def bounded_read(size: int) -> bytes:
+        counted(size)
+        data: bytes = read(size)
+        return data
+
+    def bounded_readline() -> bytes:
+        line: bytes = readline()
+        counted(len(line))
+        return line
+
+    imap.read, imap.readline = bounded_read, bounded_readline

@@ -42,6 +42,7 @@ def _nudges(
     connection: IMAPClient, stopped: Callable[[], bool], clock: Callable[[], float]
 ) -> Iterator[None]:
     while not stopped():
+        connection._imap.read_so_far = 0  # see client.MOST
         connection.idle()
         begun, told, hollow = clock(), False, False
         while not (told or hollow or stopped()) and clock() - begun < AGAIN:

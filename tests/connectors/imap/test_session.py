@@ -1,11 +1,14 @@
 """The conversation: how it begins, breaks, and tells of news."""
 
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from crmsync.connectors.errors import AuthExpired, Unreachable
+from crmsync.connectors.contract import Selection
+from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
 from crmsync.connectors.imap.client import Mail, Server
 from crmsync.connectors.imap.connector import MailSource
 from crmsync.connectors.imap.settings import Settings
@@ -89,3 +92,56 @@ def test_a_watch_ends_when_it_is_told_to(box: Make) -> None:
     next(nudges)
     over.set()
     assert list(nudges) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n",
+        b"* OK " + b"x" * 2_000_000 + b"\r\n",
+        b"* BYE go away\r\n",
+        b"garbage\r\n",
+        b"* LIST (((((\r\n{tag} OK done\r\n",
+        b"* STATUS x (UIDNEXT nothing)\r\n{tag} OK done\r\n",
+        b"",
+    ],
+)
+def test_a_server_that_answers_anything_is_survived(answer: bytes) -> None:
+    """Whatever it says, it is a failed conversation, and nothing is concluded of any message."""
+    with babbling(answer) as port:
+        source = MailSource(Server("127.0.0.1", port, "plain"), "a", "b", Settings(), timeout=5)
+        (collection,) = source.collections()
+        with pytest.raises((Unreachable, ProtocolError)):
+            list(source.open(collection).changes(None, Selection(tag="CRM")))
+        source.close()
+
+
+@contextmanager
+def babbling(answer: bytes) -> Iterator[int]:
+    """It lets everybody in, and says ``answer`` to every other question."""
+
+    def serve(near: socket.socket) -> None:
+        with near, near.makefile("rwb") as lines:
+            lines.write(b"* OK [CAPABILITY IMAP4rev1 LIST-STATUS CONDSTORE] hello\r\n")
+            lines.flush()
+            for line in lines:
+                tag, command = line.split()[:2]
+                if command.upper() in (b"LOGIN", b"CAPABILITY", b"LOGOUT"):
+                    lines.write(b"* CAPABILITY IMAP4rev1 LIST-STATUS CONDSTORE\r\n" + tag + b" OK done\r\n")
+                    lines.flush()
+                    continue
+                lines.write(answer.replace(b"{tag}", tag))
+                lines.flush()
+                return
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                with suppress(OSError, ValueError):
+                    serve(near)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
