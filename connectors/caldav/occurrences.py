@@ -1,7 +1,7 @@
 """A calendar whose series are shown by their occurrences (``contract.Unfolding``), over the calendar itself.
 
 Each occurrence in the window is an item: the engine maps, merges, writes and undoes it like any other. Why here:
-docs/decisions/0007-series-by-their-occurrences.md. What an item is (an event, a series) shows only when it is read, so
+docs/decisions/0008-series-by-their-occurrences.md. What an item is (an event, a series) shows only when it is read, so
 that what changed is read while the changes are told; ``fetch`` answers from that.
 """
 

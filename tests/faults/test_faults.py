@@ -146,8 +146,8 @@ def test_someone_elses_data(small: Scene, place: str) -> None:
 
 def test_restored_from_a_backup(servers: Office, tmp_path: Path) -> None:
     """The groupware is put back to where it was before the last sync. It says itself that what came after is gone or
-    other, and is believed: the history knows what it was. Whoever had been deleted and is there again is not brought
-    back in silence: that waits for a person."""
+    other, and is believed where nobody but a person wrote: the history knows what it was. What the CRM wrote there
+    since is asked, and whoever had been deleted and is there again is not brought back in silence: that waits, too."""
     if servers.dav.principal != "{user}/" or not servers.dav.users:
         return  # where the server's files are is only known of one
     stored = servers.directory / "dav" / "collections"
@@ -162,7 +162,11 @@ def test_restored_from_a_backup(servers: Office, tmp_path: Path) -> None:
         for _ in range(2):
             made.later()
             assert made.sync()["errors"] == []
-        assert made.cards() == {**made.records(), "Bea": "", "Fay": ""}
+        assert made.cards() == {**made.records(), "Dan": "", "Bea": "", "Fay": ""}
+        (asked,) = (
+            made.engine.conflicts()
+        )  # what was written to a card since is not taken back without a question
+        assert (asked["column"], asked["crm"], asked["winner"]) == ("job_title", "Baron", None)
         assert len(made.engine.matches()) == 2
         assert BEFORE.keys() & AFTER.keys() <= made.records().keys()
         record = next(r["Id"] for r in servers.rows("Contact") if r["FirstName"] == "Ada")
