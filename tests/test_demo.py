@@ -23,7 +23,7 @@ import urllib3
 import vobject
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.demo import texts
+from crmsync.daemon.demo import post, texts
 from crmsync.daemon.demo.place import LONGEST_SOCKET, opened
 from crmsync.daemon.demo.scene import NotSo, Tour
 from crmsync.daemon.demo.stage import started
@@ -206,7 +206,7 @@ def assert_logs_in(url: str, crm: dict[str, str]) -> None:
 def assert_ends(demo: subprocess.Popen[str], ready: dict[str, Any], how: signal.Signals) -> None:
     """With code 0, in seconds, with everything that it started."""
     started_by_it = children(demo.pid)
-    assert len(started_by_it) == 2  # Radicale and the service
+    assert len(started_by_it) == 2 + (post.program() is not None)  # Radicale, the service, and Dovecot
     demo.send_signal(how)
     assert demo.wait(PATIENCE) == 0
     assert [pid for pid in started_by_it if runs(pid)] == []
