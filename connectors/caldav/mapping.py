@@ -213,6 +213,8 @@ def _write(edit: Editor, found: Part, columns: Columns, now: datetime) -> None:
     given = project(found.kind, columns)
     wanted = changes(found.columns(), given)
     write_rows(_ROWS[found.kind], edit, wanted)
+    if "reminder" in wanted and given["reminder"] is None:  # before the start is gone that says when it is
+        write_reminder(edit, found.clock, None)
     if found.kind is Kind.APPOINTMENT and wanted.keys() & _WHEN:
         write_when(edit, found.clock, {n: v for n, v in given.items() if n in _WHEN})
     if found.kind is Kind.TASK and wanted.keys() & _TIMES:

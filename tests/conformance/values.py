@@ -38,6 +38,9 @@ _serial = count()
 SHORT = 20  # characters of one line, which every server must take
 
 
+_MOVES_A_REMINDER = {"start", "end", "all_day", "time_zone", "due"}
+
+
 class Values:
     @_modest
     @given(data=st.data())
@@ -64,6 +67,8 @@ class Values:
             return
         after = _stands(bench, before.id, change)
         others = bench.written - with_group(bench.kind, frozenset(change))
+        if change.keys() & _MOVES_A_REMINDER:  # which may stand as so long before the start
+            others -= {"reminder"}
         assert _only(after, others) == _only(before.columns, others)
 
     @_modest

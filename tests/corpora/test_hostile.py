@@ -58,6 +58,7 @@ WORDS: dict[str, Value] = {
     "activity": "letter",
     "percent_complete": 35,
     "due": date(2031, 1, 2),
+    "reminder": datetime(2031, 1, 2, 9, tzinfo=UTC),
     "categories": ("Edited",),
 }
 
@@ -111,7 +112,8 @@ def _edits(item: Item, number: int) -> list[tuple[str, Value]]:
 
 HOLDS = {**carddav.HOLDS, **caldav.HOLDS}
 _AFTER = {"email_2": "email", "email_3": "email_2"}  # whose places are held open by lines without a value
-_GROUPED = {"start", "end", "all_day", "time_zone", "completed_at"}
+# several lines, or a component of its own: what they leave alone is tried where they are written
+_GROUPED = {"reminder", "start", "end", "all_day", "time_zone", "completed_at"}
 
 
 def _value(kind: Kind, name: str) -> Value:
