@@ -11,7 +11,8 @@ from crmsync.connectors.contract import SERIES, Gone, Hidden, Kind, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import fetch_told, told, wait_for_the_list
+from crmsync.daemon.cycle.contradicted import listed_as_gone, wait_for_the_list
+from crmsync.daemon.cycle.load import fetch_told, told
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import addresses_of
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
@@ -74,8 +75,8 @@ def _sort_out(
             answer = answers.get(row.item, Hidden(row.item))
             pair = pairs.get(row.item)
             match answer:
-                case Gone() if not row.gone:
-                    wait_for_the_list(cx, tx, [row])
+                case Gone() if not listed_as_gone([row]):
+                    wait_for_the_list(cx, tx, place.key, [row])
                 case Gone() if pair is None and row.item in sent:
                     newcomers.append(Newcomer(place, Side.ECS, sent[row.item], row, lost=True))
                 case Gone() | Hidden():
