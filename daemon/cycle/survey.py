@@ -33,6 +33,11 @@ class Newcomer:
     row: Change
     lost: bool = False  # it went before anyone heard what became of the create of its partner
 
+    @property
+    def item(self) -> tuple[str, str]:
+        """Collection and id: by itself an id may stand in two collections."""
+        return self.place.key, self.record.id
+
 
 def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple[list[Newcomer], list[Work]]:
     """The newcomers among these ECS rows, and the pairs that are linked again because their item was tagged again.
@@ -99,7 +104,7 @@ def _sort_out(
 
 def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
     tx.queue.done_unless_changed([row])
-    tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
+    tx.held.unwanted_items(cx.account.name, [(row.collection, row.item)])
 
 
 def _announced(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> dict[str, Record]:
