@@ -73,6 +73,9 @@ class Occurrences:
         """Of an occurrence: when its series was changed."""
         return self.inner.dates([each for each in items if occurrence_of(each.id) is None])
 
+    def addresses(self) -> frozenset[str]:
+        return self.inner.addresses()
+
     # ── What changed ─────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:

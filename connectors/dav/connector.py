@@ -23,7 +23,7 @@ from crmsync.connectors.contract import (
     Unreadable,
     Write,
 )
-from crmsync.connectors.dav.audience import NOBODY, Audience
+from crmsync.connectors.dav.audience import NOBODY, Audience, Hearing
 from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
@@ -52,6 +52,7 @@ class DavConnector:
         self.now, self.default_zone = now, default_zone
         self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
         self._changes = Changes(dav, place, habits, self._reader)
+        self._hearing = Hearing(dav, place, flavour, habits, audience)
         self._writer = Writer(
             dav,
             place,
@@ -61,10 +62,11 @@ class DavConnector:
             now=now,
             pause=pause,
             default_zone=default_zone,
-            audience=audience,
+            hearing=self._hearing,
         )
         self._capabilities = Capabilities(
             columns={k: c for k, c in flavour.format.HOLDS.items() if k in collection.kinds},
+            read_only_columns={k: c for k, c in flavour.format.READ_ONLY.items() if k in collection.kinds},
             writable=collection.writable,
             tags=True,
             stamps=True,
@@ -89,6 +91,9 @@ class DavConnector:
 
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)
+
+    def addresses(self) -> frozenset[str]:
+        return self._hearing.ourselves()
 
     def with_uid(self, uid: str) -> str | None:
         return self._reader.with_uid(uid)

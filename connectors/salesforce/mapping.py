@@ -36,6 +36,7 @@ from crmsync.connectors.salesforce.activity import (
     type_of,
 )
 from crmsync.connectors.salesforce.describe import Field, Schema
+from crmsync.connectors.salesforce.invited import INVITED, attendees, is_invited
 from crmsync.connectors.salesforce.values import (
     ABSENT,
     READ,
@@ -95,6 +96,7 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "show_as": "ShowAs",
         "sensitivity": "IsPrivate",
         "reminder": "ReminderDateTime",
+        "attendees": INVITED,
     },
     Kind.TASK: {
         "subject": "Subject",
@@ -142,13 +144,26 @@ _PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
 class _Way:
     """A column and the field that holds it: all that is the same for every item."""
 
-    __slots__ = ("activity", "choice", "column", "lower", "mail", "path", "plain", "read", "status", "writes")
+    __slots__ = (
+        "activity",
+        "choice",
+        "column",
+        "invited",
+        "lower",
+        "mail",
+        "path",
+        "plain",
+        "read",
+        "status",
+        "writes",
+    )
 
     def __init__(self, kind: Kind, column: str, path: str) -> None:
         self.column = column
         self.path = path
         self.lower = path.lower()
         self.activity = column == "activity" and self.lower == SUBTYPE
+        self.invited = column == "attendees" and is_invited(path)
         self.choice = _choice(kind, column, self.lower)
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
@@ -197,6 +212,10 @@ class Mapper:
                 if not isinstance(activity := activity_of(row), Absent):
                     result[column] = activity
                 continue
+            if way.invited:
+                if not isinstance(people := attendees(row), Absent):
+                    result[column] = people
+                continue
             raw = row[way.path] if way.path in row else at(row, way.path)
             if way.plain and (raw is None or isinstance(raw, str)):
                 result[column] = None if raw is None else way.read(raw)
@@ -220,6 +239,8 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
+            if way.invited:
+                continue  # ``inviting``, once the event stands
             if way.activity:
                 if schema.writable("Type") and not isinstance(activity_held(value, schema), Absent):
                     result["Type"] = type_of(value, schema)
@@ -256,6 +277,9 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
+            if way.invited:
+                result[column] = way.read(value) if value else None
+                continue
             if way.activity:
                 if not isinstance(kept := activity_held(value, schema), Absent):
                     result[column] = kept
@@ -287,6 +311,14 @@ class Mapper:
         writable = schema.settable if self.kind is Kind.EMAIL else schema.writable
         closed = (c for c, w in held.items() if not writable(w.writes) and not w.activity)
         return frozenset(held), frozenset(closed)
+
+    @property
+    def invites(self) -> bool:
+        """Whether those who are invited are read with an event."""
+        return any(w.invited for w in self._ways.values())
+
+    def partial(self) -> frozenset[str]:
+        return frozenset(w.column for w in self._ways.values() if w.invited)
 
     def once(self, schema: Schema | None) -> frozenset[str]:
         """Of the columns that are written, those that are written when the record is made and never again."""

@@ -99,12 +99,12 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, account: str = "") -> Iterator[House]:
-    """``account``: more lines of its configuration."""
+def house(folder: Path, account: str = "", sharing: Mapping[str, str] | None = None) -> Iterator[House]:
+    """``account``: more lines of its configuration; ``sharing``: of the CRM's objects."""
     clock = Clock()
     with ExitStack() as stack:
         servers = {sort: stack.enter_context(quirky(sort)) for sort in ("addressbook", "calendar")}
-        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000))
+        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000, sharing=sharing))
         config = folder / "config.toml"
         config.write_text(
             _CONFIG.format(
