@@ -13,7 +13,7 @@ from datetime import date, datetime
 from crmsync.connectors.caldav import exceptions, unfolded
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
-from crmsync.connectors.caldav.shifted import survivors
+from crmsync.connectors.caldav.shifted import Held, Parts, heirs, survivors
 from crmsync.connectors.caldav.unfolded import Mark, Shown
 from crmsync.connectors.contract import (
     SERIES,
@@ -84,7 +84,9 @@ class Occurrences:
         mark = unfolded.decode(since) if since is not None else None
         shown = dict(mark.series) if mark else {}
         for page in self.inner.changes(mark.inner if mark else None, selection):
-            told = [each for item in self._read(page.items) for each in self._told(item, shown)]
+            parts = Parts()
+            told = [each for item in self._read(page.items) for each in self._told(item, shown, parts)]
+            told = _inherited(told, heirs(parts))
             yield Page(tuple(told), unfolded.encode(Mark(page.cursor, ahead, shown)))
             last = page.cursor
         due = self._due(shown) if mark and mark.ahead == ahead else list(shown)
@@ -92,7 +94,7 @@ class Occurrences:
             told = [
                 each
                 for item in self._read([Ref(id, "") for id in some])
-                for each in self._told(item, shown, only_new=True)
+                for each in self._told(item, shown, Parts(), only_new=True)
             ]
             yield Page(tuple(told), unfolded.encode(Mark(last, ahead, shown)))
 
@@ -117,14 +119,21 @@ class Occurrences:
                 yield seen
 
     def _told(
-        self, item: Record | Ref | Gone | Folded, shown: dict[str, Shown], *, only_new: bool = False
+        self,
+        item: Record | Ref | Gone | Folded,
+        shown: dict[str, Shown],
+        parts: Parts,
+        *,
+        only_new: bool = False,
     ) -> Iterator[Told]:
         id = item.record.id if isinstance(item, Folded) else item.id
         before = shown.pop(id, None)
         match item:
             case Folded(series=series):
                 shown[id] = self._shown(series)
-                yield from self._of_series(id, series, before, shown[id], only_new=only_new)
+                if before is None:
+                    parts.begun.update({f"{id}#{n}": _held(series, n) for n in shown[id].names})
+                yield from self._of_series(id, series, before, shown[id], parts, only_new=only_new)
             case Gone():
                 yield from (Gone(f"{id}#{name}") for name in _names(before))
                 yield item
@@ -145,13 +154,21 @@ class Occurrences:
         return Shown(names, series.next_after(horizon))
 
     def _of_series(
-        self, id: str, series: Series, before: Shown | None, now: Shown, *, only_new: bool
+        self,
+        id: str,
+        series: Series,
+        before: Shown | None,
+        now: Shown,
+        parts: Parts,
+        *,
+        only_new: bool,
     ) -> Iterator[Told]:
         known = before.names if before else frozenset()
         start = self._now() - self._window.back
         vanished = [n for n in _names(before) if n not in now.names and not series.before(n, start)]
         vanished = [n for n in vanished if series.slot(n) is None]
         became = survivors(vanished, sorted(now.names - known))
+        parts.ended.update({f"{id}#{n}": _held(series, n) for n in vanished if n not in became})
         for name in vanished:
             yield Gone(f"{id}#{name}", f"{id}#{became[name]}" if name in became else "")
         if before is None:  # it may have been an event by itself until now
@@ -254,6 +271,16 @@ class Occurrences:
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return Writes(self.inner, self._occurrence).apply(writes)
+
+
+def _held(series: Series, name: str) -> Held:
+    slot = series.slot(name)
+    subject = series.subject if slot is None else series.occurrence(slot).columns.get("subject")
+    return Held(name[:8], subject, (slot or series.begins).time())
+
+
+def _inherited(told: Sequence[Told], heirs: Mapping[str, str]) -> list[Told]:
+    return [Gone(each.id, heirs[each.id]) if each.id in heirs else each for each in told]
 
 
 def _names(shown: Shown | None) -> list[str]:
