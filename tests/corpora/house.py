@@ -37,7 +37,7 @@ external_id = "Crmsync_Id__c"
 crm = "main"
 crm_user = "{crm.alice.username}"
 select = "all"
-private = "sync"
+private = "{private}"
 time_zone = "Europe/Berlin"
 {account}
 
@@ -99,7 +99,9 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, account: str = "", sharing: Mapping[str, str] | None = None) -> Iterator[House]:
+def house(
+    folder: Path, account: str = "", sharing: Mapping[str, str] | None = None, private: str = "sync"
+) -> Iterator[House]:
     """``account``: more lines of its configuration; ``sharing``: of the CRM's objects."""
     clock = Clock()
     with ExitStack() as stack:
@@ -110,6 +112,7 @@ def house(folder: Path, account: str = "", sharing: Mapping[str, str] | None = N
             _CONFIG.format(
                 folder=folder,
                 account=account,
+                private=private,
                 crm=crm,
                 book=servers["addressbook"],
                 calendar=servers["calendar"],
