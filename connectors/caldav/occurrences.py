@@ -5,7 +5,6 @@ docs/decisions/0008-series-by-their-occurrences.md. What an item is (an event, a
 that what changed is read while the changes are told; ``fetch`` answers from that.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -14,6 +13,7 @@ from crmsync.connectors.caldav import exceptions, unfolded
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.shifted import Held, Parts, heirs, survivors
+from crmsync.connectors.caldav.spool import Spool
 from crmsync.connectors.caldav.unfolded import Mark, Shown
 from crmsync.connectors.contract import (
     SERIES,
@@ -37,8 +37,6 @@ from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.reading import batched
 
-_KEPT = 2_000  # items that are kept from telling of a change to the question what they are now
-
 Answer = Record | Gone | Hidden | Unreadable
 Told = Record | Ref | Gone
 
@@ -52,10 +50,13 @@ class Folded:
 
 
 class Occurrences:
-    def __init__(self, inner: DavConnector, window: Window) -> None:
+    def __init__(
+        self, inner: DavConnector, window: Window, spool: "Spool[Record | Folded] | None" = None
+    ) -> None:
         self.inner = inner
         self._window = window
-        self._kept: OrderedDict[str, Record | Folded] = OrderedDict()
+        # from telling of a change to the question what it is
+        self._spool = spool or Spool[Record | Folded]()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -79,7 +80,7 @@ class Occurrences:
     # ── What changed ─────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        self._kept.clear()
+        self._spool.clear()
         ahead = int(self._window.ahead.total_seconds())
         mark = unfolded.decode(since) if since is not None else None
         shown = dict(mark.series) if mark else {}
@@ -115,7 +116,7 @@ class Occurrences:
                     yield refs[found.id]
                     continue
                 seen = self._folded(found)
-                self._keep(found.id, seen)
+                self._spool.put(found, seen)
                 yield seen
 
     def _told(
@@ -197,10 +198,14 @@ class Occurrences:
         for id in dict.fromkeys(ids):
             series, name = occurrence_of(id) or (id, "")
             wanted.setdefault(series, []).append(name)
-        kept = {id: self._kept.pop(id) for id in wanted if id in self._kept}
-        for id, found in kept.items():
-            yield from self._answers(id, found, wanted[id])
-        for answer in self.inner.fetch([id for id in wanted if id not in kept]):
+        missing: list[str] = []
+        for id, names in wanted.items():
+            found = self._read_before(id)
+            if found is None:
+                missing.append(id)
+            else:
+                yield from self._answers(id, found, names)
+        for answer in self.inner.fetch(missing):
             seen = self._folded(answer) if isinstance(answer, Record) else answer
             yield from self._answers(answer.id, seen, wanted[answer.id])
 
@@ -253,10 +258,15 @@ class Occurrences:
             return replace(record, untouchable=f"recurring, and {error.rule}")
         return Folded(record, series)
 
-    def _keep(self, id: str, seen: Record | Folded) -> None:
-        self._kept[id] = seen
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+    def _read_before(self, id: str) -> Record | Folded | None:
+        """What was read while its change was told, and has not been asked for since."""
+        if (kept := self._spool.take(id)) is not None:
+            record, seen = kept
+            self.inner.remember(record)
+            return seen
+        stored = self._spool.take_stored(id)
+        found = self.inner.read_again(id, *stored) if stored is not None else None
+        return self._folded(found) if isinstance(found, Record) else None
 
     def _now(self) -> datetime:
         return self.inner.now()

@@ -29,7 +29,7 @@ from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Reader
+from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Found, Reader
 from crmsync.connectors.dav.writing import Replace, Writer
 
 
@@ -88,6 +88,17 @@ class DavConnector:
 
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
+
+    def remember(self, record: Record) -> None:
+        """As it was just read: writing to it needs no second look."""
+        self._reader.remember(record)
+
+    def read_again(self, item: str, version: str, text: str, modified: datetime | None) -> Found:
+        """What a text says that was read a while ago; remembered as ``fetch`` does."""
+        found = self._reader.record(item, version, text, modified)
+        if isinstance(found, Record):
+            self._reader.remember(found)
+        return found
 
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)
