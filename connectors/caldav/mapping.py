@@ -10,6 +10,7 @@ from crmsync.connectors.caldav.create import skeleton
 from crmsync.connectors.caldav.fields import Activity, Priority, ShowAs, TaskCategories
 from crmsync.connectors.caldav.progress import PROGRESS, project_progress, read_progress, write_progress
 from crmsync.connectors.caldav.reminder import project_reminder, read_reminder, write_reminder
+from crmsync.connectors.caldav.richtext import Description
 from crmsync.connectors.caldav.when import (
     project_task_time,
     project_when,
@@ -34,7 +35,7 @@ _SENSITIVITY = Choice(
 )
 _COMMON: Rows = {
     "subject": Text("SUMMARY"),
-    "description": Text("DESCRIPTION", Type.LONG),
+    "description": Description(),
     "sensitivity": _SENSITIVITY,
     "categories": Categories(),
 }
