@@ -2,7 +2,8 @@
 
 Each account has a link of its own. The first one to meet the item brings it into the CRM, the others link what that one
 has linked, and follow it when the record, or the item, is made again. It is the same item where collection, id and UID
-are the same.
+are the same. A meeting is the same one in everybody's calendar: there the UID does (``meetings`` says who speaks for
+it).
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import hold, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
+from crmsync.daemon.cycle.meetings import has_copies
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.normalise import same
@@ -69,9 +71,9 @@ def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair
     known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
     found: dict[int, Pair] = {}
     for newcomer in newcomers:
-        same = (
-            p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == newcomer.item
-        )
+        copied = has_copies(newcomer.record)
+        alike = known.get(newcomer.record.uid, ())
+        same = (p for p in alike if copied or (p.ecs_collection, p.ecs_id) == newcomer.item)
         twin = next((p for p in same if _theirs(cx, p)), None)
         if twin is not None and newcomer.item not in answered:
             found[newcomer.row.id] = twin
