@@ -224,8 +224,9 @@ def test_a_delegate_tags_in_the_owners_mailbox(tmp_path: Path, first: str, owner
             assert made.owners(table) == ["alice@example.com"]
         (record,) = made.sf.query_all("SELECT Id FROM Task")["records"]
         (entry,) = [e for e in made.engine.item_history(record["Id"]) if e["action"] == "create"]
-        by = " (last changed by Bob)" if first == "alice" else " by a delegate, account bob"
-        assert (entry["account"], entry["reason"]) == ("alice", f"tagged{by}, and not in the CRM yet")
+        seen = "first seen through account bob, a delegate; " if first == "bob" else ""
+        by = f"{seen}last changed by Bob"
+        assert (entry["account"], entry["reason"]) == ("alice", f"tagged ({by}), and not in the CRM yet")
         assert made.engine.queue() == []
         report = made.sync()
         assert report["writes"] == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
 from tests.daemon.machine.house import SHARED, House
 from tests.daemon.machine.rest import twins
@@ -46,7 +47,7 @@ def test_it_waits_for_the_owners_account_which_brings_it_in(house: House) -> Non
     assert house.engine.queue() == []
     created = [e for e in house.engine.item_history(card) if e["action"] == "create"]
     assert [(e["account"], e["reason"]) for e in created] == [
-        ("alice", "tagged by a delegate, account bob, and not in the CRM yet")
+        ("alice", "tagged (first seen through account bob, a delegate), and not in the CRM yet")
     ]
     house.idle()
 
@@ -199,6 +200,18 @@ def test_the_delegates_own_records_do_not_go_to_the_owner(house: House) -> None:
     (hers,) = house.items(SHARED)
     assert hers.tags == frozenset()
     house.idle()
+
+
+def test_a_name_that_both_have_means_the_delegates_own(house: House) -> None:
+    """``default_collection`` names a book, and the owner's is called the same, as calendars everywhere are."""
+    house.boxes[SHARED].add("Team", Kind.CONTACT, owner="alice", id="hers")
+    house.seen["bob"] = (SHARED, "bob")  # type: ignore[index]
+    house.settings["bob"]["default_collection"] = {Kind.CONTACT: "Team"}
+    house.restart()
+    house.crm.put(house.people, PERSON, owner=house.bob)
+    house.sync()
+    assert len(house.items("bob")) == 1
+    assert house.items(SHARED) == []
 
 
 def test_a_service_login_reads_for_an_owner_without_one(house: House) -> None:
