@@ -50,6 +50,12 @@ _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest":
 _WATCHED = frozenset(
     {"ews", "imap"}
 )  # types of sources that are ``Watching``, which is asked before one is made
+_SHOWN: Mapping[str, frozenset[Kind]] = {  # what sources of each type can have
+    "carddav": frozenset({Kind.CONTACT}),
+    "caldav": frozenset({Kind.APPOINTMENT, Kind.TASK}),
+    "ews": frozenset({Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK}),
+    "imap": frozenset({Kind.EMAIL}),
+}
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
@@ -194,7 +200,13 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
     only = tuple(config.collections or ())
     outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
     return Mailbox(
-        config.type, lazy(Side.ECS, connect), address, only, config.username or "", outlook=outlook
+        config.type,
+        lazy(Side.ECS, connect),
+        address,
+        only,
+        config.username or "",
+        outlook=outlook,
+        kinds=_SHOWN[config.type],
     )
 
 

@@ -1,6 +1,6 @@
 """Mail: tagged in a mailbox it becomes one activity for all who have a copy; what is said about it goes both ways."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 
 from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.connectors.memory.connector import MemorySource
+from crmsync.connectors.memory.faults import Faults
 from crmsync.connectors.memory.server import MemoryServer
 from crmsync.connectors.memory.traits import crm, mailbox
 from crmsync.daemon.account import Account, Crm, Mailbox
@@ -17,6 +18,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Rule
 from crmsync.state.database import State
+from crmsync.state.model import Pair, PairState
 from crmsync.state.witness import Witness
 from tests.daemon.cycle.world import Clock
 
@@ -31,13 +33,14 @@ PEOPLE = ("alice", "bob")
 
 
 class Post:
-    """Alice's mailbox and Bob's, one CRM."""
+    """Alice's mailbox and Bob's, one CRM. ``bobs``: what his is called, if it is reached in another way than hers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bobs: str = "mail") -> None:
         self.clock, self.folder = Clock(), folder
         self.boxes = {name: MemoryServer(now=self.clock, traits=mailbox()) for name in PEOPLE}
-        for box in self.boxes.values():
-            box.add("Mail", Kind.EMAIL)
+        self.ids = {"alice": "mail", "bob": bobs}
+        for name, box in self.boxes.items():
+            box.add("Mail", Kind.EMAIL, id=self.ids[name])
         self.crm = MemoryServer(now=self.clock, traits=crm())
         self.table = self.crm.add("EmailMessage", Kind.EMAIL).id
         self.users = {name: self.crm.add_user(f"{name}@example.com") for name in PEOPLE}
@@ -79,7 +82,7 @@ class Post:
             **more,
         }
         for name in names:
-            item = self.boxes[name].put("mail", columns, tags=["CRM"] if tag else [], uid=id)
+            item = self.boxes[name].put(self.ids[name], columns, tags=["CRM"] if tag else [], uid=id)
         return item
 
     def sync(self, *names: str, **options: Any) -> dict[str, Any]:
@@ -91,14 +94,37 @@ class Post:
     def idle(self) -> None:
         assert self.sync()["writes"] == 0
 
+    def pairs(self) -> list[Pair]:
+        with self.engine.state.reading() as tx:
+            return [p for name in PEOPLE for p in tx.pairs.listing(name)]
+
     def activity(self) -> Any:
         (item,) = self.crm.all(self.table)
         return item
 
 
+class Meanwhile(Faults):
+    """Something happens, once, on the way to an operation."""
+
+    def __init__(self, operation: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._operation, self._act = operation, act
+
+    def before(self, operation: str, detail: str) -> None:
+        super().before(operation, detail)
+        if operation == self._operation:
+            self._operation = ""
+            self._act()
+
+
 @pytest.fixture
-def post(tmp_path: Path) -> Iterator[Post]:
-    made = Post(tmp_path)
+def bobs() -> str:
+    return "mail"
+
+
+@pytest.fixture
+def post(tmp_path: Path, bobs: str) -> Iterator[Post]:
+    made = Post(tmp_path, bobs)
     yield made
     made.engine.close()
 
@@ -111,11 +137,29 @@ def test_a_tagged_message_becomes_an_activity_and_an_untagged_one_does_not(post:
     post.idle()
 
 
+# One mailbox is read by its owner's login, another one by a service's, or over another protocol.
+anyhow = pytest.mark.parametrize("bobs", ["mail", "mail/bob"])
+
+
+@anyhow
 def test_one_message_in_two_mailboxes_is_one_activity(post: Post) -> None:
     post.arrives("alice", "bob")
     post.sync("alice")
     post.sync("bob")
     post.activity()
+    assert [p.state for p in post.pairs()] == [PairState.LINKED] * 2
+    post.idle()
+
+
+@anyhow
+@pytest.mark.parametrize("within", ["search", "create"])
+def test_also_when_both_accounts_meet_it_at_the_same_moment(post: Post, within: str) -> None:
+    post.arrives("alice", "bob")
+    post.crm.faults = Meanwhile(within, lambda: post.sync("bob"))
+    post.sync("alice")
+    post.sync()
+    post.activity()
+    assert [p.state for p in post.pairs()] == [PairState.LINKED] * 2
     post.idle()
 
 
