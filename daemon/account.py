@@ -45,6 +45,7 @@ class Mailbox:
     collections: tuple[Collection, ...] = ()  # as last discovered
     discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
+    barred: bool = False  # … it was let in, and told that nothing is there for it: a share was withdrawn
     resume_at: datetime | None = None  # when the pause that the server asked for is over
 
     def key(self, collection: Collection) -> str:

@@ -86,7 +86,7 @@ def hear_owners(cx: Context) -> None:
         if not rows or cx.dry:
             return
         over = _answered(cx, tx, rows)
-    if all(m.answered for m in cx.account.mailboxes):
+    if all(m.answered or m.barred for m in cx.account.mailboxes):
         over += [r for r in rows if r.collection not in cx.chosen]
     if over:
         with cx.state.transaction() as tx:
