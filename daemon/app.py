@@ -36,7 +36,7 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
-from crmsync.daemon.mail import mail
+from crmsync.daemon.mail import mail, mail_outlook
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -199,6 +199,8 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
     lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
     only = tuple(config.collections or ())
     outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
+    if config.type == "imap":
+        outlook += f" {mail_outlook(account, config)}"
     return Mailbox(
         config.type,
         lazy(Side.ECS, connect),

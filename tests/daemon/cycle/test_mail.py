@@ -1,5 +1,6 @@
 """Mail: tagged in a mailbox it becomes one activity for all who have a copy; what is said about it goes both ways."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,6 +164,18 @@ def test_also_when_both_accounts_meet_it_at_the_same_moment(post: Post, within: 
     post.idle()
 
 
+def test_nobody_is_given_what_lies_in_anothers_mailbox(post: Post) -> None:
+    """Whoever sends them chooses the Message-ID of two messages; one server, one protocol, and everybody's own mailbox
+    has one name."""
+    for account in post.engine.accounts.values():
+        account.mailboxes[0].outlook = "the same server"
+    post.arrives("alice", body_text="For Alice's eyes.")
+    post.arrives("bob")
+    post.sync("alice")
+    post.sync("bob")
+    assert post.boxes["bob"].faults.calls["fetch"] > 0
+
+
 def test_that_the_marks_of_two_copies_differ_is_nobodys_edit(post: Post) -> None:
     item = post.arrives("alice")
     post.boxes["bob"].put(
@@ -257,6 +270,61 @@ def test_a_lost_state_finds_the_activity_by_its_message_id(post: Post) -> None:
     post.sync()
     post.sync()
     post.activity()
+
+
+# ── What it says is read once ────────────────────────────────────────────────────────────────────────────────
+
+
+def reads(post: Post) -> Counter[str]:
+    """At Alice's mailbox, from now on."""
+    post.boxes["alice"].faults.calls.clear()
+    return post.boxes["alice"].faults.calls
+
+
+def test_a_flag_does_not_cost_the_message_again(post: Post) -> None:
+    item = post.arrives("alice", body_html="<p>kept by the mailbox alone</p>")
+    post.sync()
+    post.sync()
+    calls = reads(post)
+    post.boxes["alice"].edit(item, status="in_progress")
+    post.sync()
+    assert post.activity().columns["status"] == "in_progress"
+    post.crm.edit(post.activity().id, status="completed", subject="Rewritten")
+    post.sync()
+    assert post.boxes["alice"].read(item).columns["status"] == "completed"
+    assert (calls["fetch"], calls["glance"]) == (0, 2)
+    post.idle()
+    post.engine.reconcile()
+    assert post.activity().columns["body_text"] == "Here it is."
+
+
+def test_of_what_is_made_again_everything_is_read(post: Post) -> None:
+    item = post.arrives("alice")
+    post.engine.accounts["alice"].deletes = {Kind.EMAIL: DeleteRule.MIRROR}
+    post.sync()
+    post.sync()
+    post.crm.delete(post.activity().id)
+    post.boxes["alice"].edit(item, status="in_progress")
+    post.sync()
+    columns = post.activity().columns
+    assert (columns["status"], columns["body_text"], columns["subject"]) == (
+        "in_progress",
+        "Here it is.",
+        "Offer",
+    )
+    post.idle()
+
+
+def test_a_column_that_is_exchanged_from_now_on_is_read(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post.arrives("alice", cc=("grace@example.com",))
+    post.sync()
+    post.sync()
+    post.engine.close()
+    monkeypatch.setitem(RULES, Kind.EMAIL, {**RULES[Kind.EMAIL], "cc": Rule(Direction.TO_CRM)})
+    post.start()
+    post.sync()
+    assert post.activity().columns["cc"] == ("grace@example.com",)
+    post.idle()
 
 
 def test_a_dry_run_makes_nothing(post: Post) -> None:
