@@ -10,6 +10,7 @@ from crmsync.state.replica.database import Database
 from crmsync.state.replica.metadata import standard
 from crmsync.state.replica.org import Org, seed
 from crmsync.state.replica.querying import Queries
+from crmsync.state.replica.searching import Searches
 from crmsync.state.replica.sessions import Sessions
 from crmsync.state.replica.store import Clock, Store
 
@@ -69,6 +70,7 @@ class Crm:
         self.users: Mapping[str, str] = seed(self.store, org)
         self.sessions = Sessions(self.store, org, clock=clock)
         self.queries = Queries(self.store, clock=clock)
+        self.searches = Searches(self.store, self.queries)
         self.changes = Changes(self.store)
         self.usage = Usage(clock, daily_requests)
 

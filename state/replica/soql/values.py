@@ -195,7 +195,7 @@ class Comparison:
 
     def _error(
         self,
-        kind: type[InvalidField | InvalidOperator | MalformedQuery],
+        kind: type[InvalidField | InvalidOperator | MalformedQuery | Unsupported],
         sentence: str,
         at: ast.At | None = None,
     ) -> Exception:
