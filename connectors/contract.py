@@ -537,6 +537,14 @@ class Dated(Protocol):
 
 
 @runtime_checkable
+class Glancing(Protocol):
+    """What an item says cannot change (``read_only_columns``), and is much; what can change is little."""
+
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        """As ``fetch``, without the columns that cannot change, and without attachments."""
+
+
+@runtime_checkable
 class Settling(Protocol):
     """The version of an item that has just been written is another one than that of the same item later on."""
 

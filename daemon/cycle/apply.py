@@ -203,7 +203,8 @@ def written(task: Task, before: Columns) -> Columns:
     if done is None or done.record is None or task.repeated:
         return expected
     others = foreign(task, before)
-    return {n: expected.get(n) if n in others else v for n, v in done.record.columns.items()}
+    told = {n: v for n, v in done.record.columns.items() if n not in others}
+    return expected | told  # a connector need not read back what never changes
 
 
 def _ours(task: Task, name: str, sent: Value, shown: Value) -> bool:
