@@ -17,7 +17,8 @@ from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
 from crmsync.connectors.salesforce.invited import FILES, INVITED, mark, selected
-from crmsync.connectors.salesforce.mapping import OWNERLESS, TABLES, Mapper
+from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.tables import OWNERLESS, TABLES
 from crmsync.connectors.salesforce.values import Unmappable, instant
 
 _ALWAYS = ("Id", "SystemModstamp", "LastModifiedDate", "OwnerId", "IsDeleted")
