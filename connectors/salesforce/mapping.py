@@ -212,7 +212,7 @@ class Mapper:
                 continue
             way, field = held[column]
             if way.children is not None:
-                result[column] = way.read(value) if value else None
+                result[column] = (way.read(value) or None) if value else None
                 continue
             if way.activity:
                 if not isinstance(kept := activity_held(value, schema), Absent):
