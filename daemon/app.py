@@ -192,6 +192,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             default_zone=zone,
             now=now,
             invitations=account.invitations,
+            proxies=config.proxies,
             ourselves=frozenset(address.lower() for address in known),
         )
 
