@@ -15,11 +15,13 @@ from crmsync.connectors.contract import (
     Refused,
     Side,
     Stale,
+    Value,
     Write,
     with_group,
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.normalise import rewritten
 from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
@@ -205,6 +207,13 @@ def written(task: Task, before: Columns) -> Columns:
     return expected | told  # a connector need not read back what never changes
 
 
+def _ours(task: Task, name: str, sent: Value, shown: Value) -> bool:
+    """Whether the server made this of what was sent; of some lists it keeps those that it knows."""
+    if name in task.place.connector.capabilities.partial.get(task.kind, ()):
+        return people(shown).keys() <= people(sent).keys()
+    return rewritten(task.kind, name, sent, shown)
+
+
 def foreign(task: Task, before: Columns) -> frozenset[str]:
     """Columns in which what was read back cannot be the server's doing: someone else wrote them meanwhile. It must be
     looked at as an edit, so its version must not pass for our own echo."""
@@ -216,6 +225,6 @@ def foreign(task: Task, before: Columns) -> frozenset[str]:
     mine = {
         n
         for n, v in task.columns.items()
-        if n in shown and n in after and not rewritten(task.kind, n, shown[n], after[n])
+        if n in shown and n in after and not _ours(task, n, shown[n], after[n])
     }
     return frozenset(mine | {n for n, v in before.items() if n in after and after[n] != v and n not in unit})

@@ -12,6 +12,7 @@ from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
+from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import forestalled, record_key
@@ -171,6 +172,9 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
     if task.met:
         return  # its row stays: the merge treats it as a first meeting, and stamps it
     notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
+    if task.done is not None and task.done.record is not None:
+        shown = task.done.record.columns
+        notes.awaited[pair.id] = missing(cx, task.place, pair.kind, task.columns, shown)
     cx.count("created")
     stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated:

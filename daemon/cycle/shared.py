@@ -2,7 +2,8 @@
 
 Each account has a link of its own. The first one to meet the item brings it into the CRM, the others link what that one
 has linked, and follow it when the record, or the item, is made again. It is the same item where collection, id and UID
-are the same. Of a mail everybody has a copy, in a mailbox that may be reached in any way: there the UID is enough.
+are the same. Of a mail everybody has a copy, in a mailbox that may be reached in any way, and of a meeting one in their
+calendar: there the UID is enough (``meetings`` says who speaks for a meeting).
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import hold, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
+from crmsync.daemon.cycle.meetings import has_copies
 from crmsync.daemon.cycle.owners import seen_by_delegate
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
@@ -59,7 +61,7 @@ def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[
     items = [qualified(n.place.key, n.record.id) for n in newcomers]
     announced = tx.intents.creating(Side.CRM, items)
     others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
-    copies = _copies_under_way(cx, tx, [n for n in newcomers if _is_copy(n)])
+    copies = _copies_under_way(cx, tx, [n for n in newcomers if _has_copies(n)])
     return copies | frozenset(
         n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)
     )
@@ -81,24 +83,28 @@ def _is_copy(newcomer: Newcomer) -> bool:
     return not newcomer.place.connector.capabilities.receives
 
 
+def _has_copies(newcomer: Newcomer) -> bool:
+    return _is_copy(newcomer) or has_copies(newcomer.record)
+
+
 def _is_twin(cx: Context, newcomer: Newcomer, pair: Pair) -> bool:
     """Of one UID they are; but two collections may have items of one UID that are not the same."""
-    if _is_copy(newcomer):
+    if _has_copies(newcomer):
         return pair.kind is newcomer.record.kind
-    here = (pair.ecs_collection, pair.ecs_id) == (newcomer.place.key, newcomer.record.id)
+    here = (pair.ecs_collection, pair.ecs_id) == newcomer.item
     return here or seen_by_delegate(cx, newcomer.place, pair)
 
 
 def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
     """By row, another account's link of this very item; of none about which a person has said what it is."""
-    decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
-    answered = {id for id, held in decided.items() if held.state is not HeldState.HELD}
+    decided = tx.held.for_items(cx.account.name, [n.item for n in newcomers])
+    answered = {item for item, held in decided.items() if held.state is not HeldState.HELD}
     known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
     found: dict[int, Pair] = {}
     for newcomer in newcomers:
         near = (p for p in known.get(newcomer.record.uid, ()) if _is_twin(cx, newcomer, p))
         twin = next((p for p in near if _theirs(cx, p)), None)
-        if twin is not None and newcomer.record.id not in answered:
+        if twin is not None and newcomer.item not in answered:
             found[newcomer.row.id] = twin
     return found
 
