@@ -9,8 +9,9 @@ import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from crmsync.connectors.contract import Attachment, Create, Kind, Outcome, Refused
+from crmsync.connectors.contract import Attachment, Columns, Create, Kind, Outcome, Record, Refused
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce import faults, people, soql
 from crmsync.connectors.salesforce.mail_fields import ABOUT, ADDRESS, WRITTEN
@@ -69,7 +70,7 @@ def accompany(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
     """Adds what is missing of the people and files. Returns what was refused of them."""
     if table.kind is not Kind.EMAIL or not made:
         return {}
-    _relate(table, {m.id: _people_of(m.write) for m in made}, {m.id: m.write for m in made})
+    _relate(table, {m.id: _roles(m.write.columns) for m in made}, {m.id: m.write for m in made})
     return _attach(table, made)
 
 
@@ -79,11 +80,16 @@ def join(table: Table, id: str, user: str) -> None:
         _make(table, _missing(table, {(soql.id18(id), soql.id18(user)): ("BccAddress", "")}))
 
 
+def relate(table: Table, records: Sequence[Record]) -> None:
+    """To everyone whose address occurs in these messages, which were made before somebody was known."""
+    if table.kind is Kind.EMAIL and records:
+        _relate(table, {soql.id18(r.id): _roles(r.columns) for r in records})
+
+
 _Roles = dict[str, str]  # role by address
 
 
-def _people_of(write: Create) -> _Roles:
-    columns = write.columns
+def _roles(columns: Columns) -> _Roles:
     roles: _Roles = {}
     for column, role in (("cc", "CcAddress"), ("to", "ToAddress"), ("from", "FromAddress")):
         value = columns.get(column)
@@ -92,15 +98,17 @@ def _people_of(write: Create) -> _Roles:
     return roles
 
 
-def _relate(table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create]) -> None:
+def _relate(
+    table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create] = MappingProxyType({})
+) -> None:
     known = people.with_addresses(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for id, some in roles.items():
         for address, role in some.items():
             for person in known.get(address, ()):
                 wanted.setdefault((id, person), (role, address))
-        write = writes[id]
-        if soql.is_id(write.owner):
+        write = writes.get(id)
+        if write is not None and soql.is_id(write.owner):
             sent = write.columns.get("direction") == "outgoing"
             wanted.setdefault((id, soql.id18(write.owner)), ("FromAddress" if sent else "BccAddress", ""))
     _make(table, _missing(table, wanted))
