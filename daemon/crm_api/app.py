@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from crmsync.daemon.crm_api import soap
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
 from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, too_large, unzip
@@ -24,6 +23,7 @@ from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
+from crmsync.daemon.crm_api.soap import Endpoint
 from crmsync.state.replica import faults
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.sessions import Session
@@ -66,6 +66,7 @@ class _Endpoint:
     def __init__(self, crm: Crm) -> None:
         self._crm = crm
         self._oauth = OAuth(crm)
+        self._soap = Endpoint(crm)
         self._api = build_api(crm)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +117,7 @@ class _Endpoint:
             case ("services", "oauth2", "userinfo"):
                 return self._oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return soap.answer(self._crm, message.path, message.body, message.headers, message.origin)
+                return self._soap.answer(message.path, message.body, message.headers, message.origin)
             case ("id", _, _):
                 return self._oauth.identity(self._session(message).caller, message.origin)
             case ("services", "data"):

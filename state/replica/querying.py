@@ -69,19 +69,26 @@ class Queries:
         self._lock = Lock()
 
     def query(
-        self, caller: Caller, text: str, base: str, *, include_deleted: bool = False, page: int = PAGE
+        self,
+        caller: Caller,
+        text: str,
+        base: str,
+        *,
+        include_deleted: bool = False,
+        page: int = PAGE,
+        utc: str = "+0000",
     ) -> Page:
-        """The first page. `base` is the version's path, for the records' urls; raises Fault."""
+        """The first page. `base` is the version's path, for urls; `utc` is how datetimes end. Raises Fault."""
         with answered():
-            return self._answer(caller, text, base, include_deleted, page)
+            return self._answer(caller, text, base, include_deleted, page, utc)
 
     def records(
-        self, caller: Caller, query: ast.Query, base: str, *, long_text: bool = False
+        self, caller: Caller, query: ast.Query, base: str, utc: str = "+0000", *, long_text: bool = False
     ) -> Iterator[dict[str, Any]]:
         """What a query in pieces finds. `long_text` lets conditions look at fields that SOQL cannot filter."""
         plan = self._plan(caller, query, include_deleted=False, catalog=self._texts if long_text else None)
         with self._store.database.read() as connection:
-            yield from soql.run(connection, plan, url=_url(base))
+            yield from soql.run(connection, plan, url=_url(base), utc=utc)
 
     def check(self, caller: Caller, query: ast.Query) -> None:
         """Raises SoqlError when the query cannot be answered."""
@@ -109,7 +116,9 @@ class Queries:
             for name in list(self._cursors):
                 self._drop(name)
 
-    def _answer(self, caller: Caller, text: str, base: str, include_deleted: bool, page: int) -> Page:
+    def _answer(
+        self, caller: Caller, text: str, base: str, include_deleted: bool, page: int, utc: str
+    ) -> Page:
         query = soql.parse(text)
         if record_access.asks(query):
             found = record_access.answer(self._store, caller, query)
@@ -118,7 +127,7 @@ class Queries:
         with self._store.database.read() as connection:
             if isinstance(plan.shape, Count):
                 return Page(soql.total_size(connection, plan), b"[]", None)
-            rows = soql.run(connection, plan, url=_url(base))
+            rows = soql.run(connection, plan, url=_url(base), utc=utc)
             return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
 
     def _plan(
