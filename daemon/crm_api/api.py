@@ -1,5 +1,7 @@
 """The REST API below `/services/data/vXX.0/`: its table of contents."""
 
+from crmsync.daemon.crm_api.bulk.rest import Ingest, Query
+from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.collections import Collections
 from crmsync.daemon.crm_api.composite import Composite
 from crmsync.daemon.crm_api.crm import Crm
@@ -12,7 +14,7 @@ from crmsync.daemon.crm_api.search import SearchHandlers
 __all__ = ["build_api"]
 
 
-def build_api(crm: Crm) -> Router:
+def build_api(crm: Crm, bulk: Bulk) -> Router:
     """The routes, most specific first where two could fit."""
     resources, records = Resources(crm), Records(crm.store)
     collections, queries = Collections(crm.store), QueryHandlers(crm.queries, crm.changes)
@@ -27,6 +29,13 @@ def build_api(crm: Crm) -> Router:
         Route("GET", "search", searches.search),
         Route("GET", "parameterizedsearch", searches.parameterized),
         Route("POST", "parameterizedsearch", searches.parameterized_body),
+        *_bulk("jobs/ingest", bulk.ingest),
+        Route("PUT", "jobs/ingest/{id}/batches", bulk.ingest.upload),
+        Route("GET", "jobs/ingest/{id}/successfulresults", bulk.ingest.successful),
+        Route("GET", "jobs/ingest/{id}/failedresults", bulk.ingest.failed),
+        Route("GET", "jobs/ingest/{id}/unprocessedrecords", bulk.ingest.unprocessed),
+        *_bulk("jobs/query", bulk.query),
+        Route("GET", "jobs/query/{id}/results", bulk.query.results),
         Route("GET", "sobjects", resources.objects),
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),
@@ -53,4 +62,14 @@ def build_api(crm: Crm) -> Router:
             Route("POST", "composite", composite.composite),
             Route("POST", "composite/batch", composite.batch),
         )
+    )
+
+
+def _bulk(path: str, handlers: Ingest | Query) -> tuple[Route, ...]:
+    return (
+        Route("POST", path, handlers.create),
+        Route("GET", path, handlers.all),
+        Route("GET", f"{path}/{{id}}", handlers.job),
+        Route("PATCH", f"{path}/{{id}}", handlers.change),
+        Route("DELETE", f"{path}/{{id}}", handlers.remove),
     )
