@@ -5,11 +5,13 @@ from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.collections import Collections
 from crmsync.daemon.crm_api.composite import Composite
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.layouts import Layouts
 from crmsync.daemon.crm_api.queries import QueryHandlers
 from crmsync.daemon.crm_api.records import Records
 from crmsync.daemon.crm_api.resources import Resources
 from crmsync.daemon.crm_api.routes import Route, Router
 from crmsync.daemon.crm_api.search import SearchHandlers
+from crmsync.daemon.crm_api.tree import Tree
 
 __all__ = ["build_api"]
 
@@ -18,10 +20,12 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
     """The routes, most specific first where two could fit."""
     resources, records = Resources(crm), Records(crm.store)
     collections, queries = Collections(crm.store), QueryHandlers(crm.queries, crm.changes)
+    layouts = Layouts(crm.store.schema)
     searches = SearchHandlers(crm.searches, crm.store)
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
+        Route("GET", "recent", resources.recent),
         Route("GET", "query", queries.query),
         Route("GET", "queryall", queries.query_all),
         Route("GET", "query/{locator}", queries.more),
@@ -40,6 +44,11 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),
         Route("GET", "sobjects/{object}/describe", resources.describe),
+        Route("GET", "sobjects/{object}/describe/layouts", layouts.all),
+        Route("GET", "sobjects/{object}/describe/layouts/{record_type}", layouts.of_record_type),
+        Route("GET", "sobjects/{object}/describe/compactlayouts", layouts.compact),
+        Route("GET", "sobjects/{object}/describe/approvallayouts", layouts.approval),
+        Route("GET", "sobjects/{object}/quickactions", layouts.quick_actions),
         Route("GET", "sobjects/{object}/updated", queries.updated),
         Route("GET", "sobjects/{object}/deleted", queries.deleted),
         Route("GET", "sobjects/{object}/{id}", records.read),
@@ -48,6 +57,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "sobjects/{object}/{field}/{value}", records.read_by_key),
         Route("PATCH", "sobjects/{object}/{field}/{value}", records.upsert),
         Route("DELETE", "sobjects/{object}/{field}/{value}", records.delete_by_key),
+        Route("POST", "composite/tree/{object}", Tree(crm.store).create),
         Route("POST", "composite/sobjects", collections.create),
         Route("PATCH", "composite/sobjects", collections.update),
         Route("DELETE", "composite/sobjects", collections.delete),
@@ -61,6 +71,8 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
             *inner,
             Route("POST", "composite", composite.composite),
             Route("POST", "composite/batch", composite.batch),
+            Route("POST", "composite/graph", composite.graph),
+            Route("GET", "composite", resources.composite),
         )
     )
 
