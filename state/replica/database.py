@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
-__all__ = ["Database"]
+__all__ = ["Database", "column_type", "open_engine"]
 
 WRITERS_TURN = 0x63726D73  # the advisory lock on PostgreSQL; any number that nobody else uses
 BUSY_SECONDS = 30
@@ -30,7 +30,7 @@ class Database:
 
     def __init__(self, url: str, schema: Schema, *, durable: bool = True) -> None:
         """`url` as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests and demos."""
-        self.engine = _engine(url, durable)
+        self.engine = open_engine(url, durable)
         self._writing = self.engine.execution_options(crm_write=True)
         self._turn = Lock()
         self._shared = local()
@@ -126,10 +126,10 @@ def _table(object_type: ObjectType, metadata: sa.MetaData) -> sa.Table:
 def _column(field: Field) -> sa.Column[Any]:
     if field.name == "Id":
         return sa.Column("Id", sa.String(18), primary_key=True)
-    return sa.Column(field.name, _column_type(field), nullable=field.type != "boolean")
+    return sa.Column(field.name, column_type(field), nullable=field.type != "boolean")
 
 
-def _column_type(field: Field) -> sa.types.TypeEngine[Any]:
+def column_type(field: Field) -> sa.types.TypeEngine[Any]:
     if field.type in DECIMAL_TYPES:
         return sa.Float(53)
     match field.type:
@@ -146,7 +146,7 @@ def _column_type(field: Field) -> sa.types.TypeEngine[Any]:
     return sa.Text()
 
 
-def _engine(url: str, durable: bool) -> sa.Engine:
+def open_engine(url: str, durable: bool) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_size=10, max_overflow=30)

@@ -1,0 +1,67 @@
+"""A temporary id becomes the upstream's, everywhere at once; the old one goes on to mean the same record."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from crmsync.state.replica.local.arrivals import mark_changed
+from crmsync.state.replica.local.rows import Work
+from crmsync.state.replica.local.shape import row_from, stored
+from crmsync.state.replica.local.tables import CREATED, UPDATED
+from crmsync.state.replica.local.temporary import temporary_id
+
+__all__ = ["born", "made_again", "next_temporary", "renamed"]
+
+
+def born(work: Work, entry: Mapping[str, Any], record_id: str, at: datetime) -> None:
+    """The upstream has made the record of this entry of the createlist. What was changed here since it went out, and
+    references that could not go along, wait to be sent."""
+    type_, temporary = work.shapes.of(entry["object"]), entry["Id"]
+    group = work.group(type_.name)
+    renamed(work, type_.name, temporary, record_id)
+    work.drop(work.shared.createlist, [temporary])
+    main = work.get(group.main, record_id)
+    if main is None:
+        return  # deleted here meanwhile: the deletelist has it, under its new id
+    work.change(group.main, record_id, **{CREATED: False})
+    sent = {**row_from(type_, entry["sent"]), "Id": record_id}
+    changed = [f.name for f in stored(type_) if f.updateable and main[f.name] != sent[f.name]]
+    if changed:
+        work.put(group.orig, [sent])
+        mark_changed(work, type_.name, record_id, changed, at)
+
+
+def made_again(work: Work, name: str, record_id: str) -> str:
+    """A row that is gone upstream is made anew, with what stands here; returns its temporary id."""
+    group, type_ = work.group(name), work.shapes.of(name)
+    temporary = next_temporary(work, type_.prefix)
+    work.in_step(name, record_id)
+    renamed(work, name, record_id, temporary)
+    work.change(group.main, temporary, **{CREATED: True, UPDATED: False})
+    work.connection.execute(work.shared.createlist.insert().values(Id=temporary, object=name))
+    return temporary
+
+
+def next_temporary(work: Work, prefix: str) -> str:
+    """Never one that was given before, however often things are abandoned."""
+    number = int(work.property("last temporary id") or 0) + 1
+    work.set_property("last temporary id", number)
+    return temporary_id(prefix, number)
+
+
+def renamed(work: Work, name: str, old: str, new: str) -> None:
+    """Every table, and every queue."""
+    group, shared = work.group(name), work.shared
+    for table in (*group.typed(), group.tosync, shared.deletelist, shared.conflicts):
+        work.change(table, old, Id=new)
+    deletelist = shared.deletelist
+    work.connection.execute(deletelist.update().where(deletelist.c.root == old).values(root=new))
+    for entry in work.where(deletelist):
+        cleared = [[new if part == old else part for part in each] for each in entry["cleared"]]
+        if cleared != entry["cleared"]:
+            work.change(deletelist, entry["Id"], cleared=cleared)
+    for type_, field in work.shapes.pointing(name):
+        for table in work.group(type_.name).typed():
+            column = table.c[field.name]
+            work.connection.execute(table.update().where(column == old).values({field.name: new}))
+    work.connection.execute(shared.aliases.insert().values(old=old, new=new))

@@ -1,0 +1,91 @@
+"""The database of one replica: a file of its own for one CRM login, which answers nobody else.
+
+Its tables have the shapes that the upstream last described. A new description migrates them where they stand, in the
+transaction that stores it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica.database import open_engine
+from crmsync.state.replica.local.migrate import migrate
+from crmsync.state.replica.local.rows import Work
+from crmsync.state.replica.local.shape import Shapes
+from crmsync.state.replica.local.tables import Tables
+
+__all__ = ["ForeignLogin", "LocalDatabase"]
+
+
+class ForeignLogin(Exception):
+    """The file belongs to another login: what that one may see is none of this one's business."""
+
+
+class LocalDatabase:
+    """Readers run side by side; writers take turns. Safe to use from many threads."""
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        """`url` as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests."""
+        self._engine = open_engine(url, durable)
+        self._writing = self._engine.execution_options(crm_write=True)
+        self._turn = Lock()
+        self.tables = Tables(Shapes({}))
+        with self.write() as work:
+            self.tables.metadata.create_all(work.connection)
+            self.tables = Tables(Shapes(self._described(work)))
+
+    @contextmanager
+    def read(self) -> Iterator[Work]:
+        """A consistent view."""
+        with self._engine.connect() as connection, connection.begin():
+            yield Work(connection, self.tables)
+
+    @contextmanager
+    def write(self) -> Iterator[Work]:
+        """Committed at the end, rolled back on an exception."""
+        with self._turn, self._writing.connect() as connection, connection.begin():
+            yield Work(connection, self.tables)
+
+    def claim(self, organisation: str, user: str) -> None:
+        """The login that this replica belongs to from now on. Raises ForeignLogin for another one than the first."""
+        with self.write() as work:
+            owner = work.property("login")
+            if owner not in (None, [organisation, user]):
+                raise ForeignLogin(
+                    "this replica was filled through another CRM login, and may hold what the new one must not see: "
+                    "go back to that login, or move the file away and let a new replica be filled"
+                )
+            work.set_property("login", [organisation, user])
+
+    def learn(self, replies: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+        """Takes the upstream's descriptions over, by object name; returns the objects whose rows have to be read
+        again, because they have fields that they did not have. Raises ValueError for a reply that cannot be used."""
+        with self.write() as work:
+            known = self._described(work)
+            new = {name: _kept(reply) for name, reply in replies.items()}
+            if all(known.get(name) == reply for name, reply in new.items()):
+                return frozenset()
+            tables = Tables(Shapes({**known, **new}))
+            refill = migrate(work, tables)
+            schemas = work.shared.schemas
+            work.connection.execute(schemas.delete().where(schemas.c.object.in_(list(new))))
+            rows = [{"object": name, "describe": reply} for name, reply in new.items()]
+            work.connection.execute(schemas.insert(), rows)
+            work.set_property("refill", sorted({*(work.property("refill") or ()), *refill}) or None)
+        self.tables = tables
+        return refill
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _described(self, work: Work) -> dict[str, Any]:
+        schemas = work.shared.schemas
+        return {row.object: row.describe for row in work.connection.execute(sa.select(schemas))}
+
+
+def _kept(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what names a host: the same object behind another address has not changed."""
+    return {name: value for name, value in reply.items() if name not in ("urls", "recordTypeInfos")}

@@ -1,0 +1,177 @@
+"""The tables of one replica: a group per object, and those that they share (see the package)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica.database import column_type
+from crmsync.state.replica.local.shape import Shapes, references, stored
+from crmsync.state.replica.metadata import ObjectType
+
+__all__ = ["CREATED", "UPDATED", "Group", "Tables"]
+
+# Flags of main. No field of a CRM begins with an underscore.
+CREATED = "_created"  # made here, not known upstream
+UPDATED = "_updated"  # has changes that the upstream does not have
+_ID = sa.String(18)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The tables of one object."""
+
+    main: sa.Table
+    orig: sa.Table
+    synced: sa.Table
+    todelete: sa.Table
+    tosync: sa.Table
+
+    def typed(self) -> tuple[sa.Table, ...]:
+        """Those that have the object's fields as columns."""
+        return self.main, self.orig, self.synced
+
+    def work(self) -> tuple[sa.Table, ...]:
+        """Those that are empty when everything is in step."""
+        return self.orig, self.synced, self.todelete, self.tosync
+
+
+@dataclass(slots=True)
+class Tables:
+    shapes: Shapes
+    metadata: sa.MetaData = field(default_factory=sa.MetaData)
+    groups: Mapping[str, Group] = field(init=False)
+    shared: "Shared" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shared = Shared(self.metadata)
+        self.groups = {type_.name: _group(type_, self.metadata) for type_ in self.shapes}
+
+    def work(self) -> Iterator[sa.Table]:
+        """Every table that is empty when everything is in step."""
+        yield from (self.shared.createlist, self.shared.deletelist)
+        for group in self.groups.values():
+            yield from group.work()
+
+
+class Shared:
+    def __init__(self, metadata: sa.MetaData) -> None:
+        # FIFO: a row later may refer to the rows before it
+        self.createlist = sa.Table(
+            "_createlist",
+            metadata,
+            sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+            sa.Column("Id", _ID, nullable=False, unique=True),  # temporary
+            sa.Column("object", sa.Text, nullable=False),
+            sa.Column(
+                "sent", sa.JSON(none_as_null=True)
+            ),  # the row as it went out, while it is not known to have arrived
+            sa.Column("since", sa.DateTime),  # server time before it first went out
+            *_standing(),
+            sqlite_autoincrement=True,
+        )
+        self.deletelist = sa.Table(
+            "_deletelist",
+            metadata,
+            sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+            sa.Column("Id", _ID, nullable=False, unique=True),
+            sa.Column("object", sa.Text, nullable=False),
+            sa.Column(
+                "root", _ID, nullable=False, index=True
+            ),  # the record with which it was deleted, or itself
+            sa.Column("at", sa.DateTime, nullable=False),
+            sa.Column(
+                "cleared", sa.JSON, nullable=False
+            ),  # references that it emptied: [[object, id, field, what it was], …]
+            *_standing(),
+            sqlite_autoincrement=True,
+        )
+        self.schemas = sa.Table(
+            "_schema",
+            metadata,
+            sa.Column("object", sa.Text, primary_key=True),
+            sa.Column("describe", sa.JSON, nullable=False),
+        )
+        self.properties = sa.Table(
+            "_property",
+            metadata,
+            sa.Column("name", sa.Text, primary_key=True),
+            sa.Column("value", sa.JSON, nullable=False),
+        )
+        self.aliases = sa.Table(
+            "_alias",
+            metadata,
+            sa.Column("old", _ID, primary_key=True),
+            sa.Column("new", _ID, nullable=False, index=True),
+        )
+        self.conflicts = sa.Table(
+            "_conflict",
+            metadata,
+            sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+            sa.Column("object", sa.Text, nullable=False),
+            sa.Column("Id", _ID, nullable=False, index=True),
+            sa.Column(
+                "fields", sa.JSON, nullable=False
+            ),  # that won or lost together; none: the record as a whole
+            sa.Column("base", sa.JSON, nullable=False),  # values by field, as JSON
+            sa.Column("local", sa.JSON, nullable=False),
+            sa.Column("server", sa.JSON, nullable=False),
+            sa.Column("winner", sa.Text, nullable=False),  # local, server; held: a person decides
+            sa.Column(
+                "resolved", sa.Text, nullable=False
+            ),  # what that person did; empty: nothing yet, or no need
+            sa.Column("at", sa.DateTime, nullable=False),
+            sqlite_autoincrement=True,
+        )
+
+
+def _standing() -> tuple[sa.Column[Any], ...]:
+    """What keeps a local change from the upstream: ready, held (a conflict), rejected, gone (deleted there)."""
+    return (
+        sa.Column("state", sa.Text, nullable=False, default="ready"),
+        sa.Column("code", sa.Text, nullable=False, default=""),
+        sa.Column("reason", sa.Text, nullable=False, default=""),
+    )
+
+
+def _group(type_: ObjectType, metadata: sa.MetaData) -> Group:
+    name = type_.name
+    main = sa.Table(
+        name,
+        metadata,
+        *_columns(type_),
+        sa.Column(CREATED, sa.Boolean, nullable=False, default=False, index=True),
+        sa.Column(UPDATED, sa.Boolean, nullable=False, default=False, index=True),
+    )
+    for reference in references(type_):
+        sa.Index(f"ix_{name}_{reference.name}", main.c[reference.name])
+    return Group(
+        main,
+        sa.Table(f"{name}__orig", metadata, *_columns(type_)),
+        sa.Table(f"{name}__synced", metadata, *_columns(type_)),
+        sa.Table(
+            f"{name}__todelete",
+            metadata,
+            sa.Column("Id", _ID, primary_key=True),
+            sa.Column(
+                "proven", sa.Boolean, nullable=False
+            ),  # false: only not seen yet in a listing under way
+        ),
+        sa.Table(
+            f"{name}__tosync",
+            metadata,
+            sa.Column("Id", _ID, primary_key=True),
+            sa.Column("changed", sa.JSON, nullable=False),  # field -> when, server time
+            sa.Column("held", sa.JSON, nullable=False),  # fields that wait for a person
+            *_standing(),
+        ),
+    )
+
+
+def _columns(type_: ObjectType) -> Iterator[sa.Column[Any]]:
+    for each in stored(type_):
+        if each.name == "Id":
+            yield sa.Column("Id", _ID, primary_key=True)
+        else:
+            yield sa.Column(each.name, column_type(each))
