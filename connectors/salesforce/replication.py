@@ -1,0 +1,177 @@
+"""What a replica asks of a CRM: whole objects with all their fields, by windows of time, and writes row by row.
+
+No mapping and no columns here: rows go as the REST API writes them. Everything is bounded by what changed, and streams.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from crmsync.connectors.contract import Done, Outcome
+from crmsync.connectors.errors import ProtocolError
+from crmsync.connectors.salesforce import faults, soql
+from crmsync.connectors.salesforce.client import Answer, Client, Row
+from crmsync.connectors.salesforce.faults import Malformed
+from crmsync.connectors.salesforce.values import instant
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    ids: Sequence[str]
+    earliest: datetime  # what was deleted before is no longer told
+    covered: datetime  # complete up to here
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """One login's view. Safe to use from several threads, as its client is."""
+
+    client: Client
+
+    def who(self) -> tuple[str, str]:
+        """Ids of the organisation and of the user that we are; logs in where there is no session."""
+        return self.client.who()
+
+    def clock(self) -> datetime:
+        """The server's clock, at the latest. One request."""
+        at = self.client.get(f"{self.client.root}/sobjects", "the list of objects").at
+        if at is None:
+            raise ProtocolError(
+                "the CRM does not say what time it has", hint="is a proxy removing Date headers?"
+            )
+        return at
+
+    def clock_offset(self) -> timedelta:
+        return self.client.clock_offset()
+
+    def requests(self) -> int:
+        return self.client.requests()
+
+    # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def describe(self, table: str) -> Mapping[str, object]:
+        """The whole reply."""
+        data = self.client.get(f"{self.client.root}/sobjects/{soql.name(table)}/describe", table).data
+        if not isinstance(data, Mapping):
+            raise ProtocolError(f"the CRM describes {table} in a form that we do not understand")
+        return data
+
+    def deleted(self, table: str, start: datetime, end: datetime) -> Deletions:
+        """Whole minutes: the server drops seconds."""
+        span = f"start={_minute(start)}&end={_minute(end)}"
+        data = self.client.get(f"{self.client.root}/sobjects/{table}/deleted/?{span}", table).data
+        try:
+            if not isinstance(data, Mapping):
+                raise TypeError("no object")
+            return Deletions(
+                tuple(soql.id18(str(row["id"])) for row in data["deletedRecords"]),
+                instant(str(data["earliestDateAvailable"])),
+                instant(str(data["latestDateCovered"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProtocolError(f"the CRM's list of deleted {table} has an unknown form") from error
+
+    def earliest(self, table: str) -> datetime | None:
+        """When the row that has not been touched for longest was; None: there is no row."""
+        text = soql.select(("SystemModstamp",), table, order="SystemModstamp") + " LIMIT 1"
+        row = next(iter(self.client.rows(text, table)), None)
+        return None if row is None else instant(str(row["SystemModstamp"]))
+
+    def modified(
+        self, table: str, fields: Sequence[str], start: datetime, end: datetime
+    ) -> Iterator[Sequence[Row]]:
+        """Living rows stamped in the window, a page at a time; its end is not part of it."""
+        where = f"SystemModstamp >= {soql.literal(start)} AND SystemModstamp < {soql.literal(end)}"
+        return self._pages(table, fields, where, order="SystemModstamp,Id")
+
+    def listing(self, table: str) -> Iterator[Sequence[str]]:
+        """The ids of all living rows, a page at a time: complete, or an exception."""
+        for rows in self._pages(table, ("Id",), ""):
+            yield [_id(row) for row in rows]
+
+    def created(
+        self, table: str, fields: Sequence[str], user: str, since: datetime
+    ) -> Iterator[Sequence[Row]]:
+        """What this user has made since."""
+        where = f"CreatedById = {soql.quote(user)} AND CreatedDate >= {soql.literal(since)}"
+        return self._pages(table, fields, where, order="CreatedDate,Id")
+
+    def read(self, table: str, fields: Sequence[str], ids: Sequence[str]) -> Iterator[Row]:
+        """These rows, deleted ones with `IsDeleted`, as far as the login may see them."""
+        for some in soql.batches(ids):
+            text = _fits(soql.select(fields, table, soql.within("Id", some)), table)
+            yield from self.client.rows(text, table, deleted=True)
+
+    def _pages(
+        self, table: str, fields: Sequence[str], where: str, order: str = ""
+    ) -> Iterator[Sequence[Row]]:
+        for page in self.client.query(_fits(soql.select(fields, table, where, order), table), table):
+            yield page.rows
+
+    # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, table: str, rows: Sequence[Row]) -> list[Outcome]:
+        """An outcome for each row, in order; a row that is refused keeps none of the others out."""
+        return self._write("POST", table, [("", row) for row in rows])
+
+    def update(self, table: str, rows: Mapping[str, Row]) -> list[Outcome]:
+        """`rows`: what changes, by id."""
+        return self._write("PATCH", table, list(rows.items()))
+
+    def delete(self, table: str, ids: Sequence[str]) -> list[Outcome]:
+        """Already gone is Stale."""
+        path = f"{self.client.root}/composite/sobjects?ids={','.join(ids)}&allOrNone=false"
+        return _outcomes(self.client.call("DELETE", path, table), list(ids), table)
+
+    def _write(self, method: str, table: str, rows: Sequence[tuple[str, Row]]) -> list[Outcome]:
+        """When the server refuses a request as a whole, because it cannot parse one of the rows, halves are sent until
+        that row stands alone."""
+        if not rows:
+            return []
+        path = f"{self.client.root}/composite/sobjects"
+        records = [
+            {"attributes": {"type": table}, **({"Id": row_id} if row_id else {}), **row}
+            for row_id, row in rows
+        ]
+        try:
+            answer = self.client.call(method, path, table, body={"allOrNone": False, "records": records})
+        except Malformed as refusal:
+            if len(rows) == 1:
+                return [faults.outcome(rows[0][0], [refusal.fault])]
+            half = len(rows) // 2
+            return self._write(method, table, rows[:half]) + self._write(method, table, rows[half:])
+        return _outcomes(answer, [row_id for row_id, _ in rows], table)
+
+
+def _outcomes(answer: Answer, ids: Sequence[str], table: str) -> list[Outcome]:
+    results = answer.data
+    if not isinstance(results, list) or len(results) != len(ids):
+        raise ProtocolError(f"the CRM did not say what became of each {table}")
+    return [_outcome(row_id, result, table) for row_id, result in zip(ids, results, strict=True)]
+
+
+def _outcome(row_id: str, result: object, table: str) -> Outcome:
+    given = result if isinstance(result, Mapping) else {}
+    if given.get("success") is not True:
+        return faults.outcome(row_id, faults.faults(given.get("errors") or []))
+    made = str(given.get("id") or row_id)
+    if not soql.is_id(made):
+        raise ProtocolError(f"the CRM made a {table} without saying its id")
+    return Done(soql.id18(made), "")
+
+
+def _id(row: Row) -> str:
+    return soql.id18(str(row.get("Id")))
+
+
+def _fits(text: str, table: str) -> str:
+    if soql.encoded_size(text) > soql.MAX_QUERY:
+        raise ProtocolError(
+            f"{table} has more fields than one query can name",
+            hint="name those that are needed in its fields",
+        )
+    return text
+
+
+def _minute(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:00Z")

@@ -1,0 +1,11 @@
+"""The pass that brings a replica and its upstream CRM in step: see `run.py`, which reads from top to bottom.
+
+upstream   what a pass asks of the CRM
+window     which stretch of time a pass looks at, and its waves (pure)
+context    what the stages share, and the words of its progress
+pull       describe, deletes, modified rows, server deletes
+push       local deletes, updates
+births     creates, in the order in which they were made
+run        one pass; passes until nothing changes
+replica    the whole: passes, and what a person does
+"""

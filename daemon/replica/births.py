@@ -1,0 +1,218 @@
+"""Creates, in the order in which they were made here.
+
+Salesforce cannot repeat a create, so each is noted before it goes out, with what was sent. One whose answer is not
+known is looked for first, by who made it, since when and with which values; only if it is not there it goes out
+again. A record that refers to another one of the queue waits for it if that one stands earlier, and goes without the
+reference, which follows, if it stands later.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
+from crmsync.daemon.replica.context import Context, naive
+from crmsync.daemon.replica.push import look
+from crmsync.daemon.replica.window import Window
+from crmsync.state.replica.local import arrivals, births
+from crmsync.state.replica.local.rows import Work
+from crmsync.state.replica.local.shape import Row, references, row_from, row_to, stored
+from crmsync.state.replica.local.temporary import is_temporary
+from crmsync.state.replica.metadata import ObjectType
+
+__all__ = ["creates"]
+
+BATCH = 200
+_MARGIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """One entry of the createlist, and the row to make."""
+
+    entry: Row
+    row: Row  # as it goes out, with its temporary id
+
+
+def creates(context: Context, window: Window) -> None:
+    _resolve_doubts(context, window)
+    last = 0
+    while batch := _next(context, last):
+        last = batch[-1].entry["seq"]
+        _create(context, batch, window)
+
+
+def _create(context: Context, batch: Sequence[Birth], window: Window) -> None:
+    type_ = context.database.tables.shapes.of(batch[0].entry["object"])
+    with context.database.write() as work:
+        batch = [b for b in batch if _noted(work, type_, b, window)]
+    if not batch:
+        return
+    outcomes = context.upstream.create(type_.name, [_body(type_, b.row) for b in batch])
+    made = {}
+    with context.database.write() as work:
+        for birth, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, Done):
+                made[birth.entry["Id"]] = outcome.id
+            _told(context, work, birth, outcome, window)
+    if made:
+        _complete(context, type_.name, list(made.values()), window)
+
+
+def _noted(work: Work, type_: ObjectType, birth: Birth, window: Window) -> bool:
+    """That it goes out, and as what; False if it was given up or deleted since."""
+    createlist, temporary = work.shared.createlist, birth.entry["Id"]
+    if work.get(createlist, temporary) is None:
+        return False
+    work.change(createlist, temporary, sent=row_to(type_, birth.row), since=naive(window.end))
+    return True
+
+
+def _body(type_: ObjectType, row: Row) -> Row:
+    names = {f.name for f in stored(type_) if f.createable and row[f.name] is not None}
+    return row_to(type_, {name: row[name] for name in row if name in names})
+
+
+def _told(context: Context, work: Work, birth: Birth, outcome: Outcome, window: Window) -> None:
+    createlist, temporary = work.shared.createlist, birth.entry["Id"]
+    match outcome:
+        case Done(id=record_id):
+            entry = work.get(createlist, temporary)
+            assert entry is not None
+            births.born(work, entry, record_id, naive(window.end))
+            context.count(created=1)
+        case Refused(code=code, reason=reason):
+            values = {"state": "rejected", "code": code, "reason": reason}
+            work.change(createlist, temporary, sent=None, since=None, **values)
+            context.count(rejected=1)
+        case Stale():
+            values = {
+                "state": "rejected",
+                "code": "reference",
+                "reason": "refers to what the CRM does not have",
+            }
+            work.change(createlist, temporary, sent=None, since=None, **values)
+            context.count(rejected=1)
+        case Deferred():
+            context.count(deferred=1)  # the next pass looks whether it is there
+
+
+def _complete(context: Context, name: str, ids: Sequence[str], window: Window) -> None:
+    """With what the CRM has computed."""
+    kept = look(context, name, ids)
+    with context.database.write() as work:
+        deleting = work.many(work.shared.deletelist, ids)
+        for record_id, row in kept.rows.items():
+            if record_id not in deleting:
+                arrivals.settle(work, name, row, context.policy, naive(window.end))
+
+
+# ── Which of them ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _next(context: Context, last: int) -> list[Birth]:
+    """The next ones of one object that need nothing of each other."""
+    batch: list[Birth] = []
+    with context.database.read() as work:
+        table = work.shared.createlist
+        places = {row["Id"]: row["seq"] for row in work.where(table)}
+        going: set[str] = set()
+        for entry in work.where(table, table.c.seq > last, table.c.state == "ready"):
+            other = bool(batch) and entry["object"] != batch[0].entry["object"]
+            row = _row(work, entry)
+            if entry["sent"] is not None or row is None:
+                continue
+            needed = set(_needed(work, entry, row, places))
+            if len(batch) == BATCH or other or needed & going:
+                break
+            if needed:
+                continue  # refused, or in doubt: what refers to it waits
+            going.add(entry["Id"])
+            batch.append(Birth(entry, _without_later(work, entry, row)))
+    return batch
+
+
+def _row(work: Work, entry: Row) -> Row | None:
+    group = work.group(entry["object"])
+    row = work.get(group.main, entry["Id"])
+    return None if row is None else {n: row[n] for n in group.orig.c.keys()}  # noqa: SIM118  columns
+
+
+def _needed(work: Work, entry: Row, row: Row, places: dict[str, int]) -> Iterator[str]:
+    """Temporary ids that have to become real first."""
+    for field in references(work.shapes.of(entry["object"])):
+        target = row[field.name]
+        standing = places.get(target) if is_temporary(target) else None
+        if standing is not None and (standing < entry["seq"] or not field.nillable):
+            yield target
+
+
+def _without_later(work: Work, entry: Row, row: Row) -> Row:
+    names = {f.name for f in references(work.shapes.of(entry["object"]))}
+    return {n: None if n in names and is_temporary(value) else value for n, value in row.items()}
+
+
+# ── Whose answer is not known ────────────────────────────────────────────────────────────────────────────────
+
+
+def _resolve_doubts(context: Context, window: Window) -> None:
+    with context.database.read() as work:
+        table = work.shared.createlist
+        doubtful = work.where(table, table.c.sent.is_not(None))
+    by_object: dict[str, list[Row]] = {}
+    for entry in doubtful:
+        by_object.setdefault(entry["object"], []).append(entry)
+    for name, entries in by_object.items():
+        _search(context, name, entries, window)
+
+
+def _search(context: Context, name: str, entries: list[Row], window: Window) -> None:
+    type_ = context.database.tables.shapes.of(name)
+    since: datetime = min(entry["since"] for entry in entries).replace(tzinfo=UTC) - _MARGIN
+    found: dict[str, str] = {}  # temporary -> real
+    for page in context.upstream.created(name, context.fields(name), context.user, since):
+        rows = [row_from(type_, raw) for raw in page]
+        with context.database.read() as work:
+            known = {*work.many(work.group(name).main, [row["Id"] for row in rows])}
+        for row in rows:
+            twin = _twin(type_, entries, row, found) if row["Id"] not in known else None
+            if twin is not None:
+                found[twin] = row["Id"]
+    with context.database.write() as work:
+        for entry in entries:
+            _resolved(context, work, entry, found.get(entry["Id"]), window)
+    if found:
+        _complete(context, name, list(found.values()), window)
+
+
+def _twin(type_: ObjectType, entries: Sequence[Row], row: Row, found: dict[str, str]) -> str | None:
+    """The entry that this row was made from. Equal ones are equal: any of them will do."""
+    for entry in entries:
+        if entry["Id"] not in found:
+            sent = row_from(type_, entry["sent"])
+            body = _body(type_, sent)
+            if all(_alike(row[n], sent[n]) for n in body):
+                return str(entry["Id"])
+    return None
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.casefold() == other.casefold()
+    return bool(one == other)
+
+
+def _resolved(context: Context, work: Work, entry: Row, real: str | None, window: Window) -> None:
+    shared = work.shared
+    if real is not None:
+        births.born(work, entry, real, naive(window.end))
+        context.count(created=1)
+        return
+    deleting = work.get(shared.deletelist, entry["Id"])
+    if deleting is None:
+        work.change(shared.createlist, entry["Id"], sent=None, since=None)
+        return
+    # Neither made there nor wanted here.
+    arrivals.gone(work, entry["object"], [entry["Id"]], context.policy, naive(window.end))
+    work.drop(shared.createlist, [entry["Id"]])
