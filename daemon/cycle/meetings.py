@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.terms import Direction, Policy, Rule, Standing
-from crmsync.state.model import PairState
+from crmsync.state.model import Pair, PairState
 from crmsync.state.transaction import Tx
 
 # What an organiser says of a meeting; the rest is everyone's own.
@@ -46,12 +46,16 @@ def copies(cx: Context, works: Sequence[Work]) -> Mapping[int, Copy]:
         others = [
             p.account
             for p in linked[pair.crm_collection].get(pair.crm_id, ())
-            if p.account != pair.account
-            and p.state is PairState.LINKED
-            and (p.ecs_collection, p.ecs_id) != (pair.ecs_collection, pair.ecs_id)
+            if p.account != pair.account and p.state is PairState.LINKED and is_copy_of(pair, p)
         ]
         found[pair.id] = Copy(organiser, bool(others) and _other_speaks(cx, work, organiser, others))
     return found
+
+
+def is_copy_of(pair: Pair, other: Pair) -> bool:
+    """Whether two links to one record are of one meeting in two calendars."""
+    elsewhere = (other.ecs_collection, other.ecs_id) != (pair.ecs_collection, pair.ecs_id)
+    return elsewhere and other.ecs_uid == pair.ecs_uid != "" and pair.kind is Kind.APPOINTMENT
 
 
 def _called_by(cx: Context, work: Work) -> str:

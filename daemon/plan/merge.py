@@ -5,16 +5,15 @@ mean something only together (``contract.Column.group``) form one *unit* and win
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
-from crmsync.daemon.plan.members import listed, merged, people
+from crmsync.daemon.plan.draft import Draft, name_of
+from crmsync.daemon.plan.each import each, is_within
 from crmsync.daemon.plan.normalise import alike, same, tidy
 from crmsync.daemon.plan.terms import (
     NEVER,
     Clash,
-    Decision,
     Direction,
     Held,
     Merged,
@@ -23,28 +22,6 @@ from crmsync.daemon.plan.terms import (
     Standing,
     Verdict,
 )
-
-
-@dataclass
-class _Draft:
-    to: dict[Side, dict[str, Value]] = field(default_factory=lambda: {Side.ECS: {}, Side.CRM: {}})
-    agreed: dict[str, Value] = field(default_factory=dict)
-    clashes: list[Clash] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    settled: set[str] = field(default_factory=set)
-    touched: set[str] = field(default_factory=set)
-    barred: dict[Side, frozenset[str]] = field(default_factory=dict)
-
-    def agree(self, value: Columns) -> None:
-        self.agreed.update(value)
-        self.touched.update(value)
-
-    def bar(self, unit: Sequence[str], target: Side, names: Sequence[str], reason: str) -> None:
-        self.barred[target] = self.barred.get(target, frozenset()) | frozenset(names)
-        self.say(unit, Verdict.BARRED, f"{reason}; it may not be written in the {_name(target)}")
-
-    def say(self, names: Sequence[str], verdict: Verdict, reason: str) -> None:
-        self.decisions.append(Decision(tuple(names), verdict, reason))
 
 
 def merge(
@@ -69,7 +46,7 @@ def merge(
     """
     held, decided = held or {}, decided or {}
     base = snapshot or {}
-    draft = _Draft(agreed=dict(base))
+    draft = Draft(agreed=dict(base))
     for unit in _units(kind, ecs, crm):
         rule = _rule(unit, rules)
         if chosen := {n: decided[n] for n in unit if n in decided}:
@@ -78,8 +55,13 @@ def merge(
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
             draft.say(unit, Verdict.HELD, "waits for a decision")
-        elif COLUMNS[kind][unit[0]].each and (fill or any(n in base for n in unit)):
-            _each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
+        elif (
+            COLUMNS[kind][unit[0]].each and not fill and unit[0] not in base and is_within(unit[0], ecs, crm)
+        ):
+            draft.agree({unit[0]: ecs.columns[unit[0]]})
+            draft.say(unit, Verdict.AGREED, "the CRM has nobody else; it need not know everybody")
+        elif COLUMNS[kind][unit[0]].each and (fill or unit[0] in base):
+            each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
         elif any(n in base for n in unit):
             # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
             # yet. It goes along with the others; by itself it is nobody's edit.
@@ -100,7 +82,7 @@ def merge(
 
 
 def _three_way(
-    draft: _Draft, unit: Sequence[str], base: Columns, ecs: Standing, crm: Standing, rule: Rule
+    draft: Draft, unit: Sequence[str], base: Columns, ecs: Standing, crm: Standing, rule: Rule
 ) -> None:
     ecs_changed, crm_changed = ecs.changed(unit), crm.changed(unit)
     if not ecs_changed and not crm_changed:
@@ -116,47 +98,8 @@ def _three_way(
         _clash(draft, unit, base, ecs, crm, rule, rule.conflict)
 
 
-def _each(
-    draft: _Draft,
-    name: str,
-    base: Columns,
-    ecs: Standing,
-    crm: Standing,
-    rule: Rule,
-    come: frozenset[str],
-) -> None:
-    """A list of which each member is merged by itself: nothing in it can clash."""
-    known = name in base
-    if known and not come and not ecs.changed([name]) and not crm.changed([name]):
-        return
-    ecs_was, crm_was = (people(s.baseline.get(name)) if known else {} for s in (ecs, crm))
-    ecs_is, crm_is = people(ecs.columns[name]), people(crm.columns[name])
-    result = merged(ecs_was, ecs_is, crm_was, crm_is, come)
-    wanted: Mapping[Side, Value] = {Side.ECS: listed(result.ecs), Side.CRM: listed(result.crm)}
-    agreed, told = listed(ecs_is), len(draft.decisions)
-    for side, there in ((Side.ECS, ecs), (Side.CRM, crm)):
-        if same(wanted[side], there.columns[name]):
-            continue
-        if not rule.direction.allows(side):
-            draft.say([name], Verdict.KEPT, f"this column does not go to the {_name(side)}")
-        elif name in there.barred:
-            draft.bar([name], side, [name], f"changed in the {_name(side.other)}")
-        elif name not in there.writable:
-            draft.say([name], Verdict.KEPT, f"it cannot be written in the {_name(side)}")
-        else:
-            draft.to[side][name] = wanted[side]
-            verdict = Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS
-            draft.say([name], verdict, f"changed in the {_name(side.other)}")
-            agreed = wanted[side] if side is Side.ECS else agreed
-    if draft.barred and any(name in names for names in draft.barred.values()):
-        return  # it stays to be done
-    if len(draft.decisions) == told:
-        draft.say([name], Verdict.AGREED, "each side has those that it knows")
-    draft.agree({name: agreed})
-
-
 def _first_meeting(
-    draft: _Draft,
+    draft: Draft,
     kind: Kind,
     unit: Sequence[str],
     ecs: Standing,
@@ -189,7 +132,7 @@ def _goes(unit: Sequence[str], target: Side, there: Standing, rule: Rule) -> boo
 
 
 def _clash(
-    draft: _Draft,
+    draft: Draft,
     unit: Sequence[str],
     base: Columns,
     ecs: Standing,
@@ -245,7 +188,7 @@ def _judge(
 
 
 def _send(
-    draft: _Draft,
+    draft: Draft,
     unit: Sequence[str],
     target: Side,
     source: Standing,
@@ -255,12 +198,12 @@ def _send(
 ) -> None:
     """The source's value goes to the target, as far as direction and the target's means allow."""
     if not rule.direction.allows(target):
-        draft.say(unit, Verdict.KEPT, f"{reason}; this column does not go to the {_name(target)}")
+        draft.say(unit, Verdict.KEPT, f"{reason}; this column does not go to the {name_of(target)}")
         return
     value = {n: source.columns[n] for n in unit}
     shown = there.project(value)
     if not any(n in shown for n in unit):
-        draft.say(unit, Verdict.KEPT, f"{reason}; the {_name(target)} cannot hold it")
+        draft.say(unit, Verdict.KEPT, f"{reason}; the {name_of(target)} cannot hold it")
         return
     differing = _differing(unit, shown, there)
     writable = {n: value[n] for n in unit if n in shown and n in there.writable}
@@ -268,17 +211,17 @@ def _send(
         draft.bar(unit, target, barred, reason)
         return
     if differing and not writable:
-        draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {_name(target)}")
+        draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {name_of(target)}")
         return
     draft.agree(value)
     if any(n in writable for n in differing):
         draft.to[target].update(writable)
         draft.say(unit, Verdict.TO_CRM if target is Side.CRM else Verdict.TO_ECS, reason)
     else:
-        draft.say(unit, Verdict.AGREED, f"{reason}; the {_name(target)} shows it already")
+        draft.say(unit, Verdict.AGREED, f"{reason}; the {name_of(target)} shows it already")
 
 
-def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
+def _impose(draft: Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
     """A person has chosen: the value goes wherever something else stands. What was not chosen of a group comes from the
     side that has the chosen value, so that the group stays one."""
     sides = ((Side.ECS, ecs), (Side.CRM, crm))
@@ -296,7 +239,7 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
         if not differing:
             continue
         if there.writable.isdisjoint(differing):
-            draft.say(unit, Verdict.KEPT, f"decided by a person; it cannot be written in the {_name(side)}")
+            draft.say(unit, Verdict.KEPT, f"decided by a person; it cannot be written in the {name_of(side)}")
             continue
         draft.to[side].update({n: value[n] for n in unit if n in there.writable})
         draft.say(unit, Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS, "decided by a person")
@@ -351,12 +294,8 @@ def _still_held(unit: Sequence[str], ecs: Standing, crm: Standing, held: Mapping
     )
 
 
-def _unsettled(draft: _Draft, name: str) -> bool:
+def _unsettled(draft: Draft, name: str) -> bool:
     return any(name in d.columns and d.verdict is Verdict.HELD for d in draft.decisions)
-
-
-def _name(side: Side) -> str:
-    return "CRM" if side is Side.CRM else "ECS side"
 
 
 def _when(moment: datetime) -> str:
