@@ -569,6 +569,14 @@ class Addressed(Protocol):
 
 
 @runtime_checkable
+class Relating(Protocol):
+    """Records that relate to everyone whose address occurs in them, as far as these people are known there."""
+
+    def relate(self, records: Sequence[Record]) -> None:
+        """Also to those who have become known since. Repeating it changes nothing."""
+
+
+@runtime_checkable
 class Acknowledging(Protocol):
     """A side that wants to hear that its changes have been processed."""
 

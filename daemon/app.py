@@ -193,6 +193,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             now=now,
             max_attachment=config.max_attachment,
             invitations=account.invitations,
+            proxies=config.proxies,
             ourselves=frozenset(address.lower() for address in known),
         )
 

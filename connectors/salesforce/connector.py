@@ -153,6 +153,9 @@ class SalesforceConnector:
     def join(self, id: str, user: str) -> None:
         mail.join(self._table, id, user)
 
+    def relate(self, records: Sequence[Record]) -> None:
+        mail.relate(self._table, records)
+
     def named(self, text: str) -> str | None:
         """The id that the web interface shows has 15 characters."""
         return soql.id18(text) if soql.is_id(text) else None

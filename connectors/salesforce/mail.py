@@ -7,8 +7,9 @@ Attachments. Both are made after the message, and looked up first: whoever was i
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from crmsync.connectors.contract import Create, Kind, Outcome
+from crmsync.connectors.contract import Columns, Create, Kind, Outcome, Record
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce import people, soql
 from crmsync.connectors.salesforce.attaching import Made, attach
@@ -60,7 +61,7 @@ def accompany(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
     if table.kind is not Kind.EMAIL or not made:
         return {}
     writes = {m.id: m.write for m in made if isinstance(m.write, Create)}
-    _relate(table, {id: _people_of(write) for id, write in writes.items()}, writes)
+    _relate(table, {id: _roles(write.columns) for id, write in writes.items()}, writes)
     return attach(table, made)
 
 
@@ -70,11 +71,16 @@ def join(table: Table, id: str, user: str) -> None:
         _make(table, _missing(table, {(soql.id18(id), soql.id18(user)): ("BccAddress", "")}))
 
 
+def relate(table: Table, records: Sequence[Record]) -> None:
+    """To everyone whose address occurs in these messages, which were made before somebody was known."""
+    if table.kind is Kind.EMAIL and records:
+        _relate(table, {soql.id18(r.id): _roles(r.columns) for r in records})
+
+
 _Roles = dict[str, str]  # role by address
 
 
-def _people_of(write: Create) -> _Roles:
-    columns = write.columns
+def _roles(columns: Columns) -> _Roles:
     roles: _Roles = {}
     for column, role in (("cc", "CcAddress"), ("to", "ToAddress"), ("from", "FromAddress")):
         value = columns.get(column)
@@ -83,15 +89,17 @@ def _people_of(write: Create) -> _Roles:
     return roles
 
 
-def _relate(table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create]) -> None:
+def _relate(
+    table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create] = MappingProxyType({})
+) -> None:
     known = people.with_addresses(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for id, some in roles.items():
         for address, role in some.items():
             for person in known.get(address, ()):
                 wanted.setdefault((id, person), (role, address))
-        write = writes[id]
-        if soql.is_id(write.owner):
+        write = writes.get(id)
+        if write is not None and soql.is_id(write.owner):
             sent = write.columns.get("direction") == "outgoing"
             wanted.setdefault((id, soql.id18(write.owner)), ("FromAddress" if sent else "BccAddress", ""))
     _make(table, _missing(table, wanted))

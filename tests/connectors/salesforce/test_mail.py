@@ -127,6 +127,15 @@ def test_whoever_has_a_copy_without_being_named_is_related_too(office: Office) -
     assert len(office.people(message.id)) == 4
 
 
+def test_whoever_is_known_later_is_related_once(office: Office) -> None:
+    message = office.made(office.create())
+    before = office.people(message.id)
+    double = office.add("Contact", LastName="Lovelace-King", Email="ADA@example.com")
+    for _ in range(2):
+        office.connector.relate([message])
+        assert office.people(message.id) == before | {(double, "ToAddress")}
+
+
 def test_a_repeated_create_completes_what_an_interrupted_one_has_left_out(office: Office) -> None:
     def broken() -> bytes:
         raise Unreachable("the mail server is gone")
