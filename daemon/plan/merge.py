@@ -5,15 +5,16 @@ mean something only together (``contract.Column.group``) form one *unit* and win
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
-from crmsync.daemon.plan.draft import Draft, name_of
 from crmsync.daemon.plan.each import each, is_within
 from crmsync.daemon.plan.normalise import alike, same, tidy
 from crmsync.daemon.plan.terms import (
     NEVER,
     Clash,
+    Decision,
     Direction,
     Held,
     Merged,
@@ -21,7 +22,30 @@ from crmsync.daemon.plan.terms import (
     Rule,
     Standing,
     Verdict,
+    name_of,
 )
+
+
+@dataclass
+class _Draft:
+    to: dict[Side, dict[str, Value]] = field(default_factory=lambda: {Side.ECS: {}, Side.CRM: {}})
+    agreed: dict[str, Value] = field(default_factory=dict)
+    clashes: list[Clash] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
+    barred: dict[Side, frozenset[str]] = field(default_factory=dict)
+
+    def agree(self, value: Columns) -> None:
+        self.agreed.update(value)
+        self.touched.update(value)
+
+    def bar(self, unit: Sequence[str], target: Side, names: Sequence[str], reason: str) -> None:
+        self.barred[target] = self.barred.get(target, frozenset()) | frozenset(names)
+        self.say(unit, Verdict.BARRED, f"{reason}; it may not be written in the {name_of(target)}")
+
+    def say(self, names: Sequence[str], verdict: Verdict, reason: str) -> None:
+        self.decisions.append(Decision(tuple(names), verdict, reason))
 
 
 def merge(
@@ -46,7 +70,7 @@ def merge(
     """
     held, decided = held or {}, decided or {}
     base = snapshot or {}
-    draft = Draft(agreed=dict(base))
+    draft = _Draft(agreed=dict(base))
     for unit in _units(kind, ecs, crm):
         rule = _rule(unit, rules)
         if chosen := {n: decided[n] for n in unit if n in decided}:
@@ -61,7 +85,7 @@ def merge(
             draft.agree({unit[0]: ecs.columns[unit[0]]})
             draft.say(unit, Verdict.AGREED, "the CRM has nobody else; it need not know everybody")
         elif COLUMNS[kind][unit[0]].each and (fill or unit[0] in base):
-            each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
+            _each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
         elif any(n in base for n in unit):
             # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
             # yet. It goes along with the others; by itself it is nobody's edit.
@@ -82,7 +106,7 @@ def merge(
 
 
 def _three_way(
-    draft: Draft, unit: Sequence[str], base: Columns, ecs: Standing, crm: Standing, rule: Rule
+    draft: _Draft, unit: Sequence[str], base: Columns, ecs: Standing, crm: Standing, rule: Rule
 ) -> None:
     ecs_changed, crm_changed = ecs.changed(unit), crm.changed(unit)
     if not ecs_changed and not crm_changed:
@@ -98,8 +122,29 @@ def _three_way(
         _clash(draft, unit, base, ecs, crm, rule, rule.conflict)
 
 
+def _each(
+    draft: _Draft,
+    name: str,
+    base: Columns,
+    ecs: Standing,
+    crm: Standing,
+    rule: Rule,
+    come: frozenset[str],
+) -> None:
+    result = each(name, ecs, crm, rule, come, known=name in base)
+    if result is None:
+        return
+    for side, value in result.to.items():
+        draft.to[side][name] = value
+    draft.decisions += result.decisions
+    for side in result.barred:  # it stays to be done
+        draft.barred[side] = draft.barred.get(side, frozenset()) | {name}
+    if not result.barred:
+        draft.agree({name: result.agreed})
+
+
 def _first_meeting(
-    draft: Draft,
+    draft: _Draft,
     kind: Kind,
     unit: Sequence[str],
     ecs: Standing,
@@ -132,7 +177,7 @@ def _goes(unit: Sequence[str], target: Side, there: Standing, rule: Rule) -> boo
 
 
 def _clash(
-    draft: Draft,
+    draft: _Draft,
     unit: Sequence[str],
     base: Columns,
     ecs: Standing,
@@ -188,7 +233,7 @@ def _judge(
 
 
 def _send(
-    draft: Draft,
+    draft: _Draft,
     unit: Sequence[str],
     target: Side,
     source: Standing,
@@ -221,7 +266,7 @@ def _send(
         draft.say(unit, Verdict.AGREED, f"{reason}; the {name_of(target)} shows it already")
 
 
-def _impose(draft: Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
+def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
     """A person has chosen: the value goes wherever something else stands. What was not chosen of a group comes from the
     side that has the chosen value, so that the group stays one."""
     sides = ((Side.ECS, ecs), (Side.CRM, crm))
@@ -294,7 +339,7 @@ def _still_held(unit: Sequence[str], ecs: Standing, crm: Standing, held: Mapping
     )
 
 
-def _unsettled(draft: Draft, name: str) -> bool:
+def _unsettled(draft: _Draft, name: str) -> bool:
     return any(name in d.columns and d.verdict is Verdict.HELD for d in draft.decisions)
 
 

@@ -17,7 +17,6 @@ AT_LEAST = 95  # percent
 TESTS = "tests/daemon/plan"
 # By module; those most likely to notice, and after them the slow ones that only matter where these did not.
 BEARING = {
-    "draft": (("merge_table", "merge_each", "merge_groups_and_decisions"), ("merge_properties",)),
     "each": (("merge_each",), ("merge_properties",)),
     "guard": (("guard", "values"), ()),
     "match": (("match", "values"), ()),
