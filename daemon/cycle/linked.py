@@ -25,7 +25,7 @@ from crmsync.daemon.cycle.fates import (
     unmeet,
 )
 from crmsync.daemon.cycle.load import load
-from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, is_copy_of, rules_for
+from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, is_copy_of, rules_for, with_addresses
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
@@ -77,7 +77,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
-    loaded = dated(cx, relate(cx, loaded))
+    loaded = with_addresses(cx, dated(cx, relate(cx, loaded)))
     decisions = _decisions(cx, loaded)
     meetings = Meetings(copies(cx, loaded), come(cx, loaded))
     for work in loaded:
