@@ -17,8 +17,8 @@ from email.parser import BytesHeaderParser, BytesParser
 from email.policy import EmailPolicy
 from email.utils import getaddresses, parsedate_to_datetime
 
-from crmsync.connectors.imap import richtext
-from crmsync.connectors.imap.charsets import text_of
+from crmsync.connectors.mail import richtext
+from crmsync.connectors.mail.charsets import text_of
 
 MAX_HEADER = 20_000  # characters of one header
 MAX_STRUCTURE = (
