@@ -36,7 +36,7 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
-from crmsync.daemon.mail import mail
+from crmsync.daemon.mail import mail, wishes
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -170,7 +170,10 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         zone = ZoneInfo(account.time_zone)
         ca_file = str(config.ca_file) if config.ca_file else None
         if config.type == "ews":
-            return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
+            wanted = wishes(account, config)
+            return exchange(
+                config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now, mail=wanted
+            )
         if config.type == "imap":
             return mail(account, config, ca_file=ca_file)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]

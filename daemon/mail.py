@@ -1,11 +1,13 @@
 """Logins to mail servers. Their connector is imported when the first one is made: not everybody has one."""
 
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from crmsync.config.account import Account as AccountConfig
 from crmsync.config.account import Source as SourceConfig
 from crmsync.config.values import is_loopback
 from crmsync.connectors.contract import Source
+from crmsync.connectors.mail import settings as mailbox
 
 _OWN = "Mail"  # what `collections` calls the login's own mailbox
 
@@ -25,21 +27,25 @@ def mail(account: AccountConfig, config: SourceConfig, *, ca_file: str | None) -
         ca_file=ca_file,
         verify=config.verify,
     )
-    own = [*account.addresses, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
-    settings = Settings(
+    settings = Settings(**asdict(wishes(account, config)), keyword=config.keyword or "")
+    password = config.password.reveal() if config.password else ""
+    others = [name for name in config.collections or () if name != _OWN]
+    return MailSource(server, config.username or "", password, settings, others=others)
+
+
+def wishes(account: AccountConfig, config: SourceConfig) -> mailbox.Settings:
+    """What the account wants of its mailbox, whatever protocol leads to it."""
+    own = [*account.addresses, *(a for a in (config.username, config.mailbox, account.crm_user) if a)]
+    return mailbox.Settings(
         tag=account.tag,
-        keyword=config.keyword or "",
         folder=config.tag_folder,
         folders=config.folders or (),
-        addresses=frozenset(a.lower() for a in own),
+        addresses=frozenset(a.lower() for a in own if "@" in a),
         attachment_limit=config.max_attachment,
         track_answers=config.track_answers,
         file=config.move_messages,
         delete_messages=config.delete_messages,
     )
-    password = config.password.reveal() if config.password else ""
-    others = [name for name in config.collections or () if name != _OWN]
-    return MailSource(server, config.username or "", password, settings, others=others)
 
 
 def _in_secret(config: SourceConfig, ca_file: str | None) -> bool:

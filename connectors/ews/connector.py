@@ -27,11 +27,14 @@ from crmsync.connectors.ews import mapping
 from crmsync.connectors.ews.auth import Login
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.folders import Folders
+from crmsync.connectors.ews.mail.connector import MailConnector
+from crmsync.connectors.ews.mail.mailbox import Mailbox
 from crmsync.connectors.ews.mapping import Zone
 from crmsync.connectors.ews.notices import Notices
 from crmsync.connectors.ews.reading import BATCH, Reader
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
+from crmsync.connectors.mail import settings as mail
 
 _REMEMBERED = 30_000  # characters: a string property of 64 KB is taken by every version
 
@@ -45,6 +48,7 @@ class Settings(TypedDict, total=False):
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
     max_answer: int  # bytes of one answer that is read
+    mail: mail.Settings  # what the person wants of the mailbox
 
 
 class EwsSource:
@@ -72,7 +76,9 @@ class EwsSource:
             now=settings.get("now", lambda: datetime.now(UTC)),
         )
         self._exchange = Exchange(url, login, impersonate=mailbox if impersonate else "", options=options)
-        self._folders = Folders(self._exchange, "" if impersonate else mailbox)
+        self._owner = "" if impersonate else mailbox
+        self._mail = settings.get("mail", mail.Settings())
+        self._folders = Folders(self._exchange, self._owner)
         self._who = mailbox or getattr(login, "username", "") or getattr(login, "client_id", "") or "a token"
 
     @property
@@ -87,7 +93,9 @@ class EwsSource:
     def collections(self) -> Sequence[Collection]:
         return self._folders.all()
 
-    def open(self, collection: Collection) -> "EwsConnector":
+    def open(self, collection: Collection) -> "EwsConnector | MailConnector":
+        if Kind.EMAIL in collection.kinds:
+            return MailConnector(Mailbox(self._exchange, self._owner, self._mail))
         return EwsConnector(self._exchange, collection, self._zone)
 
     def clock_offset(self) -> timedelta:
@@ -98,7 +106,10 @@ class EwsSource:
 
     def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
         """By streaming notifications, over a connection of their own; one subscription for all folders."""
-        return Notices(self._exchange, [c.id for c in collections], time.monotonic).watch(stopped)
+        folders = [c.id for c in collections if Kind.EMAIL not in c.kinds]
+        if len(folders) < len(collections):
+            folders += Mailbox(self._exchange, self._owner, self._mail).telling()
+        return Notices(self._exchange, folders, time.monotonic).watch(stopped)
 
     def close(self) -> None:
         self._exchange.close()

@@ -15,7 +15,7 @@ from lxml import etree
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.ews.html import plain
-from crmsync.connectors.ews.places import COMMON, ELEMENTS, OTHERS, PLACES, Form, Place
+from crmsync.connectors.ews.places import ELEMENTS, MAIL, OF_FOLDERS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
     KEY,
     SEARCH_KEY,
@@ -31,7 +31,7 @@ NAMESPACES = {"m": M[1:-1], "t": T[1:-1]}
 
 Element: TypeAlias = Any  # lxml's
 
-_FIRST = ("Subject", "Sensitivity", "Body", "Categories", "Importance", "ExtendedProperty")
+_FIRST = ("MimeContent", "Subject", "Sensitivity", "Body", "Categories", "Importance", "ExtendedProperty")
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,15 +114,16 @@ def _joined(standing: Element, made: Element) -> None:
     standing.append(entry)
 
 
-def updates(kind: Kind, properties: Properties) -> Element:
-    """The changes of an ItemChange: one for each property, None removes it."""
-    changes = []
-    for name, value in properties.items():
-        place = PLACES[kind][name]
+def updates(kind: Kind, properties: Properties, name: str = "") -> Element:
+    """The changes of an ItemChange: one for each property, None removes it. ``name``: of the item's element, where it
+    is not the usual one of its kind."""
+    inside, changes = name or ELEMENTS[kind], []
+    for each, value in properties.items():
+        place = PLACES[kind][each]
         if value is None:
             changes.append(element("t:DeleteItemField", _path(place)))
         else:
-            item = element(f"t:{ELEMENTS[kind]}", _property(place, value))
+            item = element(f"t:{inside}", _property(place, value))
             changes.append(element("t:SetItemField", _path(place), item))
     return element("t:Updates", *changes)
 
@@ -165,6 +166,31 @@ def path(kind: Kind, name: str) -> Element:
     return _path(PLACES[kind][name])
 
 
+def folder_path(name: str) -> Element:
+    """How it names one of a folder."""
+    return _path(OF_FOLDERS[name])
+
+
+def extended(element: Element, places: Mapping[str, Place]) -> dict[str, str]:
+    """Those of the extended properties that an item or folder has."""
+    there = _extended(element)
+    found = {name: there.get(_name_of(p.extended)) for name, p in places.items() if p.extended is not None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def equal(kind: Kind, name: str, values: Sequence[str]) -> Element:
+    """The test whether a property is one of these."""
+    tests = [
+        element(
+            "t:IsEqualTo",
+            path(kind, name),
+            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
+        )
+        for value in values
+    ]
+    return tests[0] if len(tests) == 1 else element("t:Or", *tests)
+
+
 def not_before(kind: Kind, name: str, at: str) -> Element:
     """The restriction to items whose time ``name`` is this one or later."""
     constant = element("t:FieldURIOrConstant", element("t:Constant", Value=at))
@@ -173,24 +199,17 @@ def not_before(kind: Kind, name: str, at: str) -> Element:
 
 def any_of_keys(keys: Sequence[str]) -> Element:
     """The restriction that finds items by the key under which they were made."""
-    return _any_of(KEY, keys)
+    return element("m:Restriction", equal(Kind.CONTACT, KEY, keys))  # all kinds but mail have it
 
 
 def any_of_search_keys(keys: Sequence[str]) -> Element:
     """By what the server itself knows them by, also after they were moved."""
-    return _any_of(SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
+    return element("m:Restriction", has_search_key(keys))
 
 
-def _any_of(name: str, values: Sequence[str]) -> Element:
-    tests = [
-        element(
-            "t:IsEqualTo",
-            _path(COMMON[name]),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
-        )
-        for value in values
-    ]
-    return element("m:Restriction", tests[0] if len(tests) == 1 else element("t:Or", *tests))
+def has_search_key(keys: Sequence[str]) -> Element:
+    """The test; all kinds have it in the same place."""
+    return equal(Kind.EMAIL, SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,7 +226,11 @@ class Found:
 
     @property
     def is_list(self) -> bool:
-        return etree.QName(self.element).localname in OTHERS
+        return local_name(self.element) in OTHERS
+
+
+def local_name(item: Element) -> str:
+    return str(etree.QName(item).localname)
 
 
 def found(item: Element) -> Found | None:
@@ -215,8 +238,9 @@ def found(item: Element) -> Found | None:
     id = item.find(T + "ItemId")
     if id is None or not id.get("Id"):
         return None
-    name = etree.QName(item).localname
+    name = local_name(item)
     kind = next((k for k, known in ELEMENTS.items() if known == name), OTHERS.get(name))
+    kind = Kind.EMAIL if name in MAIL else kind
     return Found(kind, id.get("Id"), id.get("ChangeKey") or "", item)
 
 

@@ -9,6 +9,7 @@ from crmsync.connectors.contract import (
     Access,
     Gone,
     Hidden,
+    Kind,
     Record,
     Side,
 )
@@ -68,9 +69,12 @@ def fetch_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[s
 
 
 def _where(cx: Context, place: Place) -> str:
-    """Where the collection is, for all who are shown the same of it; empty: it is not known to be shown to us."""
+    """Where the collection is, for all who are shown the same of it; empty: it is not known to be shown to us. Mail
+    never is: each has a copy of a message, whose id is the same in every mailbox."""
     mailbox = place.login
     if not isinstance(mailbox, Mailbox) or not mailbox.outlook or place.key not in cx.heard:
+        return ""
+    if Kind.EMAIL in place.collection.kinds:
         return ""
     return f"{mailbox.outlook}\x1f{place.key}"
 

@@ -9,7 +9,7 @@ from crmsync.connectors.ews.auth import Basic
 from crmsync.connectors.ews.connector import EwsSource
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
-from tests.servers.ews.person import EwsPerson
+from tests.servers.ews.person import EwsPerson, EwsReader
 from tests.servers.ews.server import EwsServer, ews
 
 LIKE = {Kind.CONTACT: "contacts", Kind.APPOINTMENT: "calendar", Kind.TASK: "tasks"}
@@ -39,3 +39,16 @@ class TestEws(Conformance):
         assert server.outbox == []
         assert server.operations.forced == []
         source.close()
+
+
+class TestMail(Conformance):
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        with ews("alice@example.com") as server:
+            source = EwsSource(server.url, Basic(*server.login("alice@example.com")))
+            (collection,) = (c for c in source.collections() if Kind.EMAIL in c.kinds)
+            person = EwsReader(server.place, server.place.mailboxes["alice@example.com"])
+            yield Bench(Kind.EMAIL, source, collection, person, lambda c: "m1" + c, "nobody@example.com")
+            assert server.outbox == []
+            assert server.operations.forced == []
+            source.close()

@@ -12,7 +12,7 @@ from tests.servers.ews.answers import change, events, folder_values, inside, mes
 from tests.servers.ews.place import CLASSES, KINDS, Folder, Item, Place, Refusal
 from tests.servers.ews.schema import Element, M, T, name
 from tests.servers.ews.search import meets
-from tests.servers.ews.settling import settle
+from tests.servers.ews.settling import settle, stamp_of
 
 
 @dataclass
@@ -94,11 +94,11 @@ class Operations:
 
     def get_folder(self, caller: Caller, request: Element) -> list[Element]:
         def do(element: Element) -> list[Element]:
-            return [wrapped("Folders", [self._folder(caller, self.target(caller, element))])]
+            return [wrapped("Folders", [self._folder(caller, self.target(caller, element), request)])]
 
         return self.each("GetFolder", list(request.find(M + "FolderIds")), do)
 
-    def _folder(self, caller: Caller, folder: Folder) -> Element:
+    def _folder(self, caller: Caller, folder: Folder, request: Element) -> Element:
         tags = {
             "IPF.Appointment": "CalendarFolder",
             "IPF.Contact": "ContactsFolder",
@@ -112,6 +112,7 @@ class Operations:
             etree.SubElement(element, T + "FolderClass").text = folder.sort
         etree.SubElement(element, T + "DisplayName").text = folder.name
         etree.SubElement(element, T + "TotalCount").text = str(len(folder.items))
+        element.extend(self._counts(folder, request))
         children = sum(f.parent is folder for f in folder.mailbox.folders.values())
         etree.SubElement(element, T + "ChildFolderCount").text = str(children)
         rights = etree.SubElement(element, T + "EffectiveRights")
@@ -124,6 +125,30 @@ class Operations:
             etree.SubElement(element, T + "DistinguishedFolderId").text = folder.known_as
         return element
 
+    def _counts(self, folder: Folder, request: Element) -> list[Element]:
+        """MS-OXCFOLD: when anything in it changed last, and how much has left it, to who asks."""
+        known = {"0x670a": stamp_of(folder.committed), "0x670b": str(folder.removed)}
+        found = []
+        for uri in request.iter(T + "ExtendedFieldURI"):
+            if self.place.tells_commits and (value := known.get(uri.get("PropertyTag") or "")):
+                element = etree.Element(T + "ExtendedProperty")
+                element.append(copy.deepcopy(uri))
+                etree.SubElement(element, T + "Value").text = value
+                found.append(element)
+        return found
+
+    def create_folder(self, caller: Caller, request: Element) -> list[Element]:
+        parent = self.target(caller, request.find(M + "ParentFolderId")[0], write=True)
+
+        def do(element: Element) -> list[Element]:
+            called = element.findtext(T + "DisplayName") or ""
+            if any(f.name == called and f.parent is parent for f in parent.mailbox.folders.values()):
+                raise Refusal("ErrorFolderExists", "A folder with the specified name already exists.")
+            made = self.place.add_folder(parent.mailbox, called, "inbox", parent)
+            return [wrapped("Folders", [self._folder(caller, made, request)])]
+
+        return self.each("CreateFolder", list(request.find(M + "Folders")), do)
+
     def find_folder(self, caller: Caller, request: Element) -> list[Element]:
         deep = request.get("Traversal") == "Deep"
         view = request.find(M + "IndexedPageFolderView")
@@ -135,7 +160,9 @@ class Operations:
             found = [f for f in found if f.may(caller.user)]
             if test is not None:
                 found = [f for f in found if meets(test[0], lambda path, f=f: folder_values(f, path))]
-            return [paged("Folders", [self._folder(caller, f) for f in found], view, self.place.page)]
+            return [
+                paged("Folders", [self._folder(caller, f, request) for f in found], view, self.place.page)
+            ]
 
         return self.each("FindFolder", list(request.find(M + "ParentFolderIds")), do)
 
@@ -252,6 +279,8 @@ class Operations:
         def do(change: Element) -> list[Element]:
             item = self._item(caller, change[0], write=True)
             self._check_key(item, change[0].get("ChangeKey"), resolution or "")
+            if item.kind == "Message" and not request.get("MessageDisposition"):
+                raise Refusal("ErrorMessageDispositionRequired", "Message disposition is required.")
             if item.kind == "CalendarItem" and not request.get("SendMeetingInvitationsOrCancellations"):
                 raise Refusal("ErrorSendMeetingInvitationsOrCancellationsRequired", "It is required.")
             self._change(item, change.find(T + "Updates"))
@@ -318,6 +347,7 @@ class Operations:
             if item.kind == "Task" and not request.get("AffectedTaskOccurrences"):
                 raise Refusal("ErrorAffectedTaskOccurrencesRequired", "AffectedTaskOccurrences is required.")
             self._sending(item, request.get("SendMeetingCancellations") or "SendToNone", "cancellation")
+            self._receipt(item, request)
             if request.get("DeleteType") == "MoveToDeletedItems":
                 self.place.move(item, item.folder.mailbox.known("deleteditems"))
             else:
@@ -342,6 +372,11 @@ class Operations:
         people = [e for e in ("RequiredAttendees", "OptionalAttendees", "Resources") if e in item.fields]
         if how != "SendToNone" and (people or item.kind == "CalendarItem"):
             self.outbox.append((item.folder.mailbox.address, why, item.text("Subject")))
+
+    def _receipt(self, item: Item, request: Element) -> None:
+        """Who deletes a message unread tells its sender so, if that one asked for a receipt."""
+        if item.text("IsReadReceiptRequested") == "true" and request.get("SuppressReadReceipts") != "true":
+            self.outbox.append((item.folder.mailbox.address, "receipt", item.text("Subject")))
 
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────
 
