@@ -21,6 +21,7 @@ from crmsync.connectors.contract import (
     Selection,
     Side,
     Unreadable,
+    Window,
     Write,
 )
 from crmsync.connectors.ews import mapping
@@ -32,6 +33,7 @@ from crmsync.connectors.ews.mail.mailbox import Mailbox
 from crmsync.connectors.ews.mapping import Zone
 from crmsync.connectors.ews.notices import Notices
 from crmsync.connectors.ews.reading import BATCH, Reader
+from crmsync.connectors.ews.series.occurrences import Occurrences
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
 from crmsync.connectors.mail import settings as mail
@@ -120,7 +122,7 @@ class EwsConnector:
 
     def __init__(self, exchange: Exchange, collection: Collection, zone: Zone) -> None:
         (kind,) = collection.kinds
-        self._exchange = exchange
+        self._exchange, self._zone = exchange, zone
         self._folder = collection.id
         self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
@@ -154,6 +156,10 @@ class EwsConnector:
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return mapping.project(kind, columns)
+
+    def unfolded(self, window: Window) -> Occurrences:
+        """Of a calendar."""
+        return Occurrences(self, self._exchange, self._zone, window)
 
     def named(self, text: str) -> str | None:
         """By the key under which we made it; else by its id, in which case it is asked for."""

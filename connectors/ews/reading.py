@@ -12,7 +12,7 @@ from crmsync.connectors.ews import mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, brief
 from crmsync.connectors.ews.properties import KEY, SEARCH_KEY, Malformed, Properties
-from crmsync.connectors.ews.rows import among, category
+from crmsync.connectors.ews.rows import category
 from crmsync.connectors.ews.wire import Element, M, T
 
 BATCH = 100  # items of one GetItem
@@ -61,7 +61,7 @@ class Reader:
         state = since[len(_MARK) :] if since is not None else ""
         if since is not None and not state:
             raise CursorExpired("this is no synchronisation state of ours")
-        names = ("Categories",) if tag else ()
+        names = scan.telling(self._kind) if tag else ()
         idle = 0
         while True:
             message = self._exchange.one("SyncFolderItems", self._sync(state, names))
@@ -104,11 +104,7 @@ class Reader:
             raise ProtocolError(f"{self._exchange.where} tells of a change, and not of what")
         if found.kind is not self._kind:
             return None
-        marked = (
-            not tag
-            or found.is_list
-            or among(tag, wire.properties(self._kind, found.element).get("Categories"))
-        )
+        marked = not tag or scan.selected(tag, found, wire.properties(self._kind, found.element))
         return Ref(found.id, found.change_key) if marked else None
 
     def listing(self) -> Iterator[Ref]:

@@ -6,7 +6,7 @@ import re
 
 from lxml import etree
 
-from tests.servers.ews import mime
+from tests.servers.ews import mime, series
 from tests.servers.ews.place import ITEM_CLASS, Item, Place, Refusal
 from tests.servers.ews.schema import ITEMS, MEETINGS, Element, T, name, words
 from tests.servers.ews.settling import moment, stamp
@@ -278,11 +278,14 @@ def _computed(item: Item, field: str, user: str) -> Element | None:
             element.text = "Busy"
         case "IsAllDayEvent":
             element.text = "true" if item.text(field).lower() in ("true", "1") else "false"
-        case "IsRecurring" | "CalendarItemType":
-            recurring = "Recurrence" in item.fields
-            element.text = str(recurring).lower() if field == "IsRecurring" else "Single"
-            if recurring and field == "CalendarItemType":
-                element.text = "RecurringMaster"
+        case (
+            "IsRecurring"
+            | "CalendarItemType"
+            | "ModifiedOccurrences"
+            | "DeletedOccurrences"
+            | "OriginalStart"
+        ):
+            return series.told(item, field)
         case "IsMeeting" | "IsCancelled":
             people = {"RequiredAttendees", "OptionalAttendees"} & set(item.fields)
             element.text = "true" if field == "IsMeeting" and people else "false"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from tests.servers.ews import fields
+from tests.servers.ews import fields, series
 from tests.servers.ews.answers import change, events, folder_values, inside, message, paged, values, wrapped
 from tests.servers.ews.place import CLASSES, KINDS, Folder, Item, Place, Refusal
 from tests.servers.ews.schema import Element, M, T, name
@@ -185,10 +185,11 @@ class Operations:
         return self.each("GetItem", list(request.find(M + "ItemIds")), do)
 
     def _item(self, caller: Caller, element: Element, *, write: bool = False) -> Item:
-        id = element.get("Id") or ""
+        by_number = name(element) == "OccurrenceItemId"
+        id = series.numbered(self.place, element) if by_number else element.get("Id") or ""
         if len(id) % 4 or not id.startswith("QUFNa"):
             raise Refusal("ErrorInvalidIdMalformed", "Id is malformed.")
-        item = self.place.item(id)
+        item = series.occurrence(self.place, id) if series.series_of(id) else self.place.item(id)
         if not item.folder.may(caller.user, write=write):
             raise Refusal("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         return item
@@ -315,10 +316,17 @@ class Operations:
             for update in updates:
                 self._one(item, update)
             settle(item, before)
-            self.place.keep(item)
+            self._keep(item)
         except Refusal:
             item.fields, item.extended = kept
             raise
+
+    def _keep(self, item: Item) -> None:
+        if item.series is None:
+            self.place.keep(item)
+        else:
+            series.keep(self.place, item)
+            item.changed = item.series.changed
 
     def _one(self, item: Item, update: Element) -> None:
         path = update[0]
@@ -348,7 +356,9 @@ class Operations:
                 raise Refusal("ErrorAffectedTaskOccurrencesRequired", "AffectedTaskOccurrences is required.")
             self._sending(item, request.get("SendMeetingCancellations") or "SendToNone", "cancellation")
             self._receipt(item, request)
-            if request.get("DeleteType") == "MoveToDeletedItems":
+            if item.series is not None:
+                series.remove(self.place, item)
+            elif request.get("DeleteType") == "MoveToDeletedItems":
                 self.place.move(item, item.folder.mailbox.known("deleteditems"))
             else:
                 self.place.remove(item)

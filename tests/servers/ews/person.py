@@ -1,11 +1,12 @@
 """Somebody at Outlook: works on the server's store itself."""
 
 import copy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
 from lxml import etree
 
+from tests.servers.ews import series
 from tests.servers.ews.fields import MESSAGE_FLAGS
 from tests.servers.ews.mime import fill
 from tests.servers.ews.place import Folder, Item, Mailbox, Place
@@ -18,6 +19,7 @@ _UNMAPPED = {
     "CalendarItem": ("ReminderIsSet", "ReminderMinutesBeforeStart", "RequiredAttendees"),
     "Task": ("ReminderIsSet", "ReminderDueBy", "TotalWork", "Mileage"),
 }
+_FOR_EVER = "<NoEndRecurrence><StartDate>2026-03-02</StartDate></NoEndRecurrence>"
 FLAG = ("", "", "0x1090", "", "", "Integer")
 _MESSAGE = """Received: from elsewhere.example.com by mail.example.com; Mon, 02 Mar 2026 09:00:00 +0000
 Message-ID: <{id}>
@@ -65,6 +67,28 @@ class EwsPerson:
             item.extended[("", "aaaa", "", "theirs", "", "String")] = extended
             self.place.keep(item, self.name)
             return item.id
+
+    def repeat(self, id: str, pattern: str, range: str = _FOR_EVER) -> None:
+        """``pattern`` and ``range``: elements, in the words of the schema."""
+        with self.place.lock:
+            item = self.folder.items[id]
+            text = f'<Recurrence xmlns="{T[1:-1]}">{pattern}{range}</Recurrence>'
+            item.fields["Recurrence"] = etree.fromstring(text)
+            item.exceptions.clear()
+            item.removed.clear()
+            self.place.keep(item, self.name)
+
+    def occurrence(self, id: str, day: str, **texts: str) -> None:
+        """A change of one date of a series; without any it is taken out."""
+        with self.place.lock:
+            master = self.folder.items[id]
+            item = series.occurrence(self.place, series.id_of(master, date.fromisoformat(day)))
+            for name, text in texts.items():
+                item.put(name, text)
+            if texts:
+                series.keep(self.place, item)
+            else:
+                series.remove(self.place, item)
 
     def set(self, id: str, **texts: str) -> None:
         with self.place.lock:

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from lxml import etree
 
@@ -62,6 +62,10 @@ class Item:
     attachments: dict[str, Element] = field(default_factory=dict)
     search_key: bytes = b""
     modified_by: str = ""  # a name
+    exceptions: "dict[date, Item]" = field(default_factory=dict)  # of a series: by the day of the pattern
+    removed: set[date] = field(default_factory=set)  # of a series: days that were taken out
+    series: "Item | None" = None  # of an occurrence
+    day: date | None = None  # of an occurrence: that of the pattern
 
     @property
     def change_key(self) -> str:
@@ -215,6 +219,8 @@ class Place:
             extended=item.extended,
             attachments=item.attachments,
             search_key=item.search_key,
+            exceptions=item.exceptions,
+            removed=item.removed,
         )
         self.keep(moved)
         return moved

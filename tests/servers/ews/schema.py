@@ -206,6 +206,10 @@ _CONTENT: dict[str, list[str] | dict[str, list[str]]] = {
         WeeklyRecurrence DailyRecurrence DailyRegeneration WeeklyRegeneration MonthlyRegeneration YearlyRegeneration
         NoEndRecurrence EndDateRecurrence NumberedRecurrence
     """),
+    "AbsoluteMonthlyRecurrence": ["Interval", "DayOfMonth"],
+    "RelativeMonthlyRecurrence": ["Interval", "DaysOfWeek", "DayOfWeekIndex"],
+    "AbsoluteYearlyRecurrence": ["DayOfMonth", "Month"],
+    "RelativeYearlyRecurrence": ["DaysOfWeek", "DayOfWeekIndex", "Month"],
     "WeeklyRecurrence": ["Interval", "DaysOfWeek", "FirstDayOfWeek"],
     "DailyRecurrence": ["Interval"],
     "NoEndRecurrence": ["StartDate"],
@@ -229,6 +233,7 @@ _WORDS = {
 _MUST = {  # attributes
     "ItemId": ("Id",),
     "FolderId": ("Id",),
+    "OccurrenceItemId": ("RecurringMasterId", "InstanceIndex"),
     "DistinguishedFolderId": ("Id",),
     "FieldURI": ("FieldURI",),
     "IndexedFieldURI": ("FieldURI", "FieldIndex"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crmsync.connectors.caldav.shifted import survivors
+from crmsync.connectors.series.shifted import survivors
 
 
 @pytest.mark.parametrize(
