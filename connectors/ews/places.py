@@ -14,6 +14,7 @@ from crmsync.connectors.ews.properties import (
     LINK,
     MESSAGE_FLAGS,
     PREFIX,
+    REMINDED,
     REMOVED,
     SEARCH_KEY,
 )
@@ -45,6 +46,7 @@ class Form(Enum):
     WORDS = "words"
     ZONE = "zone"
     BODY = "body"
+    PEOPLE = "people"  # addresses, and what each has answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +123,20 @@ PLACES: Final[Mapping[Kind, Mapping[str, Place]]] = {
     },
     Kind.APPOINTMENT: {
         **COMMON,
+        **_plain("item", Form.FLAG, "ReminderIsSet"),
+        **_plain("item", Form.NUMBER, "ReminderMinutesBeforeStart"),
+        REMINDED: _own("reminder"),
         **_plain("calendar", Form.TEXT, "UID"),
         **_plain("calendar", Form.MOMENT, "Start", "End"),
         **_plain("calendar", Form.FLAG, "IsAllDayEvent"),
         **_plain("calendar", Form.TEXT, "LegacyFreeBusyStatus", "Location", "CalendarItemType"),
+        **_plain("calendar", Form.PEOPLE, "Organizer", "RequiredAttendees", "OptionalAttendees"),
         **_plain("calendar", Form.ZONE, "StartTimeZone", "EndTimeZone"),
     },
     Kind.TASK: {
         **COMMON,
+        **_plain("item", Form.MOMENT, "ReminderDueBy"),
+        **_plain("item", Form.FLAG, "ReminderIsSet"),
         **_plain("task", Form.MOMENT, "CompleteDate", "DueDate"),
         **_plain("task", Form.FLAG, "IsRecurring"),
         **_plain("task", Form.NUMBER, "PercentComplete"),

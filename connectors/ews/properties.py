@@ -16,6 +16,7 @@ Properties: TypeAlias = Mapping[str, Property]
 LINK = "crmsync-link"  # the link stamp
 AGREED = "crmsync-agreed"  # what both sides agreed on when the stamp was written
 KEY = "crmsync-key"  # what the engine called the item when it made it
+REMINDED = "crmsync-reminder"  # a reminder that Exchange cannot hold as it is: see reminder.py
 SEARCH_KEY = "SearchKey"  # MS-OXCPRPT 2.2.1.9: given by the server, kept when the item is moved
 FLAG = "FlagStatus"  # MS-OXOFLAG 2.2.1.1, of every version: EWS itself shows flags from Exchange 2013 on
 FLAGGED, DEALT_WITH = "2", "1"

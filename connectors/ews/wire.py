@@ -31,7 +31,10 @@ NAMESPACES = {"m": M[1:-1], "t": T[1:-1]}
 
 Element: TypeAlias = Any  # lxml's
 
-_FIRST = ("MimeContent", "Subject", "Sensitivity", "Body", "Categories", "Importance", "ExtendedProperty")
+_FIRST = (
+    *("MimeContent", "Subject", "Sensitivity", "Body", "Categories", "Importance"),
+    *("ReminderDueBy", "ReminderIsSet", "ReminderMinutesBeforeStart", "ExtendedProperty"),
+)
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,6 +280,8 @@ def _parsed(standing: Element, form: Form) -> Property:
             return tuple(text for e in standing if (text := _text(e))) or None
         case Form.ZONE:
             return standing.get("Id") or None
+        case Form.PEOPLE:
+            return tuple(map(_person, standing.iter(T + "Mailbox"))) or None
     text = _text(standing)
     if form is Form.BODY and text and standing.get("BodyType") == "HTML":  # although plain text was asked for
         return plain(text) or None
@@ -291,6 +296,14 @@ def _parsed(standing: Element, form: Form) -> Property:
             return _number(text)
         case _:
             return text
+
+
+def _person(mailbox: Element) -> str:
+    """``<address> <answer>``. Somebody of one's own organisation may go by a name of Exchange's own, with a blank."""
+    address = (mailbox.findtext(T + "EmailAddress") or "").strip()
+    if (mailbox.findtext(T + "RoutingType") or "SMTP").upper() != "SMTP" or " " in address:
+        address = ""
+    return f"{address} {mailbox.getparent().findtext(T + 'ResponseType') or ''}".rstrip()
 
 
 def _text(standing: Element) -> str | None:

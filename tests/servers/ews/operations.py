@@ -271,6 +271,9 @@ class Operations:
             fields.put(self.place, item, part)
         if kind == "CalendarItem" and not item.text("UID"):
             item.put("UID", f"040000008200E00074C5B7101A82E008{self.place.tick():016X}")
+        if kind == "CalendarItem" and "ReminderIsSet" not in item.fields:  # as Exchange does by itself
+            item.put("ReminderIsSet", "true")
+            item.put("ReminderMinutesBeforeStart", "15")
         settle(item, {})
         return item
 

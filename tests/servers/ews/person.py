@@ -16,8 +16,8 @@ from tests.servers.ews.settling import stamp
 _TITLE = {"Contact": "Surname", "CalendarItem": "Subject", "Task": "Subject"}
 _UNMAPPED = {
     "Contact": ("Manager", "SpouseName", "ImAddresses", "Attachments"),
-    "CalendarItem": ("ReminderIsSet", "ReminderMinutesBeforeStart", "RequiredAttendees"),
-    "Task": ("ReminderIsSet", "ReminderDueBy", "TotalWork", "Mileage"),
+    "CalendarItem": ("NetShowUrl", "MeetingWorkspaceUrl", "ConferenceType"),
+    "Task": ("BillingInformation", "TotalWork", "Mileage"),
 }
 _FOR_EVER = "<NoEndRecurrence><StartDate>2026-03-02</StartDate></NoEndRecurrence>"
 FLAG = ("", "", "0x1090", "", "", "Integer")
