@@ -98,7 +98,7 @@ class EwsSource:
     def open(self, collection: Collection) -> "EwsConnector | MailConnector":
         if Kind.EMAIL in collection.kinds:
             return MailConnector(Mailbox(self._exchange, self._owner, self._mail))
-        return EwsConnector(self._exchange, collection, self._zone)
+        return EwsConnector(self._exchange, collection, self._zone, self._mail.attachment_limit)
 
     def clock_offset(self) -> timedelta:
         return self._exchange.meter.clock_offset
@@ -120,11 +120,14 @@ class EwsSource:
 class EwsConnector:
     """Not shared between threads; the login is. The folder holds one kind: Exchange has no others."""
 
-    def __init__(self, exchange: Exchange, collection: Collection, zone: Zone) -> None:
+    def __init__(self, exchange: Exchange, collection: Collection, zone: Zone, largest_file: int = 0) -> None:
+        """``largest_file``: bytes of an attachment that may travel."""
         (kind,) = collection.kinds
         self._exchange, self._zone = exchange, zone
         self._folder = collection.id
-        self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
+        self._reader = Reader(
+            exchange, collection.id, kind, zone, owner=collection.owner, largest_file=largest_file
+        )
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
         self._capabilities = Capabilities(
             columns={kind: mapping.HOLDS[kind]},

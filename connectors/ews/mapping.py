@@ -112,7 +112,7 @@ _ROWS: Mapping[Kind, Rows] = {
     },
 }
 _GROUPS: Mapping[Kind, frozenset[str]] = {
-    Kind.APPOINTMENT: when.WHEN | {"reminder"},
+    Kind.APPOINTMENT: when.WHEN | {"reminder", "attachments"},
     Kind.TASK: progress.PROGRESS | {"reminder"},
 }
 HOLDS: Mapping[Kind, frozenset[str]] = {
@@ -120,7 +120,7 @@ HOLDS: Mapping[Kind, frozenset[str]] = {
     for kind, rows in _ROWS.items()
 }
 READ_ONLY: Mapping[Kind, frozenset[str]] = {
-    Kind.APPOINTMENT: HOLDS[Kind.APPOINTMENT] & _PEOPLE.keys(),
+    Kind.APPOINTMENT: HOLDS[Kind.APPOINTMENT] & {*_PEOPLE, "attachments"},
     Kind.TASK: frozenset({"completed_at"}),
 }
 
@@ -173,6 +173,8 @@ def project(kind: Kind, columns: Columns) -> Columns:
     if "reminder" in columns and "reminder" in HOLDS[kind]:
         found = reminder.project_reminder(columns["reminder"])
         told |= {} if isinstance(found, Absent) else {"reminder": found}
+    if "attachments" in columns and "attachments" in HOLDS[kind]:
+        told["attachments"] = columns["attachments"]
     if kind is Kind.APPOINTMENT:
         return told | when.project_when({n: v for n, v in columns.items() if n in when.WHEN})
     if kind is Kind.TASK:

@@ -22,8 +22,8 @@ FLAG = "FlagStatus"  # MS-OXOFLAG 2.2.1.1, of every version: EWS itself shows fl
 FLAGGED, DEALT_WITH = "2", "1"
 MESSAGE_FLAGS = "MessageFlags"  # MS-OXCMSG 2.2.1.6: without it, what is made is a draft
 SENT_AND_READ = "1"
-COMMITTED = "LocalCommitTimeMax"  # MS-OXCFOLD 2.2.2.2.1.14: of a folder, when anything in it changed last
-REMOVED = "DeletedCountTotal"  # MS-OXCFOLD 2.2.2.2.1.15: of a folder, how much has left it so far
+COMMITTED = "LocalCommitTimeMax"  # MS-OXCFOLD: of a folder, when anything in it changed last
+REMOVED = "DeletedCountTotal"  # MS-OXCFOLD: of a folder, how much has left it so far
 PREFIX = "DisplayNamePrefix"  # MAPI 0x3A45: EWS shows it in CompleteName only, which cannot be written
 
 

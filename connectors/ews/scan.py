@@ -8,7 +8,7 @@ from datetime import datetime
 
 from crmsync.connectors.contract import Kind, Page, Ref
 from crmsync.connectors.errors import CursorExpired, ProtocolError, Unreachable
-from crmsync.connectors.ews import wire
+from crmsync.connectors.ews import conditions, wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.properties import Malformed, Property
 from crmsync.connectors.ews.rows import among
@@ -99,7 +99,7 @@ class Scan:
             "m:FindItem",
             wire.shape(self._kind, (*telling(self._kind), _MODIFIED)),
             view,
-            *([wire.not_before(self._kind, _MODIFIED, since)] if since else []),
+            *([conditions.not_before(self._kind, _MODIFIED, since)] if since else []),
             order,
             wire.element("m:ParentFolderIds", wire.folder_id(self._folder)),
             Traversal="Shallow",

@@ -6,7 +6,7 @@ Elements stand in the order of Microsoft's schema (types.xsd), which Exchange in
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -17,8 +17,6 @@ from crmsync.connectors.contract import Kind
 from crmsync.connectors.ews.html import plain
 from crmsync.connectors.ews.places import ELEMENTS, MAIL, OF_FOLDERS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
-    KEY,
-    SEARCH_KEY,
     Malformed,
     Properties,
     Property,
@@ -66,9 +64,12 @@ def item_id(id: str, change_key: str = "") -> Element:
     return element("t:ItemId", Id=id, **({"ChangeKey": change_key} if change_key else {}))
 
 
-def shape(kind: Kind | None, names: Iterable[str], *, tag: str = "m:ItemShape") -> Element:
-    """Ids, and these properties; of a folder (no kind) they are paths."""
+def shape(
+    kind: Kind | None, names: Iterable[str], *, tag: str = "m:ItemShape", more: Iterable[str] = ()
+) -> Element:
+    """Ids, and these properties; of a folder (no kind), and ``more``, they are paths."""
     paths = [_path(PLACES[kind][n]) if kind else element("t:FieldURI", FieldURI=n) for n in names]
+    paths += [element("t:FieldURI", FieldURI=uri) for uri in more]
     inside = [element("t:BaseShape", text="IdOnly")]
     if kind and "Body" in names:
         inside.append(element("t:BodyType", text="Text"))
@@ -179,40 +180,6 @@ def extended(element: Element, places: Mapping[str, Place]) -> dict[str, str]:
     there = _extended(element)
     found = {name: there.get(_name_of(p.extended)) for name, p in places.items() if p.extended is not None}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def equal(kind: Kind, name: str, values: Sequence[str]) -> Element:
-    """The test whether a property is one of these."""
-    tests = [
-        element(
-            "t:IsEqualTo",
-            path(kind, name),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
-        )
-        for value in values
-    ]
-    return tests[0] if len(tests) == 1 else element("t:Or", *tests)
-
-
-def not_before(kind: Kind, name: str, at: str) -> Element:
-    """The restriction to items whose time ``name`` is this one or later."""
-    constant = element("t:FieldURIOrConstant", element("t:Constant", Value=at))
-    return element("m:Restriction", element("t:IsGreaterThanOrEqualTo", path(kind, name), constant))
-
-
-def any_of_keys(keys: Sequence[str]) -> Element:
-    """The restriction that finds items by the key under which they were made."""
-    return element("m:Restriction", equal(Kind.CONTACT, KEY, keys))  # all kinds but mail have it
-
-
-def any_of_search_keys(keys: Sequence[str]) -> Element:
-    """By what the server itself knows them by, also after they were moved."""
-    return element("m:Restriction", has_search_key(keys))
-
-
-def has_search_key(keys: Sequence[str]) -> Element:
-    """The test; all kinds have it in the same place."""
-    return equal(Kind.EMAIL, SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crmsync.connectors.contract import Kind, Selection
-from crmsync.connectors.ews import wire
+from crmsync.connectors.ews import conditions, wire
 from crmsync.connectors.ews.mail.cursor import Mark
 from crmsync.connectors.ews.mail.layout import Folder, Layout
 from crmsync.connectors.ews.mail.mailbox import Mailbox
@@ -64,7 +64,7 @@ class Answers:
             "m:FindItem",
             wire.shape(Kind.EMAIL, names),
             view,
-            *([wire.not_before(Kind.EMAIL, "DateTimeReceived", since)] if since else []),
+            *([conditions.not_before(Kind.EMAIL, "DateTimeReceived", since)] if since else []),
             wire.element("m:SortOrder", order),
             wire.element("m:ParentFolderIds", wire.folder_id(folder)),
             Traversal="Shallow",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError, Unreachable
-from crmsync.connectors.ews import wire
+from crmsync.connectors.ews import conditions, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.faults import MISSING, NotOffered
 from crmsync.connectors.ews.folders import all_below
@@ -36,7 +36,7 @@ _KNOWN = {
     "drafts": "drafts",
     "outbox": "outbox",
 }
-_OF_FOLDERS = ("folder:DisplayName", "folder:FolderClass", "folder:ParentFolderId")
+_OF_FOLDERS = ("folder:DisplayName", "folder:FolderClass", "folder:ParentFolderId", "folder:TotalCount")
 _OF_COPIES = ("InternetMessageId", SEARCH_KEY, "Categories", FLAG, "Size")
 _FOLDERS = 100  # that are searched in one request
 _PAGE = 500  # messages of one answer and folder
@@ -57,33 +57,41 @@ class Mailbox:
         self.owner = owner
         self.settings = settings
         self._known: Known | None = None
+        self._tells = True  # whether anything in a folder has changed
 
     # ── Folders ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def layout(self) -> Layout:
         """Raises Forbidden where there is no mail folder that the login may look into."""
         known, shared = self._well_known()
-        paths = [wire.element("t:FieldURI", FieldURI=name) for name in _OF_FOLDERS]
-        paths += [wire.folder_path(name) for name in OF_FOLDERS]
         try:
-            folders = [f for e in all_below(self.exchange, self.owner, paths) if (f := _folder(e))]
+            folders = list(filter(None, map(_folder, self._below())))
         except (Forbidden, NotFound, NotOffered):
             if not self.owner:
                 raise
             folders = shared  # a delegate may be let into a folder and not into what it lies in
         return Layout(folders, known, self.settings)
 
+    def _below(self) -> list[Element]:
+        """A server that only resembles Exchange may know no properties but those of EWS."""
+        if self._tells:
+            try:
+                return list(all_below(self.exchange, self.owner, _paths(*OF_FOLDERS)))
+            except NotOffered:
+                raise
+            except ProtocolError:
+                self._tells = False
+        return list(all_below(self.exchange, self.owner, _paths()))
+
     def _well_known(self) -> tuple[Known, list[Folder]]:
         """Asked for once, but by a delegate, who may be let into more of them, or fewer, any time."""
         if self._known is not None and not self.owner:
             return self._known, []
         asked = wire.element("m:FolderIds", *(wire.known_folder(n, self.owner) for n in _KNOWN.values()))
-        paths = [wire.element("t:FieldURI", FieldURI=name) for name in _OF_FOLDERS]
-        paths += [wire.folder_path(name) for name in OF_FOLDERS]
         shape = wire.element(
             "m:FolderShape",
             wire.element("t:BaseShape", text="IdOnly"),
-            wire.element("t:AdditionalProperties", *paths),
+            wire.element("t:AdditionalProperties", *_paths()),
         )
         answers = self.exchange.each("GetFolder", wire.element("m:GetFolder", shape, asked), len(_KNOWN))
         found: dict[str, Folder] = {}
@@ -111,7 +119,7 @@ class Mailbox:
         free = [f for f in folders if not tag or (ours and layout.filed(f.id))]
         rest = [f for f in folders if f not in free]
         yield from self._search(layout, free, None)
-        yield from self._search(layout, rest, wire.equal(Kind.EMAIL, "Categories", [tag]))
+        yield from self._search(layout, rest, conditions.equal(Kind.EMAIL, "Categories", [tag]))
 
     def standing(self, layout: Layout, ids: Sequence[str]) -> Found:
         """Where these messages stand now; and of those that stand nowhere, the ones of which that is proven. In
@@ -201,12 +209,17 @@ class Mailbox:
         return bare_id(given) or (key + NAMELESS if key else "")
 
 
+def _paths(*more: str) -> list[Element]:
+    named = [wire.element("t:FieldURI", FieldURI=name) for name in _OF_FOLDERS]
+    return named + [wire.folder_path(name) for name in more]
+
+
 def _named(ids: Sequence[str]) -> Element:
     """The test for messages of these identities. Message-IDs stand with their brackets, as a rule."""
     nameless = [id.removesuffix(NAMELESS) for id in ids if id.endswith(NAMELESS)]
     names = [form for id in ids if not id.endswith(NAMELESS) for form in (f"<{id}>", id)]
-    tests = [wire.equal(Kind.EMAIL, "InternetMessageId", names)] if names else []
-    tests += [wire.has_search_key(nameless)] if nameless else []
+    tests = [conditions.equal(Kind.EMAIL, "InternetMessageId", names)] if names else []
+    tests += [conditions.has_search_key(nameless)] if nameless else []
     return tests[0] if len(tests) == 1 else wire.element("t:Or", *tests)
 
 
@@ -230,6 +243,7 @@ def _folder(element: Element) -> Folder | None:
         return None
     told = wire.extended(element, OF_FOLDERS)
     state = f"{told[COMMITTED]} {told[REMOVED]}" if told.keys() >= {COMMITTED, REMOVED} else ""
+    state = state and f"{state} {element.findtext(T + 'TotalCount') or ''}"
     return Folder(
         id=id.get("Id"),
         parent=parent.get("Id", "") if parent is not None else "",

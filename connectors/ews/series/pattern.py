@@ -111,7 +111,7 @@ def _month(pattern: Pattern) -> int:
 
 
 def _on(day: int) -> str:
-    """In a month that has no such day Exchange takes its last one (MS-OXOCAL 2.2.1.44.1.4.2), RFC 5545 none."""
+    """In a month that has no such day Exchange takes its last one (MS-OXOCAL 2.2.1.44.1), RFC 5545 none."""
     if not 1 <= day <= 31:
         raise ValueError("no day of a month")
     if day <= _EVERY_MONTH:

@@ -26,11 +26,7 @@ _MOST = 500  # occurrences of one series that differ from it
 
 def series_shape(names: Sequence[str]) -> Element:
     """What an appointment says, and when it is repeated."""
-    shape = wire.shape(Kind.APPOINTMENT, names)
-    shape.find(T + "AdditionalProperties").extend(
-        wire.element("t:FieldURI", FieldURI=uri) for uri in _OF_SERIES
-    )
-    return shape
+    return wire.shape(Kind.APPOINTMENT, names, more=_OF_SERIES)
 
 
 def occurrence_id(series: str, index: int) -> Element:

@@ -74,6 +74,18 @@ def test_a_server_that_does_not_say_whether_a_folder_changed_is_searched_each_ti
     assert mine.changes(cursor)[0] == {id: mine.record(id).version}
 
 
+def test_a_server_that_refuses_such_a_question_is_asked_for_less(server: EwsServer, post: Make) -> None:
+    mine = post()
+    id = mine.put("a@example.com", "Inbox", "CRM")
+    connector = mine.connector
+    server.fail("FindFolder", "ErrorInvalidPropertyRequest")
+    for _ in range(2):
+        pages = list(connector.changes(None, _TAGGED))
+        assert [i.id for page in pages for i in page.items] == [id]
+    asked = [b"0x670a" in r.body for r in server.seen("FindFolder")]
+    assert asked[-3:] == [True, False, False]
+
+
 @pytest.mark.parametrize("how", ["untagged", "deleted", "moved out", "renamed", "junk"])
 def test_what_happens_to_a_tagged_message_is_told(server: EwsServer, post: Make, how: str) -> None:
     mine = post()
