@@ -230,6 +230,7 @@ held = Table(
     Column("kind", Word(Kind), nullable=False),
     Column("pair_id", _ID),
     Column("side", Word(Side), nullable=False),
+    _verbatim("collection"),
     _verbatim("item"),
     _verbatim("record"),
     _verbatim("reason"),

@@ -40,7 +40,6 @@ COLLECTION = DAV + "collection"
 UNAUTHENTICATED = DAV + "unauthenticated"
 
 _PREFIXES = {"DAV:": "D", CALDAV[1:-1]: "C", CARDDAV[1:-1]: "CR", CALENDARSERVER[1:-1]: "CS"}
-_NAMESPACES = " ".join(f'xmlns:{prefix}="{uri}"' for uri, prefix in _PREFIXES.items())
 
 
 class NotXml(ProtocolError):
@@ -115,7 +114,9 @@ def _short(name: str) -> str:
 
 def _document(root: str, content: str) -> bytes:
     name = _short(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<{name} {_NAMESPACES}>{content}</{name}>'.encode()
+    used = [(p, uri) for uri, p in _PREFIXES.items() if f"<{p}:" in content or name.startswith(f"{p}:")]
+    namespaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in used)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<{name} {namespaces}>{content}</{name}>'.encode()
 
 
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────

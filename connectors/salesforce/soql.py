@@ -83,8 +83,13 @@ def select(fields: Sequence[str], table: str, where: str = "", order: str = "") 
     return text + (f" WHERE {where}" if where else "") + (f" ORDER BY {order}" if order else "")
 
 
+def encoded(text: str) -> str:
+    """For the query of a URL. What every query is full of may stand in one as it is (RFC 3986, 3.4)."""
+    return percent_encode(text, safe=",:()")
+
+
 def encoded_size(text: str) -> int:
-    return len(percent_encode(text, safe=""))
+    return len(encoded(text))
 
 
 def any_of(conditions: Iterable[str], room: int) -> Iterator[str]:

@@ -16,12 +16,12 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.contradicted import contradicted
 from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
 from crmsync.state.model import Change, Pair
-from crmsync.state.transaction import Tx
 
 
 def load(cx: Context, works: Sequence[Work]) -> list[Work]:
@@ -36,7 +36,7 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
         work.snapshot = snapshots.get(work.pair.id)
         work.clocks = by_pair.get(work.pair.id, {})
     _load_side(cx, works, Side.ECS)
-    _contradicted(cx, works)
+    contradicted(cx, works)
     vouch(cx, works)
     _load_side(cx, works, Side.CRM)
     _follow_moves(cx, works)
@@ -133,24 +133,6 @@ def _doubt(cx: Context, place: Place) -> None:
     cx.again = True
     with cx.state.transaction() as tx:
         tx.cursors.remove(cx.scope(place))
-
-
-def _contradicted(cx: Context, works: Sequence[Work]) -> None:
-    """Gone, says the server, and its list of changes has said nothing. Either it went a moment ago, and the next list
-    tells, or the answer is about something else (seen: a proxy that handed out another user's)."""
-    for work in works:
-        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):
-            work.ecs = None
-            with cx.state.transaction() as tx:
-                wait_for_the_list(cx, tx, work.rows)
-
-
-def wait_for_the_list(cx: Context, tx: Tx, rows: Sequence[Change]) -> None:
-    """Until the change listing says it too; then the row is due at once."""
-    cx.again = True
-    until = cx.now() + cx.retries.first
-    reason = "the server says that it is gone, and its list of changes does not"
-    tx.queue.defer([r.id for r in rows], until, "contradiction", reason)
 
 
 def _id(pair: Pair, side: Side) -> str:

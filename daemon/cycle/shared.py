@@ -64,15 +64,16 @@ def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[
 
 def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
     """By row, another account's link of this very item; of none about which a person has said what it is."""
-    decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
-    answered = {id for id, held in decided.items() if held.state is not HeldState.HELD}
+    decided = tx.held.for_items(cx.account.name, [n.item for n in newcomers])
+    answered = {item for item, held in decided.items() if held.state is not HeldState.HELD}
     known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
     found: dict[int, Pair] = {}
     for newcomer in newcomers:
-        mine = (newcomer.place.key, newcomer.record.id)
-        same = (p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == mine)
+        same = (
+            p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == newcomer.item
+        )
         twin = next((p for p in same if _theirs(cx, p)), None)
-        if twin is not None and newcomer.record.id not in answered:
+        if twin is not None and newcomer.item not in answered:
             found[newcomer.row.id] = twin
     return found
 
