@@ -35,7 +35,7 @@ class Files:
 
     def _content(self, id: str) -> bytes:
         asked = wire.element("m:AttachmentIds", wire.element("t:AttachmentId", Id=id))
-        (answer,) = self.exchange.each("GetAttachment", wire.element("m:GetAttachment", asked), 1)
+        (answer,) = self.exchange.each("GetAttachment", wire.element("m:GetAttachment", asked), 1, large=True)
         if answer.code in MISSING or answer.code == "ErrorInvalidAttachmentId":
             raise NotFound("the file has gone while it was about to be read")
         if not answer.ok:

@@ -39,6 +39,7 @@ _KNOWN = {
 _OF_FOLDERS = ("folder:DisplayName", "folder:FolderClass", "folder:ParentFolderId", "folder:TotalCount")
 _OF_COPIES = ("InternetMessageId", SEARCH_KEY, "Categories", FLAG, "Size")
 _FOLDERS = 100  # that are searched in one request
+_WHOLE = 10  # of which all messages are told in one
 _PAGE = 500  # messages of one answer and folder
 _HEARD = 50  # folders whose changes are told of at once
 _AT_ONCE = 25  # messages that are looked for in one request
@@ -140,8 +141,9 @@ class Mailbox:
     def _search(
         self, layout: Layout, folders: Sequence[Folder], test: Element | None
     ) -> Iterator[tuple[str, Copy]]:
-        for start in range(0, len(folders), _FOLDERS):
-            left = [f.id for f in folders[start : start + _FOLDERS]]
+        at_once = _FOLDERS if test is not None else _WHOLE
+        for start in range(0, len(folders), at_once):
+            left = [f.id for f in folders[start : start + at_once]]
             offset = 0
             while left:
                 answers = self.exchange.each("FindItem", _find(left, test, offset), len(left))

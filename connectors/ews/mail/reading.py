@@ -7,7 +7,7 @@ from datetime import datetime
 
 from crmsync.connectors.contract import Attachment, Gone, Hidden, Kind, Record
 from crmsync.connectors.contract import Unreadable as UnreadableItem
-from crmsync.connectors.errors import NotFound
+from crmsync.connectors.errors import NotFound, ProtocolError
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Answer
 from crmsync.connectors.ews.faults import BUSY, LATER
@@ -41,10 +41,20 @@ class Reader:
             id: _too_large(id, one) for id, one in standing.items() if _size(one) > MAX_MESSAGE
         }
         for group in _groups({id: one for id, one in standing.items() if id not in found}):
-            for id, answer in self._asked({id: one.telling[0] for id, one in group.items()}).items():
-                if (record := self._judged(id, group[id], answer)) is not None:
-                    found[id] = record
+            found |= self._group(group)
         return found
+
+    def _group(self, group: Mapping[str, Standing]) -> dict[str, Record | UnreadableItem]:
+        try:
+            answers = self._asked({id: one.telling[0] for id, one in group.items()})
+        except ProtocolError as error:
+            if len(group) == 1:
+                ((id, one),) = group.items()
+                return {id: UnreadableItem(id, one.version, error.message, Kind.EMAIL, one.tags)}
+            alone = (self._group({id: one}) for id, one in group.items())  # one of them breaks it for all
+            return {id: record for found in alone for id, record in found.items()}
+        judged = {id: self._judged(id, group[id], answer) for id, answer in answers.items()}
+        return {id: record for id, record in judged.items() if record is not None}
 
     def _asked(self, copies: Mapping[str, Copy]) -> dict[str, Answer]:
         asked = wire.element(
@@ -52,7 +62,7 @@ class Reader:
             wire.shape(Kind.EMAIL, ("MimeContent", "DateTimeReceived")),
             wire.element("m:ItemIds", *(wire.item_id(copy.item) for copy in copies.values())),
         )
-        answers = self._box.exchange.each("GetItem", asked, len(copies))
+        answers = self._box.exchange.each("GetItem", asked, len(copies), large=True)
         for answer in answers:
             if answer.code in BUSY or answer.code in LATER:
                 raise self._box.exchange.error(answer)

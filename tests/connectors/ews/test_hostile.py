@@ -3,6 +3,7 @@ that the engine knows."""
 
 import random
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from crmsync.connectors.contract import Delete, Kind, Record, Selection, Unreadable, Update
 from crmsync.connectors.errors import ConnectorError, ProtocolError
 from tests.connectors.ews.conftest import KINDS, Opened, folder, person
+from tests.connectors.ews.post import Post
 from tests.servers.ews.server import EwsServer, Reply
 
 ROUNDS = 40
@@ -127,3 +129,24 @@ def test_a_server_that_never_comes_to_an_end(server: EwsServer, login: Opened) -
     with pytest.raises(ProtocolError, match="does not come to the end"):
         list(contacts.listing())
     server.after = lambda operation, body: None
+
+
+_BOMB = (
+    '<!DOCTYPE s [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+    + ']><s x="&j;"/>'
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-7"])
+def test_entities_are_not_let_in_where_large_texts_are(
+    server: EwsServer, login: Opened, encoding: str
+) -> None:
+    post = Post(server, login)
+    id = post.put("a@example.com", "Inbox", "CRM")
+    bomb = f'<?xml version="1.0" encoding="{encoding}"?>{_BOMB}'.encode(encoding)
+    server.after = lambda operation, body: Reply(200, bomb) if operation == "GetItem" else None
+    began = time.monotonic()
+    (answer,) = post.connector.fetch([id])
+    assert isinstance(answer, Unreadable)
+    assert time.monotonic() - began < 10

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from crmsync.connectors.contract import Done, Gone, Hidden, Kind, Selection, Stale, Unreadable, Update
+from crmsync.connectors.contract import Done, Gone, Hidden, Kind, Record, Selection, Stale, Unreadable, Update
 from crmsync.connectors.errors import Throttled
 from tests.connectors.ews.conftest import ALICE, BOB, Opened
 from tests.connectors.ews.post import TEXT, Post
 from tests.servers.ews.person import FLAG
 from tests.servers.ews.place import Item
-from tests.servers.ews.server import EwsServer
+from tests.servers.ews.server import EwsServer, Reply
 
 Make = Callable[..., Post]
 _TAGGED = Selection(tag="CRM")
@@ -209,6 +209,25 @@ def test_a_message_that_is_too_large_is_left_alone(server: EwsServer, post: Make
     assert isinstance(found, Unreadable)
     assert "50 MB" in found.reason
     assert b"MimeContent" not in server.requests[-1].body
+
+
+def test_a_message_with_a_large_file_is_read(server: EwsServer, post: Make) -> None:
+    """libxml2 takes texts of ten million characters, unless it is told otherwise."""
+    server.place.largest_item = 100_000_000
+    mine = post()
+    id = mine.put("a@example.com", "Inbox", "CRM", text="Subject: x\n\n" + f"{'y' * 99}\n" * 90_000)
+    assert mine.record(id).columns["subject"] == "x"
+
+
+def test_one_that_cannot_be_read_costs_no_other(server: EwsServer, post: Make) -> None:
+    mine = post()
+    ids = [mine.put(f"{n}@example.com", "Inbox", "CRM") for n in range(3)]
+    doomed = mine.person.items(ids[1])[0].id.encode()
+    server.after = lambda operation, body: (
+        Reply(200, b"<broken") if operation == "GetItem" and doomed in body else None
+    )
+    kinds = [type(answer) for answer in mine.connector.fetch(ids)]
+    assert kinds == [Record, Unreadable, Record]
 
 
 def test_a_busy_server_is_not_pressed(server: EwsServer, post: Make) -> None:
