@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from crmsync.connectors.contract import Collection, Kind
-from crmsync.connectors.errors import Forbidden, NotFound
+from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.faults import NotOffered
@@ -119,16 +119,20 @@ class Folders:
 
 
 def all_below(exchange: Exchange, owner: str, paths: Sequence[Element]) -> Iterator[Element]:
-    """All folders of a mailbox, as elements that have these properties."""
+    """All folders of a mailbox, as elements that have these properties: complete, or an exception."""
     offset = 0
-    while offset < _MOST:
-        message = exchange.one("FindFolder", _find(owner, offset, paths))
-        root = message.find(M + "RootFolder")
-        elements = root.findall(f"{T}Folders/*") if root is not None else []
-        yield from elements
-        offset += len(elements)
-        if not elements or root.get("IncludesLastItemInRange", "true").lower() != "false":
+    while True:
+        root = exchange.one("FindFolder", _find(owner, offset, paths)).find(M + "RootFolder")
+        folders = root.find(T + "Folders") if root is not None else None
+        last = root.get("IncludesLastItemInRange") if root is not None else None
+        if folders is None or not last:
+            raise ProtocolError(f"{exchange.where} answers FindFolder with a part of an answer")
+        yield from folders
+        offset += len(folders)
+        if last.lower() != "false":
             return
+        if not len(folders) or offset >= _MOST:
+            raise ProtocolError(f"{exchange.where} does not come to the end of its folders")
 
 
 def _find(owner: str, offset: int, paths: Sequence[Element]) -> Element:

@@ -10,7 +10,7 @@ from crmsync.connectors.ews.mail.layout import Folder, Layout
 from crmsync.connectors.ews.mail.mailbox import Mailbox
 from crmsync.connectors.ews.mail.mapping import changed
 from crmsync.connectors.ews.mail.updates import update
-from crmsync.connectors.ews.properties import moment, text
+from crmsync.connectors.ews.properties import Malformed, moment, text
 from crmsync.connectors.ews.wire import M, T
 from crmsync.connectors.mail.message import ids_in
 
@@ -45,9 +45,9 @@ class Answers:
 
     def _tag(self, folder: str, found: wire.Found) -> None:
         """What somebody changes at this moment is left alone: whoever did has seen it."""
-        for _, copy in self.box.copies(self.layout, folder, [found.element]):
+        for id, copy in self.box.copies(self.layout, folder, [found.element]):
             properties = changed(copy, {}, self.box.settings, tag=self.selection.tag)
-            if properties:
+            if id and properties:
                 update(self.box.exchange, [(copy, properties)])
 
     def _arrived(self, folder: str, since: str) -> Iterator[tuple[wire.Found, str, set[str]]]:
@@ -71,7 +71,12 @@ class Answers:
         )
         root = self.box.exchange.one("FindItem", asked).find(M + "RootFolder")
         for found in filter(None, map(wire.found, root.findall(f"{T}Items/*") if root is not None else [])):
-            told = wire.properties(Kind.EMAIL, found.element)
-            if found.kind is Kind.EMAIL and (at := moment(told, "DateTimeReceived")):
+            if found.kind is not Kind.EMAIL:
+                continue
+            try:
+                told = wire.properties(Kind.EMAIL, found.element)
+            except Malformed:
+                continue
+            if at := moment(told, "DateTimeReceived"):
                 named = ids_in(f"{text(told, 'References')} {text(told, 'InReplyTo')}")
                 yield found, wire.format_moment(at), set(named)

@@ -53,6 +53,8 @@ class Detection:
     def _looked_at(self, folders: list[Folder], newest: Mapping[str, str]) -> dict[str, FolderMark]:
         found: dict[str, dict[str, list[Marks]]] = {f.id: {} for f in folders}
         for id, copy in self.box.marked(self.layout, folders, self.selection.tag):
+            if not id:
+                continue
             found[copy.folder].setdefault(id, []).append(Marks(copy.flag, copy.words))
         return {
             f.id: FolderMark(

@@ -66,7 +66,7 @@ class Mailbox:
         """Raises Forbidden where there is no mail folder that the login may look into."""
         known, shared = self._well_known()
         try:
-            folders = list(filter(None, map(_folder, self._below())))
+            folders = [_folder(element) for element in self._below()]
         except (Forbidden, NotFound, NotOffered):
             if not self.owner:
                 raise
@@ -98,8 +98,8 @@ class Mailbox:
         found: dict[str, Folder] = {}
         for name, answer in zip(_KNOWN, answers, strict=True):
             element = answer.element.find(f"{M}Folders/*") if answer.ok else None
-            if element is not None and (folder := _folder(element)):
-                found[name] = folder
+            if element is not None:
+                found[name] = _folder(element)
         if "inbox" not in found:
             raise self.exchange.error(answers[list(_KNOWN).index("inbox")])
         self._known = Known(**{name: folder.id for name, folder in found.items()})
@@ -126,17 +126,20 @@ class Mailbox:
         """Where these messages stand now; and of those that stand nowhere, the ones of which that is proven. In
         somebody else's mailbox nothing is: they may have gone to where we see nothing."""
         wanted, found = list(dict.fromkeys(ids)), dict[str, list[Copy]]()
+        doubtful = bool(self.owner)
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             for id, each in self._search(layout, layout.folders, _named(some)):
                 if id in some:
                     found.setdefault(id, []).append(each)
+                else:  # an answer to another question proves nothing about this one
+                    doubtful = True
         watched = {f.id for f in layout.watched}
         there = {}
         for id, copies in found.items():
             counting = [c for c in copies if c.folder in watched] or copies
             there[id] = Standing(tuple(counting), self.settings)
-        return Found(there, set() if self.owner else {id for id in wanted if id not in found})
+        return Found(there, set() if doubtful else {id for id in wanted if id not in found})
 
     def _search(
         self, layout: Layout, folders: Sequence[Folder], test: Element | None
@@ -151,7 +154,9 @@ class Mailbox:
                 for folder, answer in zip(left, answers, strict=True):
                     items, is_last = self._page(answer)
                     yield from self.copies(layout, folder, items)
-                    if items and not is_last:
+                    if not items and not is_last:
+                        raise ProtocolError(f"{self.exchange.where} does not finish a search")
+                    if not is_last:
                         more.append(folder)
                 left, offset = more, offset + _PAGE
 
@@ -165,38 +170,40 @@ class Mailbox:
                 )
             raise self.exchange.error(answer)
         root = answer.element.find(M + "RootFolder")
-        if root is None:
-            raise ProtocolError(f"{self.exchange.where} answers a search with no result")
-        last = root.get("IncludesLastItemInRange", "true").lower() != "false"
-        return root.findall(f"{T}Items/*"), last
+        items = root.find(T + "Items") if root is not None else None
+        last = root.get("IncludesLastItemInRange") if root is not None else None
+        if items is None or not last:  # taken for less, it could pass for a proof that a message is gone
+            raise ProtocolError(f"{self.exchange.where} answers FindItem with a part of an answer")
+        return list(items), last.lower() != "false"
 
     def copies(self, layout: Layout, folder: str, items: Sequence[Element]) -> Iterator[tuple[str, Copy]]:
-        """Messages out of a search in this folder."""
+        """Messages out of a search in this folder; of one that cannot be told from others, no id."""
         filed, regarding = layout.filed(folder), layout.regarding(folder)
-        for found in filter(None, map(wire.found, items)):
-            if found.kind is not Kind.EMAIL:
-                continue
+        for item in items:
+            found = wire.found(item)
+            if found is None:
+                raise ProtocolError(f"{self.exchange.where} finds an item, and does not say which")
             try:
-                told = wire.properties(Kind.EMAIL, found.element)
+                told = wire.properties(Kind.EMAIL, item) if found.kind is Kind.EMAIL else {}
+                id = self._identity(found, told)
             except Malformed:
+                id = ""
+            if not id:  # no mail, or something that cannot be read: it may be any message
+                yield "", Copy(folder)
                 continue
-            if id := self._identity(found, told):
-                size = told.get("Size")
-                words = told.get("Categories")
-                yield (
-                    id,
-                    Copy(
-                        folder,
-                        words if isinstance(words, tuple) else (),
-                        text(told, FLAG),
-                        filed,
-                        regarding,
-                        found.id,
-                        found.change_key,
-                        wire.local_name(found.element),
-                        size if isinstance(size, int) else 0,
-                    ),
-                )
+            words, size = told.get("Categories"), told.get("Size")
+            copy = Copy(
+                folder,
+                words if isinstance(words, tuple) else (),
+                text(told, FLAG),
+                filed,
+                regarding,
+                found.id,
+                found.change_key,
+                wire.local_name(item),
+                size if isinstance(size, int) else 0,
+            )
+            yield id, copy
 
     def _identity(self, found: wire.Found, told: Properties) -> str:
         """One message has one Message-ID, wherever it lies. What has none goes by the server's own key, which its
@@ -239,10 +246,10 @@ def _find(folders: Sequence[str], test: Element | None, offset: int) -> Element:
     )
 
 
-def _folder(element: Element) -> Folder | None:
+def _folder(element: Element) -> Folder:
     id, parent = element.find(T + "FolderId"), element.find(T + "ParentFolderId")
     if id is None or not id.get("Id"):
-        return None
+        raise ProtocolError("the server tells of a folder, and does not say which")
     told = wire.extended(element, OF_FOLDERS)
     state = f"{told[COMMITTED]} {told[REMOVED]}" if told.keys() >= {COMMITTED, REMOVED} else ""
     state = state and f"{state} {element.findtext(T + 'TotalCount') or ''}"

@@ -101,7 +101,10 @@ class Reader:
         item = answer.element.find(f"{M}Items/*") if answer is not None and answer.ok else None
         if item is None:
             raise NotFound("the message has gone while its files were read")
-        return message.content_of(_bytes(item), number)
+        try:
+            return message.content_of(_bytes(item), number)
+        except Unreadable as error:
+            raise NotFound(f"a file of the message cannot be read: {error}") from error
 
 
 def _size(standing: Standing) -> int:

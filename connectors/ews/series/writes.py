@@ -26,6 +26,7 @@ from crmsync.connectors.contract import (
     Write,
     occurrence_of,
 )
+from crmsync.connectors.dav.item import Malformed as MalformedOccurrence
 from crmsync.connectors.ews import client, faults, mapping, wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.properties import Malformed, Properties, Property, moment
@@ -57,6 +58,7 @@ class _Target:
     item: str
     change_key: str
     standing: Properties
+    version: str
 
 
 class Writes:
@@ -85,7 +87,7 @@ class Writes:
         target = self._target(write.id, id, seen.series, slot)
         if not isinstance(target, _Target):
             return target
-        if seen.series.version(target.standing) != write.expected:
+        if target.version != write.expected:
             return Stale(write.id)
         if isinstance(write, Delete):
             return self._delete(write, target)
@@ -111,11 +113,12 @@ class Writes:
             return Stale(whole)
         try:
             standing = wire.properties(Kind.APPOINTMENT, found.element)
-        except Malformed as error:
+            version = series.version(standing)
+        except (Malformed, MalformedOccurrence) as error:
             return Refused(whole, "unreadable", error.rule)
         if changed is None and moment(standing, "Start") != series.start(slot):
             return Refused(whole, "untouchable", _MISCOUNTED)
-        return _Target(found.id, found.change_key, standing)
+        return _Target(found.id, found.change_key, standing, version)
 
     def _update(self, write: Update, target: _Target) -> Outcome:
         """A link stamp has no place on an occurrence: by its columns and the external id it is found as well."""
