@@ -35,17 +35,40 @@ def mail(account: AccountConfig, config: SourceConfig, *, ca_file: str | None) -
 
 def wishes(account: AccountConfig, config: SourceConfig) -> mailbox.Settings:
     """What the account wants of its mailbox, whatever protocol leads to it."""
-    own = [*account.addresses, *(a for a in (config.username, config.mailbox, account.crm_user) if a)]
     return mailbox.Settings(
         tag=account.tag,
         folder=config.tag_folder,
         folders=config.folders or (),
-        addresses=frozenset(a.lower() for a in own if "@" in a),
+        addresses=_addresses(account, config),
         attachment_limit=config.max_attachment,
         track_answers=config.track_answers,
         file=config.move_messages,
         delete_messages=config.delete_messages,
     )
+
+
+def mail_outlook(account: AccountConfig, config: SourceConfig) -> str:
+    """What decides how a message in somebody else's mailbox reads through this login."""
+    words = (account.tag, config.keyword, config.tag_folder, config.max_attachment, config.move_messages)
+    addresses = _addresses(account, config)
+    himself = any("@" not in name or name.lower() in addresses for name in _others(config))
+    return repr((words, sorted(addresses) if himself else ()))
+
+
+def exchange_outlook(account: AccountConfig, config: SourceConfig) -> str:
+    """The same of an Exchange server: which files travel is so for appointments as well."""
+    return repr((account.tag, config.tag_folder, config.max_attachment, config.move_messages))
+
+
+def _others(config: SourceConfig) -> list[str]:
+    return [name for name in config.collections or () if name != _OWN]
+
+
+def _addresses(account: AccountConfig, config: SourceConfig) -> frozenset[str]:
+    """The person's own."""
+    more = (config.username, account.crm_user, config.mailbox if config.impersonates else None)
+    own = [*account.addresses, *(a for a in more if a and "@" in a)]
+    return frozenset(a.lower() for a in own)
 
 
 def _in_secret(config: SourceConfig, ca_file: str | None) -> bool:

@@ -10,12 +10,18 @@ from crmsync.connectors.contract import Outcome, Record, Ref, Window, Write, occ
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.series import occurrences
-from crmsync.connectors.series.occurrences import uncounted
+from crmsync.connectors.series.occurrences import Folded, uncounted
+from crmsync.connectors.series.spool import Spool
 
 
 class Occurrences(occurrences.Occurrences[Series]):
-    def __init__(self, inner: DavConnector, window: Window) -> None:
-        super().__init__(inner, window, inner.now)
+    def __init__(
+        self,
+        inner: DavConnector,
+        window: Window,
+        spool: "Spool[Record | Folded[Series]] | None" = None,
+    ) -> None:
+        super().__init__(inner, window, inner.now, spool or Spool[Record | Folded[Series]]())
         self.inner = inner
 
     def counted(self, records: Sequence[Record]) -> Iterator[Record | Series]:
@@ -37,5 +43,18 @@ class Occurrences(occurrences.Occurrences[Series]):
         """Of an occurrence: when its series was changed."""
         return self.inner.dates([each for each in items if occurrence_of(each.id) is None])
 
+    def addresses(self) -> frozenset[str]:
+        return self.inner.addresses()
+
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return Writes(self.inner, self.occurrence).apply(writes)
+
+    def read_before(self, id: str) -> Record | Folded[Series] | None:
+        """Also what is on disk by now: its text says all of it."""
+        if (kept := self._spool.take(id)) is not None:
+            record, seen = kept
+            self.inner.remember(record)
+            return seen
+        stored = self._spool.take_stored(id)
+        found = self.inner.read_again(id, *stored) if stored is not None else None
+        return self.checked(found) if isinstance(found, Record) else None

@@ -45,6 +45,7 @@ class Format(Protocol):
     """``carddav.mapping`` and ``caldav.mapping``: columns both ways. Pure; text is str, line ends as the server's."""
 
     HOLDS: Mapping[Kind, frozenset[str]]  # the columns it can hold
+    READ_ONLY: Mapping[Kind, frozenset[str]]  # those of them that are never written
 
     def read(self, text: str, *, default_zone: tzinfo = ...) -> Item:
         """Raises Malformed (NotOurs included) and nothing else. ``default_zone``: of times that name no zone."""

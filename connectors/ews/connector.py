@@ -97,8 +97,10 @@ class EwsSource:
 
     def open(self, collection: Collection) -> "EwsConnector | MailConnector":
         if Kind.EMAIL in collection.kinds:
-            return MailConnector(Mailbox(self._exchange, self._owner, self._mail))
-        return EwsConnector(self._exchange, collection, self._zone, self._mail.attachment_limit)
+            return MailConnector(Mailbox(self._exchange, self._owner, self._mail.seen_of(self._owner)))
+        return EwsConnector(
+            self._exchange, collection, self._zone, self._mail.attachment_limit, whose=self._who
+        )
 
     def clock_offset(self) -> timedelta:
         return self._exchange.meter.clock_offset
@@ -110,7 +112,7 @@ class EwsSource:
         """By streaming notifications, over a connection of their own; one subscription for all folders."""
         folders = [c.id for c in collections if Kind.EMAIL not in c.kinds]
         if len(folders) < len(collections):
-            folders += Mailbox(self._exchange, self._owner, self._mail).telling()
+            folders += Mailbox(self._exchange, self._owner, self._mail.seen_of(self._owner)).telling()
         return Notices(self._exchange, folders, time.monotonic).watch(stopped)
 
     def close(self) -> None:
@@ -120,10 +122,18 @@ class EwsSource:
 class EwsConnector:
     """Not shared between threads; the login is. The folder holds one kind: Exchange has no others."""
 
-    def __init__(self, exchange: Exchange, collection: Collection, zone: Zone, largest_file: int = 0) -> None:
-        """``largest_file``: bytes of an attachment that may travel."""
+    def __init__(
+        self,
+        exchange: Exchange,
+        collection: Collection,
+        zone: Zone,
+        largest_file: int = 0,
+        *,
+        whose: str = "",
+    ) -> None:
+        """``largest_file``: bytes of an attachment that may travel. ``whose``: name or address of who owns it."""
         (kind,) = collection.kinds
-        self._exchange, self._zone = exchange, zone
+        self._exchange, self._zone, self._whose = exchange, zone, whose
         self._folder = collection.id
         self._reader = Reader(
             exchange, collection.id, kind, zone, owner=collection.owner, largest_file=largest_file
@@ -159,6 +169,10 @@ class EwsConnector:
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return mapping.project(kind, columns)
+
+    def addresses(self) -> frozenset[str]:
+        """As configured: a server says nothing of them to whoever is not an administrator."""
+        return frozenset({self._whose.lower()}) if "@" in self._whose else frozenset()
 
     def unfolded(self, window: Window) -> Occurrences:
         """Of a calendar."""

@@ -1,6 +1,7 @@
 """What a person wants of a mailbox, whatever the protocol; the words of the configuration, without its file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,3 +16,9 @@ class Settings:
     track_answers: bool = False  # answers in a conversation that is tagged get the tag
     file: bool = False  # what the CRM says of a message outside of the folder moves it there
     delete_messages: bool = False  # what is deleted in the CRM goes to the trash; else it only loses its tag
+
+    def seen_of(self, owner: str) -> Self:
+        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks. Empty: one's own."""
+        if "@" not in owner or owner.lower() in self.addresses:
+            return self
+        return replace(self, addresses=frozenset({owner.lower()}))

@@ -75,6 +75,7 @@ class SalesforceConnector:
             {self._table.kind: there},
             {self._table.kind: read_only & there},
             {self._table.kind: self._table.mapper.once(schema) & there},
+            {self._table.kind: self._table.mapper.partial() & there},
             writable=schema is None or (schema.createable and schema.updateable),
             conditional=False,  # a batch is compared just before it is written
             links=bool(self._table.link_field()),
@@ -96,7 +97,7 @@ class SalesforceConnector:
         table = self._table
         telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
         for page in table.brief(
-            ("Id", "SystemModstamp", *(("OwnerId",) if table.owned else ()), *telling),
+            ("Id", *table.versioned(), *(("OwnerId",) if table.owned else ()), *telling),
             "IsDeleted = false",
             deleted=True,
         ):

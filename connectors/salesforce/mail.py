@@ -7,12 +7,12 @@ Attachments. Both are made after the message, and looked up first: whoever was i
 
 import base64
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from crmsync.connectors.contract import Attachment, Create, Kind, Outcome, Refused
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import faults, soql
+from crmsync.connectors.salesforce import faults, people, soql
 from crmsync.connectors.salesforce.mail_fields import ABOUT, ADDRESS, WRITTEN
 from crmsync.connectors.salesforce.table import Table, row_id
 
@@ -42,7 +42,7 @@ def _named(table: Table, names: Iterable[str]) -> dict[str, str]:
     for target, field in _TARGETS:
         several: dict[str, list[str]] = defaultdict(list)
         for where in soql.any_of((f"{field} = {soql.quote(n)}" for n in sorted(names)), _ROOM):
-            for row in _rows(table, ("Id", field), target, where):
+            for row in people.rows(table, ("Id", field), target, where):
                 several[str(row.get(field)).casefold()].append(row_id(row))
         for name, ids in several.items():
             if name not in found:
@@ -51,14 +51,6 @@ def _named(table: Table, names: Iterable[str]) -> dict[str, str]:
 
 
 _ROOM = soql.MAX_QUERY - 500
-
-
-def _rows(table: Table, fields: Sequence[str], target: str, where: str) -> Iterator[Mapping[str, object]]:
-    """Nothing where the organisation, or this login, has no such object."""
-    try:
-        yield from table.client.rows(soql.select(fields, target, where), target)
-    except NotFound:
-        return
 
 
 # ── Who, and with which files ────────────────────────────────────────────────────────────────────────────────────
@@ -101,11 +93,11 @@ def _people_of(write: Create) -> _Roles:
 
 
 def _relate(table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create]) -> None:
-    people = _people(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
+    known = people.with_addresses(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for id, some in roles.items():
         for address, role in some.items():
-            for person in people.get(address, ()):
+            for person in known.get(address, ()):
                 wanted.setdefault((id, person), (role, address))
         write = writes[id]
         if soql.is_id(write.owner):
@@ -114,25 +106,13 @@ def _relate(table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Crea
     _make(table, _missing(table, wanted))
 
 
-def _people(table: Table, addresses: Iterable[str]) -> Mapping[str, list[str]]:
-    """Ids of everyone who has an address."""
-    found: dict[str, list[str]] = defaultdict(list)
-    wanted = sorted(addresses)
-    for target, condition in (("Contact", ""), ("Lead", "IsConverted = false"), ("User", "IsActive = true")):
-        for some in soql.batches(wanted):
-            where = soql.all_of(soql.within("Email", some), condition)
-            for row in _rows(table, ("Id", "Email"), target, where):
-                found[str(row.get("Email")).lower()].append(row_id(row))
-    return found
-
-
 def _missing(
     table: Table, wanted: Mapping[tuple[str, str], tuple[str, str]]
 ) -> dict[tuple[str, str], tuple[str, str]]:
     left = dict(wanted)
     for some in soql.batches(sorted({id for id, _ in wanted})):
         where = soql.within("EmailMessageId", some)
-        for row in _rows(table, ("EmailMessageId", "RelationId"), "EmailMessageRelation", where):
+        for row in people.rows(table, ("EmailMessageId", "RelationId"), "EmailMessageRelation", where):
             message, person = str(row.get("EmailMessageId")), str(row.get("RelationId") or "")
             if soql.is_id(message) and soql.is_id(person):
                 left.pop((soql.id18(message), soql.id18(person)), None)
@@ -166,7 +146,7 @@ def _attach(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
     there: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for some in soql.batches([m.id for m, files in wanted if files]):
         where = soql.within("ParentId", some)
-        for row in _rows(table, ("ParentId", "Name", "BodyLength"), "Attachment", where):
+        for row in people.rows(table, ("ParentId", "Name", "BodyLength"), "Attachment", where):
             length = row.get("BodyLength")
             name = str(row.get("Name"))
             there[soql.id18(str(row.get("ParentId")))].append(

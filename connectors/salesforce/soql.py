@@ -7,10 +7,13 @@ Escapes: SOQL and SOSL Reference, "Quoted String Escape Sequences".
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from typing import TypeVar
 from urllib.parse import quote as percent_encode
 
 BATCH = 200  # records of one collections request, ids of one query
 MAX_QUERY = 14_000  # bytes of a percent-encoded query: the whole address may have 16,384
+
+T = TypeVar("T")
 
 _ESCAPES = str.maketrans({"\\": r"\\", "'": r"\'", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,5}")
@@ -107,6 +110,6 @@ def any_of(conditions: Iterable[str], room: int) -> Iterator[str]:
         yield " OR ".join(f"({c})" for c in together)
 
 
-def batches(values: Sequence[str], count: int = BATCH) -> Iterator[Sequence[str]]:
+def batches(values: Sequence[T], count: int = BATCH) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), count):
         yield values[start : start + count]

@@ -16,6 +16,7 @@ from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
+from crmsync.connectors.salesforce.invited import INVITED, SELECTED, is_invited, mark
 from crmsync.connectors.salesforce.mapping import OWNERLESS, TABLES, Mapper
 from crmsync.connectors.salesforce.values import Unmappable, instant
 
@@ -92,6 +93,15 @@ class Table:
         absent = tuple(f for f in wanted if not schema.has(f))
         return Missing(self.name, absent) if absent else None
 
+    @property
+    def invites(self) -> bool:
+        """Whether the version of a record says who is invited, too."""
+        return self.mapper.invites and INVITED.lower() not in self.missing()
+
+    def versioned(self) -> tuple[str, ...]:
+        """The fields that a version is made of."""
+        return ("SystemModstamp", INVITED) if self.invites else ("SystemModstamp",)
+
     def link_field(self) -> str:
         """The external-id field, or empty where the object has none."""
         return self.external_id if self.external_id.lower() not in self.missing() else ""
@@ -136,7 +146,8 @@ class Table:
 
     def _select(self, fields: Sequence[str], where: str, order: str) -> str:
         missing = self.missing()
-        return soql.select([f for f in fields if f.lower() not in missing], self.name, where, order)
+        named = [SELECTED if is_invited(f) else f for f in fields if f.lower() not in missing]
+        return soql.select(named, self.name, where, order)
 
     def _query(self, text: str, deleted: bool) -> Iterator[QueryPage]:
         """With the recycle bin if asked to, as long as the server lets us."""
@@ -219,8 +230,9 @@ def row_key(row: Row) -> str:
 
 def row_version(row: Row, at: datetime | None) -> str:
     """SystemModstamp, as the server writes it. It has whole seconds: one that was ``young`` when it was read may cover
-    another edit later on, so the content counts as well (``…~hash``)."""
-    stamp = str(row["SystemModstamp"])
+    another edit later on, so the content counts as well (``…~hash``). Who is invited to an event does not touch it
+    (``…^hash``)."""
+    stamp = str(row["SystemModstamp"]) + mark(row)
     return f"{stamp}{YOUNG}{row_key(row)}" if young(row_stamp(row), at) else stamp
 
 

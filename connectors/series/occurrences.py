@@ -7,7 +7,6 @@ that what changed is read while the changes are told; ``fetch`` answers from tha
 """
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,10 +34,9 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.reading import batched
 from crmsync.connectors.series import unfolded
-from crmsync.connectors.series.shifted import survivors
+from crmsync.connectors.series.shifted import Held, Parts, heirs, survivors
+from crmsync.connectors.series.spool import Spool
 from crmsync.connectors.series.unfolded import Mark, Shown
-
-_KEPT = 2_000  # items that are kept from telling of a change to the question what they are now
 
 Answer = Record | Gone | Hidden | Unreadable
 Told = Record | Ref | Gone
@@ -64,6 +62,14 @@ class Occurrence(Protocol):
 class Series(Protocol):
     """A series counted out. An occurrence has a name, after the day that the rules put it on, and a slot: that day and
     time on the wall clock of the series."""
+
+    @property
+    def begins(self) -> datetime:
+        """Slot of the first one, whatever became of it."""
+
+    @property
+    def subject(self) -> object:
+        """Of the series as such."""
 
     @property
     def first(self) -> str:
@@ -97,11 +103,18 @@ class Folded(Generic[S]):
 
 
 class Occurrences(ABC, Generic[S]):
-    def __init__(self, inner: Connector, window: Window, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        inner: Connector,
+        window: Window,
+        now: Callable[[], datetime],
+        spool: "Spool[Record | Folded[S]]",
+    ) -> None:
+        """``spool``: from telling of a change to the question what it is."""
         self._calendar = inner
         self._window = window
         self._now = now
-        self._kept: OrderedDict[str, Record | Folded[S]] = OrderedDict()
+        self._spool = spool
 
     @abstractmethod
     def counted(self, records: Sequence[Record]) -> Iterator[Record | S]:
@@ -125,12 +138,14 @@ class Occurrences(ABC, Generic[S]):
     # ── What changed ─────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        self._kept.clear()
+        self._spool.clear()
         ahead = int(self._window.ahead.total_seconds())
         mark = unfolded.decode(since) if since is not None else None
         shown = dict(mark.series) if mark else {}
         for page in self._calendar.changes(mark.inner if mark else None, selection):
-            told = [each for item in self._read(page.items) for each in self._told(item, shown)]
+            parts = Parts()
+            told = [each for item in self._read(page.items) for each in self._told(item, shown, parts)]
+            told = _inherited(told, heirs(parts))
             yield Page(tuple(told), unfolded.encode(Mark(page.cursor, ahead, shown)))
             last = page.cursor
         due = self._due(shown) if mark and mark.ahead == ahead else list(shown)
@@ -138,7 +153,7 @@ class Occurrences(ABC, Generic[S]):
             told = [
                 each
                 for item in self._read([Ref(id, "") for id in some])
-                for each in self._told(item, shown, only_new=True)
+                for each in self._told(item, shown, Parts(), only_new=True)
             ]
             yield Page(tuple(told), unfolded.encode(Mark(last, ahead, shown)))
 
@@ -158,18 +173,25 @@ class Occurrences(ABC, Generic[S]):
                 if not isinstance(seen, Record | Folded):  # the engine asks again, and hears it then
                     yield refs[id]
                     continue
-                self._keep(id, seen)
+                self._spool.put(seen.record if isinstance(seen, Folded) else seen, seen)
                 yield seen
 
     def _told(
-        self, item: Record | Ref | Gone | Folded[S], shown: dict[str, Shown], *, only_new: bool = False
+        self,
+        item: Record | Ref | Gone | Folded[S],
+        shown: dict[str, Shown],
+        parts: Parts,
+        *,
+        only_new: bool = False,
     ) -> Iterator[Told]:
         id = item.record.id if isinstance(item, Folded) else item.id
         before = shown.pop(id, None)
         match item:
             case Folded(series=series):
                 shown[id] = self._shown(series)
-                yield from self._of_series(id, series, before, shown[id], only_new=only_new)
+                if before is None:
+                    parts.begun.update({f"{id}#{n}": _held(series, n) for n in shown[id].names})
+                yield from self._of_series(id, series, before, shown[id], parts, only_new=only_new)
             case Gone():
                 yield from (Gone(f"{id}#{name}") for name in _names(before))
                 yield item
@@ -190,13 +212,21 @@ class Occurrences(ABC, Generic[S]):
         return Shown(names, series.next_after(horizon))
 
     def _of_series(
-        self, id: str, series: S, before: Shown | None, now: Shown, *, only_new: bool
+        self,
+        id: str,
+        series: S,
+        before: Shown | None,
+        now: Shown,
+        parts: Parts,
+        *,
+        only_new: bool,
     ) -> Iterator[Told]:
         known = before.names if before else frozenset()
         start = self._now() - self._window.back
         vanished = [n for n in _names(before) if n not in now.names and not series.before(n, start)]
         vanished = [n for n in vanished if series.slot(n) is None]
         became = survivors(vanished, sorted(now.names - known))
+        parts.ended.update({f"{id}#{n}": _held(series, n) for n in vanished if n not in became})
         for name in vanished:
             yield Gone(f"{id}#{name}", f"{id}#{became[name]}" if name in became else "")
         if before is None:  # it may have been an event by itself until now
@@ -225,11 +255,20 @@ class Occurrences(ABC, Generic[S]):
         for id in dict.fromkeys(ids):
             series, name = occurrence_of(id) or (id, "")
             wanted.setdefault(series, []).append(name)
-        kept = {id: self._kept.pop(id) for id in wanted if id in self._kept}
-        for id, found in kept.items():
-            yield from self._answers(id, found, wanted[id])
-        for id, seen in self.look([id for id in wanted if id not in kept]):
+        missing: list[str] = []
+        for id, names in wanted.items():
+            found = self.read_before(id)
+            if found is None:
+                missing.append(id)
+            else:
+                yield from self._answers(id, found, names)
+        for id, seen in self.look(missing):
             yield from self._answers(id, seen, wanted[id])
+
+    def read_before(self, id: str) -> Record | Folded[S] | None:
+        """What was read while its change was told, and has not been asked for since."""
+        kept = self._spool.take(id)
+        return kept[1] if kept is not None else None
 
     def look(self, ids: Sequence[str]) -> Iterator[tuple[str, Answer | Folded[S]]]:
         """Items of the calendar itself, the series among them counted out."""
@@ -241,6 +280,13 @@ class Occurrences(ABC, Generic[S]):
                 for record, found in zip(repeated, self._checked(repeated), strict=True)
             }
             yield from ((answer.id, series.get(answer.id, answer)) for answer in answers)
+
+    def checked(self, record: Record) -> Record | Folded[S]:
+        """One that was read already, counted out if it is repeated."""
+        if not _is_repeated(record):
+            return record
+        (found,) = self._checked([record])
+        return found if isinstance(found, Record) else Folded(record, found)
 
     def _checked(self, records: Sequence[Record]) -> Iterator[Record | S]:
         """With those left out that turn out not to be countable as far as the window goes."""
@@ -294,11 +340,6 @@ class Occurrences(ABC, Generic[S]):
             private=found.private,
         )
 
-    def _keep(self, id: str, seen: Record | Folded[S]) -> None:
-        self._kept[id] = seen
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-
     def _horizon(self) -> datetime:
         return self._now() + self._window.ahead
 
@@ -312,6 +353,16 @@ def uncounted(record: Record, error: Malformed) -> Record:
 
 def _is_repeated(record: Record) -> bool:
     return record.untouchable == "recurring" and record.kind is Kind.APPOINTMENT
+
+
+def _held(series: Series, name: str) -> Held:
+    slot = series.slot(name)
+    subject = series.subject if slot is None else series.occurrence(slot).columns.get("subject")
+    return Held(name[:8], subject, (slot or series.begins).time())
+
+
+def _inherited(told: Sequence[Told], heirs: Mapping[str, str]) -> list[Told]:
+    return [Gone(each.id, heirs[each.id]) if each.id in heirs else each for each in told]
 
 
 def _names(shown: Shown | None) -> list[str]:

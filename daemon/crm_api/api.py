@@ -7,6 +7,7 @@ from crmsync.daemon.crm_api.queries import QueryHandlers
 from crmsync.daemon.crm_api.records import Records
 from crmsync.daemon.crm_api.resources import Resources
 from crmsync.daemon.crm_api.routes import Route, Router
+from crmsync.daemon.crm_api.search import SearchHandlers
 
 __all__ = ["build_api"]
 
@@ -15,6 +16,7 @@ def build_api(crm: Crm) -> Router:
     """The routes, most specific first where two could fit."""
     resources, records = Resources(crm), Records(crm.store)
     collections, queries = Collections(crm.store), QueryHandlers(crm.queries, crm.changes)
+    searches = SearchHandlers(crm.searches, crm.store)
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
@@ -22,6 +24,9 @@ def build_api(crm: Crm) -> Router:
         Route("GET", "queryall", queries.query_all),
         Route("GET", "query/{locator}", queries.more),
         Route("GET", "queryall/{locator}", queries.more),
+        Route("GET", "search", searches.search),
+        Route("GET", "parameterizedsearch", searches.parameterized),
+        Route("POST", "parameterizedsearch", searches.parameterized_body),
         Route("GET", "sobjects", resources.objects),
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),

@@ -6,10 +6,14 @@ from threading import Lock
 
 from crmsync.state.replica.access import Access
 from crmsync.state.replica.changes import Changes
+from crmsync.state.replica.converting import Converter
 from crmsync.state.replica.database import Database
+from crmsync.state.replica.merging import Merger
 from crmsync.state.replica.metadata import standard
 from crmsync.state.replica.org import Org, seed
 from crmsync.state.replica.querying import Queries
+from crmsync.state.replica.recycling import RecycleBin
+from crmsync.state.replica.searching import Searches
 from crmsync.state.replica.sessions import Sessions
 from crmsync.state.replica.store import Clock, Store
 
@@ -69,6 +73,10 @@ class Crm:
         self.users: Mapping[str, str] = seed(self.store, org)
         self.sessions = Sessions(self.store, org, clock=clock)
         self.queries = Queries(self.store, clock=clock)
+        self.searches = Searches(self.store, self.queries)
+        self.recycle_bin = RecycleBin(self.store)
+        self.merger = Merger(self.store)
+        self.converter = Converter(self.store)
         self.changes = Changes(self.store)
         self.usage = Usage(clock, daily_requests)
 

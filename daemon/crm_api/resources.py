@@ -41,7 +41,7 @@ class Resources:
         self._schema = crm.store.schema
 
     def index(self, call: Call) -> Reply:
-        names = ("composite", "limits", "query", "queryAll", "sobjects")
+        names = ("composite", "limits", "parameterizedSearch", "query", "queryAll", "search", "sobjects")
         content = {name: f"{call.base}/{name}" for name in names}
         content["identity"] = f"{call.origin}/id/{self._crm.org.id}/{call.caller.user_id}"
         return Reply(200, content)

@@ -10,6 +10,7 @@ from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
 from crmsync.daemon.cycle.barred import park_barred
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
@@ -54,6 +55,10 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
             notes.history += column_entries(cx, cycle, work, task, merged)
             cx.count("updated", 1 if task.columns else 0)
     notes.staying.append(work.pair.id)
+    sent = draft.tasks.get(Side.CRM)
+    if sent is not None and sent.done is not None:
+        shown = sent.done.record.columns if sent.done.record is not None else {}
+        notes.awaited[work.pair.id] = missing(cx, sent.place, sent.kind, sent.columns, shown)
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
@@ -69,6 +74,7 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
+    notes.met.append(pair.id)
     parked = park_barred(cx, tx, work, merged)
     over = [r for r in work.rows if r.id not in parked]
     notes.done += over

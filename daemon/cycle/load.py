@@ -1,15 +1,15 @@
 """Load: fetch both native items of linked pairs, in batches, and see what became of each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.contract import (
     Access,
+    Glancing,
     Gone,
     Hidden,
-    Kind,
     Record,
     Side,
 )
@@ -17,6 +17,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.contradicted import contradicted
+from crmsync.daemon.cycle.glances import completed, said_before
 from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
@@ -39,6 +40,7 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
     contradicted(cx, works)
     vouch(cx, works)
     _load_side(cx, works, Side.CRM)
+    _read_what_may_be_made_again(cx, works)
     _follow_moves(cx, works)
     _follow_survivors(cx, works)
     _check_access(cx, works)
@@ -57,10 +59,26 @@ def fetch(cx: Context, place: Place, ids: Sequence[str]) -> dict[str, Answer]:
 def fetch_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[str, Answer]:
     """As ``fetch``, of ECS items that the login was told of in these versions; empty: in none. What another account has
     fetched of the same is not asked for again."""
+    return _in_common(cx, place, versions, _where(cx, place), place.connector.fetch)
+
+
+def glance_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[str, Answer]:
+    """As ``fetch_told``, without what cannot have changed."""
+    assert isinstance(place.connector, Glancing)
     where = _where(cx, place)
+    return _in_common(cx, place, versions, where and f"{where}\x1fglance", place.connector.glance)
+
+
+def _in_common(
+    cx: Context,
+    place: Place,
+    versions: Mapping[str, str],
+    where: str,
+    ask: Callable[[Sequence[str]], Iterable[Answer]],
+) -> dict[str, Answer]:
     known = {id: r for id, v in versions.items() if where and (r := cx.commons.look(where, id, v))}
     missing = [id for id in versions if id not in known]
-    answers = list(place.connector.fetch(missing)) if missing else []
+    answers = list(ask(missing)) if missing else []
     if where:
         cx.commons.put(where, [a for a in answers if isinstance(a, Record) and a.version and not a.private])
     found: dict[str, Answer] = {a.id: a for a in (*known.values(), *answers)}
@@ -74,8 +92,8 @@ def _where(cx: Context, place: Place) -> str:
     mailbox = place.login
     if not isinstance(mailbox, Mailbox) or not mailbox.outlook or place.key not in cx.heard:
         return ""
-    if Kind.EMAIL in place.collection.kinds:
-        return ""
+    if not place.connector.capabilities.receives and not place.collection.owner:
+        return ""  # everybody's own mailbox has one name, and whoever sends a message chooses its id
     return f"{mailbox.outlook}\x1f{place.key}"
 
 
@@ -111,15 +129,40 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
             wanted.append(work)
     if not wanted:
         return
-    if side is Side.ECS:
-        versions = told(r for w in wanted for r in w.rows if r.side is side)
-        answers = fetch_told(cx, place, {w.pair.ecs_id: versions.get(w.pair.ecs_id, "") for w in wanted})
-    else:
-        answers = fetch(cx, place, [w.pair.crm_id for w in wanted])
+    ecs = side is Side.ECS
+    answers = _fetch_ecs(cx, place, wanted) if ecs else fetch(cx, place, [w.pair.crm_id for w in wanted])
     for work in wanted:
         _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
     if side is Side.ECS and any(_denied(w) for w in wanted):
         _doubt(cx, place)
+
+
+def _fetch_ecs(cx: Context, place: Place, works: Sequence[Work]) -> dict[str, Answer]:
+    versions = told(r for w in works for r in w.rows if r.side is Side.ECS)
+    known = {w.pair.ecs_id: w for w in works if said_before(cx, place, w)}
+    unknown = [w.pair.ecs_id for w in works if w.pair.ecs_id not in known]
+    answers = fetch_told(cx, place, {id: versions.get(id, "") for id in unknown}) if unknown else {}
+    if known:
+        glances = glance_told(cx, place, {id: versions.get(id, "") for id in known})
+        answers |= {id: completed(cx, place, known[id], answer) for id, answer in glances.items()}
+    return answers
+
+
+def _read_what_may_be_made_again(cx: Context, works: Sequence[Work]) -> None:
+    """A record that is gone may have to be made again, from all that the item says."""
+    again = [w for w in works if isinstance(w.ecs, Record) and isinstance(w.crm, Gone)]
+    for key in dict.fromkeys(w.pair.ecs_collection for w in again):
+        place = cx.places.get(key)
+        some = [w for w in again if w.pair.ecs_collection == key]
+        if place is None or not isinstance(place.connector, Glancing):
+            continue
+        try:
+            answers = fetch(cx, place, [w.pair.ecs_id for w in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            answers = {}
+        for work in some:
+            work.ecs = answers.get(work.pair.ecs_id)
 
 
 def _denied(work: Work) -> bool:

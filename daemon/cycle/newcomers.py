@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, born, own_items, search
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, search, search_all
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
@@ -91,7 +91,8 @@ def _match_in_crm(
     candidates = {  # two collections may have items of one id
         n.row.id: _candidate(cx, n, announced.get(item)) for n, item in zip(newcomers, items, strict=True)
     }
-    found = Pool(search(cx, place, [n.record for n in newcomers]))
+    free, deserted = search_all(cx, place, [n.record for n in newcomers])
+    found, left = Pool(free), Pool(deserted)
     with cx.state.reading() as tx:
         own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
         decided = tx.held.for_items(account, [n.item for n in newcomers])
@@ -101,8 +102,16 @@ def _match_in_crm(
         candidate = candidates[newcomer.row.id]
         near = found.near({*candidate.keys, candidate.born})
         verdict = match(candidate, near, own.around(near))
+        if isinstance(verdict, NoPartner) and _made_by_hand(candidate, left, own):
+            continue  # it stays due until it is settled what becomes of the record whose item it seems to replace
         _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.item), works, births)
     return works, births
+
+
+def _made_by_hand(candidate: Candidate, left: Pool, own: Pool) -> bool:
+    """Somebody deleted an item and made it again: its record may be about to get an item again, which is this one."""
+    near = left.near(candidate.keys)
+    return isinstance(match(replace(candidate, born=""), near, own.around(near)), Partner)
 
 
 def _candidate(cx: Context, newcomer: Newcomer, announced: Intent | None) -> Candidate:

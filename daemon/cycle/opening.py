@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding
-from crmsync.connectors.errors import ConnectorError, Throttled
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 
@@ -23,9 +23,9 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
                 mailbox.discovered_at = cx.now()
         except ConnectorError as error:
             cx.broke(f"{mailbox.type} source", error, mailbox)
-            mailbox.answered = False
+            mailbox.answered, mailbox.barred = False, isinstance(error, Forbidden | NotFound)
             continue
-        mailbox.answered = True
+        mailbox.answered, mailbox.barred = True, False
         for collection in _chosen(cx, mailbox):
             key = mailbox.key(collection)
             if key in cx.places:

@@ -56,7 +56,21 @@ class Changes:
         type_ = self._store.object_type(object_name)
         start, end, covered = self._checked(start, end)
         rows = self._rows(caller, type_, start, end, deleted=True) if type_.deletable else []
+        rows = sorted([*rows, *self._purged(caller, type_, start, end)], key=lambda row: (row[1], row[0]))
         return Deletions(tuple(rows), self._store.now() - DELETED_REACH, covered)
+
+    def _purged(
+        self, caller: Caller, type_: ObjectType, start: datetime.datetime, end: datetime.datetime
+    ) -> list[tuple[str, datetime.datetime]]:
+        """Those that have left the recycle bin."""
+        table = self._store.database.purged
+        query = sa.select(table.c.record_id, table.c.deleted_at, table.c.owner_id).where(
+            table.c.object == type_.name, table.c.deleted_at >= start, table.c.deleted_at < end
+        )
+        with self._store.database.read() as connection:
+            found = connection.execute(query).all()
+        may = self._store.access.rights
+        return [(row[0], row[1]) for row in found if may(caller, type_, {"OwnerId": row[2]}).read]
 
     def _checked(
         self, start: datetime.datetime, end: datetime.datetime

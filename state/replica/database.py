@@ -1,4 +1,4 @@
-"""The database of the embedded CRM: one table per object and three of our own, on SQLite or PostgreSQL.
+"""The database of the embedded CRM: one table per object and some of our own, on SQLite or PostgreSQL.
 
 A row of an object table is a record, deleted ones included. Columns carry the fields' names; a unique field has
 a second column, `<field>__key`, with its folded value while the record is not deleted: the unique index on that
@@ -47,6 +47,20 @@ class Database:
             metadata,
             sa.Column("user_id", sa.String(18), primary_key=True),
             sa.Column("password", sa.Text, nullable=False),  # scheme$parameters$salt$hash, never the password
+        )
+        self.deletions = sa.Table(
+            "crm_deletion",
+            metadata,
+            sa.Column("record_id", sa.String(18), primary_key=True),
+            sa.Column("root_id", sa.String(18), nullable=False, index=True),  # the record it was deleted with
+        )
+        self.purged = sa.Table(
+            "crm_purged",
+            metadata,
+            sa.Column("record_id", sa.String(18), primary_key=True),
+            sa.Column("object", sa.String(80), nullable=False),
+            sa.Column("deleted_at", sa.DateTime, nullable=False, index=True),
+            sa.Column("owner_id", sa.String(18)),
         )
         with self.write() as connection:
             metadata.create_all(connection)

@@ -52,6 +52,7 @@ class Deleter:
         if refused and all_or_none:
             return refused
         kept = [reach for root, reach in reaches.items() if root not in refused]
+        self._note({root: reach for root, reach in reaches.items() if root not in refused})
         self._mark(set().union(*(reach.deleted for reach in kept)))
         self._clear(set().union(*(reach.cleared for reach in kept)))
         return refused
@@ -98,6 +99,19 @@ class Deleter:
             }
             for some in _slices(group):
                 self.connection.execute(table.update().where(table.c.Id.in_(some)).values(values))
+
+    def _note(self, reaches: Mapping[str, _Reach]) -> None:
+        """Who went with whom, for undelete."""
+        roots = {
+            each: root for root, reach in reaches.items() for each in reach.deleted if each not in reaches
+        }
+        roots |= {root: root for root in reaches}
+        table = self.database.deletions
+        for some in _slices(sorted(roots)):
+            self.connection.execute(table.delete().where(table.c.record_id.in_(some)))
+        if roots:
+            rows = [{"record_id": each, "root_id": root} for each, root in roots.items()]
+            self.connection.execute(table.insert(), rows)
 
     def _clear(self, cleared: set[tuple[str, str, str]]) -> None:
         """Empties references; the system does it, so only SystemModstamp moves."""

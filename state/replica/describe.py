@@ -7,7 +7,9 @@ features that this CRM does not have are switched off.
 from collections.abc import Mapping
 from typing import Any
 
+from crmsync.state.replica.merging import mergeable
 from crmsync.state.replica.metadata import Child, Field, ObjectType, Schema
+from crmsync.state.replica.searching import searchable
 
 __all__ = ["describe_global", "describe_object", "summary"]
 
@@ -89,15 +91,15 @@ def _switches(type_: ObjectType) -> dict[str, Any]:
         "label": type_.label,
         "labelPlural": type_.plural,
         "layoutable": True,
-        "mergeable": False,
+        "mergeable": mergeable(type_),
         "mruEnabled": False,
         "name": type_.name,
         "queryable": True,
         "replicateable": True,
         "retrieveable": True,
-        "searchable": False,
+        "searchable": searchable(type_),
         "triggerable": False,
-        "undeletable": False,
+        "undeletable": type_.deletable,
         "updateable": True,
     }
 

@@ -11,7 +11,8 @@ import secrets
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from threading import Lock
 from typing import IO, Any
@@ -22,10 +23,11 @@ from crmsync.state.replica import record_access, soql
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
+from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.plan import Count
 from crmsync.state.replica.store import Clock, Store
 
-__all__ = ["Page", "Queries"]
+__all__ = ["Page", "Queries", "answered"]
 
 PAGE = 2000
 SMALLEST_PAGE, LARGEST_PAGE = 200, 2000
@@ -62,6 +64,7 @@ class Queries:
     ) -> None:
         self._store, self._clock, self._random = store, clock, random
         self._catalog = _catalog(store.schema, store.database.tables)
+        self._texts = _unrestricted(self._catalog)
         self._cursors: dict[str, _Cursor] = {}
         self._lock = Lock()
 
@@ -69,14 +72,20 @@ class Queries:
         self, caller: Caller, text: str, base: str, *, include_deleted: bool = False, page: int = PAGE
     ) -> Page:
         """The first page. `base` is the version's path, for the records' urls; raises Fault."""
-        try:
+        with answered():
             return self._answer(caller, text, base, include_deleted, page)
-        except soql.SoqlError as error:
-            raise Fault(error.code, error.message) from error
-        except (RecursionError, sa.exc.DBAPIError) as error:
-            if isinstance(error, sa.exc.DBAPIError) and not _beyond_limits(error):
-                raise
-            raise Fault("QUERY_TOO_COMPLICATED", "the query is too complicated; split it") from error
+
+    def records(
+        self, caller: Caller, query: ast.Query, base: str, *, long_text: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """What a query in pieces finds. `long_text` lets conditions look at fields that SOQL cannot filter."""
+        plan = self._plan(caller, query, include_deleted=False, catalog=self._texts if long_text else None)
+        with self._store.database.read() as connection:
+            yield from soql.run(connection, plan, url=_url(base))
+
+    def check(self, caller: Caller, query: ast.Query) -> None:
+        """Raises SoqlError when the query cannot be answered."""
+        self._plan(caller, query, include_deleted=False)
 
     def more(self, caller: Caller, locator: str) -> Page:
         """A further page, by the `next` of the one before; raises Fault (INVALID_QUERY_LOCATOR)."""
@@ -105,19 +114,29 @@ class Queries:
         if record_access.asks(query):
             found = record_access.answer(self._store, caller, query)
             return Page(len(found), _dump(found), None)
-        plan = soql.translate(
+        plan = self._plan(caller, query, include_deleted=include_deleted)
+        with self._store.database.read() as connection:
+            if isinstance(plan.shape, Count):
+                return Page(soql.total_size(connection, plan), b"[]", None)
+            rows = soql.run(connection, plan, url=_url(base))
+            return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
+
+    def _plan(
+        self,
+        caller: Caller,
+        query: ast.Query,
+        *,
+        include_deleted: bool,
+        catalog: soql.Catalog | None = None,
+    ) -> soql.Plan:
+        return soql.translate(
             query,
-            self._catalog,
+            catalog or self._catalog,
             now=self._clock(),
             include_deleted=include_deleted,
             visible=lambda object_, table: self._visible(caller, object_.name, table),
             user=caller.user_id,
         )
-        with self._store.database.read() as connection:
-            if isinstance(plan.shape, Count):
-                return Page(soql.total_size(connection, plan), b"[]", None)
-            rows = soql.run(connection, plan, url=lambda name, id_: f"{base}/sobjects/{name}/{id_}")
-            return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
 
     def _visible(self, caller: Caller, name: str, table: sa.FromClause) -> sa.ColumnElement[bool] | None:
         return self._store.access.readable(caller, self._store.schema.objects[name], table)
@@ -166,6 +185,23 @@ class Queries:
             cursor.file.close()
 
 
+@contextmanager
+def answered() -> Iterator[None]:
+    """What a query is refused for becomes a Fault."""
+    try:
+        yield
+    except soql.SoqlError as error:
+        raise Fault(error.code, error.message) from error
+    except (RecursionError, sa.exc.DBAPIError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and not _beyond_limits(error):
+            raise
+        raise Fault("QUERY_TOO_COMPLICATED", "the query is too complicated; split it") from error
+
+
+def _url(base: str) -> Callable[[str, str], str]:
+    return lambda name, id_: f"{base}/sobjects/{name}/{id_}"
+
+
 def _beyond_limits(error: sa.exc.DBAPIError) -> bool:
     """The database refuses the size of the statement: depth of an expression, number of values or joined tables.
 
@@ -183,6 +219,16 @@ def _dump(records: Sequence[dict[str, Any]]) -> bytes:
 
 def _catalog(schema: Schema, tables: Any) -> soql.Catalog:
     return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
+
+
+def _unrestricted(catalog: soql.Catalog) -> soql.Catalog:
+    """The same, but conditions may look at every field."""
+
+    def freed(object_: soql.Object) -> soql.Object:
+        fields = {key: replace(each, filterable=True) for key, each in object_.fields.items()}
+        return replace(object_, fields=fields)
+
+    return soql.Catalog({key: freed(each) for key, each in catalog.objects.items()})
 
 
 def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:

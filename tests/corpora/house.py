@@ -37,7 +37,7 @@ external_id = "Crmsync_Id__c"
 crm = "main"
 crm_user = "{crm.alice.username}"
 select = "all"
-private = "sync"
+private = "{private}"
 time_zone = "Europe/Berlin"
 {account}
 
@@ -99,17 +99,20 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, account: str = "") -> Iterator[House]:
-    """``account``: more lines of its configuration."""
+def house(
+    folder: Path, account: str = "", sharing: Mapping[str, str] | None = None, private: str = "sync"
+) -> Iterator[House]:
+    """``account``: more lines of its configuration; ``sharing``: of the CRM's objects."""
     clock = Clock()
     with ExitStack() as stack:
         servers = {sort: stack.enter_context(quirky(sort)) for sort in ("addressbook", "calendar")}
-        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000))
+        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000, sharing=sharing))
         config = folder / "config.toml"
         config.write_text(
             _CONFIG.format(
                 folder=folder,
                 account=account,
+                private=private,
                 crm=crm,
                 book=servers["addressbook"],
                 calendar=servers["calendar"],

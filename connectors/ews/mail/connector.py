@@ -67,6 +67,9 @@ class MailConnector:
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
 
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        return self._reader.glance(ids)
+
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return Writer(self._box, self._reader).apply(writes)
 

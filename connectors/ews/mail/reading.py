@@ -35,6 +35,15 @@ class Reader:
             missing = {id: Gone(id) if id in found.gone else Hidden(id) for id in some}
             yield from (read.get(id) or missing[id] for id in some)
 
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden]:
+        """Marks and folders alone."""
+        found = self._box.standing(self._box.layout(), ids)
+        for id in dict.fromkeys(ids):
+            if id in found.there:
+                yield shown(id, found.there[id])
+            else:
+                yield Gone(id) if id in found.gone else Hidden(id)
+
     def opened(self, standing: Mapping[str, Standing]) -> dict[str, Record | UnreadableItem]:
         """What is gone by now is not among them."""
         found: dict[str, Record | UnreadableItem] = {
@@ -105,6 +114,11 @@ class Reader:
             return message.content_of(_bytes(item), number)
         except Unreadable as error:
             raise NotFound(f"a file of the message cannot be read: {error}") from error
+
+
+def shown(id: str, standing: Standing) -> Record:
+    """What can be known of a message without opening it."""
+    return Record(id, standing.version, Kind.EMAIL, standing.shown(), uid=id, tags=standing.tags)
 
 
 def _size(standing: Standing) -> int:

@@ -27,7 +27,7 @@ from crmsync.connectors.ews.mail import mapping
 from crmsync.connectors.ews.mail.layout import Layout
 from crmsync.connectors.ews.mail.mailbox import Mailbox
 from crmsync.connectors.ews.mail.mapping import Copy, Standing
-from crmsync.connectors.ews.mail.reading import Reader
+from crmsync.connectors.ews.mail.reading import Reader, shown
 from crmsync.connectors.ews.mail.updates import update
 from crmsync.connectors.ews.properties import MESSAGE_FLAGS, SENT_AND_READ, Property
 from crmsync.connectors.ews.wire import M, T
@@ -102,7 +102,8 @@ class Writer:
         self._mark({c: mapping.changed(c, wanted, settings, tag=write.tag) for c in standing.telling})
         if "regarding" in wanted:
             self._file(layout, standing, mapping.project(wanted, settings)["regarding"])
-        return self._done(write.id)
+        after = self._box.standing(self._box.layout(), [write.id]).there.get(write.id)
+        return Done(write.id, after.version, shown(write.id, after)) if after else Done(write.id, "")
 
     def _mark(self, changes: Mapping[Copy, Mapping[str, Property]]) -> None:
         """Raises Failed where somebody was faster."""

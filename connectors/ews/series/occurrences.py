@@ -19,7 +19,8 @@ from crmsync.connectors.ews.series.wire import plan, series_shape
 from crmsync.connectors.ews.series.writes import Writes
 from crmsync.connectors.ews.wire import Element, M
 from crmsync.connectors.series import occurrences
-from crmsync.connectors.series.occurrences import uncounted
+from crmsync.connectors.series.occurrences import Folded, uncounted
+from crmsync.connectors.series.spool import Spool
 
 if TYPE_CHECKING:
     from crmsync.connectors.ews.connector import EwsConnector
@@ -29,7 +30,8 @@ NEEDS = mapping.NEEDS[Kind.APPOINTMENT]
 
 class Occurrences(occurrences.Occurrences[Series]):
     def __init__(self, inner: "EwsConnector", exchange: Exchange, zone: mapping.Zone, window: Window) -> None:
-        super().__init__(inner, window, exchange.options.now)
+        spool = Spool[Record | Folded[Series]](on_disk=0)  # a text that says all of an item is not to be had
+        super().__init__(inner, window, exchange.options.now, spool)
         self.inner = inner
         self._exchange = exchange
         self._zone = zone
@@ -38,6 +40,9 @@ class Occurrences(occurrences.Occurrences[Series]):
         found = occurrence_of(text)
         series = self.inner.named(found[0]) if found else None
         return f"{series}#{found[1]}" if found and series else self.inner.named(text)
+
+    def addresses(self) -> frozenset[str]:
+        return self.inner.addresses()
 
     def native(self, series: Series, slot: datetime) -> str:
         """Exchange has no way to let one in again that was taken out."""

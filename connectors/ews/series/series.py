@@ -44,14 +44,15 @@ class Series:
         start = datetime.combine(plan.start, self._time)
         until = datetime.combine(plan.end, time.max) if plan.end else None
         self._rule = rule(rule_of(plan), start, until)
-        self._first = next(iter(self._rule.up_to(start + _FIRST)), None)
-        if self._first is None:
+        first = next(iter(self._rule.up_to(start + _FIRST)), None)
+        if first is None:
             raise Untold("no day meets its rule")
+        self.begins = first
         self.changed: dict[datetime, Changed] = {self._slot_of(c.original): c for c in plan.changed}
         self._removed = frozenset(self._slot_of(each).date() for each in plan.removed) - {
             slot.date() for slot in self.changed
         }
-        self._recurrence = Recurrence(self._first, (self._rule,), excluded_days=self._removed)
+        self._recurrence = Recurrence(self.begins, (self._rule,), excluded_days=self._removed)
         self._limit, self._all = datetime.min, list[datetime]()  # noqa: DTZ901
         self._differing = {slot: self._told(own[c.item]) for slot, c in self.changed.items()}
 
@@ -91,8 +92,11 @@ class Series:
 
     @property
     def first(self) -> str:
-        assert self._first is not None
-        return "" if self._first.date() in self._removed else self.name(self._first)
+        return "" if self.begins.date() in self._removed else self.name(self.begins)
+
+    @property
+    def subject(self) -> object:
+        return text(self._standing, "Subject")
 
     def before(self, name: str, moment: datetime) -> bool:
         return name[:8] < f"{self._wall(moment):%Y%m%d}"

@@ -1,4 +1,7 @@
-"""SOQL: text -> `parse` -> `ast.Query` -> `translate` -> `Plan` -> `run` -> records as Salesforce JSON."""
+"""SOQL: text -> `parse` -> `ast.Query` -> `translate` -> `Plan` -> `run` -> records as Salesforce JSON.
+
+SOSL (`parse_search`) asks the same way; `state/replica/searching.py` makes queries of it.
+"""
 
 from crmsync.state.replica.soql.catalog import Catalog, ChildRelationship, Field, Object
 from crmsync.state.replica.soql.collation import ignore_case
@@ -11,7 +14,7 @@ from crmsync.state.replica.soql.errors import (
     SoqlError,
     Unsupported,
 )
-from crmsync.state.replica.soql.parser import parse
+from crmsync.state.replica.soql.parser import parse, parse_search
 from crmsync.state.replica.soql.plan import Plan
 from crmsync.state.replica.soql.run import run, total_size
 from crmsync.state.replica.soql.translate import translate
@@ -31,6 +34,7 @@ __all__ = [
     "Unsupported",
     "ignore_case",
     "parse",
+    "parse_search",
     "run",
     "total_size",
     "translate",

@@ -12,8 +12,8 @@ from crmsync.state.replica.soql.errors import InvalidField, MalformedQuery
 from crmsync.state.replica.soql.filters import RowReader, ordered, placed, row_conditions
 from crmsync.state.replica.soql.functions import AGGREGATES, aggregate, argument
 from crmsync.state.replica.soql.plan import Aggregate, Plan, Value
-from crmsync.state.replica.soql.scope import Context, Scope, Term
-from crmsync.state.replica.soql.values import comparable
+from crmsync.state.replica.soql.scope import Context, Expression, Scope, Term
+from crmsync.state.replica.soql.values import comparable, is_text
 
 MAX_CUBE = 3  # fields in ROLLUP or CUBE, Salesforce's own limit
 
@@ -85,8 +85,9 @@ class GroupReader:
     def ids(self, query: ast.Query) -> Select[tuple[str | None]]:
         return self.rows.ids(query)
 
-    def group_terms(self) -> list[Term]:
-        return [self._group(operand, _key(self.scope, operand)) for operand in self.grouped]
+    def keys(self) -> list[Expression]:
+        """What makes two rows one group: text that differs in case only is the same."""
+        return [comparable(self.rows.operand(operand)) for operand in self.grouped]
 
     def _group(self, operand: ast.Operand, key: Key) -> Term:
         term = self.rows.operand(operand)
@@ -94,7 +95,10 @@ class GroupReader:
             sentence = f"field '{term.label}' can not be grouped in a query call"
             raise self.context.error(MalformedQuery, sentence, operand.at)
         if key not in self.dropped:
-            return term
+            one = (
+                func.min(term.expression) if is_text(term) else term.expression
+            )  # of those that a group holds
+            return Term(one, term.type, term.label, term.nullable)
         return Term(cast(null(), term.expression.type), term.type, term.label)
 
     def _grouping(self, call: ast.Call) -> Term:
@@ -107,11 +111,10 @@ class GroupReader:
 
 def _grouped(scope: Scope, query: ast.Query, reader: GroupReader, operands: list[ast.Operand]) -> Select[Any]:
     columns = [reader.operand(operand).expression.label(f"c{i}") for i, operand in enumerate(operands)]
-    groups = [term.expression for term in reader.group_terms()]
     having = [] if query.having is None else [condition(reader, query.having)]
     conditions = row_conditions(scope, query)
     statement = select(*columns).select_from(scope.source).where(*conditions)
-    return statement.group_by(*groups).having(*having)
+    return statement.group_by(*reader.keys()).having(*having)
 
 
 def _united(

@@ -88,6 +88,13 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of the day, in UTC."""
+
+    value: datetime.time
+
+
+@dataclass(frozen=True, slots=True)
 class Relative:
     """A date literal: `TODAY`, or with a count `LAST_N_DAYS:7`. `name` is in upper case."""
 
@@ -104,7 +111,7 @@ class Money:
     amount: Decimal
 
 
-Literal: TypeAlias = Text | Number | Truth | Null | Day | Moment | Relative | Money
+Literal: TypeAlias = Text | Number | Truth | Null | Day | Moment | Clock | Relative | Money
 Argument: TypeAlias = Path | Call | Text | Number
 
 
@@ -211,7 +218,7 @@ class FieldSet:
 @dataclass(frozen=True, slots=True)
 class When:
     object: str
-    fields: tuple[Path | FieldSet, ...]
+    fields: tuple[Path, ...]
     at: At = field(default=START, compare=False)
 
 
@@ -221,7 +228,7 @@ class TypeOf:
 
     reference: Path
     branches: tuple[When, ...]
-    otherwise: tuple[Path | FieldSet, ...] = ()
+    otherwise: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +300,14 @@ class WithCategories:
     categories: tuple[Category, ...]
 
 
-With: TypeAlias = WithMode | WithCategories
+@dataclass(frozen=True, slots=True)
+class WithFilter:
+    """`WITH UserId = '005…'`; and in SOSL whatever else stands after WITH, `HIGHLIGHT` or `NETWORK IN (…)`."""
+
+    name: str
+
+
+With: TypeAlias = WithMode | WithCategories | WithFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,4 +330,66 @@ class Query:
     views: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()
     at: At = field(default=START, compare=False)
+    text: str = field(default="", compare=False)
+
+
+# SOSL
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word to look for, in lower case; `*` stands for any letters, `?` for one."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that stand together."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllTerms:
+    parts: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyTerm:
+    parts: tuple[Terms, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTerm:
+    part: Terms
+
+
+Terms: TypeAlias = Word | Phrase | AllTerms | AnyTerm | NotTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """One object of RETURNING; without fields only the Id comes back."""
+
+    object: str
+    at: At = field(default=START, compare=False)
+    selected: tuple[Selected, ...] = ()
+    where: Condition | None = None
+    listed: str | None = None  # the word after USING
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """FIND: `group` is ALL, NAME, EMAIL, PHONE or SIDEBAR; no `returned` means every object that is searched."""
+
+    terms: Terms
+    group: str = "ALL"
+    returned: tuple[Returned, ...] = ()
+    withs: tuple[With, ...] = ()
+    limit: int | None = None
+    updates: tuple[str, ...] = ()
     text: str = field(default="", compare=False)

@@ -10,8 +10,13 @@ from crmsync.state.replica.soql.errors import MalformedQuery
 
 T = TypeVar("T")
 MAX_SELECTED = 1_000  # fields; SQLite has room for 2,000 columns
+MAX_CALLS = 2  # functions around a field
 MAX_SORTED = 32  # fields in ORDER BY, Salesforce's own limit, and in GROUP BY
 _MODES = frozenset({"SECURITY_ENFORCED", "USER_MODE", "SYSTEM_MODE"})
+_WORDS = frozenset(  # of the language: names elsewhere, but not of a scope
+    {"above", "above_or_below", "at", "below", "case", "category", "count", "data", "distance", "end", "fields", "flat",
+     "geolocation", "group", "offset", "order", "reference", "scope", "then", "typeof", "view", "when"}
+)  # fmt: skip
 _FIELD_SETS = frozenset({"ALL", "STANDARD", "CUSTOM"})
 
 
@@ -43,9 +48,13 @@ class Builder(Transformer[Token, ast.Query]):
     def filters(
         self, scope: Token | None, where: ast.Condition | None, with_: ast.With | None
     ) -> dict[str, Any]:
+        if scope is not None:
+            _check_word(scope)
         return {"scope": None if scope is None else str(scope), "where": where, "with_": with_}
 
-    def groups(self, group: ast.Grouping | None, having: ast.Condition | None) -> dict[str, Any]:
+    def groups(
+        self, group: ast.Grouping | None = None, having: ast.Condition | None = None
+    ) -> dict[str, Any]:
         return {"group": group, "having": having}
 
     def page(
@@ -60,6 +69,7 @@ class Builder(Transformer[Token, ast.Query]):
 
     def selection(self, *selected: ast.Selected) -> tuple[ast.Selected, ...]:
         _within(MAX_SELECTED, "SELECT", selected)
+        _check_count(selected)
         return selected
 
     def column(self, operand: ast.Operand, alias: Token | None) -> ast.Selected:
@@ -73,14 +83,14 @@ class Builder(Transformer[Token, ast.Query]):
     def typeof(self, reference: ast.Path, *rest: Any) -> ast.TypeOf:
         return ast.TypeOf(reference, rest[:-1], rest[-1] or ())
 
-    def when(self, name: Token, fields: tuple[ast.Path | ast.FieldSet, ...]) -> ast.When:
+    def when(self, name: Token, fields: tuple[ast.Path, ...]) -> ast.When:
         return ast.When(str(name), fields, at(name))
 
-    def otherwise(self, fields: tuple[ast.Path | ast.FieldSet, ...]) -> tuple[ast.Path | ast.FieldSet, ...]:
+    def otherwise(self, fields: tuple[ast.Path, ...]) -> tuple[ast.Path, ...]:
         return fields
 
-    def plain_fields(self, *operands: ast.Operand) -> tuple[ast.Path | ast.FieldSet, ...]:
-        return tuple(_field_set(each) if isinstance(each, ast.Call) else each for each in operands)
+    def plain_fields(self, *paths: ast.Path) -> tuple[ast.Path, ...]:
+        return paths
 
     # FROM
 
@@ -102,7 +112,9 @@ class Builder(Transformer[Token, ast.Query]):
         return ast.Not(part)
 
     def compare(self, operand: ast.Operand, operator: Token, value: ast.Literal) -> ast.Condition:
-        return ast.Compare(operand, ast.Operator("!=" if operator == "<>" else str(operator)), value)
+        _check_field(operand)
+        sign = "".join(operator.split())  # `> =` is one, too
+        return ast.Compare(operand, ast.Operator("!=" if sign == "<>" else sign), value)
 
     def like(self, operand: ast.Operand, value: ast.Literal) -> ast.Condition:
         return ast.Like(operand, value)
@@ -114,9 +126,11 @@ class Builder(Transformer[Token, ast.Query]):
         return ast.NotIn(operand, values)
 
     def semi_join(self, operand: ast.Operand, query: ast.Query) -> ast.Condition:
+        _check_semi_join(query)
         return ast.SemiJoin(operand, query)
 
     def anti_join(self, operand: ast.Operand, query: ast.Query) -> ast.Condition:
+        _check_semi_join(query)
         return ast.AntiJoin(operand, query)
 
     def includes(self, operand: ast.Operand, values: tuple[ast.Literal, ...]) -> ast.Condition:
@@ -130,9 +144,23 @@ class Builder(Transformer[Token, ast.Query]):
     def path(self, *names: Token) -> ast.Path:
         return ast.Path(tuple(map(str, names)), at(names[0]))
 
-    def call(self, name: Token, *arguments: ast.Argument | None) -> ast.Call:
-        given = tuple(each for each in arguments if each is not None)
-        return ast.Call(name.upper(), given, at(name))
+    def call(self, name: Token, argument: ast.Operand | None) -> ast.Call:
+        if argument is None and name.upper() != "COUNT":
+            raise refusal(f"{name}() takes a field", at(name))
+        call = ast.Call(name.upper(), () if argument is None else (argument,), at(name))
+        if _calls(call) > MAX_CALLS:
+            raise refusal(f"functions are nested more than {MAX_CALLS} deep", at(name))
+        return call
+
+    def distance(
+        self, name: Token, path: ast.Path, inner: Token, latitude: Token, longitude: Token, unit: Token
+    ) -> ast.Call:
+        if name.upper() != "DISTANCE":
+            raise refusal(f"{name}() takes one field", at(name))
+        if inner.upper() != "GEOLOCATION":
+            raise refusal(f"unexpected token: '{inner}'", at(inner))
+        place = ast.Call("GEOLOCATION", (self.number(latitude), self.number(longitude)), at(inner))
+        return ast.Call("DISTANCE", (path, place, self.text(unit)), at(name))
 
     def literals(self, *values: ast.Literal) -> tuple[ast.Literal, ...]:
         return values
@@ -146,7 +174,7 @@ class Builder(Transformer[Token, ast.Query]):
     def number(self, token: Token) -> ast.Number:
         if len(token) > literals.MAX_DIGITS:
             raise refusal("the number has too many digits", at(token))
-        return ast.Number(Decimal(token))
+        return ast.Number(Decimal("".join(token.split())))
 
     def money(self, token: Token) -> ast.Money:
         if len(token) > literals.MAX_DIGITS:
@@ -165,6 +193,12 @@ class Builder(Transformer[Token, ast.Query]):
         except ValueError:
             raise refusal(f"invalid date and time: {token[:40]}", at(token)) from None
 
+    def clock(self, token: Token) -> ast.Clock:
+        try:
+            return ast.Clock(literals.moment(f"2000-01-01T{token}").time())
+        except ValueError:
+            raise refusal(f"invalid time: {token[:40]}", at(token)) from None
+
     def true(self) -> ast.Truth:
         return ast.Truth(True)
 
@@ -182,14 +216,19 @@ class Builder(Transformer[Token, ast.Query]):
     def counted(self, token: Token, number: Token) -> ast.Relative:
         if token.upper() not in dates.COUNTED:
             raise refusal(f"unexpected token: '{token}'", at(token))
+        if not number.isdecimal():
+            raise refusal(f"unexpected token: '{number[:20]}'", at(number))
         return ast.Relative(token.upper(), _whole(number), at(token))
 
     # The clauses after WHERE
 
     def with_mode(self, mode: Token) -> ast.With:
-        if mode.upper() not in _MODES:
-            raise refusal(f"unexpected token: '{mode}'", at(mode))
-        return ast.WithMode(mode.upper())
+        return ast.WithMode(mode.upper()) if mode.upper() in _MODES else ast.WithFilter(str(mode))
+
+    def with_filter(self, path: ast.Path, operator: Token, value: Token) -> ast.With:
+        if operator != "=":
+            raise refusal(f"unexpected token: '{operator}'", at(operator))
+        return ast.WithFilter(str(path))
 
     def with_categories(self, *categories: ast.Category) -> ast.With:
         return ast.WithCategories(categories)
@@ -212,6 +251,7 @@ class Builder(Transformer[Token, ast.Query]):
         return orders
 
     def ordering(self, operand: ast.Operand, direction: Token | None, nulls: Token | None) -> ast.Order:
+        _check_field(operand)
         return ast.Order(
             operand,
             descending=direction is not None and direction.lower() == "desc",
@@ -221,11 +261,45 @@ class Builder(Transformer[Token, ast.Query]):
     def count(self, number: Token) -> int:
         return _whole(number)
 
-    def views(self, *words: Token) -> tuple[str, ...]:
-        return tuple(word.upper() for word in words)
+    def views(self, word: Token) -> tuple[str, ...]:
+        return (word.upper(),)
 
     def updates(self, *words: Token) -> tuple[str, ...]:
+        for word in words:
+            _check_word(word)
         return tuple(word.upper() for word in words)
+
+
+def _check_count(selected: tuple[ast.Selected, ...]) -> None:
+    """COUNT() counts rows, all by itself; elsewhere it has a field."""
+    alone = len(selected) == 1 and isinstance(selected[0], ast.Column) and selected[0].alias is None
+    for each in selected:
+        match each:
+            case ast.Column(ast.Call("COUNT", ()) as call) if not alone:
+                raise refusal("COUNT() without a field must stand alone, without an alias", call.at)
+
+
+def _check_field(operand: ast.Operand) -> None:
+    match operand:
+        case ast.Call("COUNT", ()):
+            raise refusal("COUNT() takes a field here", operand.at)
+
+
+def _check_semi_join(query: ast.Query) -> None:
+    """One field or function, FROM, USING SCOPE and WHERE: nothing else."""
+    bare = ast.Query(query.selected, query.sources, query.scope, query.where)
+    match query.selected:
+        case (ast.FieldSet() | ast.Column(ast.Path() | ast.Call("COUNT", (_,)), None),) if query == bare:
+            return
+        case (ast.Column(ast.Call(name), None),) if query == bare and name != "COUNT":
+            return
+    sentence = "a semi join selects exactly one field, without groups, order, LIMIT and OFFSET"
+    raise refusal(sentence, query.at)
+
+
+def _calls(operand: ast.Argument) -> int:
+    inner = operand.arguments[0] if isinstance(operand, ast.Call) and operand.arguments else None
+    return isinstance(operand, ast.Call) + (0 if inner is None else _calls(inner))
 
 
 def _within(limit: int, clause: str, parts: tuple[object, ...]) -> None:
@@ -233,10 +307,17 @@ def _within(limit: int, clause: str, parts: tuple[object, ...]) -> None:
         raise refusal(f"{clause} cannot list more than {limit} fields", ast.START)
 
 
+def _check_word(word: Token) -> None:
+    """Scopes and what is updated are words of their own."""
+    if word.lower() in _WORDS:
+        raise refusal(f"unexpected token: '{word}'", at(word))
+
+
 def _whole(number: Token) -> int:
-    if not number.isdecimal() or len(number) > 9:
+    digits = number.removeprefix("+").strip()
+    if not digits.isdecimal() or len(digits) > 9:
         raise refusal(f"unexpected token: '{number[:20]}'; a whole number was expected", at(number))
-    return int(number)
+    return int(digits)
 
 
 def _field_set(call: ast.Call) -> ast.FieldSet:

@@ -1,9 +1,38 @@
-"""Text without regard to case: one lower() for both databases."""
+"""Text without regard to case: one folded() for both databases, whatever the locale of their installation.
+
+Folded text is compared by its characters' numbers. PostgreSQL's own lower() goes by the database's locale, where it
+knows A to Z only or sorts punctuation last; so its folding is ICU's, and its order that of "C".
+"""
 
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import ColumnElement, Engine, collate, event, func
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import String
+
+
+class _Folded(FunctionElement[str]):
+    inherit_cache = True
+    type = String()
+
+
+def folded(text: ColumnElement[Any]) -> ColumnElement[str]:
+    """The text as it is compared."""
+    return _Folded(text)
+
+
+@compiles(_Folded)
+def _lowered(element: _Folded, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(func.lower(*element.clauses), **options)
+
+
+@compiles(_Folded, "postgresql")
+def _lowered_by_icu(element: _Folded, compiler: SQLCompiler, **options: Any) -> str:
+    (text,) = element.clauses
+    return f"({compiler.process(collate(func.lower(collate(text, 'und-x-icu')), 'C'), **options)})"
 
 
 def ignore_case(engine: Engine) -> None:

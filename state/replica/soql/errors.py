@@ -2,7 +2,7 @@
 
     SoqlError
     ├── MalformedQuery        the text is no SOQL                      MALFORMED_QUERY
-    │   └── Unsupported       SOQL, but not answered here              MALFORMED_QUERY
+    ├── Unsupported           SOQL, but not answered here              FUNCTIONALITY_NOT_ENABLED
     ├── InvalidType           no such object or child relationship     INVALID_TYPE
     ├── InvalidField          no such field or parent relationship,    INVALID_FIELD
     │                         or a value of the wrong type for it
@@ -52,8 +52,10 @@ class MalformedQuery(SoqlError):
     """The text does not follow the grammar, or breaks one of SOQL's rules of form."""
 
 
-class Unsupported(MalformedQuery):
+class Unsupported(SoqlError):
     """Correct SOQL that asks for something this CRM does not have; the sentence says what."""
+
+    code = "FUNCTIONALITY_NOT_ENABLED"
 
 
 class InvalidType(SoqlError):

@@ -105,6 +105,8 @@ def _check_with(context: Context, query: ast.Query) -> None:
         raise context.error(
             Unsupported, "WITH DATA CATEGORY is not supported: there are no data categories", query.at
         )
+    if isinstance(query.with_, ast.WithFilter):
+        raise context.error(Unsupported, f"WITH {query.with_.name} is not supported", query.at)
     if query.updates:
         raise context.error(Unsupported, "UPDATE is not supported: there are no Knowledge articles", query.at)
 

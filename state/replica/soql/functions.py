@@ -8,7 +8,7 @@ from sqlalchemy import Date, Integer, cast, extract, func, literal_column
 from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.errors import InvalidField, MalformedQuery, Unsupported
 from crmsync.state.replica.soql.scope import Context, Expression, Term
-from crmsync.state.replica.soql.values import NUMBER_TYPES
+from crmsync.state.replica.soql.values import NUMBER_TYPES, comparable
 
 AGGREGATES = frozenset({"COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"})
 Resolve = Callable[[ast.Operand], Term]
@@ -101,7 +101,7 @@ def aggregate(context: Context, call: ast.Call, resolve: Resolve) -> Term:
         case "COUNT":
             return Term(func.count(value), "int", term.label, nullable=False)
         case "COUNT_DISTINCT":
-            return Term(func.count(value.distinct()), "int", term.label, nullable=False)
+            return Term(func.count(comparable(term).distinct()), "int", term.label, nullable=False)
         case "SUM":
             return _typed(context, call, term, NUMBER_TYPES, func.sum(value), term.type)
         case "AVG":

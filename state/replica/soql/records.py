@@ -245,11 +245,8 @@ class _Composer:
             return None
         branch = _Branch(Place((row,)) if when else place)
         base = self.scope.narrowed(parts, row) if when else parts
-        for selected in when.fields if when else typeof.otherwise:
-            if isinstance(selected, ast.FieldSet):
-                self._field_set(_Branch(Place((row,)), branch.slots), selected)
-            else:
-                self._path(branch, base, selected.parts, selected.at)
+        for path in when.fields if when else typeof.otherwise:
+            self._path(branch, base, path.parts, path.at)
         return self._frozen(row, branch)
 
     def _frozen(self, row: Row, branch: _Branch) -> Record:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal, null
+from sqlalchemy import ColumnElement, FromClause, and_, case, false, func, literal, null
 from sqlalchemy.types import String
 
 from crmsync.state.replica.soql import ast
@@ -141,8 +141,11 @@ class Scope:
         field = self.field(row.object, last, path.at)
         if field.column is None:
             raise self.context.error(InvalidField, f"field '{field.name}' can not be used here", path.at)
-        nullable = field.nillable or not place.direct
-        return Term(row.column(field.column.name), field.type, field.name, nullable, field)
+        expression = row.column(field.column.name)
+        if field.type == "boolean" and not place.direct:
+            expression = func.coalesce(expression, false())  # as of a parent that is not there
+        nullable = field.type != "boolean" and (field.nillable or not place.direct)
+        return Term(expression, field.type, field.name, nullable, field)
 
     def field(self, object: Object, name: str, at: ast.At) -> Field:
         found = object.field(name)
@@ -206,9 +209,10 @@ class Scope:
         terms = [term for row in place.rows if (term := shared_term(row, label)) is not None]
         if not terms:
             return Term(literal(None, String()), "string", label)
-        whole = (
-            terms[0].expression if len(terms) == 1 else func.coalesce(*(term.expression for term in terms))
-        )
+        parts = [term.expression for term in terms]
+        if terms[0].type == "boolean":
+            parts.append(false())
+        whole = parts[0] if len(parts) == 1 else func.coalesce(*parts)
         return Term(whole, terms[0].type, label)
 
 

@@ -4,12 +4,13 @@ import datetime
 import re
 from decimal import Decimal
 
-from sqlalchemy import ColumnElement, and_, false, func, literal, or_
+from sqlalchemy import ColumnElement, and_, false, literal, or_
 from sqlalchemy.types import Boolean, Date, DateTime, Float, Integer, String
 
 from crmsync.state.replica import ids
 from crmsync.state.replica.soql import ast, dates
 from crmsync.state.replica.soql.ast import Operator
+from crmsync.state.replica.soql.collation import folded
 from crmsync.state.replica.soql.errors import InvalidField, InvalidOperator, MalformedQuery, Unsupported
 from crmsync.state.replica.soql.logic import all_of, any_of
 from crmsync.state.replica.soql.scope import Context, Expression, Term
@@ -32,7 +33,7 @@ def is_text(term: Term) -> bool:
 
 def comparable(term: Term) -> Expression:
     """The term as it is compared and sorted: text without regard to case."""
-    return func.lower(term.expression) if is_text(term) else term.expression
+    return folded(term.expression) if is_text(term) else term.expression
 
 
 class Comparison:
@@ -46,6 +47,8 @@ class Comparison:
     def compare(self, operator: Operator, value: ast.Literal) -> ColumnElement[bool]:
         if self.term.type == "boolean" and operator not in (Operator.EQUAL, Operator.UNEQUAL):
             raise self._error(InvalidOperator, "invalid operator on boolean field")
+        if self.term.type == "boolean" and isinstance(value, ast.Null):
+            value = ast.Truth(False)  # "null matches FALSE values" (SOQL Reference, "Use null in WHERE")
         if self._is_null(value):
             return self._null(operator)
         if isinstance(value, ast.Relative):
@@ -56,9 +59,7 @@ class Comparison:
         """IN: equal to one of the literals, of which null and date literals can be some."""
         values = tuple(dict.fromkeys(values))
         special = [each for each in values if self._is_null(each) or isinstance(each, ast.Relative)]
-        plain = [
-            self.bound(each) for each in values if not (self._is_null(each) or isinstance(each, ast.Relative))
-        ]
+        plain = [self.bound(each) for each in values if each not in special]
         parts = [self.compare(Operator.EQUAL, each) for each in special]
         if plain:
             parts.append(comparable(self.term).in_(plain))
@@ -73,7 +74,7 @@ class Comparison:
             raise self._error(
                 MalformedQuery, f"a LIKE pattern cannot be longer than {MAX_PATTERN} characters"
             )
-        return comparable(self.term).like(func.lower(literal(value.pattern, String())), escape="\\")
+        return comparable(self.term).like(folded(literal(value.pattern, String())), escape="\\")
 
     def includes(self, values: tuple[ast.Literal, ...]) -> ColumnElement[bool]:
         if self.term.type != "multipicklist":
@@ -95,7 +96,7 @@ class Comparison:
             case _, ast.Number(number) if self.term.type in NUMBER_TYPES:
                 return _number(number)
             case _, ast.Text(written) if is_text(self.term):
-                return func.lower(literal(written, String()))
+                return folded(literal(written, String()))
             case _, ast.Money(currency) if self.term.type in NUMBER_TYPES:
                 raise self._error(
                     Unsupported, f"{currency} amounts: this CRM keeps one currency, compare numbers"
@@ -172,13 +173,13 @@ class Comparison:
         """`A;B`: both are chosen, in whatever order the field keeps them."""
         if not isinstance(value, ast.Text):
             raise self._mismatch()
-        chosen = literal(";") + func.lower(self.term.expression) + literal(";")
+        chosen = literal(";") + folded(self.term.expression) + literal(";")
         wanted = value.value.split(";")
         if len(wanted) > MAX_CHOICES:
             raise self._error(
                 MalformedQuery, f"more than {MAX_CHOICES} values in one string: {self.term.label}"
             )
-        patterns = (func.lower(literal(f"%;{_LIKE.sub(_BACKSLASH, each)};%", String())) for each in wanted)
+        patterns = (folded(literal(f"%;{_LIKE.sub(_BACKSLASH, each)};%", String())) for each in wanted)
         return all_of(chosen.like(pattern, escape="\\") for pattern in patterns)
 
     def _id(self, written: str) -> str:
@@ -195,7 +196,7 @@ class Comparison:
 
     def _error(
         self,
-        kind: type[InvalidField | InvalidOperator | MalformedQuery],
+        kind: type[InvalidField | InvalidOperator | MalformedQuery | Unsupported],
         sentence: str,
         at: ast.At | None = None,
     ) -> Exception:

@@ -316,3 +316,25 @@ def test_what_the_list_of_changes_has_told_already_is_settled_by_the_whole_list(
     house.sync()
     assert house.the_card().columns["job_title"] == house.the_record().columns["job_title"] == "Countess"
     house.idle()
+
+
+@pytest.mark.parametrize("first", ["card", "record"])
+def test_a_card_that_is_made_again_by_hand_is_the_one_that_its_edited_record_gets(
+    house: House, first: str
+) -> None:
+    """Deleted by mistake and made again; meanwhile a colleague edits the record, which therefore stays."""
+    card = house.person(job_title="Analyst", department="Engines")
+    house.sync()
+    columns = house.the_card().columns
+    if first == "record":
+        house.crm.edit(house.the_record().id, job_title="Countess")
+    house.ecs.delete(card)
+    house.ecs.put("contacts", {n: v for n, v in columns.items() if n != "department"}, tags=["CRM"])
+    if first == "card":
+        house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert len(house.ecs.all()) == len(house.contacts()) == 1
+    (asked,) = house.engine.conflicts()
+    assert (asked["column"], asked["ecs"], asked["crm"]) == ("job_title", "Analyst", "Countess")
+    assert house.the_card().columns["department"] == "Engines"
+    house.idle()

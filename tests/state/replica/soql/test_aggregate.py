@@ -37,7 +37,7 @@ def test_names_in_the_reply(ledger: World) -> None:
 
 def test_functions_over_all_rows(ledger: World) -> None:
     soql = (
-        "SELECT COUNT(), COUNT_DISTINCT(LastName), SUM(Score__c), AVG(Score__c), MIN(MailingCity), "
+        "SELECT COUNT(Id), COUNT_DISTINCT(LastName), SUM(Score__c), AVG(Score__c), MIN(MailingCity), "
         "MAX(CreatedDate) FROM Contact"
     )
     assert rows(ledger, soql) == [(4, 2, 7.0, 7 / 3, "Bonn", "2024-05-15T23:00:00.000+0000")]
@@ -133,7 +133,8 @@ def test_cube_adds_subtotals_of_every_combination(ledger: World) -> None:
             "SELECT COUNT(Id) FROM Contact GROUP BY LastName ORDER BY Name",
             "Field must be grouped or aggregated: Name",
         ),
-        ("SELECT COUNT(Id) FROM Contact HAVING Name = 'x'", "Field must be grouped or aggregated: Name"),
+        ("SELECT COUNT(Id) FROM Contact GROUP BY LastName HAVING Name = 'x'", "grouped or aggregated: Name"),
+        ("SELECT COUNT(Id) FROM Contact HAVING Name = 'x'", "unexpected token: 'HAVING'"),
         ("SELECT AVG(LastName) FROM Contact", "field LastName does not support aggregate operator AVG"),
         ("SELECT MAX(IsDeleted) FROM Contact", "field IsDeleted does not support aggregate operator MAX"),
         ("SELECT COUNT(Foo) FROM Contact", "No such column 'Foo' on entity 'Contact'"),
@@ -145,7 +146,10 @@ def test_cube_adds_subtotals_of_every_combination(ledger: World) -> None:
             "only fields and functions can be selected",
         ),
         ("SELECT COUNT(Id) FROM Contact GROUP BY CUBE(Id, Name, Email, LastName)", "at most 3 fields"),
-        ("SELECT SUM(1) FROM Contact", "SUM() takes one field"),
+        ("SELECT SUM(1) FROM Contact", "unexpected token: '1'"),
+        ("SELECT COUNT(), COUNT(Id) FROM Contact", "COUNT() without a field must stand alone"),
+        ("SELECT COUNT() n FROM Contact", "COUNT() without a field must stand alone"),
+        ("SELECT COUNT(Id) FROM Contact GROUP BY Name HAVING COUNT() > 1", "COUNT() takes a field here"),
     ],
 )
 def test_what_groups_are_refused_for(world: World, soql: str, sentence: str) -> None:

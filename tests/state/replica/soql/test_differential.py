@@ -1,216 +1,123 @@
-"""WHERE, ORDER BY, LIMIT and OFFSET against an evaluator over dicts that shares nothing with the translator."""
+"""Random questions about random rows: SQL answers what Python answers, on SQLite and on PostgreSQL.
 
-import datetime
-import operator
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+`CRMSYNC_SOQL_QUERIES=20000` asks more of them, `CRMSYNC_SOQL_SEED=2` others. A difference is printed with its seed.
+"""
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tests.state.replica.soql.world import NOW, World, opened, record_id
+import pytest
+from sqlalchemy import create_engine
 
-Row = dict[str, Any]
-Test = Callable[[Row], bool]
+from crmsync.state.replica.soql import dates
+from tests.state.replica.conftest import empty_schema
+from tests.state.replica.soql.brute import Coverage
+from tests.state.replica.soql.questions import DATE_FUNCTIONS, Town
+from tests.state.replica.soql.statements import Statement, Statements, bare, same
+from tests.state.replica.soql.world import World, catalog, opened
 
-TEXTS = ["a", "A", "ab", "Ab_", "b%", "a\\b", "Ä", "äb", "o'x", " "]
-NUMBERS = [-1.5, 0.0, 1.0, 2.0]
-DAYS = [NOW.date() + datetime.timedelta(days=shift) for shift in (-400, -8, -1, 0, 1, 40)]
-TEXT_FIELDS = ("MailingCity", "Account.Industry")
-FIELDS = (*TEXT_FIELDS, "Score__c", "Birthdate", "DoNotCall")
-COMPARISONS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+QUERIES = int(os.environ.get("CRMSYNC_SOQL_QUERIES", "400"))
+SEED = int(os.environ.get("CRMSYNC_SOQL_SEED", "1"))
+OF_ONE_TOWN = 40
+ENOUGH = 5_000  # queries in which every production meets every type
 
-
-@dataclass(frozen=True)
-class Where:
-    """A condition as SOQL, and the same in Python."""
-
-    soql: str
-    holds: Test
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def folded(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-def spelled(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).upper()
-        case str():
-            return quoted(value)
-        case datetime.date():
-            return value.isoformat()
-        case _:
-            return str(value)
-
-
-def values_of(field: str) -> st.SearchStrategy[Any]:
-    if field in TEXT_FIELDS:
-        return st.sampled_from(TEXTS)
-    return st.sampled_from({"Score__c": NUMBERS, "Birthdate": DAYS, "DoNotCall": [True, False]}[field])
+# Each of these must have met all of its types; those of CONDITIONS with null and not, in rows and as the literal.
+TEXT, NUMBERS, DATES = ("string", "picklist", "email"), ("int", "double", "currency"), ("date", "datetime")
+ALL = (*TEXT, *NUMBERS, *DATES)
+CONDITIONS = {
+    ("=", "!=", "IN", "NOT IN"): (*ALL, "boolean"),
+    ("<", "<=", ">", ">="): ALL,
+}
+NEEDED = {
+    **CONDITIONS,
+    ("=", "!=", "semi-join", "anti-join"): ("id", "reference"),
+    ("LIKE",): TEXT,
+    ("INCLUDES", "EXCLUDES"): ("multipicklist",),
+    ("polymorphic path",): ("string",),
+    ("NOT", "AND", "OR"): ("condition",),
+    ("COUNT()", "queryAll", "child subquery", "USING SCOPE mine", "LIMIT", "OFFSET"): ("record",),
+    ("TYPEOF",): ("reference",),
+    ("GROUP BY", "HAVING"): ("string", "int", "boolean", "date"),
+    ("ROLLUP", "CUBE"): ("string", "boolean", "picklist", "int"),
+    ("COUNT", "COUNT_DISTINCT"): ALL,
+    ("SUM", "AVG"): NUMBERS,
+    ("MIN", "MAX"): (*NUMBERS, *DATES, "string"),
+    ("ORDER BY ASC", "ORDER BY DESC"): ALL,
+    ("SELECT",): (*ALL, "boolean", "multipicklist", "textarea"),
+    ("SELECT of a parent",): ("string", "boolean"),
+    ("convertCurrency",): ("currency",),
+    ("toLabel",): ("picklist",),
+    ("DAY_ONLY", "HOUR_IN_DAY"): ("datetime",),
+    tuple(each for each in DATE_FUNCTIONS if each != "HOUR_IN_DAY"): DATES,
+    tuple(dates.PERIODS | dates.COUNTED): DATES,
+}
+NULLS = [f"{a}, {b}" for a in ("literal", "null literal") for b in ("some rows null", "some rows not")]
 
 
-@st.composite
-def comparisons(draw: st.DrawFn) -> Where:
-    field = draw(st.sampled_from(FIELDS))
-    value = draw(st.none() | values_of(field))
-    only_equal = field == "DoNotCall" or value is None
-    sign = draw(st.sampled_from(["=", "!="] if only_equal else ["=", "!=", "<", "<=", ">", ">="]))
-
-    def holds(row: Row) -> bool:
-        mine, given_ = folded(row[field]), folded(value)
-        if sign == "!=":
-            return bool(mine != given_)
-        if mine is None or given_ is None:
-            return sign == "=" and mine is given_
-        return bool(COMPARISONS[sign](mine, given_))
-
-    return Where(f"{field} {sign} {spelled(value)}", holds)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    return None if request.param == "sqlite" else empty_schema(request.getfixturevalue("server"))
 
 
-@st.composite
-def memberships(draw: st.DrawFn) -> Where:
-    field = draw(st.sampled_from(FIELDS[:-1]))
-    values = draw(st.lists(st.none() | values_of(field), min_size=1, max_size=4))
-    negated = draw(st.booleans())
-    wanted = {folded(value) for value in values}
-    return Where(
-        f"{field} {'NOT ' if negated else ''}IN ({', '.join(map(spelled, values))})",
-        lambda row: (folded(row[field]) in wanted) != negated,
-    )
+def test_sql_answers_what_python_answers(url: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    coverage = Coverage()
+    with towns(url) as made:
+        for number in range(QUERIES // OF_ONE_TOWN):
+            ask_a_town(made, SEED * 1_000_000 + number, coverage)
+    if QUERIES >= ENOUGH:
+        with capsys.disabled():
+            print(f"\n{QUERIES} queries without a difference\n{coverage.table()}")
+        assert not missing(coverage)
+    met = {production for production, _, _ in coverage.seen}
+    assert not {each for productions in NEEDED for each in productions} - met
 
 
-@st.composite
-def likes(draw: st.DrawFn) -> Where:
-    field = draw(st.sampled_from(TEXT_FIELDS))
-    pieces = draw(
-        st.lists(st.sampled_from(["%", "_", "a", "B", "Ä", "\\%", "\\_", "\\\\", "\\'"]), max_size=4)
-    )
-    expression = "".join({"%": ".*", "_": "."}.get(each, re.escape(each[-1].lower())) for each in pieces)
-    pattern = re.compile(expression, re.DOTALL)
-
-    def holds(row: Row) -> bool:
-        return row[field] is not None and pattern.fullmatch(row[field].lower()) is not None
-
-    return Where(f"{field} LIKE '{''.join(pieces)}'", holds)
-
-
-@st.composite
-def recent(draw: st.DrawFn) -> Where:
-    days = draw(st.integers(0, 500))
-    first, today = NOW.date() - datetime.timedelta(days=days), NOW.date()
-
-    def holds(row: Row) -> bool:
-        return row["Birthdate"] is not None and first <= row["Birthdate"] <= today
-
-    return Where(f"Birthdate = LAST_N_DAYS:{days}", holds)
-
-
-def joined(word: str, parts: list[Where]) -> Where:
-    whole = all if word == "AND" else any
-    soql = f" {word} ".join(part.soql for part in parts)
-    return Where(f"({soql})", lambda row: whole(part.holds(row) for part in parts))
-
-
-def combined(inner: st.SearchStrategy[Where]) -> st.SearchStrategy[Where]:
-    lists = st.lists(inner, min_size=2, max_size=3)
-    negated = inner.map(lambda part: Where(f"(NOT ({part.soql}))", lambda row: not part.holds(row)))
-    return st.builds(joined, st.sampled_from(["AND", "OR"]), lists) | negated
-
-
-conditions = st.recursive(comparisons() | memberships() | likes() | recent(), combined, max_leaves=6)
-
-
-@st.composite
-def contacts(draw: st.DrawFn) -> Row:
-    values = {field: draw(st.none() | values_of(field)) for field in FIELDS if field != "Account.Industry"}
-    return {**values, "DoNotCall": bool(values["DoNotCall"]), "account": draw(st.integers(0, 3))}
-
-
-orders = st.lists(
-    st.tuples(
-        st.sampled_from(FIELDS),
-        st.sampled_from(["", " ASC", " DESC"]),
-        st.sampled_from(["", " FIRST", " LAST"]),
-    ),
-    max_size=3,
-)
-
-
-def fill(world: World, rows: list[Row], industries: list[str | None]) -> list[Row]:
-    """Writes the rows, and adds to each its Id and what its account says."""
-    for number, industry in enumerate(industries, start=1):
-        world.add("Account", number, Name=f"Account {number}", Industry=industry)
-    for number, row in enumerate(rows, start=1):
-        account = row["account"]
-        stored = {name: value for name, value in row.items() if name != "account"}
-        world.add("Contact", number, AccountId=("Account", account) if account else None, **stored)
-    return [
-        {
-            **row,
-            "Id": record_id("Contact", number),
-            "Account.Industry": industries[row["account"] - 1] if row["account"] else None,
-        }
-        for number, row in enumerate(rows, start=1)
+def missing(coverage: Coverage) -> list[tuple[str, ...]]:
+    met = {(production, type_) for production, type_, _ in coverage.seen}
+    pairs = [(p, t) for productions, types in NEEDED.items() for p in productions for t in types]
+    every = [
+        (p, t, n)
+        for productions, types in CONDITIONS.items()
+        for p in productions
+        for t in types
+        for n in NULLS
     ]
+    return [pair for pair in pairs if pair not in met] + [each for each in every if each not in coverage.seen]
 
 
-def ranked(rows: list[Row], order: list[tuple[str, str, str]]) -> list[Row]:
-    result = sorted(rows, key=lambda row: row["Id"])
-    for field, direction, nulls in reversed(order):
-        there = [row for row in result if row[field] is not None]
-        absent = [row for row in result if row[field] is None]
-        there.sort(key=lambda row, by=field: folded(row[by]), reverse=direction == " DESC")  # type: ignore[misc]
-        result = there + absent if nulls == " LAST" else absent + there
-    return result
+def ask_a_town(world: World, seed: int, coverage: Coverage) -> None:
+    chance = random.Random(seed)
+    questions = Statements(chance, Town(chance, world), coverage)
+    try:
+        for _ in range(OF_ONE_TOWN):
+            statement = questions.any()
+            found = answer(world, statement)
+            assert same(found, statement.expected, statement.sorted), (
+                f"town {seed}: {statement.soql} {statement.options}\nfound    {found}\nexpected {statement.expected}"
+            )
+    finally:
+        world.connection.rollback()
 
 
-@dataclass(frozen=True)
-class Statement:
-    where: Where
-    order: list[tuple[str, str, str]]
-    limit: int | None
-    offset: int | None
-
-    @property
-    def soql(self) -> str:
-        keys = (
-            f"{field}{direction}{' NULLS' if nulls else ''}{nulls}" for field, direction, nulls in self.order
-        )
-        clauses = {" ORDER BY ": ", ".join(keys) or None, " LIMIT ": self.limit, " OFFSET ": self.offset}
-        tail = "".join(f"{word}{value}" for word, value in clauses.items() if value is not None)
-        return f"SELECT Id FROM Contact WHERE {self.where.soql}{tail}"
-
-    def answer(self, rows: list[Row]) -> list[str]:
-        ids = [row["Id"] for row in ranked([row for row in rows if self.where.holds(row)], self.order)]
-        ids = ids[self.offset or 0 :]
-        return ids if self.limit is None else ids[: self.limit]
+def answer(world: World, statement: Statement) -> list[object]:
+    if statement.soql.startswith("SELECT COUNT()"):
+        return [world.count(statement.soql)]
+    return [bare(each) for each in world.ask(statement.soql, **statement.options)]
 
 
-statements = st.builds(
-    Statement, conditions, orders, st.none() | st.integers(0, 9), st.none() | st.integers(0, 3)
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    rows=st.lists(contacts(), min_size=4, max_size=10),
-    industries=st.lists(st.none() | st.sampled_from(TEXTS), min_size=3, max_size=3),
-    asked=st.lists(statements, min_size=10, max_size=10),
-)
-def test_answers_what_an_evaluator_over_dicts_answers(
-    rows: list[Row], industries: list[str | None], asked: list[Statement]
-) -> None:
-    with opened() as world:
-        known = fill(world, rows, industries)
-        for statement in asked:
-            assert world.column(statement.soql) == statement.answer(known), statement.soql
+@contextmanager
+def towns(url: str | None) -> Iterator[World]:
+    """A world whose tables are empty again after each rollback."""
+    if url is None:
+        with opened() as world:
+            world.connection.commit()
+            yield world
+        return
+    engine, known = create_engine(url), catalog()
+    for object_ in known.objects.values():
+        object_.table.create(engine)
+    with engine.connect() as connection:
+        yield World(connection, known)
+    engine.dispose()

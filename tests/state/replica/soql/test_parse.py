@@ -45,7 +45,7 @@ def test_statements_that_other_grammars_refuse(soql: str) -> None:
 def test_a_statement_with_every_clause() -> None:
     query = parse(
         "SELECT c.Name, Account.Name, (SELECT Id FROM Events LIMIT 1) FROM Contact c USING SCOPE mine "
-        "WHERE Name = 'x' WITH USER_MODE ORDER BY Name DESC NULLS LAST, Id LIMIT 5 OFFSET 2 FOR VIEW, REFERENCE"
+        "WHERE Name = 'x' WITH USER_MODE ORDER BY Name DESC NULLS LAST, Id LIMIT 5 OFFSET 2 FOR REFERENCE"
     )
     assert query == ast.Query(
         selected=(
@@ -60,7 +60,7 @@ def test_a_statement_with_every_clause() -> None:
         order=(ast.Order(Path(("Name",)), descending=True, nulls_last=True), ast.Order(Path(("Id",)))),
         limit=5,
         offset=2,
-        views=("VIEW", "REFERENCE"),
+        views=("REFERENCE",),
     )
 
 
@@ -74,11 +74,25 @@ def test_groups() -> None:
 
 def test_words_are_keywords_only_where_the_grammar_has_them() -> None:
     query = parse(
-        "SELECT Format, Order__c, Max(Limit) max FROM Group WHERE Like = 1 AND From.Where.Select = 2"
+        "SELECT Format, Order, Max(View) max FROM Group WHERE End = 1 AND From.Where.Select = 2 ORDER BY Offset"
     )
     assert query.selected[0] == ast.Column(Path(("Format",)))
     assert query.sources == (ast.Source(Path(("Group",))),)
     assert isinstance(query.where, And)
+    assert query.order == (ast.Order(Path(("Offset",))),)
+
+
+@pytest.mark.parametrize("alias", ["group", "order", "offset"])
+def test_a_word_that_begins_a_clause_can_be_an_alias(alias: str) -> None:
+    query = parse(f"SELECT Id FROM Account {alias} WHERE {alias}.Id = null GROUP BY Id ORDER BY Id OFFSET 1")
+    assert query.sources == (ast.Source(Path(("Account",)), alias),)
+    assert (query.group, query.offset) == (ast.GroupBy((Path(("Id",)),)), 1)
+
+
+def test_operators_with_a_space_in_them() -> None:
+    assert where("a > = 1") == where("a >= 1")
+    assert where("a ! = 1") == where("a <> 1")
+    assert where("a = - 1") == where("a = -1")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +113,7 @@ def test_words_are_keywords_only_where_the_grammar_has_them() -> None:
             ast.Moment(datetime.datetime(2024, 1, 2, 1, 4, 5, 250000, datetime.UTC)),
         ),
         ("2024-01-02T03:04:05-0100", ast.Moment(datetime.datetime(2024, 1, 2, 4, 4, 5, tzinfo=datetime.UTC))),
+        ("12:30:00.000Z", ast.Clock(datetime.time(12, 30))),
         ("today", ast.Relative("TODAY")),
         ("last_n_days:7", ast.Relative("LAST_N_DAYS", 7)),
     ],
@@ -140,7 +155,17 @@ def test_a_like_pattern_keeps_what_guards_its_wildcards() -> None:
         ("SELECT Id FROM Account FOR UPDATE", 1, 28),
         ("SELECT Id FROM Account ALL ROWS", 1, 28),
         ("SELECT Id /* no */ FROM Account", 1, 11),
-        ("SELECT Id FROM Account WITH NOTHING", 1, 29),
+        ("SELECT Id FROM Account WITH Name LIKE 'x'", 1, 34),
+        ("SELECT Select FROM Account", 1, 8),
+        ("SELECT Id FROM Account Where", 1, 29),
+        ("SELECT Account . Name FROM Contact", 1, 16),
+        ("SELECT Id FROM Account WHERE a = 1 AND NOT b = 2", 1, 40),
+        ("SELECT Id FROM Account WHERE NOT a = 1 AND b = 2", 1, 40),
+        ("SELECT Id FROM Account WHERE x IN (SELECT a FROM b LIMIT 1)", 1, 36),
+        ("SELECT FORMAT(toLabel(convertCurrency(a))) FROM Account", 1, 8),
+        ("SELECT Id FROM Account FOR VIEW, REFERENCE", 1, 32),
+        ("SELECT TYPEOF a WHEN b THEN FIELDS(ALL) END FROM Account", 1, 35),
+        ("SELECT Id FROM Account USING SCOPE view", 1, 36),
     ],
 )
 def test_a_refusal_says_where(soql: str, row: int, column: int) -> None:

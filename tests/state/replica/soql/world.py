@@ -26,6 +26,7 @@ from crmsync.state.replica.soql import (
     ChildRelationship,
     Field,
     Object,
+    ast,
     ignore_case,
     parse,
     run,
@@ -173,6 +174,11 @@ class World:
         return list(
             run(self.connection, self.plan(soql, **options), url=lambda object_, id_: f"/{object_}/{id_}")
         )
+
+    def asked(self, query: ast.Query) -> list[dict[str, Any]]:
+        """The same for a statement that nobody wrote."""
+        plan = translate(query, self.catalog, now=NOW, include_deleted=False, visible=lambda _o, _a: None)
+        return list(run(self.connection, plan, url=lambda object_, id_: f"/{object_}/{id_}"))
 
     def count(self, soql: str, **options: Any) -> int:
         return total_size(self.connection, self.plan(soql, **options))
