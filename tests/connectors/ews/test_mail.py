@@ -211,6 +211,18 @@ def test_a_message_that_is_too_large_is_left_alone(server: EwsServer, post: Make
     assert b"MimeContent" not in server.requests[-1].body
 
 
+def test_a_glance_opens_no_message(server: EwsServer, post: Make) -> None:
+    mine = post()
+    id = mine.put("a@example.com", "CRM/Acme deal", "VIP", flag=2)
+    before = len(server.seen("GetItem"))
+    seen, gone = mine.connector.glance([id, "nobody@example.com"])
+    assert isinstance(seen, Record)
+    assert seen.columns == {"status": "in_progress", "categories": ("VIP",), "regarding": "Acme deal"}
+    assert seen.version == mine.record(id).version
+    assert gone == Gone("nobody@example.com")
+    assert len(server.seen("GetItem")) == before + 1  # that of the record
+
+
 def test_a_message_with_a_large_file_is_read(server: EwsServer, post: Make) -> None:
     """libxml2 takes texts of ten million characters, unless it is told otherwise."""
     server.place.largest_item = 100_000_000

@@ -6,7 +6,7 @@ from datetime import UTC
 import pytest
 from lxml import etree
 
-from crmsync.connectors.contract import Create, Delete, Done, Kind, Record, Stamp, Update
+from crmsync.connectors.contract import Create, Delete, Done, Kind, Record, Stamp, Update, Window
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.people import Attendees, Organizer
 from tests.connectors.ews.conftest import ALICE, Opened, folder, person
@@ -92,6 +92,16 @@ def test_who_has_called_a_meeting_and_who_is_asked_to_it_is_read() -> None:
         "bob@example.com",
         "carol@example.com tentative",
     )
+
+
+def test_whose_calendar_it_is(server: EwsServer, login: Opened) -> None:
+    calendar, id = folder(login(), "Calendar"), meeting(server)
+    (record,) = calendar.fetch([id])
+    assert isinstance(record, Record)
+    assert record.columns["organizer"] == "alice@example.com"
+    assert calendar.addresses() == {"alice@example.com"}
+    assert calendar.unfolded(Window()).addresses() == {"alice@example.com"}
+    assert {"organizer", "attendees"} <= calendar.capabilities.read_only_columns[Kind.APPOINTMENT]
 
 
 def test_an_appointment_of_ones_own_is_no_meeting() -> None:
