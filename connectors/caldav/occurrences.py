@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from crmsync.connectors.caldav import exceptions
+from crmsync.connectors.caldav.attachments import files_of
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
-from crmsync.connectors.contract import Outcome, Record, Ref, Window, Write, occurrence_of
+from crmsync.connectors.contract import Attachment, Outcome, Record, Ref, Window, Write, occurrence_of
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.series import occurrences
@@ -33,6 +34,12 @@ class Occurrences(occurrences.Occurrences[Series]):
 
     def native(self, series: Series, slot: datetime) -> str:
         return exceptions.by_itself(series, slot)
+
+    def files(self, series: Series, slot: datetime) -> tuple[Attachment, ...]:
+        own = series.changed.get(slot)
+        if own is not None:
+            return self.inner.carried(files_of(own))
+        return self.inner.carried(files_of(series.source(slot)), "stays with the series in the calendar")
 
     def named(self, text: str) -> str | None:
         found = occurrence_of(text)

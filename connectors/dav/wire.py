@@ -37,6 +37,8 @@ REPORTS = DAV + "supported-report-set"
 SYNC_COLLECTION = DAV + "sync-collection"
 COMPONENTS = CALDAV + "supported-calendar-component-set"
 COLLECTION = DAV + "collection"
+PROXY_READ = CALENDARSERVER + "calendar-proxy-read-for"  # of whom the principal is a proxy
+PROXY_WRITE = CALENDARSERVER + "calendar-proxy-write-for"
 UNAUTHENTICATED = DAV + "unauthenticated"
 
 _PREFIXES = {"DAV:": "D", CALDAV[1:-1]: "C", CARDDAV[1:-1]: "CR", CALENDARSERVER[1:-1]: "CS"}

@@ -5,6 +5,7 @@ import binascii
 from dataclasses import dataclass
 from functools import partial
 
+from crmsync.connectors import files
 from crmsync.connectors.contract import Attachment
 from crmsync.connectors.errors import NotFound, ProtocolError
 from crmsync.connectors.ews import wire
@@ -23,15 +24,19 @@ class Files:
     limit: int  # bytes; what is larger stays where it is
 
     def of(self, item: Element) -> tuple[Attachment, ...]:
-        """Those that may travel: no pictures in the text, nothing that is an item itself, nothing of unknown size."""
-        found = []
-        for each in item.iterfind(f"{T}Attachments/{T}FileAttachment"):
-            id, size = each.find(T + "AttachmentId"), _size(each)
-            if id is None or size is None or size > self.limit or _is_inline(each):
-                continue
-            name, type = named(each), (each.findtext(T + "ContentType") or _UNKNOWN).strip()
-            found.append(Attachment(name, type, size, partial(self._content, id.get("Id") or "")))
-        return tuple(found)
+        """All but pictures in the text. What is too large, or an item itself, is named instead."""
+        return tuple(self._one(e) for e in item.iterfind(f"{T}Attachments/*") if not _is_inline(e))
+
+    def _one(self, attachment: Element) -> Attachment:
+        name, size, id = named(attachment), _size(attachment), attachment.find(T + "AttachmentId")
+        if attachment.tag != T + "FileAttachment" or id is None or size is None:
+            return files.named(name, "no file that can be copied; it stays in Exchange")
+        if size > self.limit:
+            return files.named(
+                name, f"{files.size(size)}, larger than {files.size(self.limit)}; it stays in Exchange"
+            )
+        type = (attachment.findtext(T + "ContentType") or _UNKNOWN).strip()
+        return Attachment(name, type, size, partial(self._content, id.get("Id") or ""))
 
     def _content(self, id: str) -> bytes:
         asked = wire.element("m:AttachmentIds", wire.element("t:AttachmentId", Id=id))

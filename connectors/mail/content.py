@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
+from crmsync.connectors.files import size as in_words
 from crmsync.connectors.mail.message import Parsed
 from crmsync.connectors.mail.settings import Settings
 from crmsync.connectors.mail.standing import COMPLETED, OPEN
@@ -40,13 +41,6 @@ def _text(parsed: Parsed, settings: Settings, size: int, read: int) -> str:
         names = ", ".join(f"{p.name} ({in_words(p.size)})" for p in large)
         notes.append(f"[Not copied, because larger than {in_words(settings.attachment_limit)}: {names}]")
     return "\n\n".join(piece for piece in (parsed.text, *notes) if piece)
-
-
-def in_words(count: int) -> str:
-    for unit, one in (("GB", 10**9), ("MB", 10**6), ("KB", 1000)):
-        if count >= one:
-            return f"{round(count / one)} {unit}"
-    return f"{count} bytes"
 
 
 def kept(name: str, value: Value) -> Value:

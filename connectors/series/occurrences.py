@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from crmsync.connectors.contract import (
     SERIES,
+    Attachment,
     Capabilities,
     Columns,
     Connector,
@@ -124,6 +125,10 @@ class Occurrences(ABC, Generic[S]):
     @abstractmethod
     def native(self, series: S, slot: datetime) -> str:
         """From which the occurrence can be put back; empty: it cannot."""
+
+    def files(self, series: S, slot: datetime) -> tuple[Attachment, ...]:
+        """What belongs to one occurrence travels with it. What belongs to the series would be copied for each."""
+        return ()
 
     @abstractmethod
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]: ...
@@ -338,6 +343,7 @@ class Occurrences(ABC, Generic[S]):
             tags=found.tags,
             native=self.native(series, slot),
             private=found.private,
+            attachments=self.files(series, slot),
         )
 
     def _horizon(self) -> datetime:

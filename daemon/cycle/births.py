@@ -17,6 +17,7 @@ from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import rules_of
 from crmsync.state.model import Action, Entry, Pair
@@ -172,9 +173,10 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
     if task.met:
         return  # its row stays: the merge treats it as a first meeting, and stamps it
     notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
+    notes.awaited[pair.id] = named_in(cx, task.place, pair.kind, task.columns)
     if task.done is not None and task.done.record is not None:
         shown = task.done.record.columns
-        notes.awaited[pair.id] = missing(cx, task.place, pair.kind, task.columns, shown)
+        notes.awaited[pair.id] |= missing(cx, task.place, pair.kind, task.columns, shown)
     cx.count("created")
     stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated:

@@ -12,6 +12,7 @@ from crmsync.daemon.cycle.barred import park_barred
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash, Merged
@@ -59,6 +60,9 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     if sent is not None and sent.done is not None:
         shown = sent.done.record.columns if sent.done.record is not None else {}
         notes.awaited[work.pair.id] = missing(cx, sent.place, sent.kind, sent.columns, shown)
+    if work.snapshot is None:
+        met, columns = _place(cx, work.pair, Side.CRM), work.record(Side.ECS).columns
+        notes.awaited.setdefault(work.pair.id, named_in(cx, met, work.pair.kind, columns))
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:

@@ -29,6 +29,7 @@ from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, rules_for
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
+from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -76,7 +77,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
-    loaded = dated(cx, loaded)
+    loaded = dated(cx, relate(cx, loaded))
     decisions = _decisions(cx, loaded)
     meetings = Meetings(copies(cx, loaded), come(cx, loaded))
     for work in loaded:
@@ -233,7 +234,10 @@ def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
         )
         tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
     if merged.to_crm:
-        change = Update(pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm)
+        original = work.record(Side.ECS) if "attachments" in merged.to_crm else None
+        change = Update(
+            pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm, original=original
+        )
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
     return tasks
 

@@ -113,7 +113,8 @@ def user_id(cx: Context, username: str) -> str:
 def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:
     if not mailbox.only:
         return [c for c in mailbox.collections if c.kinds]
-    found = {c.name: c for c in mailbox.collections} | {c.id: c for c in mailbox.collections}
+    # another person's calendar may be called the same: the login's own come first
+    found = {c.name: c for c in reversed(mailbox.collections)} | {c.id: c for c in mailbox.collections}
     for name in mailbox.only:
         if name not in found:
             there = ", ".join(sorted(c.name for c in mailbox.collections)) or "none"

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from crmsync.connectors import files
 from crmsync.connectors.contract import Attachment, Gone, Hidden, Kind, Record
 from crmsync.connectors.contract import Unreadable as UnreadableItem
 from crmsync.connectors.errors import NotFound, ProtocolError
@@ -126,7 +127,7 @@ def _size(standing: Standing) -> int:
 
 
 def _too_large(id: str, standing: Standing) -> UnreadableItem:
-    has, most = content.in_words(_size(standing)), content.in_words(MAX_MESSAGE)
+    has, most = files.size(_size(standing)), files.size(MAX_MESSAGE)
     reason = f"it has {has}, more than the {most} that are read"
     return UnreadableItem(id, standing.version, reason, Kind.EMAIL, standing.tags)
 

@@ -45,7 +45,12 @@ def test_files_travel_up_to_a_size(server: EwsServer, login: Opened, known: str,
     opened = folder(login(mail=Settings(attachment_limit=50)), name)
     (record,) = opened.fetch([id])
     assert isinstance(record, Record)
-    (file,) = record.attachments
+    large, file = sorted(record.attachments, key=lambda each: each.name)
+    assert (large.name, large.read()) == (
+        "film.avi (not copied).txt",
+        b"film.avi: 100 bytes, larger than 50 bytes; it stays in Exchange.\n",
+    )
+    assert record.columns.get("attachments") == (("film.avi", "plan.pdf") if known == "calendar" else None)
     assert (file.name, file.type, file.size) == ("plan.pdf", "application/pdf", 5)
     assert file.read() == b"small"
     server.fail("GetAttachment", "ErrorServerBusy")
