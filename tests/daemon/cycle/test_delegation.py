@@ -2,8 +2,7 @@
 record, whoever comes first."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,10 @@ import pytest
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
-from crmsync.daemon.account import Mailbox
-from tests.daemon.machine.house import SHARED, House
+from tests.daemon.machine.house import SHARED, Foreign, House
 from tests.daemon.machine.rest import twins
 
 PERSON = {"first_name": "Ada", "last_name": "Lovelace", "job_title": "Analyst"}
-
-
-class Foreign(House):
-    """Bob reaches the shared book over another protocol than Alice."""
-
-    def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
-        type = "foreign" if (account, server) == ("bob", SHARED) else "memory"
-        return [replace(m, type=type) for m in super().mailboxes(account, server)]
 
 
 @pytest.fixture(params=[House, Foreign], ids=["one protocol", "two protocols"])
