@@ -202,7 +202,7 @@ class Source(Server):
     )
     max_attachment: Size = Field(
         Bytes(5_000_000),
-        description="`imap`: attachments up to this size go to the CRM; larger ones are named in the text.",
+        description="`imap`, `caldav`: attachments up to this size go to the CRM; larger ones are named there.",
     )
     track_answers: Flag = Field(
         False, description="`imap`: answers in a conversation that is tagged get the tag, too."
@@ -228,7 +228,6 @@ class Source(Server):
         "folders",
         "tag_folder",
         "keyword",
-        "max_attachment",
         "track_answers",
         "move_messages",
         "delete_messages",
@@ -237,6 +236,13 @@ class Source(Server):
     def _of_mail(cls, value: object, info: ValidationInfo) -> object:
         """Only asked of what stands in the file."""
         if info.data.get("type", "imap") != "imap":
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
+
+    @field_validator("max_attachment")
+    @classmethod
+    def _of_what_has_files(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("type", "imap") not in ("imap", "caldav"):
             raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
         return value
 

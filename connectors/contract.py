@@ -121,6 +121,7 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "organizer": Column(Type.EMAIL),  # who has called the meeting; in lower case
         # addresses in lower case, with the answer where there is one: accepted, declined, tentative
         "attendees": Column(Type.LIST, each=True),
+        "attachments": Column(Type.LIST, each=True),  # their names
         "categories": Column(Type.LIST),
     },
     Kind.TASK: {
@@ -157,10 +158,13 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
 }
 
 
+ANSWERS = frozenset({"accepted", "declined", "tentative"})  # to an invitation
+
+
 def member(entry: str) -> tuple[str, str]:
     """Name and word of one entry of a list whose members are merged each by itself (``Column.each``)."""
-    name, _, word = entry.strip().partition(" ")
-    return name, word.strip()
+    name, _, word = entry.strip().rpartition(" ")
+    return (name.strip(), word) if name and word in ANSWERS else (entry.strip(), "")
 
 
 def entry(name: str, word: str) -> str:
@@ -337,6 +341,7 @@ class Update:
     stamp: Stamp | None = None
     tag: str = ""
     link: str = ""  # CRM: write the external id
+    original: Record | None = None  # as of a create, where ``columns`` names files
 
 
 @dataclass(frozen=True, slots=True)

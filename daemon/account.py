@@ -124,7 +124,7 @@ class Account:
         if not self.masks(record):
             return record
         columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
-        return replace(record, columns={**columns, "subject": "Private"})
+        return replace(record, columns={**columns, "subject": "Private"}, attachments=())
 
     def selected(self, item: Record | Unreadable) -> bool:
         """Whether the person wants this item in the CRM."""

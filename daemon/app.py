@@ -191,6 +191,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             verify=config.verify,
             default_zone=zone,
             now=now,
+            max_attachment=config.max_attachment,
             invitations=account.invitations,
             proxies=config.proxies,
             ourselves=frozenset(address.lower() for address in known),

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from crmsync.connectors.caldav import exceptions, unfolded
+from crmsync.connectors.caldav.attachments import files_of
+from crmsync.connectors.caldav.occurrence import Occurrence
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.shifted import Held, Parts, heirs, survivors
@@ -17,6 +19,7 @@ from crmsync.connectors.caldav.spool import Spool
 from crmsync.connectors.caldav.unfolded import Mark, Shown
 from crmsync.connectors.contract import (
     SERIES,
+    Attachment,
     Capabilities,
     Columns,
     Cursor,
@@ -246,6 +249,15 @@ class Occurrences:
             tags=found.tags,
             native=exceptions.by_itself(series, slot),
             private=found.private,
+            attachments=self._files(series, found),
+        )
+
+    def _files(self, series: Series, found: Occurrence) -> tuple[Attachment, ...]:
+        """What belongs to one occurrence travels with it. What belongs to the series would be copied for each."""
+        if found.own is not None:
+            return self.inner.carried(files_of(found.own))
+        return self.inner.carried(
+            files_of(series.source(found.slot)), "stays with the series in the calendar"
         )
 
     def _folded(self, record: Record) -> Record | Folded:

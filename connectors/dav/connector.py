@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import (
+    Attachment,
     Capabilities,
     Collection,
     Columns,
@@ -28,8 +29,9 @@ from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
+from crmsync.connectors.dav.item import File
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Found, Reader
+from crmsync.connectors.dav.reading import BATCH, MAX_ATTACHMENT, MAX_ITEM, Found, Reader
 from crmsync.connectors.dav.writing import Replace, Writer
 
 
@@ -45,12 +47,21 @@ class DavConnector:
         pause: Callable[[float], None],
         default_zone: tzinfo,
         max_item: int = MAX_ITEM,
+        max_attachment: int = MAX_ATTACHMENT,
         audience: Audience = NOBODY,
     ) -> None:
         place = Place(collection.id)
         self._flavour, self._dav, self._place = flavour, dav, place
         self.now, self.default_zone = now, default_zone
-        self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
+        self._reader = Reader(
+            dav,
+            place,
+            flavour,
+            habits,
+            default_zone=default_zone,
+            max_item=max_item,
+            max_attachment=max_attachment,
+        )
         self._changes = Changes(dav, place, habits, self._reader)
         self._hearing = Hearing(dav, place, flavour, habits, audience)
         self._writer = Writer(
@@ -99,6 +110,9 @@ class DavConnector:
         if isinstance(found, Record):
             self._reader.remember(found)
         return found
+
+    def carried(self, files: Sequence[File], stays: str = "") -> tuple[Attachment, ...]:
+        return self._reader.carried(files, stays)
 
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)

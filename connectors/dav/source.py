@@ -14,7 +14,7 @@ from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import canonical, last_segment
-from crmsync.connectors.dav.reading import MAX_ITEM
+from crmsync.connectors.dav.reading import MAX_ATTACHMENT, MAX_ITEM
 from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.http import Http, pause
 
@@ -32,6 +32,7 @@ class Options(TypedDict, total=False):
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
     max_item: int  # bytes of one item that is read
+    max_attachment: int  # bytes of a file that travels with its item
     invitations: bool  # the server may tell attendees of what is written
     ourselves: frozenset[str]  # the person's addresses, in lower case
     proxies: bool  # also the collections of those whose proxy the login is
@@ -75,6 +76,7 @@ class DavSource:
         self._pause = options.get("pause", pause)
         self._zone = options.get("default_zone", UTC)
         self._audience = Audience(options.get("invitations", False), options.get("ourselves", frozenset()))
+        self._max_attachment = options.get("max_attachment", MAX_ATTACHMENT)
         self._max_item = options.get("max_item", MAX_ITEM)
         self._proxies = options.get("proxies", False)
         self._principal: str | None = None  # our own, once asked for
@@ -116,6 +118,7 @@ class DavSource:
             pause=self._pause,
             default_zone=self._zone,
             max_item=self._max_item,
+            max_attachment=self._max_attachment,
             audience=self._audience,
         )
 

@@ -41,7 +41,7 @@ from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
-from crmsync.connectors.salesforce.mapping import TABLES, Mapper
+from crmsync.connectors.salesforce.mapping import Mapper
 from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
@@ -53,6 +53,7 @@ from crmsync.connectors.salesforce.table import (
     row_version,
     young,
 )
+from crmsync.connectors.salesforce.tables import TABLES
 
 OVERLAP = timedelta(seconds=120)
 
@@ -187,7 +188,7 @@ def _missing(table: Table) -> Missing | None:
 class SalesforceSource:
     """A login to one organisation. Safe to use from several threads; logs in with the first request.
 
-    ``fields``: for each kind, CRM field by column (``mapping.DEFAULT_FIELDS``); a kind that is left out is not offered.
+    ``fields``: for each kind, CRM field by column (``tables.DEFAULT_FIELDS``); a kind that is left out is not offered.
     ``external_id``: name of the organisation's external-id field, if it has one. ``overlap``: how far every poll
     reaches back. Raises ValueError for names that cannot be.
     """

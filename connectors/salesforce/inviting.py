@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Value, member
+from crmsync.connectors.contract import Outcome, Update, Value, member
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce import people, soql
+from crmsync.connectors.salesforce.attaching import Made, attach, detach
 from crmsync.connectors.salesforce.client import Row
-from crmsync.connectors.salesforce.invited import answer_of, status_of
+from crmsync.connectors.salesforce.invited import FILES, INVITED, answer_of, status_of
 from crmsync.connectors.salesforce.mail_fields import ADDRESS
 from crmsync.connectors.salesforce.table import Table, row_id
 from crmsync.connectors.salesforce.values import at
@@ -52,6 +53,24 @@ def change(
 def _person(row: Row) -> str:
     told = str(row.get("RelationId") or "")
     return soql.id18(told) if soql.is_id(told) else ""
+
+
+def complete(table: Table, made: Sequence[Made]) -> tuple[dict[int, Outcome], set[int]]:
+    """People and files of events that stand. Returns what was refused of the files, and what was completed at all."""
+    touched: set[int] = set()
+    if INVITED in table.children and (guests := _naming(made, "attendees")):
+        changed = invite(table, {m.id: m.write.columns["attendees"] for m in guests})
+        touched |= {m.position for m in guests} if changed else set()
+    if FILES not in table.children or not (filed := _naming(made, "attachments")):
+        return {}, touched
+    detach(table, filed)
+    return attach(table, filed), touched | {m.position for m in filed}
+
+
+def _naming(made: Sequence[Made], column: str) -> list[Made]:
+    """A record that has just been made has nobody, and nothing, to take out."""
+    told = (m for m in made if column in m.write.columns)
+    return [m for m in told if m.write.columns[column] or isinstance(m.write, Update)]
 
 
 def invite(table: Table, attendees: Mapping[str, Value]) -> bool:

@@ -5,15 +5,14 @@ stand in rows of their own (EmailMessageRelation), one for each contact, lead an
 Attachments. Both are made after the message, and looked up first: whoever was interrupted in between makes the rest.
 """
 
-import base64
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from crmsync.connectors.contract import Attachment, Columns, Create, Kind, Outcome, Record, Refused
+from crmsync.connectors.contract import Columns, Create, Kind, Outcome, Record
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import faults, people, soql
+from crmsync.connectors.salesforce import people, soql
+from crmsync.connectors.salesforce.attaching import Made, attach
 from crmsync.connectors.salesforce.mail_fields import ABOUT, ADDRESS, WRITTEN
 from crmsync.connectors.salesforce.table import Table, row_id
 
@@ -57,21 +56,13 @@ _ROOM = soql.MAX_QUERY - 500
 # ── Who, and with which files ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A message that stands."""
-
-    position: int  # among the writes
-    id: str
-    write: Create
-
-
 def accompany(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
     """Adds what is missing of the people and files. Returns what was refused of them."""
     if table.kind is not Kind.EMAIL or not made:
         return {}
-    _relate(table, {m.id: _roles(m.write.columns) for m in made}, {m.id: m.write for m in made})
-    return _attach(table, made)
+    writes = {m.id: m.write for m in made if isinstance(m.write, Create)}
+    _relate(table, {id: _roles(write.columns) for id, write in writes.items()}, writes)
+    return attach(table, made)
 
 
 def join(table: Table, id: str, user: str) -> None:
@@ -147,52 +138,3 @@ def _make(table: Table, missing: Mapping[tuple[str, str], tuple[str, str]]) -> N
             )
         except NotFound:
             return
-
-
-def _attach(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
-    wanted = [(m, m.write.original.attachments) for m in made if m.write.original]
-    there: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for some in soql.batches([m.id for m, files in wanted if files]):
-        where = soql.within("ParentId", some)
-        for row in people.rows(table, ("ParentId", "Name", "BodyLength"), "Attachment", where):
-            length = row.get("BodyLength")
-            name = str(row.get("Name"))
-            there[soql.id18(str(row.get("ParentId")))].append(
-                (name, length if isinstance(length, int) else 0)
-            )
-    refused: dict[int, Outcome] = {}
-    for message, files in wanted:
-        for file in files:
-            if not file.size:
-                continue  # the CRM keeps nothing that is empty
-            if (_name(file), file.size) in there[message.id]:
-                there[message.id].remove((_name(file), file.size))
-            elif (outcome := _sent(table, message, file)) is not None:
-                refused[message.position] = outcome
-    return refused
-
-
-def _name(file: Attachment) -> str:
-    return soql.clean(file.name).strip()[:255] or "attachment"
-
-
-def _sent(table: Table, message: Made, file: Attachment) -> Outcome | None:
-    answer = table.client.call(
-        "POST",
-        f"{table.client.root}/sobjects/Attachment",
-        "Attachment",
-        body={
-            "ParentId": message.id,
-            "Name": _name(file),
-            "ContentType": file.type[:120],
-            "Body": base64.b64encode(file.read()).decode(),
-        },
-        accept=frozenset({201, 400, 413}),
-    )
-    if answer.status == 201:
-        return None
-    given = faults.faults(answer.data)
-    outcome = faults.outcome(message.write.key, given)
-    if isinstance(outcome, Refused):
-        return Refused(outcome.id, outcome.code, f"its attachment {_name(file)}: {outcome.reason}")
-    return outcome

@@ -36,7 +36,7 @@ from crmsync.connectors.salesforce.activity import (
     type_of,
 )
 from crmsync.connectors.salesforce.describe import Field, Schema
-from crmsync.connectors.salesforce.invited import INVITED, attendees, is_invited
+from crmsync.connectors.salesforce.invited import attachments, attendees, is_files, is_invited
 from crmsync.connectors.salesforce.values import (
     ABSENT,
     READ,
@@ -48,82 +48,6 @@ from crmsync.connectors.salesforce.values import (
     line_of,
     written,
 )
-
-TABLES: Mapping[Kind, str] = {
-    Kind.CONTACT: "Contact",
-    Kind.APPOINTMENT: "Event",
-    Kind.TASK: "Task",
-    Kind.EMAIL: "EmailMessage",
-}
-OWNERLESS = frozenset({Kind.EMAIL})  # their objects have no OwnerId
-
-_PLACE = {
-    "street": "Street",
-    "city": "City",
-    "region": "State",
-    "postal_code": "PostalCode",
-    "country": "Country",
-}
-
-DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
-    Kind.CONTACT: {
-        "prefix": "Salutation",
-        "first_name": "FirstName",
-        "middle_name": "MiddleName",
-        "last_name": "LastName",
-        "suffix": "Suffix",
-        "company": "Account.Name",  # a parent's: read only
-        "department": "Department",
-        "job_title": "Title",
-        "email": "Email",
-        "phone_work": "Phone",
-        "phone_mobile": "MobilePhone",
-        "phone_home": "HomePhone",
-        "phone_fax": "Fax",
-        "phone_other": "OtherPhone",
-        **{f"address_work_{c}": f"Mailing{f}" for c, f in _PLACE.items()},
-        **{f"address_home_{c}": f"Other{f}" for c, f in _PLACE.items()},
-        "birthday": "Birthdate",
-        "notes": "Description",
-    },
-    Kind.APPOINTMENT: {
-        "subject": "Subject",
-        "location": "Location",
-        "description": "Description",
-        "start": "StartDateTime",
-        "end": "EndDateTime",
-        "all_day": "IsAllDayEvent",
-        "show_as": "ShowAs",
-        "sensitivity": "IsPrivate",
-        "reminder": "ReminderDateTime",
-        "attendees": INVITED,
-    },
-    Kind.TASK: {
-        "subject": "Subject",
-        "description": "Description",
-        "due": "ActivityDate",
-        "status": "Status",
-        "priority": "Priority",
-        "activity": "TaskSubtype",  # and Type: see ``activity.activity_of``
-        "completed_at": "CompletedDateTime",  # set by the server: read only
-        "reminder": "ReminderDateTime",
-    },
-    Kind.EMAIL: {
-        "subject": "Subject",
-        "body_text": "TextBody",
-        "body_html": "HtmlBody",
-        "from": "FromAddress",
-        "to": "ToAddress",
-        "cc": "CcAddress",
-        "sent_at": "MessageDate",
-        "message_id": "MessageIdentifier",
-        "thread": "ThreadIdentifier",
-        "direction": "Incoming",
-        "status": "Status",
-        "regarding": mail.ABOUT,
-    },
-}
-
 
 # ── One item ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,9 +70,9 @@ class _Way:
 
     __slots__ = (
         "activity",
+        "children",
         "choice",
         "column",
-        "invited",
         "lower",
         "mail",
         "path",
@@ -163,7 +87,8 @@ class _Way:
         self.path = path
         self.lower = path.lower()
         self.activity = column == "activity" and self.lower == SUBTYPE
-        self.invited = column == "attendees" and is_invited(path)
+        # what is read of records that belong to this one, and written to them (``inviting``, ``attaching``)
+        self.children = _children(kind, column, path)
         self.choice = _choice(kind, column, self.lower)
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
@@ -177,6 +102,15 @@ class _Way:
         self.writes = (
             mail.WRITTEN if self.mail and path == mail.ABOUT else path
         )  # the field that a write needs
+
+
+_Children = Callable[[Mapping[str, object]], Value | Absent]
+
+
+def _children(kind: Kind, column: str, path: str) -> _Children | None:
+    if kind is Kind.APPOINTMENT and column == "attendees" and is_invited(path):
+        return attendees
+    return attachments if kind is Kind.APPOINTMENT and column == "attachments" and is_files(path) else None
 
 
 def _choice(kind: Kind, column: str, field: str) -> Choice | None:
@@ -212,9 +146,9 @@ class Mapper:
                 if not isinstance(activity := activity_of(row), Absent):
                     result[column] = activity
                 continue
-            if way.invited:
-                if not isinstance(people := attendees(row), Absent):
-                    result[column] = people
+            if way.children is not None:
+                if not isinstance(some := way.children(row), Absent):
+                    result[column] = some
                 continue
             raw = row[way.path] if way.path in row else at(row, way.path)
             if way.plain and (raw is None or isinstance(raw, str)):
@@ -239,8 +173,8 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
-            if way.invited:
-                continue  # ``inviting``, once the event stands
+            if way.children is not None:
+                continue  # once the event stands
             if way.activity:
                 if schema.writable("Type") and not isinstance(activity_held(value, schema), Absent):
                     result["Type"] = type_of(value, schema)
@@ -277,8 +211,8 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
-            if way.invited:
-                result[column] = way.read(value) if value else None
+            if way.children is not None:
+                result[column] = (way.read(value) or None) if value else None
                 continue
             if way.activity:
                 if not isinstance(kept := activity_held(value, schema), Absent):
@@ -312,13 +246,12 @@ class Mapper:
         closed = (c for c, w in held.items() if not writable(w.writes) and not w.activity)
         return frozenset(held), frozenset(closed)
 
-    @property
-    def invites(self) -> bool:
-        """Whether those who are invited are read with an event."""
-        return any(w.invited for w in self._ways.values())
+    def reads(self, child: str) -> bool:
+        """Whether records of this relationship are read with each of ours."""
+        return any(w.children is not None and w.lower == child.lower() for w in self._ways.values())
 
     def partial(self) -> frozenset[str]:
-        return frozenset(w.column for w in self._ways.values() if w.invited)
+        return frozenset(w.column for w in self._ways.values() if w.children is not None)
 
     def once(self, schema: Schema | None) -> frozenset[str]:
         """Of the columns that are written, those that are written when the record is made and never again."""

@@ -16,8 +16,9 @@ from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
-from crmsync.connectors.salesforce.invited import INVITED, SELECTED, is_invited, mark
-from crmsync.connectors.salesforce.mapping import OWNERLESS, TABLES, Mapper
+from crmsync.connectors.salesforce.invited import FILES, INVITED, mark, selected
+from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.tables import OWNERLESS, TABLES
 from crmsync.connectors.salesforce.values import Unmappable, instant
 
 _ALWAYS = ("Id", "SystemModstamp", "LastModifiedDate", "OwnerId", "IsDeleted")
@@ -94,13 +95,18 @@ class Table:
         return Missing(self.name, absent) if absent else None
 
     @property
+    def children(self) -> tuple[str, ...]:
+        """What stands in records of its own, and is part of a version."""
+        missing = self.missing()
+        return tuple(n for n in (INVITED, FILES) if self.mapper.reads(n) and n.lower() not in missing)
+
+    @property
     def invites(self) -> bool:
-        """Whether the version of a record says who is invited, too."""
-        return self.mapper.invites and INVITED.lower() not in self.missing()
+        return INVITED in self.children
 
     def versioned(self) -> tuple[str, ...]:
         """The fields that a version is made of."""
-        return ("SystemModstamp", INVITED) if self.invites else ("SystemModstamp",)
+        return ("SystemModstamp", *self.children)
 
     def link_field(self) -> str:
         """The external-id field, or empty where the object has none."""
@@ -146,7 +152,7 @@ class Table:
 
     def _select(self, fields: Sequence[str], where: str, order: str) -> str:
         missing = self.missing()
-        named = [SELECTED if is_invited(f) else f for f in fields if f.lower() not in missing]
+        named = [selected(f) for f in fields if f.lower() not in missing]
         return soql.select(named, self.name, where, order)
 
     def _query(self, text: str, deleted: bool) -> Iterator[QueryPage]:

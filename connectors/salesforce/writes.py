@@ -24,6 +24,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import ConnectorError, ProtocolError
 from crmsync.connectors.salesforce import faults, inviting, lookup, mail, soql
+from crmsync.connectors.salesforce.attaching import Made
 from crmsync.connectors.salesforce.client import Answer
 from crmsync.connectors.salesforce.describe import Schema
 from crmsync.connectors.salesforce.faults import Fault, InvalidField, Malformed
@@ -163,11 +164,11 @@ class _Batch:
         """What stands in records of its own. A message that was found may have been left without. Until then nothing is
         known of it: a create that counts as done is never repeated."""
         if self.table.kind is not Kind.EMAIL:
-            self._invite()
+            self._complete()
             return
         found = {i: o.id for i, o in self.outcomes.items() if isinstance(o, Done)} | self.written
         made = [
-            mail.Made(i, soql.id18(found[i]), w)
+            Made(i, soql.id18(found[i]), w)
             for i, w in enumerate(self.writes)
             if i in found and isinstance(w, Create)
         ]
@@ -177,18 +178,22 @@ class _Batch:
         self.outcomes |= refused
         self.written = {i: id for i, id in self.written.items() if i not in refused}
 
-    def _invite(self) -> None:
-        """As ``_accompany``. What was found under its key is read once more, if somebody was still missing there."""
-        if not self.table.invites:
+    def _complete(self) -> None:
+        """As ``_accompany``, for events. What was found under its key is read once more, if something was missing."""
+        if not self.table.children:
             return
         found = {i: o.id for i, o in self.outcomes.items() if isinstance(o, Done) and o.found} | self.written
-        named = {i: w for i, w in enumerate(self.writes) if i in found and not isinstance(w, Delete)}
-        wanted = {i: w.columns["attendees"] for i, w in named.items() if "attendees" in w.columns}
-        wanted = {i: v for i, v in wanted.items() if v or isinstance(self.writes[i], Update)}
-        self.bare = set(wanted)
-        if inviting.invite(self.table, {soql.id18(found[i]): v for i, v in wanted.items()}):
-            self.again = wanted.keys() & self.outcomes.keys()
+        made = [
+            Made(i, soql.id18(found[i]), w)
+            for i, w in enumerate(self.writes)
+            if i in found and not isinstance(w, Delete)
+        ]
+        self.bare = {m.position for m in made if m.write.columns.keys() & self.table.mapper.partial()}
+        refused, touched = inviting.complete(self.table, made)
+        self.again = touched & self.outcomes.keys()
         self.bare = set()
+        self.outcomes |= refused
+        self.written = {i: id for i, id in self.written.items() if i not in refused}
 
     def _delete(self) -> None:
         deletes = [(i, w) for i, w in self._open() if isinstance(w, Delete)]
@@ -314,9 +319,9 @@ def _request(records: Sequence[Body]) -> Body:
 
 def _told_by_time(table: Table, write: Write) -> bool:
     """Whether ``If-Unmodified-Since`` alone keeps this write off a record that has changed: not where the version was
-    so young that another change could have the same time, nor where somebody may have been invited."""
+    so young that another change could have the same time, nor where people and files belong to it."""
     return (
-        not table.invites
+        not table.children
         and isinstance(write, Update)
         and bool(write.expected)
         and YOUNG not in write.expected

@@ -1,25 +1,31 @@
 """The REST API below `/services/data/vXX.0/`: its table of contents."""
 
+from crmsync.daemon.crm_api.bulk.rest import Ingest, Query
+from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.collections import Collections
 from crmsync.daemon.crm_api.composite import Composite
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.layouts import Layouts
 from crmsync.daemon.crm_api.queries import QueryHandlers
 from crmsync.daemon.crm_api.records import Records
 from crmsync.daemon.crm_api.resources import Resources
 from crmsync.daemon.crm_api.routes import Route, Router
 from crmsync.daemon.crm_api.search import SearchHandlers
+from crmsync.daemon.crm_api.tree import Tree
 
 __all__ = ["build_api"]
 
 
-def build_api(crm: Crm) -> Router:
+def build_api(crm: Crm, bulk: Bulk) -> Router:
     """The routes, most specific first where two could fit."""
     resources, records = Resources(crm), Records(crm.store)
     collections, queries = Collections(crm.store), QueryHandlers(crm.queries, crm.changes)
+    layouts = Layouts(crm.store.schema)
     searches = SearchHandlers(crm.searches, crm.store)
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
+        Route("GET", "recent", resources.recent),
         Route("GET", "query", queries.query),
         Route("GET", "queryall", queries.query_all),
         Route("GET", "query/{locator}", queries.more),
@@ -27,10 +33,22 @@ def build_api(crm: Crm) -> Router:
         Route("GET", "search", searches.search),
         Route("GET", "parameterizedsearch", searches.parameterized),
         Route("POST", "parameterizedsearch", searches.parameterized_body),
+        *_bulk("jobs/ingest", bulk.ingest),
+        Route("PUT", "jobs/ingest/{id}/batches", bulk.ingest.upload),
+        Route("GET", "jobs/ingest/{id}/successfulresults", bulk.ingest.successful),
+        Route("GET", "jobs/ingest/{id}/failedresults", bulk.ingest.failed),
+        Route("GET", "jobs/ingest/{id}/unprocessedrecords", bulk.ingest.unprocessed),
+        *_bulk("jobs/query", bulk.query),
+        Route("GET", "jobs/query/{id}/results", bulk.query.results),
         Route("GET", "sobjects", resources.objects),
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),
         Route("GET", "sobjects/{object}/describe", resources.describe),
+        Route("GET", "sobjects/{object}/describe/layouts", layouts.all),
+        Route("GET", "sobjects/{object}/describe/layouts/{record_type}", layouts.of_record_type),
+        Route("GET", "sobjects/{object}/describe/compactlayouts", layouts.compact),
+        Route("GET", "sobjects/{object}/describe/approvallayouts", layouts.approval),
+        Route("GET", "sobjects/{object}/quickactions", layouts.quick_actions),
         Route("GET", "sobjects/{object}/updated", queries.updated),
         Route("GET", "sobjects/{object}/deleted", queries.deleted),
         Route("GET", "sobjects/{object}/{id}", records.read),
@@ -39,6 +57,7 @@ def build_api(crm: Crm) -> Router:
         Route("GET", "sobjects/{object}/{field}/{value}", records.read_by_key),
         Route("PATCH", "sobjects/{object}/{field}/{value}", records.upsert),
         Route("DELETE", "sobjects/{object}/{field}/{value}", records.delete_by_key),
+        Route("POST", "composite/tree/{object}", Tree(crm.store).create),
         Route("POST", "composite/sobjects", collections.create),
         Route("PATCH", "composite/sobjects", collections.update),
         Route("DELETE", "composite/sobjects", collections.delete),
@@ -52,5 +71,17 @@ def build_api(crm: Crm) -> Router:
             *inner,
             Route("POST", "composite", composite.composite),
             Route("POST", "composite/batch", composite.batch),
+            Route("POST", "composite/graph", composite.graph),
+            Route("GET", "composite", resources.composite),
         )
+    )
+
+
+def _bulk(path: str, handlers: Ingest | Query) -> tuple[Route, ...]:
+    return (
+        Route("POST", path, handlers.create),
+        Route("GET", path, handlers.all),
+        Route("GET", f"{path}/{{id}}", handlers.job),
+        Route("PATCH", f"{path}/{{id}}", handlers.change),
+        Route("DELETE", f"{path}/{{id}}", handlers.remove),
     )

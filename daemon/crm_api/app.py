@@ -16,15 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from crmsync.daemon.crm_api import soap
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
 from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, too_large, unzip
+from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
+from crmsync.daemon.crm_api.soap import Endpoint
 from crmsync.state.replica import faults
+from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.sessions import Session
 
@@ -56,8 +58,11 @@ class _Message:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
         return {**self.query, **parameters(unzip(self.body, self.headers.get("content-encoding", "")))}
 
+    def plain(self) -> bytes:
+        return unzip(self.body, self.headers.get("content-encoding", ""))
+
     def json(self) -> object:
-        return parse_json(unzip(self.body, self.headers.get("content-encoding", "")))
+        return parse_json(self.plain())
 
 
 class _Endpoint:
@@ -66,7 +71,9 @@ class _Endpoint:
     def __init__(self, crm: Crm) -> None:
         self._crm = crm
         self._oauth = OAuth(crm)
-        self._api = build_api(crm)
+        self._soap = Endpoint(crm)
+        self._bulk = Bulk(crm)
+        self._api = build_api(crm, self._bulk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -116,9 +123,18 @@ class _Endpoint:
             case ("services", "oauth2", "userinfo"):
                 return self._oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return soap.answer(self._crm, message.path, message.body, message.headers, message.origin)
+                return self._soap.answer(message.path, message.body, message.headers, message.origin)
             case ("id", _, _):
                 return self._oauth.identity(self._session(message).caller, message.origin)
+            case ("services", "async", _):
+                return self._bulk.classic.answer(
+                    message.method,
+                    message.path[3:],
+                    message.plain(),
+                    message.headers,
+                    message.path[2],
+                    self._counted(message),
+                )
             case ("services", "data"):
                 return Reply(200, versions())
             case ("services", "data", version):
@@ -129,9 +145,7 @@ class _Endpoint:
         version = version_of(version_segment)
         if version is None or not known_version(version):
             raise faults.not_found()
-        caller = self._session(message).caller
-        if not self._crm.usage.count():
-            raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        caller = self._counted(message)
         return self._api(
             Call(
                 message.method,
@@ -142,8 +156,15 @@ class _Endpoint:
                 message.query,
                 message.headers,
                 message.json,
+                message.plain,
             )
         )
+
+    def _counted(self, message: _Message) -> Caller:
+        caller = self._session(message).caller
+        if not self._crm.usage.count():
+            raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        return caller
 
     def _session(self, message: _Message) -> Session:
         scheme, _, token = message.headers.get("authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""`composite` and `composite/batch`: several requests in one.
+"""`composite`, `composite/batch` and `composite/graph`: several requests in one.
 
 In `composite` a later request may refer to what an earlier one answered: `@{account.id}`, `@{page.records[0].Id}`.
 With `allOrNone` they are one transaction.
@@ -20,6 +20,8 @@ from crmsync.state.replica.faults import Fault
 __all__ = ["Composite"]
 
 MOST = 25
+MOST_GRAPHS = 75
+MOST_NODES = 500
 _REFERENCE = re.compile(r"@\{([A-Za-z][A-Za-z0-9_]*)((?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d{1,4}\])*)\}")
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -42,21 +44,38 @@ class Composite:
     def composite(self, call: Call) -> Reply:
         body = call.body_object()
         requests = _requests(body, "compositeRequest")
-        names = [request.get("referenceId") for request in requests]
-        if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names) or len({*names}) < len(
-            names
-        ):
-            raise Fault("JSON_PARSER_ERROR", "every compositeRequest needs a referenceId of its own")
+        _check_names(requests)
         if body.get("allOrNone") not in (True, "true"):
             return Reply(200, {"compositeResponse": self._all(call, requests)})
+        return Reply(200, {"compositeResponse": self._all_or_none(call, requests)})
+
+    def graph(self, call: Call) -> Reply:
+        """Several composites, each of which happens as a whole or not at all."""
+        graphs = call.body_object().get("graphs")
+        if not isinstance(graphs, list) or not all(isinstance(each, dict) for each in graphs):
+            raise Fault("JSON_PARSER_ERROR", "graphs must be a list of objects")
+        found = [(each.get("graphId"), _requests(each, "compositeRequest", MOST_NODES)) for each in graphs]
+        if len(graphs) > MOST_GRAPHS or sum(len(requests) for _, requests in found) > MOST_NODES:
+            raise Fault(
+                "LIMIT_EXCEEDED", f"at most {MOST_GRAPHS} graphs with {MOST_NODES} nodes are possible"
+            )
+        return Reply(200, {"graphs": [self._graph(call, name, requests) for name, requests in found]})
+
+    def _graph(self, call: Call, name: Any, requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        _check_names(requests)
+        results = self._all_or_none(call, requests)
+        ok = all(each["httpStatusCode"] < 400 for each in results)
+        return {"graphId": name, "graphResponse": {"compositeResponse": results}, "isSuccessful": ok}
+
+    def _all_or_none(self, call: Call, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         try:
             with self._database.together():
                 results = self._all(call, requests)
                 if any(each["httpStatusCode"] >= 400 for each in results):
                     raise _RollBack(results)
         except _RollBack as back:
-            results = [_rolled_back(each) for each in back.results]
-        return Reply(200, {"compositeResponse": results})
+            return [_rolled_back(each) for each in back.results]
+        return results
 
     def _all(self, call: Call, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         answers: dict[str, Any] = {}
@@ -124,12 +143,19 @@ def _rolled_back(result: dict[str, Any]) -> dict[str, Any]:
     return {**result, "body": fault_reply(Fault("PROCESSING_HALTED", what)).content, "httpStatusCode": 400}
 
 
-def _requests(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def _check_names(requests: Sequence[Mapping[str, Any]]) -> None:
+    names = [request.get("referenceId") for request in requests]
+    good = all(isinstance(name, str) and _NAME.fullmatch(name) for name in names)
+    if not good or len({*names}) < len(names):
+        raise Fault("JSON_PARSER_ERROR", "every compositeRequest needs a referenceId of its own")
+
+
+def _requests(body: Mapping[str, Any], name: str, most: int = MOST) -> list[dict[str, Any]]:
     requests = body.get(name)
     if not isinstance(requests, list) or not all(isinstance(each, dict) for each in requests):
         raise Fault("JSON_PARSER_ERROR", f"{name} must be a list of objects")
-    if len(requests) > MOST:
-        raise Fault("LIMIT_EXCEEDED", f"at most {MOST} requests are possible, these are {len(requests)}")
+    if len(requests) > most:
+        raise Fault("LIMIT_EXCEEDED", f"at most {most} requests are possible, these are {len(requests)}")
     return requests
 
 

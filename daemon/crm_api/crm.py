@@ -1,7 +1,7 @@
 """Everything one embedded CRM consists of, put together once and shared by its HTTP and HTTPS listeners."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from crmsync.state.replica.access import Access
@@ -79,7 +79,10 @@ class Crm:
         self.converter = Converter(self.store)
         self.changes = Changes(self.store)
         self.usage = Usage(clock, daily_requests)
+        self.closers: list[Callable[[], None]] = []  # of what was built on top, ended first
 
     def close(self) -> None:
+        while self.closers:
+            self.closers.pop()()
         self.queries.close()
         self.database.close()

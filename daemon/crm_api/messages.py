@@ -37,6 +37,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
     load: Callable[[], Any] = lambda: None  # the JSON body; raises Fault
+    raw: Callable[[], bytes] = lambda: b""  # the body as it is; raises Fault
 
     @property
     def base(self) -> str:

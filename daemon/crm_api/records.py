@@ -8,9 +8,9 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, fault_reply
-from crmsync.state.replica import faults
+from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Fault, Outcome, Rejected
-from crmsync.state.replica.metadata import ObjectType, fold
+from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.records import Row, chosen_fields, to_json
 from crmsync.state.replica.store import Store
 from crmsync.state.replica.values import encode_datetime
@@ -44,7 +44,17 @@ class Records:
             return Reply(
                 200, base64.b64decode(row[content.name] or ""), {"Content-Type": "application/octet-stream"}
             )
+        reference = type_.relationship(value)
+        if reference is not None and ids.is_valid(field):  # sobjects/Contact/id/Account
+            return self._parent(call, type_, field, reference)
         return self._show(call, type_, self._store.find(call.caller, type_.name, field, value))
+
+    def _parent(self, call: Call, type_: ObjectType, record_id: str, reference: Field) -> Reply:
+        target = self._store.read(call.caller, type_.name, record_id)[reference.name]
+        of = self._store.schema.of_id(target or "")
+        if of is None:
+            raise faults.not_found()
+        return self._show(call, of, self._store.read(call.caller, of.name, target))
 
     def update(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)

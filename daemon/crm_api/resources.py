@@ -11,6 +11,13 @@ from crmsync.state.replica.metadata import ObjectType
 __all__ = ["Resources", "known_version", "versions"]
 
 OLDEST, NEWEST = 20, 62
+# What clients look at before they begin, and what nothing here counts.
+UNUSED = {
+    "ConcurrentAsyncGetReportInstances": 200, "DailyAsyncApexExecutions": 250_000, "DailyBulkApiBatches": 15_000,
+    "DailyBulkApiRequests": 15_000, "DailyBulkV2QueryFileStorageMB": 976_562, "DailyBulkV2QueryJobs": 10_000,
+    "DataStorageMB": 5_120, "FileStorageMB": 10_240, "HourlyTimeBasedWorkflow": 1_000, "MassEmail": 5_000,
+    "SingleEmail": 5_000,
+}  # fmt: skip
 RELEASES = ("Spring", "Summer", "Winter")
 
 
@@ -41,7 +48,17 @@ class Resources:
         self._schema = crm.store.schema
 
     def index(self, call: Call) -> Reply:
-        names = ("composite", "limits", "parameterizedSearch", "query", "queryAll", "search", "sobjects")
+        names = (
+            "composite",
+            "limits",
+            "jobs",
+            "parameterizedSearch",
+            "query",
+            "queryAll",
+            "recent",
+            "search",
+            "sobjects",
+        )
         content = {name: f"{call.base}/{name}" for name in names}
         content["identity"] = f"{call.origin}/id/{self._crm.org.id}/{call.caller.user_id}"
         return Reply(200, content)
@@ -55,10 +72,19 @@ class Resources:
     def describe(self, call: Call, object: str) -> Reply:
         return Reply(200, describe_object(self._schema, self._type(object), call.base, call.origin))
 
+    def composite(self, call: Call) -> Reply:
+        names = ("batch", "graph", "sobjects", "tree")
+        return Reply(200, {name: f"{call.base}/composite/{name}" for name in names})
+
+    def recent(self, call: Call) -> Reply:
+        """Nobody has looked at anything: views are not noted."""
+        return Reply(200, [])
+
     def limits(self, call: Call) -> Reply:
         usage = self._crm.usage
         requests: dict[str, Any] = {"Max": usage.limit, "Remaining": usage.limit - usage.used}
-        return Reply(200, {"DailyApiRequests": requests})
+        unused = {name: {"Max": most, "Remaining": most} for name, most in UNUSED.items()}
+        return Reply(200, dict(sorted({**unused, "DailyApiRequests": requests}.items())))
 
     def _type(self, name: str) -> ObjectType:
         type_ = self._schema.find(name)

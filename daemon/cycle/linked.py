@@ -234,7 +234,10 @@ def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
         )
         tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
     if merged.to_crm:
-        change = Update(pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm)
+        original = work.record(Side.ECS) if "attachments" in merged.to_crm else None
+        change = Update(
+            pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm, original=original
+        )
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
     return tasks
 

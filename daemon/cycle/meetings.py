@@ -131,7 +131,7 @@ def hashed(cx: Context, name: str) -> str:
 def missing(cx: Context, place: Place, kind: Kind, sent: Columns, shown: Columns) -> frozenset[str]:
     """Hashes of the members that were offered to a CRM which does not know them. The person of the account is nobody
     to be waited for."""
-    partial = place.connector.capabilities.partial.get(kind, frozenset())
+    partial = place.connector.capabilities.partial.get(kind, frozenset()) & {"attendees"}
     names = {m for n in partial for m in people(sent.get(n)).keys() - people(shown.get(n)).keys()}
     return frozenset(hashed(cx, m) for m in names if not cx.account.is_person(m))
 

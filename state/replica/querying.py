@@ -24,7 +24,7 @@ from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
 from crmsync.state.replica.soql import ast
-from crmsync.state.replica.soql.plan import Count
+from crmsync.state.replica.soql.plan import Aggregate, Count, Parent, Polymorph, Record, Value
 from crmsync.state.replica.store import Clock, Store
 
 __all__ = ["Page", "Queries", "answered"]
@@ -69,19 +69,45 @@ class Queries:
         self._lock = Lock()
 
     def query(
-        self, caller: Caller, text: str, base: str, *, include_deleted: bool = False, page: int = PAGE
+        self,
+        caller: Caller,
+        text: str,
+        base: str,
+        *,
+        include_deleted: bool = False,
+        page: int = PAGE,
+        utc: str = "+0000",
     ) -> Page:
-        """The first page. `base` is the version's path, for the records' urls; raises Fault."""
+        """The first page. `base` is the version's path, for urls; `utc` is how datetimes end. Raises Fault."""
         with answered():
-            return self._answer(caller, text, base, include_deleted, page)
+            return self._answer(caller, text, base, include_deleted, page, utc)
 
     def records(
-        self, caller: Caller, query: ast.Query, base: str, *, long_text: bool = False
+        self, caller: Caller, query: ast.Query, base: str, utc: str = "+0000", *, long_text: bool = False
     ) -> Iterator[dict[str, Any]]:
         """What a query in pieces finds. `long_text` lets conditions look at fields that SOQL cannot filter."""
         plan = self._plan(caller, query, include_deleted=False, catalog=self._texts if long_text else None)
         with self._store.database.read() as connection:
-            yield from soql.run(connection, plan, url=_url(base))
+            yield from soql.run(connection, plan, url=_url(base), utc=utc)
+
+    def object_of(self, caller: Caller, text: str) -> str:
+        """The object in FROM, of a query that can be answered; raises Fault."""
+        with answered():
+            return self._plan(caller, soql.parse(text), include_deleted=False).object
+
+    def table(
+        self, caller: Caller, text: str, *, include_deleted: bool = False
+    ) -> tuple[list[str], Iterator[dict[str, Any]]]:
+        """Columns (`Name`, `Account.Name`) and records, for a table of them; raises Fault."""
+        with answered():
+            plan = self._plan(caller, soql.parse(text), include_deleted=include_deleted)
+            if isinstance(plan.shape, Count):
+                raise Fault("FUNCTIONALITY_NOT_ENABLED", "COUNT() is no table: ask for COUNT(Id)")
+            return list(_columns(plan.shape)), self._streamed(plan)
+
+    def _streamed(self, plan: soql.Plan) -> Iterator[dict[str, Any]]:
+        with answered(), self._store.database.read() as connection:
+            yield from soql.run(connection, plan, url=lambda _name, _id: "", utc="Z")
 
     def check(self, caller: Caller, query: ast.Query) -> None:
         """Raises SoqlError when the query cannot be answered."""
@@ -109,7 +135,9 @@ class Queries:
             for name in list(self._cursors):
                 self._drop(name)
 
-    def _answer(self, caller: Caller, text: str, base: str, include_deleted: bool, page: int) -> Page:
+    def _answer(
+        self, caller: Caller, text: str, base: str, include_deleted: bool, page: int, utc: str
+    ) -> Page:
         query = soql.parse(text)
         if record_access.asks(query):
             found = record_access.answer(self._store, caller, query)
@@ -118,7 +146,7 @@ class Queries:
         with self._store.database.read() as connection:
             if isinstance(plan.shape, Count):
                 return Page(soql.total_size(connection, plan), b"[]", None)
-            rows = soql.run(connection, plan, url=_url(base))
+            rows = soql.run(connection, plan, url=_url(base), utc=utc)
             return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
 
     def _plan(
@@ -196,6 +224,22 @@ def answered() -> Iterator[None]:
         if isinstance(error, sa.exc.DBAPIError) and not _beyond_limits(error):
             raise
         raise Fault("QUERY_TOO_COMPLICATED", "the query is too complicated; split it") from error
+
+
+def _columns(shape: Record | Aggregate, prefix: str = "") -> Iterator[str]:
+    for name, slot in shape.slots:
+        match slot:
+            case Value():
+                yield prefix + name
+            case Parent(record):
+                yield from _columns(record, f"{prefix}{name}.")
+            case Polymorph(records):
+                yield from dict.fromkeys(
+                    each for record in records for each in _columns(record, f"{prefix}{name}.")
+                )
+            case _:
+                what = f"{name}: compound fields and child records do not fit into a table"
+                raise Fault("FUNCTIONALITY_NOT_ENABLED", what)
 
 
 def _url(base: str) -> Callable[[str, str], str]:

@@ -64,7 +64,9 @@ def chosen_fields(type_: ObjectType, names: Sequence[str] | None) -> tuple[str, 
     return tuple(dict.fromkeys((*chosen, "Id")))
 
 
-def to_json(type_: ObjectType, row: Row, names: Iterable[str], base: str) -> dict[str, Any]:
+def to_json(
+    type_: ObjectType, row: Row, names: Iterable[str], base: str, *, utc: str = "+0000"
+) -> dict[str, Any]:
     """The record as REST shows it. `base` is the path of the version, `/services/data/v59.0`."""
     record: dict[str, Any] = {
         "attributes": {"type": type_.name, "url": f"{base}/sobjects/{type_.name}/{row['Id']}"}
@@ -74,7 +76,7 @@ def to_json(type_: ObjectType, row: Row, names: Iterable[str], base: str) -> dic
         if field.type == "base64":
             record[name] = f"{record['attributes']['url']}/{name}"
         else:
-            record[name] = encode(field, row[name]) if field.stored else _address(name, row)
+            record[name] = encode(field, row[name], utc) if field.stored else _address(name, row)
     return record
 
 

@@ -37,26 +37,26 @@ class Searches:
     def __init__(self, store: Store, queries: Queries) -> None:
         self._store, self._queries = store, queries
 
-    def search(self, caller: Caller, text: str, base: str) -> list[dict[str, Any]]:
+    def search(self, caller: Caller, text: str, base: str, *, utc: str = "+0000") -> list[dict[str, Any]]:
         """The records of all objects, in the order of RETURNING; raises Fault."""
         with answered():
-            return self.find(caller, soql.parse_search(text), base)
+            return self.find(caller, soql.parse_search(text), base, utc)
 
-    def find(self, caller: Caller, search: ast.Search, base: str) -> list[dict[str, Any]]:
+    def find(self, caller: Caller, search: ast.Search, base: str, utc: str = "+0000") -> list[dict[str, Any]]:
         """The same for a search that was put together elsewhere; raises SoqlError."""
         _check(search)
         most = min(MOST, MOST if search.limit is None else search.limit)
         found: list[dict[str, Any]] = []
         for returned in search.returned or self._everywhere():
             if len(found) < most:
-                found += self._of(caller, search, returned, base, most - len(found))
+                found += self._of(caller, search, returned, (base, utc), most - len(found))
         return found
 
     def _everywhere(self) -> Iterator[ast.Returned]:
         return (ast.Returned(each.name) for each in self._store.schema if searchable(each))
 
     def _of(
-        self, caller: Caller, search: ast.Search, returned: ast.Returned, base: str, most: int
+        self, caller: Caller, search: ast.Search, returned: ast.Returned, style: tuple[str, str], most: int
     ) -> list[dict[str, Any]]:
         asked = self._asked(search, returned)
         self._queries.check(caller, asked)  # names and types, before anything is looked for
@@ -66,7 +66,7 @@ class Searches:
         only = ast.In(ast.Path(("Id",)), ids)
         where = only if asked.where is None else ast.And((only, asked.where))
         limit = most if asked.limit is None else min(most, asked.limit)
-        rows = self._queries.records(caller, dataclasses.replace(asked, where=where, limit=limit), base)
+        rows = self._queries.records(caller, dataclasses.replace(asked, where=where, limit=limit), *style)
         return list(rows)
 
     def _asked(self, search: ast.Search, returned: ast.Returned) -> ast.Query:

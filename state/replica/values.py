@@ -38,19 +38,19 @@ def decode(field: Field, raw: Any) -> Any:
     return _null(field) if value is None else value
 
 
-def encode(field: Field, value: Any) -> Any:
-    """The JSON value (REST's way) of a stored one."""
+def encode(field: Field, value: Any, utc: str = "+0000") -> Any:
+    """The JSON value of a stored one; `utc` is how datetimes end, in REST's way unless it says otherwise."""
     match value:
         case datetime.datetime():
-            return encode_datetime(value)
+            return encode_datetime(value, utc)
         case datetime.date():
             return value.isoformat()
     return value
 
 
-def encode_datetime(value: datetime.datetime) -> str:
+def encode_datetime(value: datetime.datetime, utc: str = "+0000") -> str:
     """`2024-01-02T03:04:05.000+0000`, as REST writes datetimes; the value is naive UTC."""
-    return f"{value.isoformat(timespec='milliseconds')}+0000"
+    return f"{value.isoformat(timespec='milliseconds')}{utc}"
 
 
 def parse_datetime(text: str) -> datetime.datetime:

@@ -52,6 +52,7 @@ type = "caldav"
 url = "{calendar.url}"
 username = "alice"
 password_env = "PASSWORD"
+{more}
 """
 _PRIVATE = ("phone_home", "notes", "address_home_street", "address_home_city", "address_home_country")
 TABLES = {"contact": "Contact", "appointment": "Event", "task": "Task"}
@@ -100,9 +101,13 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, account: str = "", sharing: Mapping[str, str] | None = None, private: str = "sync"
+    folder: Path,
+    account: str = "",
+    sharing: Mapping[str, str] | None = None,
+    private: str = "sync",
+    calendar: str = "",
 ) -> Iterator[House]:
-    """``account``: more lines of its configuration; ``sharing``: of the CRM's objects."""
+    """``account``, ``calendar``: more lines of their configuration; ``sharing``: of the CRM's objects."""
     clock = Clock()
     with ExitStack() as stack:
         servers = {sort: stack.enter_context(quirky(sort)) for sort in ("addressbook", "calendar")}
@@ -113,6 +118,7 @@ def house(
                 folder=folder,
                 account=account,
                 private=private,
+                more=calendar,
                 crm=crm,
                 book=servers["addressbook"],
                 calendar=servers["calendar"],

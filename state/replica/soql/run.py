@@ -3,6 +3,7 @@
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, func, select
@@ -27,16 +28,16 @@ Json: TypeAlias = dict[str, Any]
 Url: TypeAlias = Callable[[str, str], str]  # (object, id) -> attributes.url
 
 
-def run(connection: Connection, plan: Plan, *, url: Url) -> Iterator[Json]:
+def run(connection: Connection, plan: Plan, *, url: Url, utc: str = "+0000") -> Iterator[Json]:
     """The records of a plan, read as they are asked for; none for `SELECT COUNT()`, see `total_size`.
 
     Datetimes read `2024-01-02T03:04:05.000+0000`, dates `2024-01-02`; parents are nested, children are query
-    results of their own.
+    results of their own. `utc` is how datetimes end: SOAP writes a `Z`.
     """
     if isinstance(plan.shape, Count):
         return
     for rows in connection.execute(plan.select).partitions(BATCH):
-        yield from _records(connection, plan, rows, url)
+        yield from _records(connection, plan, rows, _Style(url, utc))
 
 
 def total_size(connection: Connection, plan: Plan) -> int:
@@ -47,34 +48,42 @@ def total_size(connection: Connection, plan: Plan) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def _records(connection: Connection, plan: Plan, rows: Sequence[Sequence[Any]], url: Url) -> Iterator[Json]:
+@dataclass(frozen=True, slots=True)
+class _Style:
+    url: Url
+    utc: str
+
+
+def _records(
+    connection: Connection, plan: Plan, rows: Sequence[Sequence[Any]], style: _Style
+) -> Iterator[Json]:
     match plan.shape:
         case Record() as record:
-            writer = _Writer(url, _all_children(connection, record, rows, url))
+            writer = _Writer(style, _all_children(connection, record, rows, style))
             yield from (writer.record(record, row) for row in rows)
         case Aggregate(slots):
             for row in rows:
-                values = {name: _value(slot, row) for name, slot in slots}
+                values = {name: _value(slot, row, style.utc) for name, slot in slots}
                 yield {"attributes": {"type": "AggregateResult"}, **values}
 
 
 def _all_children(
-    connection: Connection, record: Record, rows: Sequence[Sequence[Any]], url: Url
+    connection: Connection, record: Record, rows: Sequence[Sequence[Any]], style: _Style
 ) -> dict[str, dict[str, list[Json]]]:
     """Relationship -> parent id -> records, for every child subquery and all the rows at once."""
     ids = [row[record.id_index] for row in rows]
     return {
-        name: _children(connection, slot.plan, ids, url)
+        name: _children(connection, slot.plan, ids, style)
         for name, slot in record.slots
         if isinstance(slot, Children)
     }
 
 
-def _children(connection: Connection, plan: Plan, ids: list[str], url: Url) -> dict[str, list[Json]]:
+def _children(connection: Connection, plan: Plan, ids: list[str], style: _Style) -> dict[str, list[Json]]:
     found: defaultdict[str, list[Json]] = defaultdict(list)
     assert plan.key_index is not None
     for rows in connection.execute(plan.select, {PARENTS: ids}).partitions(BATCH):
-        for row, record in zip(rows, _records(connection, plan, rows, url), strict=True):
+        for row, record in zip(rows, _records(connection, plan, rows, style), strict=True):
             found[row[plan.key_index]].append(record)
     return found
 
@@ -82,13 +91,13 @@ def _children(connection: Connection, plan: Plan, ids: list[str], url: Url) -> d
 class _Writer:
     """Writes rows as JSON; `children` are those of the rows at hand."""
 
-    def __init__(self, url: Url, children: dict[str, dict[str, list[Json]]]) -> None:
-        self.url = url
+    def __init__(self, style: _Style, children: dict[str, dict[str, list[Json]]]) -> None:
+        self.style = style
         self.children = children
 
     def record(self, record: Record, row: Sequence[Any]) -> Json:
         id_ = row[record.id_index]
-        written: Json = {"attributes": {"type": record.type, "url": self.url(record.object, id_)}}
+        written: Json = {"attributes": {"type": record.type, "url": self.style.url(record.object, id_)}}
         for name, slot in record.slots:
             written[name] = self._slot(name, slot, row, id_)
         return written
@@ -96,9 +105,9 @@ class _Writer:
     def _slot(self, name: str, slot: Slot, row: Sequence[Any], id_: str) -> Any:
         match slot:
             case Value():
-                return _value(slot, row)
+                return _value(slot, row, self.style.utc)
             case Compound(parts):
-                values = {key: _value(part, row) for key, part in parts}
+                values = {key: _value(part, row, self.style.utc) for key, part in parts}
                 return values if any(value is not None for value in values.values()) else None
             case Parent(record):
                 return self._parent((record,), row)
@@ -117,17 +126,17 @@ def _result(records: list[Json]) -> Json | None:
     return {"totalSize": len(records), "done": True, "records": records} if records else None
 
 
-def _value(slot: Value, row: Sequence[Any]) -> Any:
+def _value(slot: Value, row: Sequence[Any], utc: str) -> Any:
     value = row[slot.index]
     if value is None:
         return None
-    return _formatted(value) if slot.formatted else _plain(value, slot.type)
+    return _formatted(value) if slot.formatted else _plain(value, slot.type, utc)
 
 
-def _plain(value: Any, type_: str) -> Any:
+def _plain(value: Any, type_: str, utc: str) -> Any:
     match value:
         case datetime.datetime():
-            return f"{value.isoformat(timespec='milliseconds')}+0000"
+            return f"{value.isoformat(timespec='milliseconds')}{utc}"
         case datetime.date():
             return value.isoformat()
     if type_ in ("double", "currency", "percent"):

@@ -26,7 +26,7 @@ from crmsync.connectors.contract import (
     with_group,
 )
 from crmsync.connectors.salesforce.auth import Password
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.replica.faults import Saved
 from tests.conformance import sample

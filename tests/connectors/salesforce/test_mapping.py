@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
 from crmsync.connectors.salesforce.describe import Field, Schema, parse
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, Mapper, objection
+from crmsync.connectors.salesforce.mapping import Mapper, objection
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.connectors.salesforce.values import Unmappable
 from tests.connectors.salesforce.stub import described
 

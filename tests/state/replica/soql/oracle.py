@@ -1,14 +1,10 @@
 """Salesforce's own SOQL grammar, from npm: `@salesforce/soql-common`. It only says yes or no."""
 
-import functools
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-import pytest
+from tests.servers.npm import installed
 
 # antlr4ts is what the grammar runs on, and undeclared by it; later ones have lost a module that it needs.
 PACKAGES = ("@salesforce/soql-common@0.2.2", "antlr4ts@0.5.0-alpha.3")
@@ -23,23 +19,11 @@ require('fs').writeFileSync(process.argv[3], JSON.stringify(statements.map(verdi
 
 def verdicts(statements: Sequence[str]) -> list[bool | None]:
     """Of each statement; None where the grammar itself fails. Skips the test where it cannot be installed."""
-    folder = _installed()
+    folder = installed(*PACKAGES)
+    (folder / "judge.js").write_text(_PROGRAM, encoding="utf-8")
     asked, said = folder / "asked.json", folder / "said.json"
     asked.write_text(json.dumps(statements), encoding="utf-8")
     command = ["node", "judge.js", str(asked), str(said)]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
     found: list[bool | None] = json.loads(said.read_text(encoding="utf-8"))
     return found
-
-
-@functools.cache
-def _installed() -> Path:
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed: apt-get install npm")
-    folder = Path(tempfile.mkdtemp(prefix="crmsync-soql-"))
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
-    if made.returncode:
-        pytest.skip(f"Salesforce's grammar cannot be installed: {' '.join(command)}")
-    (folder / "judge.js").write_text(_PROGRAM, encoding="utf-8")
-    return folder
