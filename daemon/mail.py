@@ -55,7 +55,8 @@ def _others(config: SourceConfig) -> list[str]:
 
 def _addresses(account: AccountConfig, config: SourceConfig) -> frozenset[str]:
     """The person's own."""
-    own = [*account.addresses, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
+    names = [*account.addresses, *(name for name in account.owner_of if "@" in name)]
+    own = [*names, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
     return frozenset(a.lower() for a in own)
 
 

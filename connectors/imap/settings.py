@@ -25,10 +25,11 @@ class Settings:
         return "$" + "".join(c if c.isascii() and c.isalnum() else "_" for c in tag)
 
     def seen_of(self, owner: str) -> "Settings":
-        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks. Empty: one's own."""
+        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks, and what is tagged by
+        itself is the owner's to say. Empty: one's own."""
         if "@" not in owner or owner.lower() in self.addresses:
             return self
-        return replace(self, addresses=frozenset({owner.lower()}))
+        return replace(self, addresses=frozenset({owner.lower()}), track_answers=False)
 
     @property
     def own(self) -> str:
