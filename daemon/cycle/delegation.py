@@ -120,7 +120,7 @@ def _linked_by_owner(cx: Context, tx: Tx, key: str, rows: Sequence[Change]) -> f
 
 def taggers(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, str]:
     """By row, the account of the delegate through which the item was seen to be tagged before its owner's saw it."""
-    if not newcomers:
+    if not newcomers or all(a is cx.account for a in cx.bound):
         return {}
     with cx.state.reading() as tx:
         waiting = tx.queue.waiting_with_uids(WAITS_FOR_OWNER, _for(cx.account))
