@@ -161,6 +161,18 @@ def test_shared_folders_are_their_owners(box: Make) -> None:
     service.close()
 
 
+@pytest.mark.parametrize("rights", ["lr", "lrw"])
+def test_a_shared_mailbox_says_who_may_tag_there(box: Make, rights: str) -> None:
+    owner, reader = box(), box()
+    owner.server.share("INBOX", owner=owner.user, to=reader.user, rights=rights)
+    source = reader.login_to(owner)
+    assert [(c.name, c.writable) for c in source.collections()] == [
+        ("Mail", True),
+        (owner.user, rights == "lrw"),
+    ]
+    source.close()
+
+
 @pytest.mark.parametrize("ours", [False, True])
 def test_answers_in_a_shared_mailbox_are_its_owners_to_track(box: Make, ours: bool) -> None:
     """``ours``: the login reads for the owner."""

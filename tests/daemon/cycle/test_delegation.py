@@ -75,6 +75,17 @@ def test_the_owners_account_is_down_for_an_hour(house: House) -> None:
     assert all(a["notices"] == [] for a in house.engine.status()["accounts"])
 
 
+def test_who_may_only_read_there_has_tagged_nothing(house: House) -> None:
+    house.boxes[SHARED].protect("shared")
+    card = a_card(house)
+    house.sync(names=["bob"])
+    house.boxes[SHARED].protect("shared", writable=True)
+    house.sync()
+    the_record(house)
+    (created,) = [e for e in house.engine.item_history(card) if e["action"] == "create"]
+    assert created["reason"] == "tagged, and not in the CRM yet"
+
+
 def test_the_owners_account_cannot_reach_its_server(house: House) -> None:
     """The delegate can, and does not jump in."""
     a_card(house)
