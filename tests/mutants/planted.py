@@ -299,8 +299,8 @@ PLANTED = (
     ),
     Planted(
         "an item is gone when its id alone says so",
-        "crmsync.daemon.cycle.load",
-        "        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):",
+        "crmsync.daemon.cycle.contradicted",
+        "        if isinstance(work.ecs, Gone) and not listed_as_gone(work.rows):",
         "        if False:",
         (f"{BELIEVED}a_card_that_is_gone_by_its_id_alone_is_not_made_again",),
     ),
@@ -336,8 +336,8 @@ PLANTED = (
     Planted(
         "a match finds records that the account's CRM user may not see",
         "crmsync.daemon.cycle.candidates",
-        "        if r.id not in linked and (r.id not in visible or visible[r.id].read)",
-        "        if r.id not in linked",
+        "    seen = [r for r in found if r.id not in visible or visible[r.id].read]",
+        "    seen = list(found)",
         (f"{RULES}a_record_that_the_user_may_not_see_is_no_partner",),
     ),
     Planted(
