@@ -67,7 +67,8 @@ def _others(config: SourceConfig) -> list[str]:
 def _addresses(account: AccountConfig, config: SourceConfig) -> frozenset[str]:
     """The person's own."""
     more = (config.username, account.crm_user, config.mailbox if config.impersonates else None)
-    own = [*account.addresses, *(a for a in more if a and "@" in a)]
+    names = (*account.owner_of, *(name for name in more if name))
+    own = [*account.addresses, *(name for name in names if "@" in name)]
     return frozenset(a.lower() for a in own)
 
 

@@ -18,7 +18,8 @@ class Settings:
     delete_messages: bool = False  # what is deleted in the CRM goes to the trash; else it only loses its tag
 
     def seen_of(self, owner: str) -> Self:
-        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks. Empty: one's own."""
+        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks, and what is tagged by
+        itself is the owner's to say. Empty: one's own."""
         if "@" not in owner or owner.lower() in self.addresses:
             return self
-        return replace(self, addresses=frozenset({owner.lower()}))
+        return replace(self, addresses=frozenset({owner.lower()}), track_answers=False)
