@@ -182,6 +182,11 @@ class Source(Server):
         description="Names of the address books, calendars or folders; otherwise all of the login's own. `imap`: "
         "`Mail` for its own mailbox, and the names of those that others share with it.",
     )
+    proxies: Flag = Field(
+        False,
+        description="`caldav`: also the calendars of those who made the login their proxy, as delegates are called in "
+        "Apple's programmes, where the server says who they are.",
+    )
     folders: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         None,
         description="`imap`: where tagged mail is looked for; otherwise in every folder but drafts, junk and trash.",
@@ -197,7 +202,7 @@ class Source(Server):
     )
     max_attachment: Size = Field(
         Bytes(5_000_000),
-        description="`imap`: attachments up to this size go to the CRM; larger ones are named in the text.",
+        description="`imap`, `caldav`: attachments up to this size go to the CRM; larger ones are named there.",
     )
     track_answers: Flag = Field(
         False, description="`imap`: answers in a conversation that is tagged get the tag, too."
@@ -223,7 +228,6 @@ class Source(Server):
         "folders",
         "tag_folder",
         "keyword",
-        "max_attachment",
         "track_answers",
         "move_messages",
         "delete_messages",
@@ -232,6 +236,20 @@ class Source(Server):
     def _of_mail(cls, value: object, info: ValidationInfo) -> object:
         """Only asked of what stands in the file."""
         if info.data.get("type", "imap") != "imap":
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
+
+    @field_validator("max_attachment")
+    @classmethod
+    def _of_what_has_files(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("type", "imap") not in ("imap", "caldav"):
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
+
+    @field_validator("proxies")
+    @classmethod
+    def _of_calendars(cls, value: bool, info: ValidationInfo) -> bool:
+        if info.data.get("type", "caldav") != "caldav":
             raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
         return value
 

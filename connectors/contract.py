@@ -70,6 +70,7 @@ class Type(StrEnum):
 class Column:
     type: Type = Type.TEXT
     group: str = ""  # columns with the same group mean something only together: they win or lose as one
+    each: bool = False  # a list of members, "<name>" or "<name> <word>", each of which is merged by itself
 
 
 _ADDRESS = ("street", "city", "region", "postal_code", "country")
@@ -117,6 +118,10 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "status": Column(),  # confirmed, tentative, cancelled
         "sensitivity": Column(),  # public, private, confidential
         "reminder": Column(Type.MOMENT),  # when the person is reminded
+        "organizer": Column(Type.EMAIL),  # who has called the meeting; in lower case
+        # addresses in lower case, with the answer where there is one: accepted, declined, tentative
+        "attendees": Column(Type.LIST, each=True),
+        "attachments": Column(Type.LIST, each=True),  # their names
         "categories": Column(Type.LIST),
     },
     Kind.TASK: {
@@ -151,6 +156,19 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "categories": Column(Type.LIST),
     },
 }
+
+
+ANSWERS = frozenset({"accepted", "declined", "tentative"})  # to an invitation
+
+
+def member(entry: str) -> tuple[str, str]:
+    """Name and word of one entry of a list whose members are merged each by itself (``Column.each``)."""
+    name, _, word = entry.strip().rpartition(" ")
+    return (name.strip(), word) if name and word in ANSWERS else (entry.strip(), "")
+
+
+def entry(name: str, word: str) -> str:
+    return f"{name} {word}" if word else name
 
 
 def with_group(kind: Kind, names: frozenset[str]) -> frozenset[str]:
@@ -269,6 +287,7 @@ class Page:
 
     items: tuple[Record | Ref | Gone, ...]
     cursor: Cursor
+    people: frozenset[str] = frozenset()  # see ``Selection.people``
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +302,7 @@ class Selection:
     owner: str = ""  # CRM: user id
     condition: str = ""  # CRM: a condition in its query language
     nothing: bool = False  # only items that are linked already (``crm_select = "linked"``)
+    people: bool = False  # CRM: tell the addresses of people who have changed, too (``Capabilities.partial``)
     look_only: bool = (
         False  # a dry run: leave no mark anywhere, not even one that the account wants set by itself
     )
@@ -321,6 +341,7 @@ class Update:
     stamp: Stamp | None = None
     tag: str = ""
     link: str = ""  # CRM: write the external id
+    original: Record | None = None  # as of a create, where ``columns`` names files
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +405,8 @@ class Capabilities:
     once_columns: Mapping[Kind, frozenset[str]] = field(
         default_factory=dict
     )  # written when it is made, never later
+    # of these lists it holds those members that it knows (people, by their address), which ``project`` cannot tell
+    partial: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
     writable: bool = True
     incremental: bool = True  # ``changes(cursor)`` is cheaper than a listing
     tombstones: bool = True  # ``changes`` reports ``Gone``
@@ -514,6 +537,14 @@ class Dated(Protocol):
 
 
 @runtime_checkable
+class Glancing(Protocol):
+    """What an item says cannot change (``read_only_columns``), and is much; what can change is little."""
+
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        """As ``fetch``, without the columns that cannot change, and without attachments."""
+
+
+@runtime_checkable
 class Settling(Protocol):
     """The version of an item that has just been written is another one than that of the same item later on."""
 
@@ -527,6 +558,22 @@ class Joining(Protocol):
 
     def join(self, id: str, user: str) -> None:
         """``user`` has a copy, too. Repeating it changes nothing."""
+
+
+@runtime_checkable
+class Addressed(Protocol):
+    """A calendar that knows its owner's addresses: an organiser who has another one is somebody else."""
+
+    def addresses(self) -> frozenset[str]:
+        """In lower case, as the server and the configuration say; empty: not known. Asked once."""
+
+
+@runtime_checkable
+class Relating(Protocol):
+    """Records that relate to everyone whose address occurs in them, as far as these people are known there."""
+
+    def relate(self, records: Sequence[Record]) -> None:
+        """Also to those who have become known since. Repeating it changes nothing."""
 
 
 @runtime_checkable

@@ -41,9 +41,11 @@ class Mailbox:
     outlook: str = (
         ""  # from where it looks: logins with the same one read an item alike; empty: no other does
     )
+    kinds: frozenset[Kind] = frozenset(Kind)  # what a source of this type can have
     collections: tuple[Collection, ...] = ()  # as last discovered
     discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
+    barred: bool = False  # … it was let in, and told that nothing is there for it: a share was withdrawn
     resume_at: datetime | None = None  # when the pause that the server asked for is over
 
     def key(self, collection: Collection) -> str:
@@ -102,9 +104,9 @@ class Account:
         told = {self.name, self.crm_user, *self.names, *(m.username for m in self.mailboxes)}
         return owner.casefold() in {name.casefold() for name in told}
 
-    def looks_into(self, type: str) -> bool:
-        """Whether it has a login of this type at all."""
-        return any(m.type == type for m in self.mailboxes)
+    def looks_for(self, kinds: frozenset[Kind]) -> bool:
+        """Whether it has a login that can show items of these kinds, over whatever protocol."""
+        return any(m.kinds & kinds for m in self.mailboxes)
 
     def leaves_out(self, key: str) -> bool:
         """Whether a collection of that key is there, as last discovered, and not one of those the account wants."""
@@ -122,7 +124,7 @@ class Account:
         if not self.masks(record):
             return record
         columns = {n: v if n in _SHOWN_OF_MASKED else None for n, v in record.columns.items()}
-        return replace(record, columns={**columns, "subject": "Private"})
+        return replace(record, columns={**columns, "subject": "Private"}, attachments=())
 
     def selected(self, item: Record | Unreadable) -> bool:
         """Whether the person wants this item in the CRM."""

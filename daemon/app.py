@@ -36,7 +36,7 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
-from crmsync.daemon.mail import mail
+from crmsync.daemon.mail import mail, mail_outlook
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -50,6 +50,12 @@ _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest":
 _WATCHED = frozenset(
     {"ews", "imap"}
 )  # types of sources that are ``Watching``, which is asked before one is made
+_SHOWN: Mapping[str, frozenset[Kind]] = {  # what sources of each type can have
+    "carddav": frozenset({Kind.CONTACT}),
+    "caldav": frozenset({Kind.APPOINTMENT, Kind.TASK}),
+    "ews": frozenset({Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK}),
+    "imap": frozenset({Kind.EMAIL}),
+}
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
     (Kind.CONTACT, "contact"),
     (Kind.APPOINTMENT, "appointment"),
@@ -185,7 +191,9 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
             verify=config.verify,
             default_zone=zone,
             now=now,
+            max_attachment=config.max_attachment,
             invitations=account.invitations,
+            proxies=config.proxies,
             ourselves=frozenset(address.lower() for address in known),
         )
 
@@ -193,8 +201,16 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
     lazy = WatchedMailbox if config.type in _WATCHED else LazyMailbox
     only = tuple(config.collections or ())
     outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
+    if config.type == "imap":
+        outlook += f" {mail_outlook(account, config)}"
     return Mailbox(
-        config.type, lazy(Side.ECS, connect), address, only, config.username or "", outlook=outlook
+        config.type,
+        lazy(Side.ECS, connect),
+        address,
+        only,
+        config.username or "",
+        outlook=outlook,
+        kinds=_SHOWN[config.type],
     )
 
 

@@ -25,21 +25,38 @@ def mail(account: AccountConfig, config: SourceConfig, *, ca_file: str | None) -
         ca_file=ca_file,
         verify=config.verify,
     )
-    own = [*account.addresses, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
     settings = Settings(
         tag=account.tag,
         keyword=config.keyword or "",
         folder=config.tag_folder,
         folders=config.folders or (),
-        addresses=frozenset(a.lower() for a in own),
+        addresses=_addresses(account, config),
         attachment_limit=config.max_attachment,
         track_answers=config.track_answers,
         file=config.move_messages,
         delete_messages=config.delete_messages,
     )
     password = config.password.reveal() if config.password else ""
-    others = [name for name in config.collections or () if name != _OWN]
+    others = _others(config)
     return MailSource(server, config.username or "", password, settings, others=others)
+
+
+def mail_outlook(account: AccountConfig, config: SourceConfig) -> str:
+    """What decides how a message in somebody else's mailbox reads through this login."""
+    words = (account.tag, config.keyword, config.tag_folder, config.max_attachment, config.move_messages)
+    addresses = _addresses(account, config)
+    himself = any("@" not in name or name.lower() in addresses for name in _others(config))
+    return repr((words, sorted(addresses) if himself else ()))
+
+
+def _others(config: SourceConfig) -> list[str]:
+    return [name for name in config.collections or () if name != _OWN]
+
+
+def _addresses(account: AccountConfig, config: SourceConfig) -> frozenset[str]:
+    """The person's own."""
+    own = [*account.addresses, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
+    return frozenset(a.lower() for a in own)
 
 
 def _in_secret(config: SourceConfig, ca_file: str | None) -> bool:

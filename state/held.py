@@ -1,8 +1,9 @@
 """What waits for a person: deletes past a threshold and ambiguous matches."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Held, HeldState, What
@@ -10,6 +11,7 @@ from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import held
 
 _c = held.c
+Item: TypeAlias = tuple[str, str]  # collection and id of an ECS item
 
 
 class HeldItems:
@@ -44,27 +46,34 @@ class HeldItems:
         found = self._rows.by_id(query.where(_c.pair_id.in_(chunk)) for chunk in chunked(pair_ids))
         return {one.pair_id: one for one in found if one.pair_id is not None}
 
-    def for_item(self, account: str, side: Side, item: str) -> Held | None:
-        return self.for_items(account, side, [item]).get(item)
-
-    def for_items(self, account: str, side: Side, items: Iterable[str]) -> dict[str, Held]:
-        """By the id it was asked by, ECS or CRM, the newest that is not done. ``side``: where the write would go."""
+    def for_items(self, account: str, items: Iterable[Item]) -> dict[Item, Held]:
+        """By ECS item, the newest question about its partner that is not done."""
         asked = frozenset(items)
-        query = self._rows.select().where(_c.account == account, _c.side == side, _c.state != HeldState.DONE)
+        query = self._matches(account, Side.CRM).where(_c.state != HeldState.DONE)
         found = self._rows.by_id(
-            query.where(column.in_(chunk)) for column in (_c.item, _c.record) for chunk in chunked(asked)
+            query.where(_c.item.in_(chunk)) for chunk in chunked({id for _, id in asked})
         )
-        return {id: one for one in found for id in (one.item, one.record) if id in asked}
+        return {item: one for one in found for item in asked if _about(one, item)}
 
-    def unwanted(self, account: str, side: Side, items: Iterable[str]) -> None:
-        """These need no partner any more: gone, or no longer selected. ``side``: where the partner would be."""
-        for chunk in chunked(items):
-            self._connection.execute(
-                update(held)
-                .where(_c.account == account, _c.side == side, _c.what == What.MATCH)
-                .where(_c.state == HeldState.HELD, (_c.record if side is Side.ECS else _c.item).in_(chunk))
-                .values(state=HeldState.DONE)
-            )
+    def for_records(self, account: str, ids: Iterable[str]) -> dict[str, Held]:
+        """By CRM id, the newest question about its partner that is not done."""
+        query = self._matches(account, Side.ECS).where(_c.state != HeldState.DONE)
+        found = self._rows.by_id(query.where(_c.record.in_(chunk)) for chunk in chunked(ids))
+        return {one.record: one for one in found}
+
+    def unwanted_items(self, account: str, items: Iterable[Item]) -> None:
+        """These need no partner any more: gone, or no longer selected."""
+        known = self.for_items(account, items).values()
+        self.set_state([one.id for one in known if one.state is HeldState.HELD], HeldState.DONE)
+
+    def unwanted_records(self, account: str, ids: Iterable[str]) -> None:
+        """The same of CRM records."""
+        known = self.for_records(account, ids).values()
+        self.set_state([one.id for one in known if one.state is HeldState.HELD], HeldState.DONE)
+
+    def _matches(self, account: str, side: Side) -> Select[Any]:
+        """``side``: where the partner would be."""
+        return self._rows.select().where(_c.account == account, _c.side == side, _c.what == What.MATCH)
 
     def overtaken(self, pair_ids: Iterable[int]) -> None:
         """These pairs are not to be deleted or unlinked any more, whatever was held or decided."""
@@ -93,3 +102,8 @@ class HeldItems:
         """How many decisions a person owes."""
         query = select(func.count()).where(_c.account == account, _c.state == HeldState.HELD)
         return self._connection.execute(query).scalar_one()
+
+
+def _about(one: Held, item: Item) -> bool:
+    collection, id = item
+    return one.item == id and one.collection in ("", collection)

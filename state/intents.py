@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Intent
 from crmsync.state.rows import Rows, chunked
 from crmsync.state.tables import intents
@@ -34,6 +34,11 @@ class Intents:
         """Creates on ``side``, of every account, that stem from one of these items."""
         where = (_c.side == side, _c.action == "create")
         return self._rows.by_id(self._rows.select().where(*where, _c.item.in_(c)) for c in chunked(items))
+
+    def creating_kind(self, side: Side, kind: Kind) -> list[Intent]:
+        """Creates on ``side`` of this kind, of every account: as many as are under way."""
+        where = (_c.side == side, _c.action == "create", _c.kind == kind)
+        return self._rows.all(self._rows.select().where(*where).order_by(_c.id))
 
     def close(self, ids: Iterable[int]) -> None:
         """What became of these writes is known and stored."""

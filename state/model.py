@@ -218,6 +218,7 @@ class Held:
     kind: Kind
     pair_id: int | None = None
     side: Side  # where the write would go
+    collection: str = ""  # of the ECS item; empty: of a question from before this was noted
     item: str = ""  # ECS id
     record: str = ""  # CRM id
     reason: str = ""

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, u
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Change, Counts, Detected, QueueState
 from crmsync.state.rows import Rows, chunked, upsert
-from crmsync.state.tables import queue
+from crmsync.state.tables import index_rows, queue
 
 _PENDING = (QueueState.DUE, QueueState.WAITING)
-_c = queue.c
+_c, _i = queue.c, index_rows.c
 
 
 class Queue:
@@ -111,18 +111,15 @@ class Queue:
         where = and_(_c.account == account, _c.state == QueueState.WAITING, _c.code == code)
         return self._rows.all(self._rows.select().where(where).order_by(_c.id))
 
-    def waiting_by_account(
-        self, collection: str, items: Iterable[str], code: str
-    ) -> dict[str, frozenset[str]]:
-        """ECS item -> the accounts that wait with it for this reason."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for chunk in chunked(items):
-            query = select(_c.item, _c.account).where(
-                _c.side == Side.ECS, _c.collection == collection, _c.item.in_(chunk), _c.code == code
-            )
-            for item, account in self._connection.execute(query):
-                found[item].add(account)
-        return {item: frozenset(some) for item, some in found.items()}
+    def waiting_with_uids(self, code: str, beginning: str) -> list[tuple[Change, str]]:
+        """The ECS rows, of every account, that wait for this reason in words that begin so; each with its item's UID,
+        as far as the match index has it."""
+        here = and_(_i.account == _c.account, _i.collection == _c.collection, _i.item == _c.item)
+        where = and_(_c.side == Side.ECS, _c.code == code, _c.error.startswith(beginning, autoescape=True))
+        found = select(_c.id, _i.uid).join_from(queue, index_rows, here, isouter=True).where(where)
+        uids = {id: uid or "" for id, uid in self._connection.execute(found)}
+        rows = self._rows.by_id(self._rows.select().where(_c.id.in_(ids)) for ids in chunked(uids))
+        return [(row, uids[row.id]) for row in rows]
 
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""

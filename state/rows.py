@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -43,7 +44,7 @@ class Rows(Generic[Thing]):
         self.names = _names(thing)
 
     def select(self) -> Select[Any]:
-        return select(*(self.table.c[name] for name in self.names))
+        return _select(self.table, self.names)
 
     def all(self, query: Select[Any]) -> list[Thing]:
         thing, names = self.thing, self.names
@@ -76,6 +77,12 @@ class Rows(Generic[Thing]):
         for chunk in chunked(ids):
             removed += self.connection.execute(self.table.delete().where(self.table.c.id.in_(chunk))).rowcount
         return removed
+
+
+@cache
+def _select(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Made once a table: putting forty columns together costs more than reading a row."""
+    return select(*(table.c[name] for name in names))
 
 
 _known: dict[type, tuple[str, ...]] = {}

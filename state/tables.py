@@ -126,6 +126,15 @@ clocks = Table(
     Column("changed_at", Moment, nullable=False),
 )
 
+awaited = Table(
+    "awaited",
+    metadata,
+    Column("pair_id", _ID, ForeignKey("pairs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _text("name", primary_key=True),
+    _flag("come"),
+    Index(None, "name"),
+)
+
 cursors = Table("cursors", metadata, _verbatim("scope", primary_key=True), _verbatim("cursor"))
 
 meta = Table("meta", metadata, _verbatim("key", primary_key=True), _verbatim("value"))
@@ -230,6 +239,7 @@ held = Table(
     Column("kind", Word(Kind), nullable=False),
     Column("pair_id", _ID),
     Column("side", Word(Side), nullable=False),
+    _verbatim("collection"),
     _verbatim("item"),
     _verbatim("record"),
     _verbatim("reason"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from crmsync.state.awaited import Awaited
 from crmsync.state.clocks import Clocks
 from crmsync.state.conflicts import Conflicts
 from crmsync.state.cursors import Cursors, Meta
@@ -28,6 +29,7 @@ class Tx:
         self.pairs = Pairs(connection)
         self.snapshots = Snapshots(connection)
         self.clocks = Clocks(connection)
+        self.awaited = Awaited(connection)
         self.cursors = Cursors(connection)
         self.meta = Meta(connection)
         self.intents = Intents(connection)
@@ -39,8 +41,8 @@ class Tx:
         self.forgotten = Forgotten(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
-        """Removes every trace of these pairs: mapping, snapshots, clocks, history, conflicts, what is held, intents,
-        their rows of the sync table and of the match index, and the errors that cycles noted of them."""
+        """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is
+        held, intents, their rows of the sync table and of the match index, and the errors that cycles noted of them."""
         erase(self.connection, pair_ids, account)
 
     def erase_address(self, address: str) -> None:

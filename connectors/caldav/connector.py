@@ -4,7 +4,7 @@ from typing import Unpack
 
 from crmsync.connectors.caldav import mapping
 from crmsync.connectors.caldav.occurrences import Occurrences
-from crmsync.connectors.caldav.scheduling import announces
+from crmsync.connectors.caldav.scheduling import announces, muted
 from crmsync.connectors.contract import Kind, Window
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
@@ -25,6 +25,8 @@ FLAVOUR = Flavour(
     well_known="/.well-known/caldav",
     kinds={"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK},
     announces=announces,
+    muted=muted,
+    addresses=CALDAV + "calendar-user-address-set",
 )
 
 

@@ -33,11 +33,13 @@ def changed(series: Series, slot: datetime, columns: Columns, *, tag: str, now: 
 
 def without(series: Series, slot: datetime, now: datetime) -> str:
     """The object with this occurrence taken out. Empty: nothing is left of it."""
+    zone = series.clock.default_zone
+    series = Series(_handed_on(series, slot), zone)
     own = series.changed.get(slot)
     text = _cut(series, own) if own is not None else series.text
     if series.master is None:
         return text if len(series.changed) > 1 else ""
-    left = Series(text, series.clock.default_zone)
+    left = Series(text, zone)
     assert left.master is not None
     edit = Editor(left.document, left.master)
     parameters, value = series.written(slot)
@@ -54,7 +56,8 @@ def by_itself(series: Series, slot: datetime) -> str:
     text = (
         "".join(each.raw for each in lines_of(series, own))
         if own is not None
-        else _copied(series, slot, f"{UNCHANGED}:1")
+        # what is so from one occurrence on need not be so any more when it is put back
+        else _copied(series, slot, "" if series.range_of(slot) else f"{UNCHANGED}:1")
     )
     first, doomed = series.events[0].begin, _of_events(series)
     return "".join(
@@ -105,14 +108,35 @@ def _let_in(given: Series, slot: datetime, now: datetime) -> None:
 
 
 def _with_own(series: Series, slot: datetime) -> str:
-    """The object with a component for this occurrence that says what the master says."""
-    return _behind(series, _copied(series, slot))
+    """The object with a component for this occurrence that says what stands for it now."""
+    copy = _copied(series, slot)
+    return _behind(Series(_handed_on(series, slot), series.clock.default_zone), copy)
+
+
+def _handed_on(series: Series, slot: datetime) -> str:
+    """The object where what begins with this occurrence, for all later ones as well, begins with the next one."""
+    found = next((each for each in series.ranges if each.slot == slot), None)
+    if found is None:
+        return series.text
+    following = series.following(slot)
+    if following is None or series.range_of(following) is not found:
+        return _cut(series, found.component)
+    given = Series(series.text, series.clock.default_zone)
+    component = next(each.component for each in given.ranges if each.slot == slot)
+    edit = Editor(given.document, component)
+    parameters, value = given.written(following)
+    edit.rewrite(component.all("RECURRENCE-ID")[0], value, drop=("TZID", "VALUE"), add=parameters)
+    for name, day in (("DTSTART", series.start(following)), ("DTEND", series.end(following))):
+        if old := component.first(name):
+            style = given.clock.read(old).style
+            given.clock.put(edit, name, Time(day) if is_day(day) else Time(day, style))
+    return given.document.text
 
 
 def _copied(series: Series, slot: datetime, more: str = "") -> str:
-    """What the master says, as a component for this occurrence."""
-    master = series.master
-    assert master is not None
+    """What the master says (or the part that does from some occurrence on), as a component for this occurrence."""
+    master = series.source(slot)
+    ends = series.ends if master is series.master else {}
     eol = master.begin.eol or "\r\n"
     parts: list[str] = []
     dropped = False
@@ -122,7 +146,7 @@ def _copied(series: Series, slot: datetime, more: str = "") -> str:
         if id(each) in once:
             continue
         if id(each) in own:
-            dropped = each.name in _OF_THE_MASTER or (each.name == "DURATION" and slot in series.ends)
+            dropped = each.name in _OF_THE_MASTER or (each.name == "DURATION" and slot in ends)
         elif each.name:
             dropped = False
         if dropped:
@@ -135,21 +159,20 @@ def _copied(series: Series, slot: datetime, more: str = "") -> str:
             parameters, value = series.written(slot)
             parts.append(line("RECURRENCE-ID", value, head="RECURRENCE-ID" + parameters, eol=eol).raw)
             parts += [f"{more}{eol}"] if more else []
-            if slot in series.ends and not master.all("DTEND"):
-                parameters, value = series.clock.written(Time(series.ends[slot], series.style))
+            if slot in ends and not master.all("DTEND"):
+                parameters, value = series.clock.written(Time(ends[slot], series.style))
                 parts.append(line("DTEND", value, head="DTEND" + parameters, eol=eol).raw)
     return "".join(parts)
 
 
 def _moved(series: Series, slot: datetime, old: Line) -> str:
     """DTSTART or DTEND of the master, as it is for this occurrence."""
-    if old.name == "DTSTART":
+    if old.name == "DTSTART" and series.range_of(slot) is None:
         parameters, value = series.written(slot)
     else:
-        start = series.day(slot)
-        end = series.end(start)
+        day = series.start(slot) if old.name == "DTSTART" else series.end(slot)
         style = series.clock.read(old).style
-        parameters, value = series.clock.written(Time(end) if is_day(end) else Time(end, style))
+        parameters, value = series.clock.written(Time(day) if is_day(day) else Time(day, style))
     return line(old.name, value, head=old.name + parameters, eol=old.eol or "\r\n").raw
 
 

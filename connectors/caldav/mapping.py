@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
+from crmsync.connectors.caldav.attachments import Attachments, files_of
+from crmsync.connectors.caldav.attendees import Attendees, Organizer
 from crmsync.connectors.caldav.clock import Clock
 from crmsync.connectors.caldav.create import skeleton
 from crmsync.connectors.caldav.fields import Activity, Priority, ShowAs, TaskCategories
 from crmsync.connectors.caldav.progress import PROGRESS, project_progress, read_progress, write_progress
 from crmsync.connectors.caldav.reminder import project_reminder, read_reminder, write_reminder
+from crmsync.connectors.caldav.richtext import Description
 from crmsync.connectors.caldav.when import (
     project_task_time,
     project_when,
@@ -33,7 +36,7 @@ _SENSITIVITY = Choice(
 )
 _COMMON: Rows = {
     "subject": Text("SUMMARY"),
-    "description": Text("DESCRIPTION", Type.LONG),
+    "description": Description(),
     "sensitivity": _SENSITIVITY,
     "categories": Categories(),
 }
@@ -41,6 +44,9 @@ _ROWS: Mapping[Kind, Rows] = {
     Kind.APPOINTMENT: {
         **_COMMON,
         "location": Text("LOCATION"),
+        "organizer": Organizer(),
+        "attendees": Attendees(),
+        "attachments": Attachments(),
         "show_as": ShowAs(),
         "status": Choice(
             "STATUS", {"confirmed": "CONFIRMED", "tentative": "TENTATIVE", "cancelled": "CANCELLED"}
@@ -61,6 +67,7 @@ _GROUPS = {Kind.APPOINTMENT: _WHEN | {"reminder"}, Kind.TASK: _TIMES | PROGRESS 
 HOLDS: Mapping[Kind, frozenset[str]] = {
     kind: (frozenset(rows) | _GROUPS[kind]) & frozenset(COLUMNS[kind]) for kind, rows in _ROWS.items()
 }
+READ_ONLY: Mapping[Kind, frozenset[str]] = {Kind.APPOINTMENT: frozenset({"organizer", "attachments"})}
 _KINDS = {"VEVENT": Kind.APPOINTMENT, "VTODO": Kind.TASK}
 _NEVER_ALONE = frozenset({"VALARM", "STANDARD", "DAYLIGHT", "AVAILABLE", "PARTICIPANT", "VCALENDAR"})
 _FREE_TEXT = frozenset({"SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES"})
@@ -128,6 +135,7 @@ def read(text: str, *, default_zone: tzinfo = UTC) -> Item:
         tags=frozenset(categories(found.component)),
         stamp=stamp_of(found.component),
         untouchable=found.untouchable,
+        files=files_of(found.component) if found.kind is Kind.APPOINTMENT else (),
         private=columns.get("sensitivity") in ("private", "confidential"),
     )
 

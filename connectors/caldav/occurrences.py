@@ -5,18 +5,21 @@ docs/decisions/0008-series-by-their-occurrences.md. What an item is (an event, a
 that what changed is read while the changes are told; ``fetch`` answers from that.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from crmsync.connectors.caldav import exceptions, unfolded
+from crmsync.connectors.caldav.attachments import files_of
+from crmsync.connectors.caldav.occurrence import Occurrence
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
-from crmsync.connectors.caldav.shifted import survivors
+from crmsync.connectors.caldav.shifted import Held, Parts, heirs, survivors
+from crmsync.connectors.caldav.spool import Spool
 from crmsync.connectors.caldav.unfolded import Mark, Shown
 from crmsync.connectors.contract import (
     SERIES,
+    Attachment,
     Capabilities,
     Columns,
     Cursor,
@@ -37,8 +40,6 @@ from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.reading import batched
 
-_KEPT = 2_000  # items that are kept from telling of a change to the question what they are now
-
 Answer = Record | Gone | Hidden | Unreadable
 Told = Record | Ref | Gone
 
@@ -52,10 +53,13 @@ class Folded:
 
 
 class Occurrences:
-    def __init__(self, inner: DavConnector, window: Window) -> None:
+    def __init__(
+        self, inner: DavConnector, window: Window, spool: "Spool[Record | Folded] | None" = None
+    ) -> None:
         self.inner = inner
         self._window = window
-        self._kept: OrderedDict[str, Record | Folded] = OrderedDict()
+        # from telling of a change to the question what it is
+        self._spool = spool or Spool[Record | Folded]()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -73,15 +77,20 @@ class Occurrences:
         """Of an occurrence: when its series was changed."""
         return self.inner.dates([each for each in items if occurrence_of(each.id) is None])
 
+    def addresses(self) -> frozenset[str]:
+        return self.inner.addresses()
+
     # ── What changed ─────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        self._kept.clear()
+        self._spool.clear()
         ahead = int(self._window.ahead.total_seconds())
         mark = unfolded.decode(since) if since is not None else None
         shown = dict(mark.series) if mark else {}
         for page in self.inner.changes(mark.inner if mark else None, selection):
-            told = [each for item in self._read(page.items) for each in self._told(item, shown)]
+            parts = Parts()
+            told = [each for item in self._read(page.items) for each in self._told(item, shown, parts)]
+            told = _inherited(told, heirs(parts))
             yield Page(tuple(told), unfolded.encode(Mark(page.cursor, ahead, shown)))
             last = page.cursor
         due = self._due(shown) if mark and mark.ahead == ahead else list(shown)
@@ -89,7 +98,7 @@ class Occurrences:
             told = [
                 each
                 for item in self._read([Ref(id, "") for id in some])
-                for each in self._told(item, shown, only_new=True)
+                for each in self._told(item, shown, Parts(), only_new=True)
             ]
             yield Page(tuple(told), unfolded.encode(Mark(last, ahead, shown)))
 
@@ -110,18 +119,25 @@ class Occurrences:
                     yield refs[found.id]
                     continue
                 seen = self._folded(found)
-                self._keep(found.id, seen)
+                self._spool.put(found, seen)
                 yield seen
 
     def _told(
-        self, item: Record | Ref | Gone | Folded, shown: dict[str, Shown], *, only_new: bool = False
+        self,
+        item: Record | Ref | Gone | Folded,
+        shown: dict[str, Shown],
+        parts: Parts,
+        *,
+        only_new: bool = False,
     ) -> Iterator[Told]:
         id = item.record.id if isinstance(item, Folded) else item.id
         before = shown.pop(id, None)
         match item:
             case Folded(series=series):
                 shown[id] = self._shown(series)
-                yield from self._of_series(id, series, before, shown[id], only_new=only_new)
+                if before is None:
+                    parts.begun.update({f"{id}#{n}": _held(series, n) for n in shown[id].names})
+                yield from self._of_series(id, series, before, shown[id], parts, only_new=only_new)
             case Gone():
                 yield from (Gone(f"{id}#{name}") for name in _names(before))
                 yield item
@@ -142,13 +158,21 @@ class Occurrences:
         return Shown(names, series.next_after(horizon))
 
     def _of_series(
-        self, id: str, series: Series, before: Shown | None, now: Shown, *, only_new: bool
+        self,
+        id: str,
+        series: Series,
+        before: Shown | None,
+        now: Shown,
+        parts: Parts,
+        *,
+        only_new: bool,
     ) -> Iterator[Told]:
         known = before.names if before else frozenset()
         start = self._now() - self._window.back
         vanished = [n for n in _names(before) if n not in now.names and not series.before(n, start)]
         vanished = [n for n in vanished if series.slot(n) is None]
         became = survivors(vanished, sorted(now.names - known))
+        parts.ended.update({f"{id}#{n}": _held(series, n) for n in vanished if n not in became})
         for name in vanished:
             yield Gone(f"{id}#{name}", f"{id}#{became[name]}" if name in became else "")
         if before is None:  # it may have been an event by itself until now
@@ -177,10 +201,14 @@ class Occurrences:
         for id in dict.fromkeys(ids):
             series, name = occurrence_of(id) or (id, "")
             wanted.setdefault(series, []).append(name)
-        kept = {id: self._kept.pop(id) for id in wanted if id in self._kept}
-        for id, found in kept.items():
-            yield from self._answers(id, found, wanted[id])
-        for answer in self.inner.fetch([id for id in wanted if id not in kept]):
+        missing: list[str] = []
+        for id, names in wanted.items():
+            found = self._read_before(id)
+            if found is None:
+                missing.append(id)
+            else:
+                yield from self._answers(id, found, names)
+        for answer in self.inner.fetch(missing):
             seen = self._folded(answer) if isinstance(answer, Record) else answer
             yield from self._answers(answer.id, seen, wanted[answer.id])
 
@@ -221,6 +249,15 @@ class Occurrences:
             tags=found.tags,
             native=exceptions.by_itself(series, slot),
             private=found.private,
+            attachments=self._files(series, found),
+        )
+
+    def _files(self, series: Series, found: Occurrence) -> tuple[Attachment, ...]:
+        """What belongs to one occurrence travels with it. What belongs to the series would be copied for each."""
+        if found.own is not None:
+            return self.inner.carried(files_of(found.own))
+        return self.inner.carried(
+            files_of(series.source(found.slot)), "stays with the series in the calendar"
         )
 
     def _folded(self, record: Record) -> Record | Folded:
@@ -233,10 +270,15 @@ class Occurrences:
             return replace(record, untouchable=f"recurring, and {error.rule}")
         return Folded(record, series)
 
-    def _keep(self, id: str, seen: Record | Folded) -> None:
-        self._kept[id] = seen
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+    def _read_before(self, id: str) -> Record | Folded | None:
+        """What was read while its change was told, and has not been asked for since."""
+        if (kept := self._spool.take(id)) is not None:
+            record, seen = kept
+            self.inner.remember(record)
+            return seen
+        stored = self._spool.take_stored(id)
+        found = self.inner.read_again(id, *stored) if stored is not None else None
+        return self._folded(found) if isinstance(found, Record) else None
 
     def _now(self) -> datetime:
         return self.inner.now()
@@ -251,6 +293,16 @@ class Occurrences:
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return Writes(self.inner, self._occurrence).apply(writes)
+
+
+def _held(series: Series, name: str) -> Held:
+    slot = series.slot(name)
+    subject = series.subject if slot is None else series.occurrence(slot).columns.get("subject")
+    return Held(name[:8], subject, (slot or series.begins).time())
+
+
+def _inherited(told: Sequence[Told], heirs: Mapping[str, str]) -> list[Told]:
+    return [Gone(each.id, heirs[each.id]) if each.id in heirs else each for each in told]
 
 
 def _names(shown: Shown | None) -> list[str]:

@@ -9,7 +9,9 @@ from collections.abc import Set
 
 from crmsync.connectors.dav.contentline import Component, Line, parse
 from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.dav.patch import Editor
 
+_AGENT = "SCHEDULE-AGENT"
 _NOT_BY_THE_SERVER = frozenset({"CLIENT", "NONE"})  # SCHEDULE-AGENT, RFC 6638 7.1
 
 
@@ -23,6 +25,25 @@ def announces(before: str, after: str, ourselves: Set[str]) -> bool:
         return True
     # to an attendee's answer belongs that they are out of one instance; a delete is told not to be answered
     return bool(after) and _leaves(after) > _leaves(before) and any(_answers(each) for each in events)
+
+
+def muted(before: str, after: str) -> str:
+    """``after``, where nobody is told by the server who is not in ``before``: whoever comes from the CRM was invited
+    there, or was not; the person's own client does it, should it be meant (SCHEDULE-AGENT=CLIENT, RFC 6638 7.1)."""
+    if before == after or "ATTENDEE" not in after.upper():
+        return after
+    known = {_address(person) for item in _items(before) for person in item.all("ATTENDEE")}
+    try:
+        document = parse(after)
+    except Malformed:
+        return after
+    for root in document.components:
+        for item in root.components:
+            edit = Editor(document, item)
+            for person in list(item.all("ATTENDEE")):
+                if _address(person) not in known and not _by_client(person):
+                    edit.rewrite(person, person.value, drop=(_AGENT,), add=f";{_AGENT}=CLIENT")
+    return document.text
 
 
 def _items(text: str) -> list[Component]:
@@ -55,7 +76,7 @@ def _leaves(text: str) -> int:
 
 
 def _by_client(person: Line) -> bool:
-    return person.parameter("SCHEDULE-AGENT").upper() in _NOT_BY_THE_SERVER
+    return person.parameter(_AGENT).upper() in _NOT_BY_THE_SERVER
 
 
 def _address(person: Line) -> str:

@@ -8,13 +8,13 @@ time of the day.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
-from hashlib import blake2b
 
 from crmsync.connectors.caldav.clock import IN_UTC, Clock, Day, Style, Time, is_day
 from crmsync.connectors.caldav.mapping import Part, check, uid_of
+from crmsync.connectors.caldav.occurrence import Occurrence, content, version_of
+from crmsync.connectors.caldav.ranges import Range, begins_range, governing
 from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule, until_of
 from crmsync.connectors.caldav.reminder import read_reminder
 from crmsync.connectors.caldav.when import When, read_when
@@ -24,26 +24,9 @@ from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
 from crmsync.connectors.dav.values import ABSENT, format_moment, plain_moment
 
-# Lines that say when, or when somebody wrote: the columns have them, or nobody needs them.
-_NO_CONTENT = frozenset(
-    {"DTSTART", "DTEND", "DURATION", "RECURRENCE-ID", "SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "CREATED"}
-)
 _REACH = timedelta(days=60)  # how far ahead the next occurrence is looked for
+_FAR = timedelta(days=366 * 5)
 _INSTANT = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    name: str
-    slot: datetime  # wall clock time that the rules put it on; midnight where it is all-day
-    columns: Columns
-    tags: frozenset[str]
-    version: str  # a hash of what it says: it stays when others of the series change
-    own: Component | None  # what stands in the object for it alone
-
-    @property
-    def private(self) -> bool:
-        return self.columns.get("sensitivity") in ("private", "confidential")
 
 
 class Series:
@@ -69,9 +52,14 @@ class Series:
         self.master = masters[0] if masters else None
         self.uid = uid_of(events[0])
         self.style, self.begins = self._beginning(self.master or events[0])
-        self.changed = {self._slot(each): each for each in events if each is not self.master}
-        if len(masters) > 1 or len(self.changed) < len(events) - len(masters):
+        later = [each for each in events if self.master is not None and begins_range(each)]
+        others = [each for each in events if each is not self.master and each not in later]
+        self.changed = {self._slot(each): each for each in others}
+        self.ranges = sorted(map(self._range, later), key=lambda each: each.slot)
+        twice = len(self.changed) < len(others) or len({each.slot for each in self.ranges}) < len(later)
+        if len(masters) > 1 or twice:
             raise Untold("two of its parts are for the same occurrence (RFC 5545 3.8.4.4)")
+        self._sources: dict[int, tuple[Columns, When, frozenset[str]]] = {}
         self._limit, self._all = datetime.min, list[datetime]()  # noqa: DTZ901
         self.ends: dict[datetime, Day] = {}  # of those that have a length of their own
         self.recurrence = self._recurrence(self.master) if self.master else None
@@ -81,12 +69,29 @@ class Series:
     def between(self, first: datetime, last: datetime) -> Mapping[str, datetime]:
         """Names and slots of the occurrences whose slot lies between two moments (UTC), or that were moved there."""
         low, high = self._wall(first), self._wall(last)
-        slots = set(self._counted(low, high))
+        slots = set(self._counted(low, high)) | self._shifted_into(low, high)
         for slot, own in self.changed.items():
             start = self._wall_of(read_when(own, self.clock).start.value)
             if (low <= slot <= high or low <= start <= high) and not self._excluded(slot):
                 slots.add(slot)
-        return {self.name(slot): slot for slot in sorted(slots - self._cancelled)}
+        return {self.name(slot): slot for slot in sorted(slots) if not self._is_off(slot)}
+
+    def _shifted_into(self, low: datetime, high: datetime) -> set[datetime]:
+        """Those that a part for this and all later ones has moved there."""
+        found: set[datetime] = set()
+        for each in self.ranges:
+            named = self._counted(low - each.shift, high - each.shift)
+            found.update(s for s in named if s not in self.changed and self.range_of(s) is each)
+        return found
+
+    def range_of(self, slot: datetime) -> Range | None:
+        return governing(self.ranges, slot)
+
+    def _is_off(self, slot: datetime) -> bool:
+        if slot in self.changed or slot in self._cancelled:
+            return slot in self._cancelled
+        found = self.range_of(slot)
+        return found is not None and _token(found.component, "STATUS") == "CANCELLED"
 
     def next_after(self, last: datetime) -> datetime | None:
         """When an occurrence comes that is not before ``last``, at the latest; None: none will."""
@@ -117,7 +122,7 @@ class Series:
             slot = datetime.strptime(day + (time or f"{self.begins:%H%M%S}"), "%Y%m%d%H%M%S")  # noqa: DTZ007
         except ValueError:
             return None
-        if slot in self._cancelled or self._excluded(slot):
+        if self._is_off(slot) or self._excluded(slot):
             return None
         there = slot in self.changed or self._counted(slot, slot)
         return slot if there else None
@@ -127,6 +132,11 @@ class Series:
         """Name of the occurrence that the series begins with; empty: that one was taken out."""
         name = self.name(self.begins)
         return name if self.slot(name) is not None else ""
+
+    @property
+    def subject(self) -> object:
+        """Of the series as such."""
+        return self._said(self.master)[0].get("subject") if self.master is not None else None
 
     def before(self, name: str, moment: datetime) -> bool:
         """Whether the day that ``name`` speaks of is over at that moment."""
@@ -150,22 +160,32 @@ class Series:
         if own is not None:
             columns = Part(self.document, own, Kind.APPOINTMENT, self.clock).columns()
             tags = frozenset(categories(own))
-            return Occurrence(self.name(slot), slot, columns, tags, _version(columns, _content(own)), own)
-        common, when, tags = self._common
-        start = self.day(slot)
-        end = self.end(start)
-        columns = {**common, **When(Time(start, self.style), end, when.end_style).columns}
-        if (reminder := read_reminder(self._master, self.clock, start, end)) is not ABSENT:
+            return Occurrence(self.name(slot), slot, columns, tags, version_of(columns, content(own)), own)
+        source = self.source(slot)
+        common, when, tags = self._said(source)
+        start, end = self.start(slot), self.end(slot)
+        columns = {**common, **When(Time(start, when.start.style), end, when.end_style).columns}
+        if (reminder := read_reminder(source, self.clock, start, end)) is not ABSENT:
             columns["reminder"] = reminder
-        return Occurrence(self.name(slot), slot, columns, tags, _version(columns, ()), None)
+        return Occurrence(self.name(slot), slot, columns, tags, version_of(columns, ()), None)
 
-    def end(self, start: Day) -> Day:
-        """Of an occurrence that begins then: DTEND gives its exact length, DURATION a nominal one (3.8.5.3)."""
-        _, when, _ = self._common
-        if (known := self.ends.get(self._wall_of(start))) is not None:
+    def source(self, slot: datetime) -> Component:
+        """Where it stands what an occurrence without a part of its own is."""
+        found = self.range_of(slot)
+        return found.component if found is not None else self._master
+
+    def start(self, slot: datetime) -> Day:
+        found = self.range_of(slot)
+        return self.day(slot + found.shift if found is not None else slot)
+
+    def end(self, slot: datetime) -> Day:
+        """DTEND gives the exact length of an occurrence, DURATION a nominal one (3.8.5.3)."""
+        source, start = self.source(slot), self.start(slot)
+        _, when, _ = self._said(source)
+        if source is self.master and (known := self.ends.get(slot)) is not None:
             return known
-        lasting = self._master.first("DURATION")
-        if lasting and lasting.value.strip() and not self._master.first("DTEND"):
+        lasting = source.first("DURATION")
+        if lasting and lasting.value.strip() and not source.first("DTEND"):
             return self.clock.plus(Time(start, self.style), lasting)
         first, last = when.start.value, when.end
         if isinstance(first, datetime) and isinstance(last, datetime):
@@ -180,11 +200,23 @@ class Series:
             return "", format_moment(slot.replace(tzinfo=UTC))
         return (parameter("TZID", self.style.tzid) if self.style.tzid else ""), format_moment(slot)
 
-    @cached_property
-    def _common(self) -> tuple[Columns, When, frozenset[str]]:
-        part = Part(self.document, self._master, Kind.APPOINTMENT, self.clock)
-        columns = {n: v for n, v in part.columns().items() if n != "reminder"}
-        return columns, read_when(self._master, self.clock), frozenset(categories(self._master))
+    def following(self, slot: datetime) -> datetime | None:
+        """The slot after this one that no part stands for."""
+        later = slot + _INSTANT
+        found = self._counted(later, later + _REACH)
+        if not found and self.recurrence is not None and self.recurrence.then(later + _REACH) is not None:
+            found = self._counted(later, later + _FAR)
+        return next((each for each in found if each not in self.changed), None)
+
+    def _said(self, source: Component) -> tuple[Columns, When, frozenset[str]]:
+        """What is the same for all occurrences that have it from there."""
+        known = self._sources.get(id(source))
+        if known is None:
+            part = Part(self.document, source, Kind.APPOINTMENT, self.clock)
+            columns = {n: v for n, v in part.columns().items() if n != "reminder"}
+            known = columns, read_when(source, self.clock), frozenset(categories(source))
+            self._sources[id(source)] = known
+        return known
 
     @property
     def _master(self) -> Component:
@@ -206,9 +238,16 @@ class Series:
 
     def _slot(self, own: Component) -> datetime:
         found = own.all("RECURRENCE-ID")
-        if len(found) != 1 or found[0].parameter("RANGE"):
-            raise Untold("a part of it is for this and all later occurrences (RFC 5545 3.2.13)")
+        ranged = len(found) == 1 and bool(found[0].parameter("RANGE"))
+        if len(found) != 1 or (ranged and self.master is not None and not begins_range(own)):
+            raise Untold("a part of it is for several occurrences that it does not name (RFC 5545 3.2.13)")
         return self.local(found[0])
+
+    def _range(self, own: Component) -> Range:
+        slot, start = self._slot(own), read_when(own, self.clock).start.value
+        if is_day(start) != self._all_day:
+            raise Untold("from one occurrence on, its dates have times, or none any more (RFC 5545 3.2.13)")
+        return Range(slot, own, self._wall_of(start) - slot)
 
     def local(self, named: Line) -> datetime:
         """The slot that a property names, in the wall clock of the series. A day alone means the occurrence of that
@@ -287,13 +326,3 @@ def _as_written(named: Line) -> datetime | None:
 def _token(component: Component, name: str) -> str:
     found = component.first(name)
     return found.value.strip().upper() if found else ""
-
-
-def _content(own: Component) -> tuple[str, ...]:
-    """What a component holds beside its times; in any order, for there are servers that keep none."""
-    lines = [each.raw for each in own.lines if each.name not in _NO_CONTENT]
-    return tuple(sorted(lines + [each.raw for inner in own.components for each in inner.lines]))
-
-
-def _version(columns: Columns, more: tuple[str, ...]) -> str:
-    return blake2b(repr((sorted(columns.items()), more)).encode(), digest_size=12).hexdigest()

@@ -1,7 +1,11 @@
-"""Which occurrence of a series became which, when the series is held on other days from now on. Pure."""
+"""Which occurrence of a series became which, when the series is held on other days from now on, or was split in two.
+
+A client that changes "this and all later ones" ends the one series and makes another. Pure.
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, time
 from itertools import pairwise
 
 _NEAR = 3  # days: of a single one
@@ -21,6 +25,40 @@ def survivors(vanished: Sequence[str], appeared: Sequence[str]) -> Mapping[str, 
             found[name] = nearest
             del free[nearest]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What tells an occurrence of one series from that of another."""
+
+    day: str
+    subject: object
+    at: time
+
+
+@dataclass(slots=True)
+class Parts:
+    """What one look at a calendar has found, by item."""
+
+    ended: dict[str, Held] = field(default_factory=dict)  # of series that go on without them
+    begun: dict[str, Held] = field(default_factory=dict)  # of series that nobody has told of before
+
+
+def heirs(parts: Parts) -> Mapping[str, str]:
+    """For occurrences that have ended in one series: that of another one which is held instead, on the same day, and
+    under the same subject or at the same time. None twice."""
+    free = dict(parts.begun)
+    found: dict[str, str] = {}
+    for item, held in sorted(parts.ended.items()):
+        heir = next((id for id, other in sorted(free.items()) if _alike(held, other)), None)
+        if heir is not None:
+            found[item] = heir
+            del free[heir]
+    return found
+
+
+def _alike(one: Held, other: Held) -> bool:
+    return one.day == other.day and (one.subject == other.subject or one.at == other.at)
 
 
 def _day(name: str) -> int:

@@ -83,6 +83,7 @@ _ROWS: Rows = {
 _FREE_TEXT = frozenset({"NICKNAME", "ORG", "TITLE", "ADR", "NOTE", "CATEGORIES"})
 _ONCE = frozenset({"UID", "N", "BDAY", "ANNIVERSARY", "KIND"})  # in vCard 4; the older ones do not say
 
+READ_ONLY: Mapping[Kind, frozenset[str]] = {}
 HOLDS: Mapping[Kind, frozenset[str]] = {Kind.CONTACT: frozenset(_ROWS) & frozenset(COLUMNS[Kind.CONTACT])}
 
 

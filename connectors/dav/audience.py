@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour, nobody
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import Place
+from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 
 # code and reason of a refusal
 TOLD = (
@@ -24,6 +26,7 @@ class Audience:
 
 
 NOBODY = Audience()
+ANYBODY: frozenset[str] = frozenset()  # it is not known who we are: any organiser may be us
 
 
 class Hearing:
@@ -32,6 +35,37 @@ class Hearing:
     def __init__(self, dav: Dav, place: Place, flavour: Flavour, habits: Habits, audience: Audience) -> None:
         self._dav, self._place, self._flavour, self._habits = dav, place, flavour, habits
         self._audience = audience
+
+    def ourselves(self) -> frozenset[str]:
+        """Addresses of the person whose collection it is, in lower case: as configured, and as the server says, which
+        is asked once. Empty: nobody knows any."""
+        path = self._place.path
+        if path not in self._habits.addresses:
+            self._habits.addresses[path] = self._told()
+        return self._audience.ourselves | self._habits.addresses[path]
+
+    def _told(self) -> frozenset[str]:
+        """RFC 6638 2.4.1, of the owner's principal. A server may name a person by other URIs only (Radicale 3.9: by the
+        principal's own path); those tell nothing of an organiser who is named by an address."""
+        if not self._flavour.addresses:
+            return frozenset()
+        try:
+            here = next(self._dav.propfind(self._place.path, (wire.OWNER, wire.PRINCIPAL), depth=0), None)
+            parts = here.parts if here is not None else {}
+            people = [*parts.get(wire.OWNER, ()), *parts.get(wire.PRINCIPAL, ())]
+            principal = next((p for p in people if not p.startswith("{")), None)
+            if principal is None:
+                return frozenset()
+            told = next(self._dav.propfind(principal, (self._flavour.addresses,), depth=0), None)
+        except (NotFound, Forbidden, ProtocolError):
+            return frozenset()
+        uris = told.parts.get(self._flavour.addresses, ()) if told is not None else ()
+        found = (uri.strip().lower() for uri in uris)
+        return frozenset(uri.removeprefix("mailto:") for uri in found if uri.startswith("mailto:"))
+
+    def muted(self, before: str, after: str) -> str:
+        """The second text as it may be stored."""
+        return self._flavour.muted(before, after) if self.silently else after
 
     @property
     def silently(self) -> bool:
@@ -44,9 +78,9 @@ class Hearing:
 
     def is_told(self, before: str, after: str) -> bool:
         """Whether others would hear that one text became the other, and should not."""
-        if not self.silently or not self._flavour.announces(before, after, self._audience.ourselves):
+        if not self.silently or before == after or not self._flavour.announces(before, after, ANYBODY):
             return False
-        return self._schedules()
+        return self._schedules() and self._flavour.announces(before, after, self.ourselves())
 
     def _schedules(self) -> bool:
         """Asked once for each login, when there is something that could be told."""

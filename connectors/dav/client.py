@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.place import canonical
@@ -48,6 +48,14 @@ class Dav:
 
     def url(self, href: str) -> str:
         return urljoin(self.http.base, href)
+
+    def is_own(self, href: str) -> bool:
+        """Whether an address leads to this very server, which may be shown our login."""
+        try:
+            here, there = urlsplit(self.http.base), urlsplit(self.url(href))
+        except ValueError:
+            return False
+        return (here.scheme, here.netloc) == (there.scheme, there.netloc)
 
     def propfind(
         self, href: str, properties: Iterable[str], *, depth: int, judge: Judge | None = None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import (
+    Attachment,
     Capabilities,
     Collection,
     Columns,
@@ -23,13 +24,14 @@ from crmsync.connectors.contract import (
     Unreadable,
     Write,
 )
-from crmsync.connectors.dav.audience import NOBODY, Audience
+from crmsync.connectors.dav.audience import NOBODY, Audience, Hearing
 from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
+from crmsync.connectors.dav.item import File
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Reader
+from crmsync.connectors.dav.reading import BATCH, MAX_ATTACHMENT, MAX_ITEM, Found, Reader
 from crmsync.connectors.dav.writing import Replace, Writer
 
 
@@ -45,13 +47,23 @@ class DavConnector:
         pause: Callable[[float], None],
         default_zone: tzinfo,
         max_item: int = MAX_ITEM,
+        max_attachment: int = MAX_ATTACHMENT,
         audience: Audience = NOBODY,
     ) -> None:
         place = Place(collection.id)
         self._flavour, self._dav, self._place = flavour, dav, place
         self.now, self.default_zone = now, default_zone
-        self._reader = Reader(dav, place, flavour, habits, default_zone=default_zone, max_item=max_item)
+        self._reader = Reader(
+            dav,
+            place,
+            flavour,
+            habits,
+            default_zone=default_zone,
+            max_item=max_item,
+            max_attachment=max_attachment,
+        )
         self._changes = Changes(dav, place, habits, self._reader)
+        self._hearing = Hearing(dav, place, flavour, habits, audience)
         self._writer = Writer(
             dav,
             place,
@@ -61,10 +73,11 @@ class DavConnector:
             now=now,
             pause=pause,
             default_zone=default_zone,
-            audience=audience,
+            hearing=self._hearing,
         )
         self._capabilities = Capabilities(
             columns={k: c for k, c in flavour.format.HOLDS.items() if k in collection.kinds},
+            read_only_columns={k: c for k, c in flavour.format.READ_ONLY.items() if k in collection.kinds},
             writable=collection.writable,
             tags=True,
             stamps=True,
@@ -87,8 +100,25 @@ class DavConnector:
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
 
+    def remember(self, record: Record) -> None:
+        """As it was just read: writing to it needs no second look."""
+        self._reader.remember(record)
+
+    def read_again(self, item: str, version: str, text: str, modified: datetime | None) -> Found:
+        """What a text says that was read a while ago; remembered as ``fetch`` does."""
+        found = self._reader.record(item, version, text, modified)
+        if isinstance(found, Record):
+            self._reader.remember(found)
+        return found
+
+    def carried(self, files: Sequence[File], stays: str = "") -> tuple[Attachment, ...]:
+        return self._reader.carried(files, stays)
+
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)
+
+    def addresses(self) -> frozenset[str]:
+        return self._hearing.ourselves()
 
     def with_uid(self, uid: str) -> str | None:
         return self._reader.with_uid(uid)

@@ -12,6 +12,11 @@ def nobody(before: str, after: str, ourselves: Set[str]) -> bool:
     return False
 
 
+def as_it_is(before: str, after: str) -> str:
+    """There is nobody in it who could be told."""
+    return after
+
+
 @dataclass(frozen=True, slots=True)
 class Flavour:
     name: str  # as the configuration's ``type`` has it
@@ -28,3 +33,6 @@ class Flavour:
     kinds: Mapping[str, Kind]  # by iCalendar component; the key is empty where there are none
     # whether a server with scheduling would tell others that one text became the other (empty: none)
     announces: Callable[[str, str, Set[str]], bool] = nobody
+    # the second text, so that a server with scheduling tells nobody of it who is not in the first
+    muted: Callable[[str, str], str] = as_it_is
+    addresses: str = ""  # property of a principal: how calendars name that person

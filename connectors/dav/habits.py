@@ -23,6 +23,7 @@ class Habits:
         self.times = Times.UNKNOWN
         self.without_sync: set[str] = set()  # paths of collections that refuse sync-collection
         self.schedules: bool | None = None  # sends invitations by itself (RFC 6638); None: not asked yet
+        self.addresses: dict[str, frozenset[str]] = {}  # of a collection's owner, by its path
         self.pace = pace or Pace()
 
 

@@ -1,7 +1,7 @@
 """One vCard or iCalendar object as the engine sees it, and the shape that both formats' ``mapping.py`` have."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Protocol
 from urllib.parse import quote, unquote
@@ -16,6 +16,18 @@ MAX_DEPTH = 16  # components within components
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that comes with an item, as the item tells of it."""
+
+    name: str
+    type: str  # media type
+    size: int | None  # bytes; None: not told
+    inline: str = field(default="", repr=False)  # its content in base64; empty: it is elsewhere
+    url: str = ""
+    managed: bool = False  # by the server itself, which knows our login
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """What a readable object says."""
 
@@ -25,6 +37,7 @@ class Item:
     tags: frozenset[str] = frozenset()  # its categories
     stamp: Stamp | None = None
     untouchable: str = ""  # why it must be left as it is: "recurring", "several items", "list"
+    files: tuple[File, ...] = ()
     private: bool = False  # CLASS is PRIVATE, CONFIDENTIAL or one that nobody knows
 
 
@@ -45,6 +58,7 @@ class Format(Protocol):
     """``carddav.mapping`` and ``caldav.mapping``: columns both ways. Pure; text is str, line ends as the server's."""
 
     HOLDS: Mapping[Kind, frozenset[str]]  # the columns it can hold
+    READ_ONLY: Mapping[Kind, frozenset[str]]  # those of them that are never written
 
     def read(self, text: str, *, default_zone: tzinfo = ...) -> Item:
         """Raises Malformed (NotOurs included) and nothing else. ``default_zone``: of times that name no zone."""

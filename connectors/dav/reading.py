@@ -8,16 +8,18 @@ from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
-from crmsync.connectors.contract import Gone, Hidden, Record, Ref, Unreadable
+from crmsync.connectors.contract import Attachment, Gone, Hidden, Record, Ref, Unreadable
 from crmsync.connectors.dav import contentline, wire
 from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits, Times
-from crmsync.connectors.dav.item import Malformed, NotOurs
+from crmsync.connectors.dav.item import File, Malformed, NotOurs
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.errors import ConnectorError, ProtocolError
+from crmsync.connectors.errors import ConnectorError, NotFound, ProtocolError
+from crmsync.connectors.files import decoded, named, size
 from crmsync.connectors.http import Response, TooLarge
 
+MAX_ATTACHMENT = 5_000_000  # bytes
 BATCH = 100  # items of one multiget
 MAX_ITEM = 4_000_000  # bytes; RFC 6352 lets a server say 100 KB, real contacts with photos reach 2 MB
 _MANY = 25  # items beyond which one listing is cheaper than asking each
@@ -47,13 +49,14 @@ class Reader:
         *,
         default_zone: tzinfo = UTC,
         max_item: int = MAX_ITEM,
+        max_attachment: int = MAX_ATTACHMENT,
     ) -> None:
         self._dav = dav
         self._place = place
         self._flavour = flavour
         self._habits = habits
         self._zone = default_zone
-        self._max_item = max_item
+        self._max_item, self._max_attachment = max_item, max_attachment
         self._natives = Natives()
 
     def forget(self) -> None:
@@ -161,7 +164,33 @@ class Reader:
             native=text,
             untouchable=read.untouchable,
             private=read.private,
+            attachments=self.carried(read.files),
         )
+
+    def carried(self, files: Sequence[File], stays: str = "") -> tuple[Attachment, ...]:
+        """What travels of them; the others are named. ``stays``: why all of them are."""
+        return tuple(self._carried(each, stays) for each in files)
+
+    def _carried(self, file: File, stays: str) -> Attachment:
+        limit, told = self._max_attachment, f" ({size(file.size)})" if file.size is not None else ""
+        near = file.inline or (file.managed and file.size is not None and self._dav.is_own(file.url))
+        if file.size is not None and file.size > limit:
+            stays = f"stays in the calendar{told}, because it is larger than {size(limit)}"
+        elif not near:
+            stays = stays or "stays where it is"
+        if stays:
+            return named(file.name, stays, self._dav.url(file.url) if file.url else "")
+        return Attachment(file.name, file.type, file.size or 0, lambda: self._content(file))
+
+    def _content(self, file: File) -> bytes:
+        if file.inline:
+            return decoded(file.inline)
+        answer = self._dav.get(file.url, limit=self._max_attachment)
+        if answer.status != 200:
+            raise NotFound(
+                f"{self._dav.url(file.url)}: the server answers {answer.status} when asked for a file"
+            )
+        return answer.body
 
     def _answers(
         self, ids: Sequence[str], properties: Iterable[str]

@@ -1,6 +1,7 @@
 """A login to a CardDAV or CalDAV server: who it is, and which collections it has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypedDict, Unpack
 from urllib.parse import urlsplit
@@ -13,8 +14,8 @@ from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import canonical, last_segment
-from crmsync.connectors.dav.reading import MAX_ITEM
-from crmsync.connectors.errors import NotFound, ProtocolError
+from crmsync.connectors.dav.reading import MAX_ATTACHMENT, MAX_ITEM
+from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.http import Http, pause
 
 _ONE = "="  # before the URL of what is no home but the one collection itself
@@ -31,8 +32,10 @@ class Options(TypedDict, total=False):
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
     max_item: int  # bytes of one item that is read
+    max_attachment: int  # bytes of a file that travels with its item
     invitations: bool  # the server may tell attendees of what is written
     ourselves: frozenset[str]  # the person's addresses, in lower case
+    proxies: bool  # also the collections of those whose proxy the login is
 
 
 def _now() -> datetime:
@@ -73,7 +76,11 @@ class DavSource:
         self._pause = options.get("pause", pause)
         self._zone = options.get("default_zone", UTC)
         self._audience = Audience(options.get("invitations", False), options.get("ourselves", frozenset()))
+        self._max_attachment = options.get("max_attachment", MAX_ATTACHMENT)
         self._max_item = options.get("max_item", MAX_ITEM)
+        self._proxies = options.get("proxies", False)
+        self._principal: str | None = None  # our own, once asked for
+        self._their_homes: dict[str, str] = {}  # by principal
 
     @property
     def side(self) -> Side:
@@ -85,6 +92,11 @@ class DavSource:
         return self._username or last_segment(_href(answer, wire.PRINCIPAL)) or "anonymous"
 
     def collections(self) -> Sequence[Collection]:
+        own = self._own_collections()
+        seen = {collection.id for collection in own}
+        return [*own, *(c for c in self._represented() if c.id not in seen)]
+
+    def _own_collections(self) -> Sequence[Collection]:
         known, self.home = self.home, self.home or self._find_home()
         try:
             return self._collections_in(self.home)
@@ -106,6 +118,7 @@ class DavSource:
             pause=self._pause,
             default_zone=self._zone,
             max_item=self._max_item,
+            max_attachment=self._max_attachment,
             audience=self._audience,
         )
 
@@ -125,6 +138,39 @@ class DavSource:
             for answer in self._listed(place.removeprefix(_ONE), depth=0 if place.startswith(_ONE) else 1)
         ]
         return [found for answer in answers if (found := self._collection(answer)) is not None]
+
+    # ── whose proxy we are ───────────────────────────────────────────────────────────────────────────────────
+
+    def _represented(self) -> Iterator[Collection]:
+        """The collections of those who made the login their proxy (Calendar User Proxy Functionality in CalDAV, by
+        Apple; others have it, too). Asked anew each time: it is theirs to withdraw."""
+        if not self._proxies:
+            return
+        if self._principal is None:
+            self._principal = _href(self._about(self._url), wire.PRINCIPAL)
+        asked = (wire.PROXY_READ, wire.PROXY_WRITE)
+        for answer in self._dav.propfind(self._principal, asked, depth=0) if self._principal else ():
+            reading, writing = (answer.parts.get(name, ()) for name in asked)
+            for principal in dict.fromkeys((*writing, *reading)):
+                yield from self._collections_of(principal, writable=principal in writing)
+
+    def _collections_of(self, principal: str, *, writable: bool) -> Sequence[Collection]:
+        try:
+            home = self._their_homes.get(principal) or self._homes(self._about(principal))
+            answers = [answer for place in home.split() for answer in self._listed(place, depth=1)]
+        except (Forbidden, NotFound):  # withdrawn just now, or half-way
+            self._their_homes.pop(principal, None)
+            return []
+        self._their_homes[principal] = home
+        return [
+            replace(
+                collection,
+                writable=collection.writable and writable,
+                owner=collection.owner or ("" if _href(answer, wire.OWNER) else last_segment(principal)),
+            )
+            for answer in answers
+            if (collection := self._collection(answer)) is not None
+        ]
 
     # ── discovery ────────────────────────────────────────────────────────────────────────────────────────────
 

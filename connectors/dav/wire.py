@@ -37,10 +37,11 @@ REPORTS = DAV + "supported-report-set"
 SYNC_COLLECTION = DAV + "sync-collection"
 COMPONENTS = CALDAV + "supported-calendar-component-set"
 COLLECTION = DAV + "collection"
+PROXY_READ = CALENDARSERVER + "calendar-proxy-read-for"  # of whom the principal is a proxy
+PROXY_WRITE = CALENDARSERVER + "calendar-proxy-write-for"
 UNAUTHENTICATED = DAV + "unauthenticated"
 
 _PREFIXES = {"DAV:": "D", CALDAV[1:-1]: "C", CARDDAV[1:-1]: "CR", CALENDARSERVER[1:-1]: "CS"}
-_NAMESPACES = " ".join(f'xmlns:{prefix}="{uri}"' for uri, prefix in _PREFIXES.items())
 
 
 class NotXml(ProtocolError):
@@ -115,7 +116,9 @@ def _short(name: str) -> str:
 
 def _document(root: str, content: str) -> bytes:
     name = _short(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n<{name} {_NAMESPACES}>{content}</{name}>'.encode()
+    used = [(p, uri) for uri, p in _PREFIXES.items() if f"<{p}:" in content or name.startswith(f"{p}:")]
+    namespaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in used)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<{name} {namespaces}>{content}</{name}>'.encode()
 
 
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.dav import wire
-from crmsync.connectors.dav.audience import NOBODY, TOLD, Audience, Hearing
+from crmsync.connectors.dav.audience import TOLD, Hearing
 from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Habits
@@ -91,14 +91,14 @@ class Writer:
         now: Callable[[], datetime],
         pause: Callable[[float], None],
         default_zone: tzinfo,
-        audience: Audience = NOBODY,
+        hearing: Hearing,
     ) -> None:
         self._dav = dav
         self._place = place
         self._flavour = flavour
         self._reader = reader
         self._pace = habits.pace
-        self._hearing = Hearing(dav, place, flavour, habits, audience)
+        self._hearing = hearing
         self._now = now
         self._pause = pause
         self._zone = default_zone
@@ -155,9 +155,10 @@ class Writer:
     ) -> Plan:
         match write:
             case Replace():
-                if self._hearing.is_told(write.before, write.text):
+                text = self._hearing.muted(write.before, write.text)
+                if self._hearing.is_told(write.before, text):
                     return Refused(write.id, *TOLD)
-                return Put(write.id, write.text, write.expected) if write.expected else Stale(write.id)
+                return Put(write.id, text, write.expected) if write.expected else Stale(write.id)
             case Create():
                 return self._plan_create(write, there)
             case Update():
@@ -171,7 +172,7 @@ class Writer:
     def _plan_create(self, write: Create, there: Mapping[str, Found]) -> Plan:
         name = self._name(write)
         try:
-            text = write.native or self._built(write)
+            text = write.native or self._hearing.muted("", self._built(write))
         except Malformed as error:
             return Refused(name, "unfit", f"no item can be made of these columns: {error.rule}")
         if self._hearing.is_told("", text):
@@ -212,6 +213,7 @@ class Writer:
             return Refused(write.id, "unreadable", error.rule)
         if text == record.native:
             return Done(write.id, record.version, record)
+        text = self._hearing.muted(record.native, text)
         if self._hearing.is_told(record.native, text):
             # a stamp is worth no message; the link is found by the item's UID as well
             stamp_only = not write.columns and not write.tag

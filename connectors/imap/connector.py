@@ -74,6 +74,9 @@ class MailConnector:
     def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
         return self._reader.fetch(ids)
 
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        return self._reader.glance(ids)
+
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         return Writer(self._mail, self._box, self._reader).apply(writes)
 
@@ -139,4 +142,5 @@ class MailSource:
         self._mail.close()
 
     def _box(self, id: str) -> Mailbox:
-        return self._boxes.setdefault(id, Mailbox(self._settings, id.removeprefix(OWN).removeprefix("/")))
+        owner = id.removeprefix(OWN).removeprefix("/")
+        return self._boxes.setdefault(id, Mailbox(self._settings.seen_of(owner), owner))

@@ -67,7 +67,7 @@ class Mailbox:
         own, others = self.prefixes(s)
         mine = [f for f in listed if not f.flags & _CLOSED and self._is_mine(f, others)]
         separator = mine[0].separator if mine else "/"
-        start = self._start(own, others)
+        start = self._start(own, others, mine)
         root = f"{start}{self.settings.folder}"
         trash = next((f.name for f in mine if "\\trash" in f.flags), "")
         layout = Layout(mine, (), statuses, root, separator, trash)
@@ -80,8 +80,12 @@ class Mailbox:
             self._prefixes = s.namespaces()
         return self._prefixes
 
-    def _start(self, own: Sequence[str], others: Sequence[str]) -> str:
-        return f"{others[0]}{self.owner}{others[0][-1:]}" if self.owner and others else own[0]
+    def _start(self, own: Sequence[str], others: Sequence[str], mine: Sequence[Folder]) -> str:
+        """Before the names of all folders. Others' mailboxes and public folders have prefixes of their own."""
+        if not (self.owner and others):
+            return own[0]
+        prefix = next((p for p in others if mine and mine[0].name.startswith(p)), others[0])
+        return f"{prefix}{self.owner}{prefix[-1:]}"
 
     def _is_mine(self, folder: Folder, others: Sequence[str]) -> bool:
         foreign = next((p for p in others if p and folder.name.startswith(p)), None)

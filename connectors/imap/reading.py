@@ -29,6 +29,16 @@ class Reader:
             missing = {id: Gone(id) if id in found.gone else Hidden(id) for id in some}
             yield from (read.get(id) or missing[id] for id in dict.fromkeys(some))
 
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden]:
+        """Flags and folders alone."""
+        with self._mail.session() as s:
+            found = self._box.standing(s, self._box.layout(s), ids)
+        for id in dict.fromkeys(ids):
+            if id in found.there:
+                yield shown(id, found.there[id])
+            else:
+                yield Gone(id) if id in found.gone else Hidden(id)
+
     def opened(self, s: Session, standing: Mapping[str, Standing]) -> dict[str, Record | UnreadableItem]:
         opened = ""
         found: dict[str, Record | UnreadableItem] = {}
@@ -76,3 +86,8 @@ class Reader:
                 if whole is not None:
                     return message.content_of(whole.data, number)
         raise NotFound("the message has gone while its files were read")
+
+
+def shown(id: str, standing: Standing) -> Record:
+    """What can be known of a message without opening it."""
+    return Record(id, standing.version, Kind.EMAIL, standing.shown(), uid=id, tags=standing.tags)

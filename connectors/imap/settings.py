@@ -1,6 +1,6 @@
 """What a person wants of a mailbox; the words of the configuration, without its file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crmsync.connectors.imap import wire
 
@@ -23,6 +23,12 @@ class Settings:
         if tag.casefold() == self.tag.casefold() and self.keyword:
             return self.keyword
         return "$" + "".join(c if c.isascii() and c.isalnum() else "_" for c in tag)
+
+    def seen_of(self, owner: str) -> "Settings":
+        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks. Empty: one's own."""
+        if "@" not in owner or owner.lower() in self.addresses:
+            return self
+        return replace(self, addresses=frozenset({owner.lower()}))
 
     @property
     def own(self) -> str:

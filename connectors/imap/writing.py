@@ -30,7 +30,7 @@ from crmsync.connectors.imap import mapping, message
 from crmsync.connectors.imap.client import Mail
 from crmsync.connectors.imap.mailbox import Layout, Mailbox, identity
 from crmsync.connectors.imap.mapping import Copy, Standing
-from crmsync.connectors.imap.reading import BATCH, Reader
+from crmsync.connectors.imap.reading import BATCH, Reader, shown
 from crmsync.connectors.imap.session import Folder, Refusal, Session
 
 _PASSING = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA|CORRUPTION)\]")  # RFC 5530
@@ -112,7 +112,8 @@ class Writer:
             return Stale(write.id)
         if "regarding" in wanted:
             self._file(s, layout, write.id, standing, mapping.project(wanted)["regarding"])
-        return self._done(s, write.id)
+        after = self._box.standing(s, self._folders(s), [write.id]).there.get(write.id)
+        return Done(write.id, after.version, shown(write.id, after)) if after else Done(write.id, "")
 
     def _flag(self, s: Session, copies: Sequence[Copy], plus: frozenset[str], minus: frozenset[str]) -> bool:
         """False: somebody was faster."""

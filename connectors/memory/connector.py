@@ -7,6 +7,7 @@ the decisions below are the same everywhere, and their reasons stand beside them
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import (
@@ -57,7 +58,9 @@ class MemorySource:
             return self._client.server.collections()
 
     def open(self, collection: Collection) -> Connector:
-        made = MemoryCrmConnector if self._side is Side.CRM else MemoryConnector
+        made: type[MemoryConnector] = MemoryCrmConnector if self._side is Side.CRM else MemoryConnector
+        if not self._client.server.traits.receives:
+            made = MemoryMailConnector
         return made(self._client, self._side, collection)
 
     def user_id(self, username: str) -> str:
@@ -188,6 +191,21 @@ class MemoryConnector:
 
     def _request(self, operation: str) -> AbstractContextManager[None]:
         return self._client.request(operation, self._collection.id)
+
+
+class MemoryMailConnector(MemoryConnector):
+    """What an item says never changes, and need not be read twice."""
+
+    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
+        for batch in split(ids, self._traits.batch):
+            with self._request("glance"):
+                answers = [self._answer(id) for id in batch]
+            for answer in answers:
+                if isinstance(answer, Record):
+                    fixed = self._capabilities.read_only_columns[answer.kind]
+                    some = {n: v for n, v in answer.columns.items() if n not in fixed}
+                    answer = replace(answer, columns=some, attachments=())
+                yield answer
 
 
 class MemoryCrmConnector(MemoryConnector):

@@ -67,8 +67,10 @@ class MemoryServer:
 
     # ── What an administrator does ───────────────────────────────────────────────────────────────────────────
 
-    def add(self, name: str, *kinds: Kind, writable: bool = True, owner: str = "") -> Collection:
-        collection = Collection(name.lower(), name, frozenset(kinds), writable, owner)
+    def add(
+        self, name: str, *kinds: Kind, writable: bool = True, owner: str = "", id: str = ""
+    ) -> Collection:
+        collection = Collection(id or name.lower(), name, frozenset(kinds), writable, owner)
         self._collections[collection.id] = collection
         self._order[collection.id] = {}
         return collection

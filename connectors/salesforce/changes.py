@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import Gone, Page, Record, Ref, Selection, Unreadable
 from crmsync.connectors.errors import CursorExpired, ProtocolError
-from crmsync.connectors.salesforce import soql
+from crmsync.connectors.salesforce import people, soql
 from crmsync.connectors.salesforce.client import QueryPage, Row
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField, Malformed
 from crmsync.connectors.salesforce.table import NotOurs, Table, row_id, row_key, row_stamp
@@ -78,7 +78,9 @@ class Poll:
     now: Callable[[], datetime]
 
     def changes(self, since: str | None, selection: Selection) -> Iterator[Page]:
-        return self.first(selection) if since in (None, RESTART) else self.later(str(since))
+        if since in (None, RESTART):
+            return self.first(selection)
+        return self.later(str(since), people_too=selection.people)
 
     def first(self, selection: Selection) -> Iterator[Page]:
         if selection.nothing or (selection.owner and not self.table.owned):
@@ -105,7 +107,7 @@ class Poll:
                 hint="see crm_select of the account",
             ) from error
 
-    def later(self, since: str) -> Iterator[Page]:
+    def later(self, since: str, *, people_too: bool = False) -> Iterator[Page]:
         mark = decode(since)
         if self.now() - mark.time > KEPT:
             raise CursorExpired(f"the last look at {self.table.name} is over {KEPT.days} days old")
@@ -117,14 +119,22 @@ class Poll:
             items = self._items(page, seen)
             time = time or max(self._time(page), mark.time)
             if page.last:
-                yield from self._end(since, mark, seen, time, items)
+                items += self._invited(start, seen, items)
+                known = self._people(start, seen) if people_too else frozenset()
+                yield from self._end(since, mark, seen, time, items, known)
             else:
                 reached = min(row_stamp(page.rows[-1]), time)
                 seen.forget(reached - self.overlap)
                 yield Page(items, self._mark(reached, seen.before | frozenset(seen.now)))
 
     def _end(
-        self, since: str, mark: Mark, seen: _Seen, time: datetime, items: tuple[Record | Ref | Gone, ...]
+        self,
+        since: str,
+        mark: Mark,
+        seen: _Seen,
+        time: datetime,
+        items: tuple[Record | Ref | Gone, ...],
+        known: frozenset[str],
     ) -> Iterator[Page]:
         """The last page, after that of ``/deleted`` where the query does not tell of deletions."""
         if not self.table.recycle_bin:
@@ -135,7 +145,28 @@ class Poll:
             yield Page(items, since)
             return
         seen.forget(time - self.overlap)
-        yield Page(items, self._mark(time, frozenset(seen.now)))
+        yield Page(items, self._mark(time, frozenset(seen.now)), known)
+
+    def _invited(
+        self, start: datetime, seen: _Seen, told: tuple[Record | Ref | Gone, ...]
+    ) -> tuple[Record | Ref | Gone, ...]:
+        """Events to which somebody was invited, or has answered: that does not touch the event."""
+        if not self.table.invites:
+            return ()
+        where = f"SystemModstamp >= {soql.literal(start)}"
+        rows = people.rows(self.table, ("Id", "EventId", "SystemModstamp"), "EventRelation", where)
+        events = {soql.id18(str(r.get("EventId"))) for r in rows if seen.fresh(r)}
+        found: list[Record | Ref | Gone] = []
+        for some in soql.batches(sorted(events - {item.id for item in told})):
+            for page in self.table.pages(soql.within("Id", some)):
+                read = (self.table.read(row, page.at) for row in page.rows)
+                found += [_reported(item) for item in read if not isinstance(item, NotOurs)]
+        return tuple(found)
+
+    def _people(self, start: datetime, seen: _Seen) -> frozenset[str]:
+        """Addresses of people who may be known here only now."""
+        rows = people.changed_since(self.table, start)
+        return frozenset(str(row.get("Email")).strip().lower() for row in rows if seen.fresh(row))
 
     def _items(self, page: QueryPage, seen: _Seen) -> tuple[Record | Ref | Gone, ...]:
         read = [self.table.read(row, page.at) for row in page.rows if seen.fresh(row)]

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import quote as percent_encode
 
 from crmsync.connectors.errors import AuthExpired, ProtocolError
 from crmsync.connectors.http import Http, Response
 from crmsync.connectors.salesforce import auth as oauth
 from crmsync.connectors.salesforce.describe import Schema, parse
 from crmsync.connectors.salesforce.faults import failure
-from crmsync.connectors.salesforce.soql import id18, is_id
+from crmsync.connectors.salesforce.soql import encoded, id18, is_id
 
 Row = Mapping[str, object]  # one record as the REST API writes it
 
@@ -177,7 +176,7 @@ class Client:
         """The pages of a query, complete or an exception; ``deleted``: with what lies in the recycle bin, and archived
         activities. Raises ``InvalidField`` and ``Malformed`` with the first page only."""
         verb = "queryAll" if deleted else "query"
-        path = f"{self.root}/{verb}?q={percent_encode(soql, safe='')}"
+        path = f"{self.root}/{verb}?q={encoded(soql)}"
         count = 0
         while path:
             answer = self.get(path, what)

@@ -41,7 +41,7 @@ from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
-from crmsync.connectors.salesforce.mapping import TABLES, Mapper
+from crmsync.connectors.salesforce.mapping import Mapper
 from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
@@ -53,6 +53,7 @@ from crmsync.connectors.salesforce.table import (
     row_version,
     young,
 )
+from crmsync.connectors.salesforce.tables import TABLES
 
 OVERLAP = timedelta(seconds=120)
 
@@ -75,6 +76,7 @@ class SalesforceConnector:
             {self._table.kind: there},
             {self._table.kind: read_only & there},
             {self._table.kind: self._table.mapper.once(schema) & there},
+            {self._table.kind: self._table.mapper.partial() & there},
             writable=schema is None or (schema.createable and schema.updateable),
             conditional=False,  # a batch is compared just before it is written
             links=bool(self._table.link_field()),
@@ -96,7 +98,7 @@ class SalesforceConnector:
         table = self._table
         telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
         for page in table.brief(
-            ("Id", "SystemModstamp", *(("OwnerId",) if table.owned else ()), *telling),
+            ("Id", *table.versioned(), *(("OwnerId",) if table.owned else ()), *telling),
             "IsDeleted = false",
             deleted=True,
         ):
@@ -151,6 +153,9 @@ class SalesforceConnector:
     def join(self, id: str, user: str) -> None:
         mail.join(self._table, id, user)
 
+    def relate(self, records: Sequence[Record]) -> None:
+        mail.relate(self._table, records)
+
     def named(self, text: str) -> str | None:
         """The id that the web interface shows has 15 characters."""
         return soql.id18(text) if soql.is_id(text) else None
@@ -183,7 +188,7 @@ def _missing(table: Table) -> Missing | None:
 class SalesforceSource:
     """A login to one organisation. Safe to use from several threads; logs in with the first request.
 
-    ``fields``: for each kind, CRM field by column (``mapping.DEFAULT_FIELDS``); a kind that is left out is not offered.
+    ``fields``: for each kind, CRM field by column (``tables.DEFAULT_FIELDS``); a kind that is left out is not offered.
     ``external_id``: name of the organisation's external-id field, if it has one. ``overlap``: how far every poll
     reaches back. Raises ValueError for names that cannot be.
     """

@@ -29,6 +29,7 @@ class Schema:
     name: str
     fields: Mapping[str, Field]  # lower-case name -> field
     parents: frozenset[str] = frozenset()  # lower-case relationship names that a path may begin with
+    children: frozenset[str] = frozenset()  # those of records that refer to one of these
     createable: bool = True
     updateable: bool = True
     deletable: bool = True
@@ -36,7 +37,7 @@ class Schema:
     def has(self, path: str) -> bool:
         """Whether a query may name ``path``. Of a path to a parent only the first step is known here."""
         first, dot, _ = path.lower().partition(".")
-        return first in self.parents if dot else first in self.fields
+        return first in self.parents if dot else first in self.fields or first in self.children
 
     def field(self, path: str) -> Field | None:
         """A field of the object itself; None for one that does not exist, and for a parent's."""
@@ -45,11 +46,13 @@ class Schema:
     def settable(self, path: str) -> bool:
         """When the record is made, and perhaps never again."""
         found = self.field(path)
-        return found is not None and found.createable
+        return found.createable if found is not None else path.lower() in self.children
 
     def writable(self, path: str) -> bool:
         found = self.field(path)
-        return found is not None and found.createable and found.updateable
+        if found is None:
+            return path.lower() in self.children  # their records are written by themselves
+        return found.createable and found.updateable
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,12 @@ def parse(reply: object) -> Schema:
             raise TypeError("no object")
         fields = [_field(f) for f in reply["fields"]]
         parents = (f.get("relationshipName") for f in reply["fields"] if f.get("type") == "reference")
+        children = (c.get("relationshipName") for c in reply.get("childRelationships") or ())
         return Schema(
             str(reply["name"]),
             {f.name.lower(): f for f in fields},
             frozenset(p.lower() for p in parents if isinstance(p, str)),
+            frozenset(n.lower() for n in children if isinstance(n, str)),
             bool(reply.get("createable", True)),
             bool(reply.get("updateable", True)),
             bool(reply.get("deletable", True)),

@@ -12,7 +12,7 @@ from datetime import timedelta
 from crmsync.connectors.contract import Create, Delete, Done, Kind, Outcome, Record, Stale, Update
 from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Row
-from crmsync.connectors.salesforce.table import YOUNG, Table, row_id, row_key
+from crmsync.connectors.salesforce.table import YOUNG, Table, row_id, row_key, row_version
 
 _CLOCK = timedelta(seconds=5)  # what our idea of the server's clock may be off by
 _NAMED_BY = {
@@ -46,13 +46,13 @@ def _rows(table: Table, writes: Sequence[Update | Delete]) -> dict[str, Row]:
     if any(YOUNG in w.expected for w in writes):
         pages = table.pages(where, deleted=True)
     else:
-        pages = table.brief(("Id", "SystemModstamp", "IsDeleted"), where, deleted=True)
+        pages = table.brief(("Id", *table.versioned(), "IsDeleted"), where, deleted=True)
     return {row_id(row): row for page in pages for row in page.rows}
 
 
 def _unchanged(row: Row, expected: str) -> bool:
     stamp, _, key = expected.partition(YOUNG)
-    return row.get("SystemModstamp") == stamp and (not key or row_key(row) == key)
+    return row_version(row, None) == stamp and (not key or row_key(row) == key)
 
 
 def made_already(table: Table, creates: Mapping[int, Create]) -> dict[int, Outcome]:
@@ -109,4 +109,5 @@ def _equal(table: Table, write: Create, record: Record) -> bool:
     _, read_only = table.mapper.held(schema)
     expected = table.mapper.project(write.columns, schema)
     owned = not write.owner or not table.owned or soql.id18(write.owner) == record.owner
-    return owned and all(record.columns.get(c) == v for c, v in expected.items() if c not in read_only)
+    later = read_only | table.mapper.partial()  # these are made once the record stands
+    return owned and all(record.columns.get(c) == v for c, v in expected.items() if c not in later)

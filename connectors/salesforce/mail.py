@@ -5,14 +5,14 @@ stand in rows of their own (EmailMessageRelation), one for each contact, lead an
 Attachments. Both are made after the message, and looked up first: whoever was interrupted in between makes the rest.
 """
 
-import base64
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from crmsync.connectors.contract import Attachment, Create, Kind, Outcome, Refused
+from crmsync.connectors.contract import Columns, Create, Kind, Outcome, Record
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import faults, soql
+from crmsync.connectors.salesforce import people, soql
+from crmsync.connectors.salesforce.attaching import Made, attach
 from crmsync.connectors.salesforce.mail_fields import ABOUT, ADDRESS, WRITTEN
 from crmsync.connectors.salesforce.table import Table, row_id
 
@@ -42,7 +42,7 @@ def _named(table: Table, names: Iterable[str]) -> dict[str, str]:
     for target, field in _TARGETS:
         several: dict[str, list[str]] = defaultdict(list)
         for where in soql.any_of((f"{field} = {soql.quote(n)}" for n in sorted(names)), _ROOM):
-            for row in _rows(table, ("Id", field), target, where):
+            for row in people.rows(table, ("Id", field), target, where):
                 several[str(row.get(field)).casefold()].append(row_id(row))
         for name, ids in several.items():
             if name not in found:
@@ -53,32 +53,16 @@ def _named(table: Table, names: Iterable[str]) -> dict[str, str]:
 _ROOM = soql.MAX_QUERY - 500
 
 
-def _rows(table: Table, fields: Sequence[str], target: str, where: str) -> Iterator[Mapping[str, object]]:
-    """Nothing where the organisation, or this login, has no such object."""
-    try:
-        yield from table.client.rows(soql.select(fields, target, where), target)
-    except NotFound:
-        return
-
-
 # ── Who, and with which files ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A message that stands."""
-
-    position: int  # among the writes
-    id: str
-    write: Create
 
 
 def accompany(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
     """Adds what is missing of the people and files. Returns what was refused of them."""
     if table.kind is not Kind.EMAIL or not made:
         return {}
-    _relate(table, {m.id: _people_of(m.write) for m in made}, {m.id: m.write for m in made})
-    return _attach(table, made)
+    writes = {m.id: m.write for m in made if isinstance(m.write, Create)}
+    _relate(table, {id: _roles(write.columns) for id, write in writes.items()}, writes)
+    return attach(table, made)
 
 
 def join(table: Table, id: str, user: str) -> None:
@@ -87,11 +71,16 @@ def join(table: Table, id: str, user: str) -> None:
         _make(table, _missing(table, {(soql.id18(id), soql.id18(user)): ("BccAddress", "")}))
 
 
+def relate(table: Table, records: Sequence[Record]) -> None:
+    """To everyone whose address occurs in these messages, which were made before somebody was known."""
+    if table.kind is Kind.EMAIL and records:
+        _relate(table, {soql.id18(r.id): _roles(r.columns) for r in records})
+
+
 _Roles = dict[str, str]  # role by address
 
 
-def _people_of(write: Create) -> _Roles:
-    columns = write.columns
+def _roles(columns: Columns) -> _Roles:
     roles: _Roles = {}
     for column, role in (("cc", "CcAddress"), ("to", "ToAddress"), ("from", "FromAddress")):
         value = columns.get(column)
@@ -100,30 +89,20 @@ def _people_of(write: Create) -> _Roles:
     return roles
 
 
-def _relate(table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create]) -> None:
-    people = _people(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
+def _relate(
+    table: Table, roles: Mapping[str, _Roles], writes: Mapping[str, Create] = MappingProxyType({})
+) -> None:
+    known = people.with_addresses(table, {a for some in roles.values() for a in some if ADDRESS.fullmatch(a)})
     wanted: dict[tuple[str, str], tuple[str, str]] = {}
     for id, some in roles.items():
         for address, role in some.items():
-            for person in people.get(address, ()):
+            for person in known.get(address, ()):
                 wanted.setdefault((id, person), (role, address))
-        write = writes[id]
-        if soql.is_id(write.owner):
+        write = writes.get(id)
+        if write is not None and soql.is_id(write.owner):
             sent = write.columns.get("direction") == "outgoing"
             wanted.setdefault((id, soql.id18(write.owner)), ("FromAddress" if sent else "BccAddress", ""))
     _make(table, _missing(table, wanted))
-
-
-def _people(table: Table, addresses: Iterable[str]) -> Mapping[str, list[str]]:
-    """Ids of everyone who has an address."""
-    found: dict[str, list[str]] = defaultdict(list)
-    wanted = sorted(addresses)
-    for target, condition in (("Contact", ""), ("Lead", "IsConverted = false"), ("User", "IsActive = true")):
-        for some in soql.batches(wanted):
-            where = soql.all_of(soql.within("Email", some), condition)
-            for row in _rows(table, ("Id", "Email"), target, where):
-                found[str(row.get("Email")).lower()].append(row_id(row))
-    return found
 
 
 def _missing(
@@ -132,7 +111,7 @@ def _missing(
     left = dict(wanted)
     for some in soql.batches(sorted({id for id, _ in wanted})):
         where = soql.within("EmailMessageId", some)
-        for row in _rows(table, ("EmailMessageId", "RelationId"), "EmailMessageRelation", where):
+        for row in people.rows(table, ("EmailMessageId", "RelationId"), "EmailMessageRelation", where):
             message, person = str(row.get("EmailMessageId")), str(row.get("RelationId") or "")
             if soql.is_id(message) and soql.is_id(person):
                 left.pop((soql.id18(message), soql.id18(person)), None)
@@ -159,52 +138,3 @@ def _make(table: Table, missing: Mapping[tuple[str, str], tuple[str, str]]) -> N
             )
         except NotFound:
             return
-
-
-def _attach(table: Table, made: Sequence[Made]) -> dict[int, Outcome]:
-    wanted = [(m, m.write.original.attachments) for m in made if m.write.original]
-    there: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for some in soql.batches([m.id for m, files in wanted if files]):
-        where = soql.within("ParentId", some)
-        for row in _rows(table, ("ParentId", "Name", "BodyLength"), "Attachment", where):
-            length = row.get("BodyLength")
-            name = str(row.get("Name"))
-            there[soql.id18(str(row.get("ParentId")))].append(
-                (name, length if isinstance(length, int) else 0)
-            )
-    refused: dict[int, Outcome] = {}
-    for message, files in wanted:
-        for file in files:
-            if not file.size:
-                continue  # the CRM keeps nothing that is empty
-            if (_name(file), file.size) in there[message.id]:
-                there[message.id].remove((_name(file), file.size))
-            elif (outcome := _sent(table, message, file)) is not None:
-                refused[message.position] = outcome
-    return refused
-
-
-def _name(file: Attachment) -> str:
-    return soql.clean(file.name).strip()[:255] or "attachment"
-
-
-def _sent(table: Table, message: Made, file: Attachment) -> Outcome | None:
-    answer = table.client.call(
-        "POST",
-        f"{table.client.root}/sobjects/Attachment",
-        "Attachment",
-        body={
-            "ParentId": message.id,
-            "Name": _name(file),
-            "ContentType": file.type[:120],
-            "Body": base64.b64encode(file.read()).decode(),
-        },
-        accept=frozenset({201, 400, 413}),
-    )
-    if answer.status == 201:
-        return None
-    given = faults.faults(answer.data)
-    outcome = faults.outcome(message.write.key, given)
-    if isinstance(outcome, Refused):
-        return Refused(outcome.id, outcome.code, f"its attachment {_name(file)}: {outcome.reason}")
-    return outcome

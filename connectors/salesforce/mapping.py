@@ -18,180 +18,41 @@ What is not one to one:
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
 from crmsync.connectors.salesforce import mail_fields as mail
+from crmsync.connectors.salesforce.activity import (
+    CALL,
+    CHOICES,
+    DAY,
+    SUBTYPE,
+    Choice,
+    activity_held,
+    activity_of,
+    completed,
+    is_all_day,
+    takes,
+    type_of,
+)
 from crmsync.connectors.salesforce.describe import Field, Schema
+from crmsync.connectors.salesforce.invited import attachments, attendees, is_files, is_invited
 from crmsync.connectors.salesforce.values import (
     ABSENT,
     READ,
     Absent,
     Raw,
     Unmappable,
+    at,
     date_of,
     line_of,
     written,
 )
 
-TABLES: Mapping[Kind, str] = {
-    Kind.CONTACT: "Contact",
-    Kind.APPOINTMENT: "Event",
-    Kind.TASK: "Task",
-    Kind.EMAIL: "EmailMessage",
-}
-OWNERLESS = frozenset({Kind.EMAIL})  # their objects have no OwnerId
-
-_PLACE = {
-    "street": "Street",
-    "city": "City",
-    "region": "State",
-    "postal_code": "PostalCode",
-    "country": "Country",
-}
-
-DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
-    Kind.CONTACT: {
-        "prefix": "Salutation",
-        "first_name": "FirstName",
-        "middle_name": "MiddleName",
-        "last_name": "LastName",
-        "suffix": "Suffix",
-        "company": "Account.Name",  # a parent's: read only
-        "department": "Department",
-        "job_title": "Title",
-        "email": "Email",
-        "phone_work": "Phone",
-        "phone_mobile": "MobilePhone",
-        "phone_home": "HomePhone",
-        "phone_fax": "Fax",
-        "phone_other": "OtherPhone",
-        **{f"address_work_{c}": f"Mailing{f}" for c, f in _PLACE.items()},
-        **{f"address_home_{c}": f"Other{f}" for c, f in _PLACE.items()},
-        "birthday": "Birthdate",
-        "notes": "Description",
-    },
-    Kind.APPOINTMENT: {
-        "subject": "Subject",
-        "location": "Location",
-        "description": "Description",
-        "start": "StartDateTime",
-        "end": "EndDateTime",
-        "all_day": "IsAllDayEvent",
-        "show_as": "ShowAs",
-        "sensitivity": "IsPrivate",
-        "reminder": "ReminderDateTime",
-    },
-    Kind.TASK: {
-        "subject": "Subject",
-        "description": "Description",
-        "due": "ActivityDate",
-        "status": "Status",
-        "priority": "Priority",
-        "activity": "TaskSubtype",  # and Type: see ``_activity``
-        "completed_at": "CompletedDateTime",  # set by the server: read only
-        "reminder": "ReminderDateTime",
-    },
-    Kind.EMAIL: {
-        "subject": "Subject",
-        "body_text": "TextBody",
-        "body_html": "HtmlBody",
-        "from": "FromAddress",
-        "to": "ToAddress",
-        "cc": "CcAddress",
-        "sent_at": "MessageDate",
-        "message_id": "MessageIdentifier",
-        "thread": "ThreadIdentifier",
-        "direction": "Incoming",
-        "status": "Status",
-        "regarding": mail.ABOUT,
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A field whose values have names of their own, by column value."""
-
-    field: str
-    values: Mapping[str, str]
-    empty: str  # column value that an empty one stands for, as the server would fill it in
-
-    def read(self, raw: Raw) -> Value | Absent:
-        if raw is None:
-            return None
-        told = str(raw).casefold()
-        return next((ours for ours, theirs in self.values.items() if theirs.casefold() == told), ABSENT)
-
-    def write(self, value: Value) -> Raw | Absent:
-        return self.values.get(str(value or self.empty), ABSENT)
-
-
-CHOICES: Mapping[tuple[Kind, str], Choice] = {
-    (Kind.APPOINTMENT, "show_as"): Choice(
-        "ShowAs", {"busy": "Busy", "out_of_office": "OutOfOffice", "free": "Free"}, "busy"
-    ),
-    (Kind.TASK, "status"): Choice(
-        "Status",
-        {
-            "not_started": "Not Started",
-            "in_progress": "In Progress",
-            "completed": "Completed",
-            "waiting": "Waiting on someone else",
-            "deferred": "Deferred",
-        },
-        "not_started",
-    ),
-    (Kind.TASK, "priority"): Choice("Priority", {"high": "High", "normal": "Normal", "low": "Low"}, "normal"),
-}
-
-
-_SUBTYPE = "tasksubtype"
-_TYPES: Mapping[str, str] = {"phone_call": "Call", "letter": "Letter", "fax": "Fax"}  # values of Type
-_CALL = "Call"  # of TaskSubtype
-_NONE_OF_THEM = "Other"  # of Type: the task was one once, and TaskSubtype may still say so
-
-
-def _activity(row: Mapping[str, object]) -> Value | Absent:
-    """A Type that is none of ours is no opinion."""
-    told = str(_said(row, "Type") or "").casefold()
-    found = next((ours for ours, theirs in _TYPES.items() if theirs.casefold() == told), None)
-    if told == _NONE_OF_THEM.casefold():
-        return None
-    if found or _said(row, "TaskSubtype") == _CALL:
-        return found or "phone_call"
-    return ABSENT if told else None
-
-
-def _said(row: Mapping[str, object], path: str) -> object:
-    found = row[path] if path in row else _get(row, path)
-    return None if found is ABSENT else found
-
-
-def _activity_held(value: Value, schema: Schema) -> Value | Absent:
-    typed = schema.field("Type")
-    if value is None or (value in _TYPES and typed is not None and _takes(typed, _TYPES[str(value)])):
-        return value
-    return value if value == "phone_call" else ABSENT
-
-
-def _type(value: Value, schema: Schema) -> Raw:
-    typed = schema.field("Type")
-    none = _NONE_OF_THEM if typed is not None and _takes(typed, _NONE_OF_THEM) else None
-    return _TYPES.get(str(value), none)
-
-
-def _takes(field: Field, raw: str) -> bool:
-    return field.values is None or raw in field.values
-
-
 # ── One item ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 _STAND_IN = re.compile(r"\(.*\)", re.DOTALL)
 _LAST_NAME_ROOM = 78  # of 80 characters, less the parentheses
-_DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)
 
 
 def stand_in(columns: Columns) -> str:
@@ -201,54 +62,33 @@ def stand_in(columns: Columns) -> str:
     return f"({text[:_LAST_NAME_ROOM]})"
 
 
-def _all_day(columns: Columns) -> bool:
-    """Whether an event is all-day: its times say so themselves; without any, the flag."""
-    times = [columns[c] for c in ("start", "end") if columns.get(c) is not None]
-    return not isinstance(times[0], datetime) if times else bool(columns.get("all_day"))
-
-
-def completed(kind: Kind, columns: Columns) -> dict[str, Value]:
-    """``columns`` with what the server, or a rule of its own, makes of them together."""
-    result = dict(columns)
-    if kind is not Kind.APPOINTMENT:
-        return result
-    if "all_day" in result:
-        result["all_day"] = _all_day(columns)
-    if result.get("start") is not None and "end" in result:
-        result["end"] = _end(result["start"], result["end"])
-    return result
-
-
-def _end(start: Value, end: Value) -> Value:
-    """The end of an event of the start's form: at least a day if it is all-day, else no time at all."""
-    match start, end:
-        case datetime(), datetime():
-            return end - (end - start) % _MINUTE if end > start else end
-        case datetime(), date():
-            return _end(start, datetime(end.year, end.month, end.day, tzinfo=UTC))
-        case datetime(), _:
-            return start
-        case date(), date():
-            given = date_of(end)
-            return start + _DAY if given == start else given
-        case date(), _:
-            return start + _DAY
-    return end
-
-
 _PLAIN = frozenset({Type.TEXT, Type.LONG, Type.EMAIL, Type.PHONE, Type.URL})
 
 
 class _Way:
     """A column and the field that holds it: all that is the same for every item."""
 
-    __slots__ = ("activity", "choice", "column", "lower", "mail", "path", "plain", "read", "status", "writes")
+    __slots__ = (
+        "activity",
+        "children",
+        "choice",
+        "column",
+        "lower",
+        "mail",
+        "path",
+        "plain",
+        "read",
+        "status",
+        "writes",
+    )
 
     def __init__(self, kind: Kind, column: str, path: str) -> None:
         self.column = column
         self.path = path
         self.lower = path.lower()
-        self.activity = column == "activity" and self.lower == _SUBTYPE
+        self.activity = column == "activity" and self.lower == SUBTYPE
+        # what is read of records that belong to this one, and written to them (``inviting``, ``attaching``)
+        self.children = _children(kind, column, path)
         self.choice = _choice(kind, column, self.lower)
         type_ = COLUMNS[kind][column].type
         self.read: Callable[[object], Value] = READ[type_]
@@ -262,6 +102,15 @@ class _Way:
         self.writes = (
             mail.WRITTEN if self.mail and path == mail.ABOUT else path
         )  # the field that a write needs
+
+
+_Children = Callable[[Mapping[str, object]], Value | Absent]
+
+
+def _children(kind: Kind, column: str, path: str) -> _Children | None:
+    if kind is Kind.APPOINTMENT and column == "attendees" and is_invited(path):
+        return attendees
+    return attachments if kind is Kind.APPOINTMENT and column == "attachments" and is_files(path) else None
 
 
 def _choice(kind: Kind, column: str, field: str) -> Choice | None:
@@ -290,14 +139,18 @@ class Mapper:
 
     def columns(self, row: Mapping[str, object]) -> dict[str, Value]:
         """A row's columns. Raises Unmappable, naming the field and never its value."""
-        all_day = bool(_get(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
+        all_day = bool(at(row, "IsAllDayEvent")) if self.kind is Kind.APPOINTMENT else False
         result: dict[str, Value] = {}
         for column, way in self._ways.items():
             if way.activity:
-                if not isinstance(activity := _activity(row), Absent):
+                if not isinstance(activity := activity_of(row), Absent):
                     result[column] = activity
                 continue
-            raw = row[way.path] if way.path in row else _get(row, way.path)
+            if way.children is not None:
+                if not isinstance(some := way.children(row), Absent):
+                    result[column] = some
+                continue
+            raw = row[way.path] if way.path in row else at(row, way.path)
             if way.plain and (raw is None or isinstance(raw, str)):
                 result[column] = None if raw is None else way.read(raw)
                 continue
@@ -320,9 +173,11 @@ class Mapper:
             if column not in held:
                 continue
             way, field = held[column]
+            if way.children is not None:
+                continue  # once the event stands
             if way.activity:
-                if schema.writable("Type") and not isinstance(_activity_held(value, schema), Absent):
-                    result["Type"] = _type(value, schema)
+                if schema.writable("Type") and not isinstance(activity_held(value, schema), Absent):
+                    result["Type"] = type_of(value, schema)
                 continue
             raw = self._write(way, field, value, columns) if writable(way.writes) else ABSENT
             if not isinstance(raw, Absent):
@@ -340,8 +195,8 @@ class Mapper:
         subtype = self._ways.get("activity")
         if subtype is not None and subtype.activity and columns.get("activity") == "phone_call":
             field = schema.field("TaskSubtype")
-            if field is not None and field.createable and _takes(field, _CALL):
-                result["TaskSubtype"] = _CALL
+            if field is not None and field.createable and takes(field, CALL):
+                result["TaskSubtype"] = CALL
         if self.kind is Kind.CONTACT and not any(f.lower() == "lastname" for f in result):
             result["LastName"] = stand_in(columns)
         return mail.new_fields(columns, result) if self.kind is Kind.EMAIL else result
@@ -350,14 +205,17 @@ class Mapper:
         """``columns`` as they would be read back. A read-only column stands for itself: it can be compared."""
         result: dict[str, Value] = {}
         given = completed(self.kind, columns)
-        all_day = self.kind is Kind.APPOINTMENT and _all_day(given)
+        all_day = self.kind is Kind.APPOINTMENT and is_all_day(given)
         held = self._held_by(schema)
         for column, value in given.items():
             if column not in held:
                 continue
             way, field = held[column]
+            if way.children is not None:
+                result[column] = (way.read(value) or None) if value else None
+                continue
             if way.activity:
-                if not isinstance(kept := _activity_held(value, schema), Absent):
+                if not isinstance(kept := activity_held(value, schema), Absent):
                     result[column] = kept
                 continue
             if way.plain and field.values is None and field.type != "boolean":
@@ -388,6 +246,13 @@ class Mapper:
         closed = (c for c, w in held.items() if not writable(w.writes) and not w.activity)
         return frozenset(held), frozenset(closed)
 
+    def reads(self, child: str) -> bool:
+        """Whether records of this relationship are read with each of ours."""
+        return any(w.children is not None and w.lower == child.lower() for w in self._ways.values())
+
+    def partial(self) -> frozenset[str]:
+        return frozenset(w.column for w in self._ways.values() if w.children is not None)
+
     def once(self, schema: Schema | None) -> frozenset[str]:
         """Of the columns that are written, those that are written when the record is made and never again."""
         if schema is None or self.kind is not Kind.EMAIL:
@@ -410,12 +275,12 @@ class Mapper:
             return mail.direction(raw)
         if way.column == "sensitivity" and isinstance(raw, bool):
             return "private" if raw else "public"
-        if way.lower == "reminderdatetime" and _get(row, "IsReminderSet") is False:
+        if way.lower == "reminderdatetime" and at(row, "IsReminderSet") is False:
             return None
         if way.lower == "lastname" and _STAND_IN.fullmatch(str(raw).strip()):
             return None
         if all_day and way.lower in ("startdatetime", "enddatetime"):
-            return date_of(raw) + (_DAY if way.lower == "enddatetime" else timedelta(0))
+            return date_of(raw) + (DAY if way.lower == "enddatetime" else timedelta(0))
         return way.read(raw)
 
     def _write(self, way: _Way, field: Field, value: Value, columns: Columns) -> Raw | Absent:
@@ -428,7 +293,7 @@ class Mapper:
         elif way.column == "sensitivity" and field.type == "boolean":
             raw = value in ("private", "confidential")
         elif way.lower == "enddatetime" and isinstance(value, date) and not isinstance(value, datetime):
-            raw = written(value - _DAY, field.type)
+            raw = written(value - DAY, field.type)
         else:
             fitting = self._fitting(way, field, value)
             raw = written(None if fitting is None else way.read(fitting), field.type)
@@ -452,17 +317,3 @@ def objection(row: Mapping[str, Raw], schema: Schema) -> tuple[str, str] | None:
     if isinstance(start, str) and isinstance(end, str) and end < start:
         return "invalid", "the event ends before it starts"
     return None
-
-
-def _get(row: Mapping[str, object], path: str) -> object:
-    """The value at ``path``, without regard to case; None below an empty parent, ABSENT if the row does not say."""
-    value: object = row
-    for step in path.split("."):
-        if not isinstance(value, Mapping):
-            return None if value is None else ABSENT
-        value = value[step] if step in value else _any_case(value, step)
-    return value
-
-
-def _any_case(row: Mapping[str, object], step: str) -> object:
-    return next((v for k, v in row.items() if k.lower() == step.lower()), ABSENT)

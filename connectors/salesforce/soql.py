@@ -7,10 +7,13 @@ Escapes: SOQL and SOSL Reference, "Quoted String Escape Sequences".
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from typing import TypeVar
 from urllib.parse import quote as percent_encode
 
 BATCH = 200  # records of one collections request, ids of one query
 MAX_QUERY = 14_000  # bytes of a percent-encoded query: the whole address may have 16,384
+
+T = TypeVar("T")
 
 _ESCAPES = str.maketrans({"\\": r"\\", "'": r"\'", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,5}")
@@ -83,8 +86,13 @@ def select(fields: Sequence[str], table: str, where: str = "", order: str = "") 
     return text + (f" WHERE {where}" if where else "") + (f" ORDER BY {order}" if order else "")
 
 
+def encoded(text: str) -> str:
+    """For the query of a URL. What every query is full of may stand in one as it is (RFC 3986, 3.4)."""
+    return percent_encode(text, safe=",:()")
+
+
 def encoded_size(text: str) -> int:
-    return len(percent_encode(text, safe=""))
+    return len(encoded(text))
 
 
 def any_of(conditions: Iterable[str], room: int) -> Iterator[str]:
@@ -102,6 +110,6 @@ def any_of(conditions: Iterable[str], room: int) -> Iterator[str]:
         yield " OR ".join(f"({c})" for c in together)
 
 
-def batches(values: Sequence[str], count: int = BATCH) -> Iterator[Sequence[str]]:
+def batches(values: Sequence[T], count: int = BATCH) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), count):
         yield values[start : start + count]

@@ -16,7 +16,9 @@ from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
-from crmsync.connectors.salesforce.mapping import OWNERLESS, TABLES, Mapper
+from crmsync.connectors.salesforce.invited import FILES, INVITED, mark, selected
+from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.tables import OWNERLESS, TABLES
 from crmsync.connectors.salesforce.values import Unmappable, instant
 
 _ALWAYS = ("Id", "SystemModstamp", "LastModifiedDate", "OwnerId", "IsDeleted")
@@ -92,6 +94,20 @@ class Table:
         absent = tuple(f for f in wanted if not schema.has(f))
         return Missing(self.name, absent) if absent else None
 
+    @property
+    def children(self) -> tuple[str, ...]:
+        """What stands in records of its own, and is part of a version."""
+        missing = self.missing()
+        return tuple(n for n in (INVITED, FILES) if self.mapper.reads(n) and n.lower() not in missing)
+
+    @property
+    def invites(self) -> bool:
+        return INVITED in self.children
+
+    def versioned(self) -> tuple[str, ...]:
+        """The fields that a version is made of."""
+        return ("SystemModstamp", *self.children)
+
     def link_field(self) -> str:
         """The external-id field, or empty where the object has none."""
         return self.external_id if self.external_id.lower() not in self.missing() else ""
@@ -136,7 +152,8 @@ class Table:
 
     def _select(self, fields: Sequence[str], where: str, order: str) -> str:
         missing = self.missing()
-        return soql.select([f for f in fields if f.lower() not in missing], self.name, where, order)
+        named = [selected(f) for f in fields if f.lower() not in missing]
+        return soql.select(named, self.name, where, order)
 
     def _query(self, text: str, deleted: bool) -> Iterator[QueryPage]:
         """With the recycle bin if asked to, as long as the server lets us."""
@@ -219,8 +236,9 @@ def row_key(row: Row) -> str:
 
 def row_version(row: Row, at: datetime | None) -> str:
     """SystemModstamp, as the server writes it. It has whole seconds: one that was ``young`` when it was read may cover
-    another edit later on, so the content counts as well (``…~hash``)."""
-    stamp = str(row["SystemModstamp"])
+    another edit later on, so the content counts as well (``…~hash``). Who is invited to an event does not touch it
+    (``…^hash``)."""
+    stamp = str(row["SystemModstamp"]) + mark(row)
     return f"{stamp}{YOUNG}{row_key(row)}" if young(row_stamp(row), at) else stamp
 
 

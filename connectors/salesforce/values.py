@@ -102,3 +102,17 @@ def written(value: Value, field_type: str) -> Raw:
         case str():
             return text_of(value)
     return value
+
+
+def at(row: Mapping[str, object], path: str) -> object:
+    """The value at ``path``, without regard to case; None below an empty parent, ABSENT if the row does not say."""
+    value: object = row
+    for step in path.split("."):
+        if not isinstance(value, Mapping):
+            return None if value is None else ABSENT
+        value = value[step] if step in value else _any_case(value, step)
+    return value
+
+
+def _any_case(row: Mapping[str, object], step: str) -> object:
+    return next((v for k, v in row.items() if k.lower() == step.lower()), ABSENT)

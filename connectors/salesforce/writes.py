@@ -23,10 +23,12 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import ConnectorError, ProtocolError
-from crmsync.connectors.salesforce import faults, lookup, mail, soql
+from crmsync.connectors.salesforce import faults, inviting, lookup, mail, soql
+from crmsync.connectors.salesforce.attaching import Made
 from crmsync.connectors.salesforce.client import Answer
 from crmsync.connectors.salesforce.describe import Schema
 from crmsync.connectors.salesforce.faults import Fault, InvalidField, Malformed
+from crmsync.connectors.salesforce.invited import MARK
 from crmsync.connectors.salesforce.mapping import objection
 from crmsync.connectors.salesforce.table import YOUNG, Table
 from crmsync.connectors.salesforce.values import Raw, instant
@@ -76,6 +78,7 @@ class _Batch:
     bare: set[int] = field(
         default_factory=set
     )  # positions of what stands, but not yet with all that belongs to it
+    again: set[int] = field(default_factory=set)  # positions of what was found, and has been completed since
 
     def perform(self) -> None:
         """Deletes go first: a create may take the place of what the batch deletes."""
@@ -103,7 +106,7 @@ class _Batch:
 
     def _compare(self) -> None:
         changes = {i: w for i, w in self._open() if isinstance(w, Update | Delete)}
-        if changes and not (len(self.writes) == 1 and _told_by_time(self.writes[0])):
+        if changes and not (len(self.writes) == 1 and _told_by_time(self.table, self.writes[0])):
             self.outcomes |= lookup.settled(self.table, changes)
 
     def _create(self) -> None:
@@ -161,15 +164,33 @@ class _Batch:
         """What stands in records of its own. A message that was found may have been left without. Until then nothing is
         known of it: a create that counts as done is never repeated."""
         if self.table.kind is not Kind.EMAIL:
+            self._complete()
             return
         found = {i: o.id for i, o in self.outcomes.items() if isinstance(o, Done)} | self.written
         made = [
-            mail.Made(i, soql.id18(found[i]), w)
+            Made(i, soql.id18(found[i]), w)
             for i, w in enumerate(self.writes)
             if i in found and isinstance(w, Create)
         ]
         self.bare = {m.position for m in made}
         refused = mail.accompany(self.table, made)
+        self.bare = set()
+        self.outcomes |= refused
+        self.written = {i: id for i, id in self.written.items() if i not in refused}
+
+    def _complete(self) -> None:
+        """As ``_accompany``, for events. What was found under its key is read once more, if something was missing."""
+        if not self.table.children:
+            return
+        found = {i: o.id for i, o in self.outcomes.items() if isinstance(o, Done) and o.found} | self.written
+        made = [
+            Made(i, soql.id18(found[i]), w)
+            for i, w in enumerate(self.writes)
+            if i in found and not isinstance(w, Delete)
+        ]
+        self.bare = {m.position for m in made if m.write.columns.keys() & self.table.mapper.partial()}
+        refused, touched = inviting.complete(self.table, made)
+        self.again = touched & self.outcomes.keys()
         self.bare = set()
         self.outcomes |= refused
         self.written = {i: id for i, id in self.written.items() if i not in refused}
@@ -276,9 +297,10 @@ class _Batch:
 
     def _read_back(self) -> None:
         """What the server keeps now. If it cannot be read the writes still stand, without a version."""
-        if not self.written:
+        found = {i: o.id for i, o in self.outcomes.items() if i in self.again and isinstance(o, Done)}
+        if not self.written and not found:
             return
-        ids = list(dict.fromkeys(self.written.values()))
+        ids = list(dict.fromkeys([*self.written.values(), *found.values()]))
         try:
             kept = {r.id: r for r in self.table.records(soql.within("Id", ids))}
         except ConnectorError:
@@ -286,16 +308,24 @@ class _Batch:
         for i, item in self.written.items():
             record = kept.get(soql.id18(item))
             self.outcomes[i] = Done(item, record.version, record) if record else Done(item, "")
+        for i, item in found.items():
+            record = kept.get(soql.id18(item))
+            self.outcomes[i] = Done(item, record.version if record else "", record, found=True)
 
 
 def _request(records: Sequence[Body]) -> Body:
     return {"allOrNone": False, "records": records}
 
 
-def _told_by_time(write: Write) -> bool:
+def _told_by_time(table: Table, write: Write) -> bool:
     """Whether ``If-Unmodified-Since`` alone keeps this write off a record that has changed: not where the version was
-    so young that another change could have the same time."""
-    return isinstance(write, Update) and bool(write.expected) and YOUNG not in write.expected
+    so young that another change could have the same time, nor where people and files belong to it."""
+    return (
+        not table.children
+        and isinstance(write, Update)
+        and bool(write.expected)
+        and YOUNG not in write.expected
+    )
 
 
 def _without_missing(body: Body, schema: Schema) -> Body:
@@ -304,7 +334,7 @@ def _without_missing(body: Body, schema: Schema) -> Body:
 
 def _http_time(version: str) -> str:
     """The version's second, rounded up: the header has whole seconds (RFC 9110 5.6.7)."""
-    stamp = instant(version.partition(YOUNG)[0])
+    stamp = instant(version.partition(YOUNG)[0].partition(MARK)[0])
     if stamp.microsecond:
         stamp = stamp.replace(microsecond=0) + timedelta(seconds=1)
     return format_datetime(stamp, usegmt=True)

@@ -12,6 +12,7 @@ linking     note that two are one, or hold it  births       make the partner tha
 commons     what another account has fetched of the very same
 echo        our own writes coming back: dropped
 load        both native items of linked pairs  dating       when contested ones were changed
+glances     ... without what never changes     strangers    who is named in it, and known later
 recover     writes whose answer was lost       doubt        our own state is older than what we wrote
 linked      what becomes of a pair: merge, write
 fates       created again, forgotten, left     removals     deletes and unlinks, guarded

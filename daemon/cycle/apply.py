@@ -15,11 +15,13 @@ from crmsync.connectors.contract import (
     Refused,
     Side,
     Stale,
+    Value,
     Write,
     with_group,
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.normalise import rewritten
 from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
@@ -201,7 +203,15 @@ def written(task: Task, before: Columns) -> Columns:
     if done is None or done.record is None or task.repeated:
         return expected
     others = foreign(task, before)
-    return {n: expected.get(n) if n in others else v for n, v in done.record.columns.items()}
+    told = {n: v for n, v in done.record.columns.items() if n not in others}
+    return expected | told  # a connector need not read back what never changes
+
+
+def _ours(task: Task, name: str, sent: Value, shown: Value) -> bool:
+    """Whether the server made this of what was sent; of some lists it keeps those that it knows."""
+    if name in task.place.connector.capabilities.partial.get(task.kind, ()):
+        return people(shown).keys() <= people(sent).keys()
+    return rewritten(task.kind, name, sent, shown)
 
 
 def foreign(task: Task, before: Columns) -> frozenset[str]:
@@ -215,6 +225,6 @@ def foreign(task: Task, before: Columns) -> frozenset[str]:
     mine = {
         n
         for n, v in task.columns.items()
-        if n in shown and n in after and not rewritten(task.kind, n, shown[n], after[n])
+        if n in shown and n in after and not _ours(task, n, shown[n], after[n])
     }
     return frozenset(mine | {n for n, v in before.items() if n in after and after[n] != v and n not in unit})

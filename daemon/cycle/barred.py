@@ -10,6 +10,7 @@ from datetime import datetime
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.meetings import called_by
 from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.terms import Merged
 from crmsync.state.model import Change, Detected, QueueState
@@ -67,7 +68,17 @@ def _reasons(cx: Context, work: Work, merged: Merged) -> Iterator[tuple[str, str
         what = ", ".join(sorted(columns))
         place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
         label = place.label if place is not None else ""
-        if side is Side.ECS:
+        if (
+            side is Side.ECS
+            and place is not None
+            and (who := called_by(cx, place, work.record(side).columns))
+        ):
+            yield (
+                "not_ours",
+                f"{what}: not brought from the CRM into the calendar, because the meeting was called by {who}, and "
+                "what stands there is a copy of it; ask them to change it",
+            )
+        elif side is Side.ECS:
             yield (
                 "read_only",
                 f"{what}: not brought from the CRM to the item, because “{label}” cannot be written by this login; "

@@ -12,10 +12,12 @@ from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
+from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import rules_of
 from crmsync.state.model import Action, Entry, Pair
@@ -41,10 +43,11 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
 
 
 def _tagged(newcomer: Newcomer, delegate: str) -> str:
-    """As far as it is known by whom: through whose account it was seen first, or who changed it last."""
-    name = newcomer.record.changed_by
-    by = f" by a delegate, account {delegate}" if delegate else f" (last changed by {name})" if name else ""
-    return f"tagged{by}, and not in the CRM yet"
+    """As far as it is known by whom. That an account of a delegate saw the tag first is no proof that it was them."""
+    seen = f"first seen through account {delegate}, a delegate" if delegate else ""
+    changed = f"last changed by {newcomer.record.changed_by}" if newcomer.record.changed_by else ""
+    by = "; ".join(words for words in (seen, changed) if words)
+    return f"tagged{by and f' ({by})'}, and not in the CRM yet"
 
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
@@ -75,10 +78,11 @@ def default_place(cx: Context, kind: Kind) -> Place | None:
     """Where items that come from the CRM are made: as configured, else the first collection that can be written, but
     not another account's: what is made there would have to enter the CRM through that one."""
     able = [p for p in cx.places.values() if kind in p.collection.kinds and p.connector.capabilities.receives]
+    mine = [p for p in able if owner_account(cx, p) is None]
     wanted = cx.account.default_collection.get(kind)
-    if wanted is not None:
-        return next((p for p in able if wanted in (p.collection.name, p.collection.id)), None)
-    mine = (p for p in able if owner_account(cx, p) is None)
+    if wanted is not None:  # calendars of two people are often called the same
+        named = (p for p in (*mine, *able) if wanted in (p.collection.name, p.collection.id))
+        return next(named, None)
     return next((p for p in mine if p.connector.capabilities.writable), None)
 
 
@@ -169,6 +173,10 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
     if task.met:
         return  # its row stays: the merge treats it as a first meeting, and stamps it
     notes.snapshots[pair.id] = _snapshot(cx, newcomer, task, pair)
+    notes.awaited[pair.id] = named_in(cx, task.place, pair.kind, task.columns)
+    if task.done is not None and task.done.record is not None:
+        shown = task.done.record.columns
+        notes.awaited[pair.id] |= missing(cx, task.place, pair.kind, task.columns, shown)
     cx.count("created")
     stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated:

@@ -10,31 +10,45 @@ from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import IndexRow, Intent
+from crmsync.state.model import IndexRow, Intent, Pair, QueueState
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
     """What the CRM holds that shares a key with one of the records, is visible to the account's user and not linked."""
+    return search_all(cx, place, records)[0]
+
+
+def search_all(
+    cx: Context, place: Place, records: Sequence[Record]
+) -> tuple[list[Candidate], list[Candidate]]:
+    """As ``search``; and beside those that are free, those whose linked item is gone, which is not settled yet."""
     connector = place.connector
     if not isinstance(connector, Searchable) or not connector.capabilities.searchable:
-        return []
+        return [], []
     kind = records[0].kind if records else Kind.CONTACT
     probes = [p for r in records if (p := probe_of(r)) is not None]
     if not probes:
-        return []
+        return [], []
     found = [r for r in connector.search(kind, probes) if not r.untouchable]
     foreign = [r.id for r in found if r.owner != cx.user]
     visible = dict(zip(foreign, rights(cx, place, foreign), strict=True)) if foreign else {}
     with cx.state.reading() as tx:
         linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
+        deserted = {id for id, pair in linked.items() if _deserted(tx, pair)}
         under_way = [i for i in tx.intents.open(cx.account.name) if i.key and i.side is Side.CRM]
-    return [
-        replace(cx.signer.candidate(r), born=born(place, r, under_way))
-        for r in found
-        if r.id not in linked and (r.id not in visible or visible[r.id].read)
-    ]
+    seen = [r for r in found if r.id not in visible or visible[r.id].read]
+    free = [r for r in seen if r.id not in linked]
+    return (
+        [replace(cx.signer.candidate(r), born=born(place, r, under_way)) for r in free],
+        [cx.signer.candidate(r) for r in seen if r.id in deserted],
+    )
+
+
+def _deserted(tx: Tx, pair: Pair) -> bool:
+    rows = tx.queue.get(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
+    return any(r.gone and r.state in (QueueState.DUE, QueueState.WAITING) for r in rows)
 
 
 def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:

@@ -10,7 +10,9 @@ from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
 from crmsync.daemon.cycle.barred import park_barred
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
+from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash, Merged
@@ -54,6 +56,13 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
             notes.history += column_entries(cx, cycle, work, task, merged)
             cx.count("updated", 1 if task.columns else 0)
     notes.staying.append(work.pair.id)
+    sent = draft.tasks.get(Side.CRM)
+    if sent is not None and sent.done is not None:
+        shown = sent.done.record.columns if sent.done.record is not None else {}
+        notes.awaited[work.pair.id] = missing(cx, sent.place, sent.kind, sent.columns, shown)
+    if work.snapshot is None:
+        met, columns = _place(cx, work.pair, Side.CRM), work.record(Side.ECS).columns
+        notes.awaited.setdefault(work.pair.id, named_in(cx, met, work.pair.kind, columns))
     _note_clashes(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
@@ -69,6 +78,7 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
         for task in draft.tasks.values():
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
+    notes.met.append(pair.id)
     parked = park_barred(cx, tx, work, merged)
     over = [r for r in work.rows if r.id not in parked]
     notes.done += over

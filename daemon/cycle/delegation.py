@@ -58,7 +58,7 @@ def _leave_to(cx: Context, owner: Account, newcomers: Sequence[Newcomer]) -> Non
 
 def _wait(cx: Context, owner: Account, place: Place, newcomers: Sequence[Newcomer]) -> None:
     """The first time it stands in the history, too: through this account the tag was seen first."""
-    why = f"it waits for account {owner.name}, in whose collection “{place.label}” it is"
+    why = f"{_for(owner)}“{place.label}” it is"
     tagged = f"tagged; it is in a collection of account {owner.name}, which brings it into the CRM"
     fresh = [n for n in newcomers if n.row.code != WAITS_FOR_OWNER]
     cycle = cx.cycle if fresh else 0
@@ -86,7 +86,7 @@ def hear_owners(cx: Context) -> None:
         if not rows or cx.dry:
             return
         over = _answered(cx, tx, rows)
-    if all(m.answered for m in cx.account.mailboxes):
+    if all(m.answered or m.barred for m in cx.account.mailboxes):
         over += [r for r in rows if r.collection not in cx.chosen]
     if over:
         with cx.state.transaction() as tx:
@@ -98,19 +98,46 @@ def _answered(cx: Context, tx: Tx, rows: Sequence[Change]) -> list[Change]:
     for key in dict.fromkeys(r.collection for r in rows):
         some = [r for r in rows if r.collection == key]
         linked = tx.pairs.of_items(cx.crm, key, [r.item for r in some])
-        over += [r for r in some if any(p.account != cx.account.name for p in linked.get(r.item, ()))]
+        called = _linked_by_owner(cx, tx, key, some)
+        over += [
+            r
+            for r in some
+            if r.item in called or any(p.account != cx.account.name for p in linked.get(r.item, ()))
+        ]
     return over
+
+
+def _linked_by_owner(cx: Context, tx: Tx, key: str, rows: Sequence[Change]) -> frozenset[str]:
+    """The owner's account may see the collection under another name, or over another protocol."""
+    place = cx.places.get(key)
+    owner = owner_account(cx, place) if place is not None else None
+    if owner is None:
+        return frozenset()
+    uids = {i: row.uid for i, row in tx.index.get(cx.account.name, key, [r.item for r in rows]).items()}
+    known = tx.pairs.by_uids(owner.name, [uid for uid in uids.values() if uid])
+    return frozenset(item for item, uid in uids.items() if uid in known)
 
 
 def taggers(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, str]:
     """By row, the account of the delegate through which the item was seen to be tagged before its owner's saw it."""
-    found: dict[int, str] = {}
+    if not newcomers:
+        return {}
     with cx.state.reading() as tx:
-        for key in dict.fromkeys(n.place.key for n in newcomers):
-            some = [n for n in newcomers if n.place.key == key]
-            waiting = tx.queue.waiting_by_account(key, [n.record.id for n in some], WAITS_FOR_OWNER)
-            for newcomer in some:
-                names = sorted(waiting.get(newcomer.record.id, frozenset()) - {cx.account.name})
-                if names:
-                    found[newcomer.row.id] = ", ".join(names)
+        waiting = tx.queue.waiting_with_uids(WAITS_FOR_OWNER, _for(cx.account))
+    at: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row, uid in waiting:
+        at[row.collection, row.item].add(row.account)
+        if uid:
+            at["", uid].add(row.account)
+    found: dict[int, str] = {}
+    for newcomer in newcomers:
+        here = at.get((newcomer.place.key, newcomer.record.id), set())
+        names = here | (at.get(("", newcomer.record.uid), set()) if newcomer.record.uid else set())
+        if names:
+            found[newcomer.row.id] = ", ".join(sorted(names))
     return found
+
+
+def _for(owner: Account) -> str:
+    """How the note of what waits begins."""
+    return f"it waits for account {owner.name}, in whose collection "

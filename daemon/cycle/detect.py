@@ -21,6 +21,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import ConnectorError, CursorExpired
 from crmsync.daemon.cycle.context import Context, Place, in_batches
+from crmsync.daemon.cycle.contradicted import left_out
 from crmsync.daemon.plan.match import matchable
 from crmsync.state.model import Detected, IndexRow, Pair, PairState
 from crmsync.state.transaction import Tx
@@ -188,4 +189,4 @@ def _suspectwaiting_rows(cx: Context, place: Place, seen: set[str]) -> None:
 def suspect(item: str, seen: Container[str]) -> Detected:
     """What is missing from a whole listing. An occurrence of a series that is there has perhaps only left the window:
     it is looked at, and nothing was left out."""
-    return Detected(item, "?") if series_of(item) in seen else Detected(item, gone=True)
+    return left_out(item) if series_of(item) in seen else Detected(item, gone=True)

@@ -6,6 +6,7 @@ from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unread
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.context import Context, exchanged
+from crmsync.daemon.cycle.contradicted import listed_as_gone
 from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
@@ -61,7 +62,10 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         if (
             task.repeated or side is Side.CRM
         ):  # the merge looks at both again; a new CRM id has to reach the stamp
-            woken = [Detected(again.ecs_id, f"{again.ecs_version}#again")]
+            gone = side is Side.CRM and listed_as_gone(
+                work.rows
+            )  # which its list of changes does not say twice
+            woken = [Detected(again.ecs_id, f"{again.ecs_version}#again", gone)]
             tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())
         tx.clocks.clear([pair.id])
     cx.again = True  # a new CRM id has to reach the item's stamp

@@ -4,7 +4,7 @@ CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a del
 ``removals``, because a storm of them has to be seen as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update
@@ -25,9 +25,11 @@ from crmsync.daemon.cycle.fates import (
     unmeet,
 )
 from crmsync.daemon.cycle.load import load
+from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, rules_for
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
+from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -75,8 +77,9 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
-    loaded = dated(cx, loaded)
+    loaded = dated(cx, relate(cx, loaded))
     decisions = _decisions(cx, loaded)
+    meetings = Meetings(copies(cx, loaded), come(cx, loaded))
     for work in loaded:
         if isinstance(work.ecs, Unreadable) or isinstance(work.crm, Unreadable):
             park_unreadable(cx, work)
@@ -87,7 +90,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
         fate, standings = _fate(cx, work)
         match fate:
             case Merge():
-                drafts.append(_merge(cx, work, standings, decisions))
+                drafts.append(_merge(cx, work, standings, decisions, meetings))
             case Unlink(reason=reason) if reason == UNSEEN and not looked_before(work):
                 look_again(cx, work)
             case DeleteOn() | Unlink():
@@ -161,6 +164,14 @@ def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Meetings:
+    """What is special about meetings with other people, by pair."""
+
+    copies: Mapping[int, Copy]
+    come: Mapping[int, Mapping[str, frozenset[str]]]  # and by column
+
+
 @dataclass(slots=True)
 class Decisions:
     """What people have decided, or still have to, by pair and column."""
@@ -175,13 +186,20 @@ def _decisions(cx: Context, works: Sequence[Work]) -> Decisions:
         return Decisions(tx.conflicts.open_for(ids), tx.conflicts.decided_for(ids))
 
 
-def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: Decisions) -> Draft:
-    pair = work.pair
+def _merge(
+    cx: Context,
+    work: Work,
+    standings: dict[Side, Standing],
+    decisions: Decisions,
+    meetings: Meetings,
+) -> Draft:
+    pair, copy = work.pair, meetings.copies.get(work.pair.id)
     older = state_is_older(cx, work)
     if older:
         doubt.notice(cx, "an item carries a link stamp that is newer than the state")
     restored = older or item_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
-    rules = rules_of(cx, pair.kind)
+    rules = rules_for(copy, rules_of(cx, pair.kind))
+    standings[Side.ECS] = barred(copy, standings[Side.ECS])
     if acted(work) in cx.account.kept_open:
         rules = {n: kept_from_crm(r) if n in PROGRESS else r for n, r in rules.items()}
     if (
@@ -199,6 +217,7 @@ def _merge(cx: Context, work: Work, standings: dict[Side, Standing], decisions: 
         fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
+        come=meetings.come.get(pair.id),
     )
     return Draft(work, merged, _tasks(cx, work, merged))
 
@@ -215,7 +234,10 @@ def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
         )
         tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
     if merged.to_crm:
-        change = Update(pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm)
+        original = work.record(Side.ECS) if "attachments" in merged.to_crm else None
+        change = Update(
+            pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm, original=original
+        )
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
     return tasks
 

@@ -71,7 +71,7 @@ def hold(
     ecs = newcomer.side is Side.ECS
     with cx.state.transaction() as tx:
         tx.queue.hold([newcomer.row.id], code, reason)
-        if tx.held.for_item(cx.account.name, target, record.id) is None:
+        if _question(cx, tx, newcomer) is None:
             tx.held.add(
                 [
                     Held(
@@ -79,6 +79,7 @@ def hold(
                         what=What.MATCH,
                         kind=record.kind,
                         side=target,
+                        collection=newcomer.place.key if ecs else "",
                         item=record.id if ecs else "",
                         record="" if ecs else record.id,
                         reason=reason,
@@ -88,3 +89,10 @@ def hold(
                     )
                 ]
             )
+
+
+def _question(cx: Context, tx: Tx, newcomer: Newcomer) -> Held | None:
+    """That is asked about it already."""
+    if newcomer.side is Side.ECS:
+        return tx.held.for_items(cx.account.name, [newcomer.item]).get(newcomer.item)
+    return tx.held.for_records(cx.account.name, [newcomer.record.id]).get(newcomer.record.id)

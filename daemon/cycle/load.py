@@ -1,12 +1,13 @@
 """Load: fetch both native items of linked pairs, in batches, and see what became of each."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.contract import (
     Access,
+    Glancing,
     Gone,
     Hidden,
     Record,
@@ -15,12 +16,13 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.contradicted import contradicted
+from crmsync.daemon.cycle.glances import completed, said_before
 from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
 from crmsync.state.model import Change, Pair
-from crmsync.state.transaction import Tx
 
 
 def load(cx: Context, works: Sequence[Work]) -> list[Work]:
@@ -35,9 +37,10 @@ def load(cx: Context, works: Sequence[Work]) -> list[Work]:
         work.snapshot = snapshots.get(work.pair.id)
         work.clocks = by_pair.get(work.pair.id, {})
     _load_side(cx, works, Side.ECS)
-    _contradicted(cx, works)
+    contradicted(cx, works)
     vouch(cx, works)
     _load_side(cx, works, Side.CRM)
+    _read_what_may_be_made_again(cx, works)
     _follow_moves(cx, works)
     _follow_survivors(cx, works)
     _check_access(cx, works)
@@ -56,10 +59,26 @@ def fetch(cx: Context, place: Place, ids: Sequence[str]) -> dict[str, Answer]:
 def fetch_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[str, Answer]:
     """As ``fetch``, of ECS items that the login was told of in these versions; empty: in none. What another account has
     fetched of the same is not asked for again."""
+    return _in_common(cx, place, versions, _where(cx, place), place.connector.fetch)
+
+
+def glance_told(cx: Context, place: Place, versions: Mapping[str, str]) -> dict[str, Answer]:
+    """As ``fetch_told``, without what cannot have changed."""
+    assert isinstance(place.connector, Glancing)
     where = _where(cx, place)
+    return _in_common(cx, place, versions, where and f"{where}\x1fglance", place.connector.glance)
+
+
+def _in_common(
+    cx: Context,
+    place: Place,
+    versions: Mapping[str, str],
+    where: str,
+    ask: Callable[[Sequence[str]], Iterable[Answer]],
+) -> dict[str, Answer]:
     known = {id: r for id, v in versions.items() if where and (r := cx.commons.look(where, id, v))}
     missing = [id for id in versions if id not in known]
-    answers = list(place.connector.fetch(missing)) if missing else []
+    answers = list(ask(missing)) if missing else []
     if where:
         cx.commons.put(where, [a for a in answers if isinstance(a, Record) and a.version and not a.private])
     found: dict[str, Answer] = {a.id: a for a in (*known.values(), *answers)}
@@ -72,6 +91,8 @@ def _where(cx: Context, place: Place) -> str:
     mailbox = place.login
     if not isinstance(mailbox, Mailbox) or not mailbox.outlook or place.key not in cx.heard:
         return ""
+    if not place.connector.capabilities.receives and not place.collection.owner:
+        return ""  # everybody's own mailbox has one name, and whoever sends a message chooses its id
     return f"{mailbox.outlook}\x1f{place.key}"
 
 
@@ -107,15 +128,40 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
             wanted.append(work)
     if not wanted:
         return
-    if side is Side.ECS:
-        versions = told(r for w in wanted for r in w.rows if r.side is side)
-        answers = fetch_told(cx, place, {w.pair.ecs_id: versions.get(w.pair.ecs_id, "") for w in wanted})
-    else:
-        answers = fetch(cx, place, [w.pair.crm_id for w in wanted])
+    ecs = side is Side.ECS
+    answers = _fetch_ecs(cx, place, wanted) if ecs else fetch(cx, place, [w.pair.crm_id for w in wanted])
     for work in wanted:
         _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
     if side is Side.ECS and any(_denied(w) for w in wanted):
         _doubt(cx, place)
+
+
+def _fetch_ecs(cx: Context, place: Place, works: Sequence[Work]) -> dict[str, Answer]:
+    versions = told(r for w in works for r in w.rows if r.side is Side.ECS)
+    known = {w.pair.ecs_id: w for w in works if said_before(cx, place, w)}
+    unknown = [w.pair.ecs_id for w in works if w.pair.ecs_id not in known]
+    answers = fetch_told(cx, place, {id: versions.get(id, "") for id in unknown}) if unknown else {}
+    if known:
+        glances = glance_told(cx, place, {id: versions.get(id, "") for id in known})
+        answers |= {id: completed(cx, place, known[id], answer) for id, answer in glances.items()}
+    return answers
+
+
+def _read_what_may_be_made_again(cx: Context, works: Sequence[Work]) -> None:
+    """A record that is gone may have to be made again, from all that the item says."""
+    again = [w for w in works if isinstance(w.ecs, Record) and isinstance(w.crm, Gone)]
+    for key in dict.fromkeys(w.pair.ecs_collection for w in again):
+        place = cx.places.get(key)
+        some = [w for w in again if w.pair.ecs_collection == key]
+        if place is None or not isinstance(place.connector, Glancing):
+            continue
+        try:
+            answers = fetch(cx, place, [w.pair.ecs_id for w in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            answers = {}
+        for work in some:
+            work.ecs = answers.get(work.pair.ecs_id)
 
 
 def _denied(work: Work) -> bool:
@@ -129,24 +175,6 @@ def _doubt(cx: Context, place: Place) -> None:
     cx.again = True
     with cx.state.transaction() as tx:
         tx.cursors.remove(cx.scope(place))
-
-
-def _contradicted(cx: Context, works: Sequence[Work]) -> None:
-    """Gone, says the server, and its list of changes has said nothing. Either it went a moment ago, and the next list
-    tells, or the answer is about something else (seen: a proxy that handed out another user's)."""
-    for work in works:
-        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):
-            work.ecs = None
-            with cx.state.transaction() as tx:
-                wait_for_the_list(cx, tx, work.rows)
-
-
-def wait_for_the_list(cx: Context, tx: Tx, rows: Sequence[Change]) -> None:
-    """Until the change listing says it too; then the row is due at once."""
-    cx.again = True
-    until = cx.now() + cx.retries.first
-    reason = "the server says that it is gone, and its list of changes does not"
-    tx.queue.defer([r.id for r in rows], until, "contradiction", reason)
 
 
 def _id(pair: Pair, side: Side) -> str:

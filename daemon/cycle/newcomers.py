@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, born, own_items, search
+from crmsync.daemon.cycle.candidates import Pool, born, own_items, search, search_all
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
@@ -91,18 +91,27 @@ def _match_in_crm(
     candidates = {  # two collections may have items of one id
         n.row.id: _candidate(cx, n, announced.get(item)) for n, item in zip(newcomers, items, strict=True)
     }
-    found = Pool(search(cx, place, [n.record for n in newcomers]))
+    free, deserted = search_all(cx, place, [n.record for n in newcomers])
+    found, left = Pool(free), Pool(deserted)
     with cx.state.reading() as tx:
         own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
-        decided = tx.held.for_items(account, Side.CRM, [n.record.id for n in newcomers])
+        decided = tx.held.for_items(account, [n.item for n in newcomers])
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
         candidate = candidates[newcomer.row.id]
         near = found.near({*candidate.keys, candidate.born})
         verdict = match(candidate, near, own.around(near))
-        _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.record.id), works, births)
+        if isinstance(verdict, NoPartner) and _made_by_hand(candidate, left, own):
+            continue  # it stays due until it is settled what becomes of the record whose item it seems to replace
+        _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.item), works, births)
     return works, births
+
+
+def _made_by_hand(candidate: Candidate, left: Pool, own: Pool) -> bool:
+    """Somebody deleted an item and made it again: its record may be about to get an item again, which is this one."""
+    near = left.near(candidate.keys)
+    return isinstance(match(replace(candidate, born=""), near, own.around(near)), Partner)
 
 
 def _candidate(cx: Context, newcomer: Newcomer, announced: Intent | None) -> Candidate:
@@ -204,7 +213,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
                 _gone(cx, tx, row)
             elif answer is None or row.item not in wanted or not cx.receives(answer.kind):
                 tx.queue.done_unless_changed([row])
-                tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+                tx.held.unwanted_records(cx.account.name, [row.item])
             elif reason := left_in_crm(answer, forgotten):
                 left.append((row, answer, reason))
             else:
@@ -216,7 +225,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
 def _gone(cx: Context, tx: Tx, row: Change) -> None:
     """What was to be made for it on the ECS side: had it been, it would have been found by its stamp before this."""
     tx.queue.done_unless_changed([row])
-    tx.held.unwanted(cx.account.name, Side.ECS, [row.item])
+    tx.held.unwanted_records(cx.account.name, [row.item])
     give_up(tx, cx.account.name, [(Side.ECS, key, row.item) for key in cx.places])
 
 
@@ -247,7 +256,7 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
     if not record.link.startswith(cx.signer.account_prefix(account) + "-"):
         return False
     with cx.state.reading() as tx:
-        decided = tx.held.for_item(account, Side.ECS, record.id)
+        decided = tx.held.for_records(account, [record.id]).get(record.id)
         made = [i for i in tx.intents.open(account) if i.key == record.link]
         # else the item went before its create was confirmed
         under_way = any(tx.queue.named(split(i.item)[1] or i.item) for i in made)
@@ -265,9 +274,7 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
     with cx.state.reading() as tx:
         sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
         rows = {i.id: tx.queue.named(i.item) for i in sent}
-        decided = tx.held.for_items(
-            cx.account.name, Side.ECS, [n.record.id for n in newcomers] if sent else []
-        )
+        decided = tx.held.for_records(cx.account.name, [n.record.id for n in newcomers] if sent else [])
     due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
     left: list[Newcomer] = []
     for newcomer in newcomers:
@@ -299,7 +306,7 @@ def _match_in_mailbox(
     candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
     with cx.state.reading() as tx:
         others = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
-        decided = tx.held.for_items(cx.account.name, Side.ECS, list(candidates))
+        decided = tx.held.for_records(cx.account.name, list(candidates))
     shared = frozenset(k for o in others for k in o.keys)
     rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
     mine, theirs = Pool(others), Pool(rivals)

@@ -20,6 +20,8 @@ class Notes:
     intents: list[int] = field(default_factory=list)  # whose outcome is known
     staying: list[int] = field(default_factory=list)  # pairs of which nothing is to be deleted any more
     clocks: dict[tuple[int, Side, str], tuple[str, datetime]] = field(default_factory=dict)
+    awaited: dict[int, frozenset[str]] = field(default_factory=dict)  # by pair, whom the CRM does not know
+    met: list[int] = field(default_factory=list)  # pairs for which whoever has come was dealt with
     in_step: list[int] = field(
         default_factory=list
     )  # pairs whose column clocks start anew, but for those noted here
@@ -35,6 +37,8 @@ class Notes:
         tx.held.overtaken(self.staying)
         tx.pairs.save_many(self.pairs)
         tx.snapshots.put_many(self.snapshots)
+        tx.awaited.seen(self.met)
+        tx.awaited.put(self.awaited)
         tx.clocks.clear(self.in_step)
         tx.clocks.put(self.clocks)
         tx.queue.done_unless_changed(self.done)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding
-from crmsync.connectors.errors import ConnectorError, Throttled
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 
@@ -23,9 +23,9 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
                 mailbox.discovered_at = cx.now()
         except ConnectorError as error:
             cx.broke(f"{mailbox.type} source", error, mailbox)
-            mailbox.answered = False
+            mailbox.answered, mailbox.barred = False, isinstance(error, Forbidden | NotFound)
             continue
-        mailbox.answered = True
+        mailbox.answered, mailbox.barred = True, False
         for collection in _chosen(cx, mailbox):
             key = mailbox.key(collection)
             if key in cx.places:
@@ -113,7 +113,8 @@ def user_id(cx: Context, username: str) -> str:
 def _chosen(cx: Context, mailbox: Mailbox) -> Iterable[Collection]:
     if not mailbox.only:
         return [c for c in mailbox.collections if c.kinds]
-    found = {c.name: c for c in mailbox.collections} | {c.id: c for c in mailbox.collections}
+    # another person's calendar may be called the same: the login's own come first
+    found = {c.name: c for c in reversed(mailbox.collections)} | {c.id: c for c in mailbox.collections}
     for name in mailbox.only:
         if name not in found:
             there = ", ".join(sorted(c.name for c in mailbox.collections)) or "none"

@@ -5,16 +5,32 @@ from collections.abc import Sequence
 from crmsync.connectors.contract import Record, Side
 from crmsync.daemon.account import Account, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.state.model import Pair
 from crmsync.state.transaction import Tx
 
 
 def owner_account(cx: Context, place: Place) -> Account | None:
     """The account of the person whose collection it is, where that is another one than the account at work."""
-    owner, mailbox = place.collection.owner, place.login
-    if not owner or not isinstance(mailbox, Mailbox) or cx.account.is_person(owner):
+    owner = place.collection.owner
+    if not owner or not isinstance(place.login, Mailbox) or cx.account.is_person(owner):
         return None
     others = (a for a in cx.bound if a is not cx.account)
-    return next((a for a in others if a.is_person(owner) and a.looks_into(mailbox.type)), None)
+    return next((a for a in others if a.is_person(owner) and a.looks_for(place.collection.kinds)), None)
+
+
+def seen_by_delegate(cx: Context, place: Place, pair: Pair) -> bool:
+    """Whether the link is of another account, which sees over another protocol what is in this one's own collection."""
+    if pair.ecs_collection.partition(":")[0] == place.key.partition(":")[0]:
+        return False  # then the two would have one key
+    owner = _owner_there(cx, pair)
+    return bool(owner) and cx.account.is_person(owner) and place.collection.owner in ("", owner)
+
+
+def _owner_there(cx: Context, pair: Pair) -> str:
+    """Of the collection of a link, as the other account's login last discovered it."""
+    theirs = (m for a in cx.bound if a.name == pair.account for m in a.mailboxes)
+    found = (c.owner for m in theirs for c in m.collections if m.key(c) == pair.ecs_collection)
+    return next(found, "")
 
 
 def known_to(tx: Tx, owner: Account, collection: str, records: Sequence[Record]) -> frozenset[str]:

@@ -21,6 +21,7 @@ from crmsync.connectors.errors import ConnectorError, CursorExpired
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.cycle.detect import waiting_rows
+from crmsync.daemon.cycle.meetings import arrive
 from crmsync.state.model import Detected, Pair, PairState
 from crmsync.state.transaction import Tx
 
@@ -97,7 +98,9 @@ def _poll(
     if place.collection.kinds & cx.kinds():
         cover(cx, place, again=full)
     try:
-        for page in place.connector.changes(cursor, Selection()):
+        with cx.state.reading() as tx:
+            waiting = tx.awaited.any(cx.crm, place.key)
+        for page in place.connector.changes(cursor, Selection(people=waiting)):
             _distribute(cx, place, scope, page, accounts, users)
         cx.polled.add(place.key)
     except CursorExpired:
@@ -170,7 +173,7 @@ def _distribute(
 ) -> None:
     """Everyone gets what they have linked, and what they select. Whose selection cannot be told now loses the mark that
     says they were covered, in the same transaction that moves the cursor on: they will be given all of it anew."""
-    if not page.items:
+    if not page.items and not page.people:
         with cx.state.transaction() as tx:
             tx.cursors.put(scope, page.cursor)
         return
@@ -191,11 +194,26 @@ def _distribute(
                 theirs |= waiting.get(account.name, frozenset())
                 if mine := [i for i in part if i.id in theirs or i.id in selected]:
                     _record_crm(cx, tx, place, account, mine)
+        _wake(cx, tx, place, accounts, page.people)
         for account in accounts:
             if account.name not in wanted:
                 tx.cursors.remove(_coverage(cx, place, account))
         tx.cursors.put(scope, page.cursor)
     cx.progress("detected", len(page.items))
+
+
+def _wake(cx: Context, tx: Tx, place: Place, accounts: Sequence[Account], addresses: frozenset[str]) -> None:
+    """Somebody is known now who was not when items in which they stand were written: these are looked at again."""
+    names = {a.name for a in accounts}
+    for pair in tx.pairs.get_many(arrive(cx, tx, place, addresses) if addresses else []).values():
+        if pair.account in names and pair.state is PairState.LINKED:
+            tx.queue.record(
+                pair.account,
+                Side.CRM,
+                place.key,
+                [Detected(pair.crm_id, f"{pair.crm_version}#known")],
+                cx.now(),
+            )
 
 
 def _wanted(cx: Context, place: Place, account: Account, user: str, page: Page) -> frozenset[str]:

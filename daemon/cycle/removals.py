@@ -130,6 +130,7 @@ def _held(cx: Context, cycle: int, removal: Removal, why: str) -> Held:
         account=cx.account.name,
         what=What.DELETE,
         kind=pair.kind,
+        collection=pair.ecs_collection,
         pair_id=pair.id,
         side=_side(removal),
         item=pair.ecs_id,

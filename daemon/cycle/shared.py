@@ -2,7 +2,8 @@
 
 Each account has a link of its own. The first one to meet the item brings it into the CRM, the others link what that one
 has linked, and follow it when the record, or the item, is made again. It is the same item where collection, id and UID
-are the same.
+are the same. Of a mail everybody has a copy, in a mailbox that may be reached in any way, and of a meeting one in their
+calendar: there the UID is enough (``meetings`` says who speaks for a meeting).
 """
 
 from collections.abc import Sequence
@@ -14,13 +15,16 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.linking import hold, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
+from crmsync.daemon.cycle.meetings import has_copies
+from crmsync.daemon.cycle.owners import seen_by_delegate
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
+from crmsync.daemon.plan.match import keys_of
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import HeldState, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
-from crmsync.state.values import qualified
+from crmsync.state.values import decode_columns, qualified
 
 OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
 
@@ -57,22 +61,50 @@ def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[
     items = [qualified(n.place.key, n.record.id) for n in newcomers]
     announced = tx.intents.creating(Side.CRM, items)
     others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
-    return frozenset(
+    copies = _copies_under_way(cx, tx, [n for n in newcomers if _has_copies(n)])
+    return copies | frozenset(
         n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)
     )
 
 
+def _copies_under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[int]:
+    """Wherever the other account's copy stands: by what the record says."""
+    found: set[int] = set()
+    for kind in {n.record.kind for n in newcomers}:
+        announced = [i for i in tx.intents.creating_kind(Side.CRM, kind) if i.account != cx.account.name]
+        sent = {key for i in announced for key in keys_of(kind, decode_columns(kind, i.columns))}
+        some = [n for n in newcomers if n.record.kind is kind]
+        found |= {n.row.id for n in some if not sent.isdisjoint(keys_of(kind, n.record.columns))}
+    return frozenset(found)
+
+
+def _is_copy(newcomer: Newcomer) -> bool:
+    """What is never made in its collection has come there from outside, to everybody for themselves."""
+    return not newcomer.place.connector.capabilities.receives
+
+
+def _has_copies(newcomer: Newcomer) -> bool:
+    return _is_copy(newcomer) or has_copies(newcomer.record)
+
+
+def _is_twin(cx: Context, newcomer: Newcomer, pair: Pair) -> bool:
+    """Of one UID they are; but two collections may have items of one UID that are not the same."""
+    if _has_copies(newcomer):
+        return pair.kind is newcomer.record.kind
+    here = (pair.ecs_collection, pair.ecs_id) == newcomer.item
+    return here or seen_by_delegate(cx, newcomer.place, pair)
+
+
 def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
     """By row, another account's link of this very item; of none about which a person has said what it is."""
-    decided = tx.held.for_items(cx.account.name, Side.CRM, [n.record.id for n in newcomers])
-    answered = {id for id, held in decided.items() if held.state is not HeldState.HELD}
+    decided = tx.held.for_items(cx.account.name, [n.item for n in newcomers])
+    answered = {item for item, held in decided.items() if held.state is not HeldState.HELD}
     known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
     found: dict[int, Pair] = {}
     for newcomer in newcomers:
-        mine = (newcomer.place.key, newcomer.record.id)
-        same = (p for p in known.get(newcomer.record.uid, ()) if (p.ecs_collection, p.ecs_id) == mine)
-        twin = next((p for p in same if _theirs(cx, p)), None)
-        if twin is not None and newcomer.record.id not in answered:
+        near = (p for p in known.get(newcomer.record.uid, ()) if _is_twin(cx, newcomer, p))
+        twin = next((p for p in near if _theirs(cx, p)), None)
+        if twin is not None and newcomer.item not in answered:
             found[newcomer.row.id] = twin
     return found
 
@@ -112,7 +144,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
         snapshot = tx.snapshots.get(twin.id)
         if snapshot is not None:
             marked = replace(snapshot, ecs=Mark(pair.ecs_id, ""), crm=Mark(pair.crm_id, ""))
-            if not newcomer.place.connector.capabilities.receives:
+            if _is_copy(newcomer):
                 marked = replace(marked, kept={**marked.kept, Side.ECS: _own_marks(newcomer.record, marked)})
             tx.snapshots.put(pair.id, marked)
     return [Work(pair, [newcomer.row])]

@@ -66,10 +66,12 @@ def _look_up(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> tuple[l
     account = cx.account.name
     with cx.state.reading() as tx:
         pairs = tx.pairs.by_crm(account, cx.crm, place.key, stamped)
-        decided = tx.held.for_items(account, Side.CRM, [n.record.id for n in stamped.values()])
-    to_create = {id for id, held in decided.items() if held.state is HeldState.APPROVED}  # a person said so
-    left = [n for n in stamped.values() if n.record.id in to_create]
-    rest = {record: n for record, n in stamped.items() if n.record.id not in to_create}
+        decided = tx.held.for_items(account, [n.item for n in stamped.values()])
+    to_create = {
+        item for item, held in decided.items() if held.state is HeldState.APPROVED
+    }  # a person said so
+    left = [n for n in stamped.values() if n.item in to_create]
+    rest = {record: n for record, n in stamped.items() if n.item not in to_create}
     moved, copies = _moved_here(cx, [(n, (pairs[r],)) for r, n in rest.items() if r in pairs])
     rebuilt = _rebuild(cx, place, {r: n for r, n in rest.items() if r not in pairs})
     return moved + rebuilt, left + copies

@@ -11,7 +11,8 @@ from crmsync.connectors.contract import SERIES, Gone, Hidden, Kind, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import fetch_told, told, wait_for_the_list
+from crmsync.daemon.cycle.contradicted import listed_as_gone, wait_for_the_list
+from crmsync.daemon.cycle.load import fetch_told, told
 from crmsync.daemon.cycle.work import Answer, Work
 from crmsync.daemon.plan.match import addresses_of
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
@@ -31,6 +32,11 @@ class Newcomer:
     record: Record
     row: Change
     lost: bool = False  # it went before anyone heard what became of the create of its partner
+
+    @property
+    def item(self) -> tuple[str, str]:
+        """Collection and id: by itself an id may stand in two collections."""
+        return self.place.key, self.record.id
 
 
 def survey(cx: Context, rows: Sequence[Change], *, decide: bool = True) -> tuple[list[Newcomer], list[Work]]:
@@ -74,8 +80,8 @@ def _sort_out(
             answer = answers.get(row.item, Hidden(row.item))
             pair = pairs.get(row.item)
             match answer:
-                case Gone() if not row.gone:
-                    wait_for_the_list(cx, tx, [row])
+                case Gone() if not listed_as_gone([row]):
+                    wait_for_the_list(cx, tx, place.key, [row])
                 case Gone() if pair is None and row.item in sent:
                     newcomers.append(Newcomer(place, Side.ECS, sent[row.item], row, lost=True))
                 case Gone() | Hidden():
@@ -98,7 +104,7 @@ def _sort_out(
 
 def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
     tx.queue.done_unless_changed([row])
-    tx.held.unwanted(cx.account.name, Side.CRM, [row.item])
+    tx.held.unwanted_items(cx.account.name, [(row.collection, row.item)])
 
 
 def _announced(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> dict[str, Record]:

@@ -14,7 +14,7 @@ from crmsync.daemon.calls import Failure
 
 OURS = "# Written by crmsync demo, at every start.\n"
 LONGEST_SOCKET = 107  # bytes: sun_path of sockaddr_un, unix(7)
-PEOPLE = ("alice", "bob")
+PEOPLE = OWNER, DELEGATE = ("alice", "bob")  # he looks after her calendar, too
 BOOK, CALENDAR = "Contacts", "Calendar"
 CLIENT_ID, SYNC_USER = "crmsync-demo", "sync@example.com"
 
@@ -111,6 +111,7 @@ def sqlite_url(file: Path) -> str:
 
 
 def _config(place: Place, dav: str, crm: str, mail: int) -> str:
+    shared = _SHARED.format(name=DELEGATE, dav=f"{dav}{OWNER}/{CALENDAR}/")
     account = _ACCOUNT + (_MAIL if mail else "")
     return "\n".join([_SERVICE.format(
         ours=OURS,
@@ -120,7 +121,7 @@ def _config(place: Place, dav: str, crm: str, mail: int) -> str:
         client=_quoted(CLIENT_ID),
         user=_quoted(SYNC_USER),
     ), *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR, mail=mail)
-         for name in PEOPLE)])  # fmt: skip
+         for name in PEOPLE), shared])  # fmt: skip
 
 
 def _quoted(text: str) -> str:
@@ -159,6 +160,7 @@ addresses = ["{user}"]
 default_collection.contact = "{book}"
 default_collection.appointment = "{calendar}"
 default_collection.task = "{calendar}"
+guard.appointment.percent = 50  # each tour in a directory deletes one of a dozen
 
 [[account.{name}.source]]
 type = "carddav"
@@ -166,6 +168,14 @@ url = "{dav}"
 username = "{name}"
 password_file = "secrets/{name}"
 
+[[account.{name}.source]]
+type = "caldav"
+url = "{dav}"
+username = "{name}"
+password_file = "secrets/{name}"
+"""
+
+_SHARED = """\
 [[account.{name}.source]]
 type = "caldav"
 url = "{dav}"

@@ -1,7 +1,7 @@
 """The sample people, events and tasks. All of them are made up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +61,10 @@ class Person:
     calendar: Dav
     crm: Crm
     post: Mail | None = None
+
+    def seeing(self, other: Dav) -> Dav:
+        """Somebody else's collection, with a login of their own."""
+        return replace(other, username=self.calendar.username, password=self.calendar.password)
 
 
 def file_name(first: str, suffix: str = "vcf") -> str:

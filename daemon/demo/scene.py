@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import sample, texts
 from crmsync.daemon.demo.clients import Crm, Dav, Mail, poll, quoted
+from crmsync.daemon.demo.place import OWNER
 from crmsync.daemon.demo.stage import Service
 
 T = TypeVar("T")
 
 PATIENCE = 30.0  # seconds until the other side must show it
 APART = timedelta(seconds=3)  # getlastmodified has whole seconds: two edits closer than this are simultaneous
-ACCOUNT = "alice"
 REVIEW, FAIR, TASK = "Review of the samples", "Sample fair", "Send the samples"  # of the activities
 
 
@@ -39,16 +39,17 @@ class Tour:
     say: Callable[[str], None]
     number: int  # of the tour in this directory, from 1
     monday: datetime
-    post: Mail | None = None  # Alice's mailbox, where there is a mail server
+    post: Mail | None  # Alice's mailbox, where there is a mail server
+    shared: Dav  # her calendar, as her delegate sees it
     troubles: list[str] = field(default_factory=list)
 
     def did(self, where: str, what: str) -> None:
         self.say(f"     {where + ':':<14}{what}")
 
-    def sync(self) -> None:
+    def sync(self, *names: str) -> None:
         """What goes wrong is only told if the step does not come out: it is tried again."""
         try:
-            answer = self.service.call("sync", names=[ACCOUNT])
+            answer = self.service.call("sync", names=names or (OWNER,))
         except Failure as error:
             self.troubles = [error.message]
         else:
@@ -65,6 +66,16 @@ class Tour:
             if time.monotonic() > deadline:
                 raise NotSo("; ".join([f"{what}; what stands there: {str(value)[:300]!r}", *self.troubles]))
             poll(lambda: right(read()), 0.5)
+
+    def sync_through(self, *names: str) -> None:
+        """One whole sync that began after everything that was done so far, so that what did not happen will not."""
+
+        def came_through() -> bool:
+            self.sync(*names)
+            return not self.troubles
+
+        if not poll(came_through, PATIENCE):
+            raise NotSo("; ".join(["no sync came through", *self.troubles]))
 
     def name(self, key: str) -> str:
         return f"tour-{self.number}-{key}"

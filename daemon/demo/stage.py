@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +22,8 @@ from crmsync.daemon.demo.place import (
     BOOK,
     CALENDAR,
     CLIENT_ID,
+    DELEGATE,
+    OWNER,
     PEOPLE,
     SYNC_USER,
     Place,
@@ -45,13 +49,31 @@ htpasswd_encryption = plain
 delay = 0
 
 [rights]
-type = owner_only
+type = from_file
+file = {rights}
 
 [storage]
 filesystem_folder = {folder}
 
 [logging]
 level = warning
+"""
+
+# Everybody has what is their own, and the delegate the owner's calendar.
+_RIGHTS = f"""[root]
+user: .+
+collection:
+permissions: R
+
+[own]
+user: .+
+collection: {{user}}(/.*)?
+permissions: RWrw
+
+[delegate]
+user: {DELEGATE}
+collection: {OWNER}/{CALENDAR}(/.*)?
+permissions: rw
 """
 
 
@@ -80,6 +102,15 @@ class Service:
             yield
         finally:
             self.start()
+
+    def sync_alone(self, account: str) -> None:
+        """One account, by ``crmsync sync``, while the service is stopped. Raises Failure."""
+        command = [sys.executable, "-m", "crmsync.daemon.cli", "--config", str(self.place.config)]
+        done = subprocess.run(
+            [*command, "sync", account], capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise Failure("sync", f"crmsync sync {account}: {(done.stdout + done.stderr)[-300:].strip()}")
 
     def _answers(self) -> bool:
         try:
@@ -164,11 +195,14 @@ def _start_radicale(place: Place, stack: contextlib.ExitStack) -> tuple[str, Chi
     """Its URL, with the slash, and itself."""
     folder = place.folder / "radicale"
     folder.mkdir(mode=0o700, exist_ok=True)
-    users, config = folder / "users", folder / "config"
+    users, rights, config = folder / "users", folder / "rights", folder / "config"
+    write_private(rights, _RIGHTS)
     write_private(users, "".join(f"{name}:{place.secret(name)}\n" for name in PEOPLE))
     for attempt in range(1, ATTEMPTS + 1):
         port = free_port()
-        write_private(config, _RADICALE.format(port=port, users=users, folder=folder / "collections"))
+        write_private(
+            config, _RADICALE.format(port=port, users=users, rights=rights, folder=folder / "collections")
+        )
         url = f"http://127.0.0.1:{port}/"
         child = Child("Radicale", "radicale", ["--config", str(config)], folder / "log")
         try:

@@ -17,11 +17,12 @@ import urllib3
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import post, sample, texts
 from crmsync.daemon.demo.clients import Refused, poll
+from crmsync.daemon.demo.delegate import delegate
+from crmsync.daemon.demo.endings import delete, delete_storm, untag
+from crmsync.daemon.demo.place import DELEGATE, OWNER
 from crmsync.daemon.demo.repeating import series
 from crmsync.daemon.demo.scene import (
-    ACCOUNT,
     APART,
-    FAIR,
     PATIENCE,
     REVIEW,
     TASK,
@@ -208,101 +209,6 @@ def mail(tour: Tour) -> None:
     tour.did("mailbox", "the message is as it was sent, byte for byte, and still unread")
 
 
-def untag(tour: Tour) -> None:
-    name, address = tour.name("uma.vcf"), tour.address("uma")
-    before = tour.until("she is not in the CRM", lambda: tour.contact(address), bool)
-    assert before is not None
-    tour.book.edit(name, lambda text: texts.without(text, "CATEGORIES"))
-    tour.did("address book", f"Uma {tour.surname} loses the category “CRM”")
-    tour.until(
-        "the service still links her",
-        lambda: tour.service.call("explain", item=before["Id"]),
-        lambda told: not told["tagged"],
-    )
-    new = sample.phone(900 + tour.number)
-    tour.book.edit(name, lambda text: texts.replaced(text, "TEL", f"TEL;TYPE=CELL:{new}"))
-    tour.crm.update("Contact", before["Id"], {"Title": "Still here"})
-    tour.did("both sides", "later her number changes in the address book, her title in the CRM")
-    _sync_through(tour)
-    after, card = tour.contact(address), tour.book.get(name)
-    if after is None or card is None:
-        raise NotSo("she was deleted")
-    if after["MobilePhone"] != before["MobilePhone"] or texts.value(card, "TITLE"):
-        raise NotSo("an edit went across although the item is not tagged")
-    tour.did("CRM", f"{after['Id']}: is there, with the old number {after['MobilePhone']}")
-    tour.did("address book", "is there, without the title")
-
-
-def _sync_through(tour: Tour) -> None:
-    """One whole sync that began after everything that was done so far, so that what did not happen will not."""
-
-    def came_through() -> bool:
-        tour.sync()
-        return not tour.troubles
-
-    if not poll(came_through, PATIENCE):
-        raise NotSo("; ".join(["no sync came through", *tour.troubles]))
-
-
-def delete(tour: Tour) -> None:
-    name, subject = tour.name("fair.ics"), tour.subject(FAIR)
-    row = tour.until("the event is not in the CRM", lambda: tour.activity("Event", subject, "Subject"), bool)
-    assert row is not None
-    if tour.calendar.get(name) is None:
-        raise NotSo("the event is gone before it was deleted")
-    tour.crm.delete("Event", row["Id"])
-    tour.did("CRM", f"the event “{subject}” is deleted")
-    tour.until("it is still in the calendar", lambda: tour.calendar.get(name), lambda text: text is None)
-    tour.did("calendar", "it is gone there, too; nothing else is")
-    if tour.calendar.get(tour.name("review.ics")) is None:
-        raise NotSo("another event went with it")
-
-
-def delete_storm(tour: Tour) -> None:
-    victims = _victims(tour)
-    emails = sorted(texts.value(text, "EMAIL") for text in victims.values())
-    with tour.meanwhile():
-        for name in victims:
-            tour.book.delete(name)
-    tour.did("address book", f"a broken phone deletes {len(victims)} people at once")
-
-    def held() -> list[dict[str, Any]]:
-        return [
-            d for d in tour.service.call("deletions") if d["account"] == ACCOUNT and d["kind"] == "contact"
-        ]
-
-    waiting = tour.until("the deletes are not held", held, lambda found: len(found) == len(victims))
-    if gone := _not_in_crm(tour, emails):
-        raise NotSo(f"deleted in the CRM without asking: {', '.join(gone)}")
-    tour.did("CRM", f"still has all {len(victims)}: the deletes are held until a person decides")
-    tour.service.call("decide_deletions", approve=False, items=[d["item"] for d in waiting])
-    tour.did("crmsync", "deletions reject: they were a mistake")
-    tour.until(
-        "not everybody is back in the address book",
-        lambda: sorted(texts.value(text, "EMAIL") for text in tour.book.all().values()),
-        lambda there: set(emails) <= set(there),
-    )
-    if gone := _not_in_crm(tour, emails):
-        raise NotSo(f"gone from the CRM: {', '.join(gone)}")
-    tour.did("address book", f"all {len(victims)} are back, from what the CRM has of them")
-
-
-def _victims(tour: Tour) -> dict[str, str]:
-    """Sample people without a photo: what comes back is what the CRM can hold."""
-    mine = {tour.ada, tour.name("uma.vcf")}
-    found = {
-        name: text
-        for name, text in tour.book.all().items()
-        if name not in mine and texts.tagged(text) and not texts.raw(text, "PHOTO")
-    }
-    return dict(list(found.items())[:10])
-
-
-def _not_in_crm(tour: Tour, emails: Sequence[str]) -> list[str]:
-    there = {row["Email"] for row in tour.crm.query("SELECT Email FROM Contact")}
-    return [email for email in emails if email not in there]
-
-
 def _id(tour: Tour, first: str) -> str:
     row = tour.contact(tour.address(first))
     if row is None:
@@ -323,6 +229,7 @@ STEPS: tuple[NamedStep, ...] = (
     ("A repeating event: each of its dates is in the CRM, and one of them changes there", series),
     ("A task is completed", complete_task),
     ("A mail is tagged and becomes an activity of everyone who is named in it", mail),
+    ("A delegate tags in the owner's calendar, and it is the owner's record, once", delegate),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
     ("A delete storm is held, then rejected, and everything is back", delete_storm),
@@ -334,7 +241,7 @@ STEPS: tuple[NamedStep, ...] = (
 
 def walk(stage: Stage, say: Callable[[str], None], steps: Sequence[NamedStep] = STEPS) -> int:
     """How many steps did not come out."""
-    alice = stage.people[ACCOUNT]
+    alice = stage.people[OWNER]
     numbers = [int(m[1]) for name in alice.book.names() if (m := re.match(r"tour-(\d+)-", name))]
     tour = Tour(
         alice.book,
@@ -345,6 +252,7 @@ def walk(stage: Stage, say: Callable[[str], None], steps: Sequence[NamedStep] = 
         max(numbers, default=0) + 1,
         sample.next_monday(alice.calendar.clock()),
         alice.post,
+        stage.people[DELEGATE].seeing(alice.calendar),
     )
     say(f"They run. A tour in {len(steps)} steps; each reads back from the other server.")
     failed = skipped = 0

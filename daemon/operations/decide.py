@@ -11,7 +11,7 @@ from crmsync.connectors.contract import Side, Value, with_group
 from crmsync.daemon.operations.finding import NoSuchItem, pairs_of, rows_named, rows_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
-from crmsync.state.model import Conflict, Detected, Held, HeldState, Pair, QueueState, What
+from crmsync.state.model import Change, Conflict, Detected, Held, HeldState, Pair, QueueState, What
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode, type_of
 
@@ -100,8 +100,15 @@ def match(state: State, item: str, *, create: bool) -> dict[str, Any]:
     with state.transaction() as tx:
         held = _named(tx.held.listing(None, What.MATCH, HeldState.HELD), [item])
         tx.held.set_state([h.id for h in held], decision)
-        tx.queue.release([r.id for r in rows_named(tx, item)])
+        tx.queue.release([r.id for h in held for r in _rows(tx, h)])
     return {"item": item, "decision": "create" if create else "ignore"}
+
+
+def _rows(tx: Tx, held: Held) -> list[Change]:
+    """Of the sync table, that wait for the answer."""
+    if held.collection:
+        return tx.queue.get(held.account, Side.ECS, held.collection, [held.item])
+    return rows_named(tx, held.item or held.record)
 
 
 def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
@@ -109,8 +116,22 @@ def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
         return list(held)
     chosen = []
     for item in items:
-        some = [h for h in held if item in (h.item, h.record) or (h.item and item.endswith(f"/{h.item}"))]
+        some = [h for h in held if _is(h, item)]
         if not some:
             raise NoSuchItem(f"nothing is held that is known as “{item}”")
+        if len(places := {_full(h) for h in some if h.collection}) > 1:
+            raise NoSuchItem(f"“{item}” stands in several places; name one: {', '.join(sorted(places))}")
         chosen += some
     return chosen
+
+
+def _is(held: Held, item: str) -> bool:
+    if item in (held.item, held.record):
+        return True
+    if held.collection:
+        return item in (_full(held), f"{held.collection}/{held.item}")
+    return bool(held.item) and item.endswith(f"/{held.item}")
+
+
+def _full(held: Held) -> str:
+    return f"{held.collection.rstrip('/')}/{held.item}"

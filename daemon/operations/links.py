@@ -33,7 +33,13 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str) -> d
             tx.pairs.remove(other.id)
         stored = tx.pairs.add(pair)
         names = {pair.ecs_id, pair.crm_id}
-        held = [h.id for h in tx.held.listing(pair.account, What.MATCH) if {h.item, h.record} & names]
+        asked = tx.held.listing(pair.account, What.MATCH)
+        held = [
+            h.id
+            for h in asked
+            if h.record == pair.crm_id
+            or (h.collection in ("", pair.ecs_collection) and h.item == pair.ecs_id)
+        ]
         tx.held.set_state(held, HeldState.DONE)
         tx.queue.release([r.id for name in names for r in rows_named(tx, name)])
         tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, "linked by hand")])

@@ -166,6 +166,7 @@ def _held(state: State, what: What) -> list[dict[str, Any]]:
         return [
             {
                 "item": h.item or h.record,  # of whichever side it is that waits
+                "collection": h.collection,
                 "record": h.record,
                 "account": h.account,
                 "kind": h.kind.value,

@@ -117,8 +117,9 @@ def _linked(cx: Context, ecs: str | None = None, crm: str | None = None) -> Iter
 
 def _vanished_collections(cx: Context) -> None:
     """A folder or share that is no longer offered or configured: its items are unlinked, never deleted. Only what the
-    server itself listed counts; a login that failed proves nothing. When it is back, all of it is looked at anew."""
-    if not all(m.answered for m in cx.account.mailboxes):
+    server itself said counts; a login that failed proves nothing. When it is back, all of it is looked at anew."""
+    barred = _barred_again(cx)
+    if not all(m.answered or n in barred for n, m in enumerate(cx.account.mailboxes)):
         return
     offered = cx.chosen.keys()
     lost = [p for pairs in _linked(cx) for p in pairs if p.ecs_collection not in offered]
@@ -128,3 +129,19 @@ def _vanished_collections(cx: Context) -> None:
             tx.index.drop(cx.account.name, key, [p.ecs_id for p in lost if p.ecs_collection == key])
     reason = Unlink(f"{OUT_OF_SIGHT}: its collection is no longer there")
     remove(cx, [Removal(Work(p, []), reason) for p in lost])
+
+
+def _barred_again(cx: Context) -> frozenset[int]:
+    """Logins, by number, for which nothing was there at the last reconciliation either: a server in disorder forbids,
+    or does not find, anything for a while."""
+    scopes = {n: f"barred/{cx.account.name}/{n}/{m.address}" for n, m in enumerate(cx.account.mailboxes)}
+    found: set[int] = set()
+    with cx.state.transaction() as tx:
+        for number, mailbox in enumerate(cx.account.mailboxes):
+            if not mailbox.barred:
+                tx.meta.remove(scopes[number])
+            elif tx.meta.get(scopes[number]):
+                found.add(number)
+            else:
+                tx.meta.put(scopes[number], cx.now().isoformat())
+    return frozenset(found)

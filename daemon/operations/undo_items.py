@@ -142,7 +142,10 @@ def _note_back(cx: Context, one: Entry, place: Place, former: Pair | None, task:
             pair = tx.pairs.add(pair)
         tx.history.add([entry(cx, cycle, pair, one.side, Action.CREATE, reason)])
         tx.queue.release(r.id for r in tx.queue.get(one.account, one.side, place.key, [id]))
-        tx.held.unwanted(one.account, one.side.other, [id])
+        if one.side is Side.ECS:
+            tx.held.unwanted_items(one.account, [(place.key, id)])
+        else:
+            tx.held.unwanted_records(one.account, [id])
     return pair
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
+from crmsync.daemon.plan.members import listed, merged, people
 from crmsync.daemon.plan.normalise import alike, same, tidy
 from crmsync.daemon.plan.terms import (
     NEVER,
@@ -57,12 +58,14 @@ def merge(
     fill: bool = True,
     held: Mapping[str, Held] | None = None,
     decided: Mapping[str, Value] | None = None,
+    come: Mapping[str, frozenset[str]] | None = None,
 ) -> Merged:
     """What has to be written where, so that both sides agree.
 
     ``held``: differences that wait for a person, by column. ``decided``: values that a person has chosen, by column;
     they go to both sides whatever the rules say. ``fill`` false: the two have met before, so that an empty column may
-    have been emptied since. Returned columns are complete units.
+    have been emptied since. ``come``: members of a list that the CRM has come to know, by column (``members``).
+    Returned columns are complete units.
     """
     held, decided = held or {}, decided or {}
     base = snapshot or {}
@@ -75,6 +78,8 @@ def merge(
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
             draft.say(unit, Verdict.HELD, "waits for a decision")
+        elif COLUMNS[kind][unit[0]].each and (fill or any(n in base for n in unit)):
+            _each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
         elif any(n in base for n in unit):
             # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
             # yet. It goes along with the others; by itself it is nobody's edit.
@@ -109,6 +114,45 @@ def _three_way(
         draft.say(unit, Verdict.AGREED, "both sides were changed to the same")
     else:  # a b c
         _clash(draft, unit, base, ecs, crm, rule, rule.conflict)
+
+
+def _each(
+    draft: _Draft,
+    name: str,
+    base: Columns,
+    ecs: Standing,
+    crm: Standing,
+    rule: Rule,
+    come: frozenset[str],
+) -> None:
+    """A list of which each member is merged by itself: nothing in it can clash."""
+    known = name in base
+    if known and not come and not ecs.changed([name]) and not crm.changed([name]):
+        return
+    ecs_was, crm_was = (people(s.baseline.get(name)) if known else {} for s in (ecs, crm))
+    ecs_is, crm_is = people(ecs.columns[name]), people(crm.columns[name])
+    result = merged(ecs_was, ecs_is, crm_was, crm_is, come)
+    wanted: Mapping[Side, Value] = {Side.ECS: listed(result.ecs), Side.CRM: listed(result.crm)}
+    agreed, told = listed(ecs_is), len(draft.decisions)
+    for side, there in ((Side.ECS, ecs), (Side.CRM, crm)):
+        if same(wanted[side], there.columns[name]):
+            continue
+        if not rule.direction.allows(side):
+            draft.say([name], Verdict.KEPT, f"this column does not go to the {_name(side)}")
+        elif name in there.barred:
+            draft.bar([name], side, [name], f"changed in the {_name(side.other)}")
+        elif name not in there.writable:
+            draft.say([name], Verdict.KEPT, f"it cannot be written in the {_name(side)}")
+        else:
+            draft.to[side][name] = wanted[side]
+            verdict = Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS
+            draft.say([name], verdict, f"changed in the {_name(side.other)}")
+            agreed = wanted[side] if side is Side.ECS else agreed
+    if draft.barred and any(name in names for names in draft.barred.values()):
+        return  # it stays to be done
+    if len(draft.decisions) == told:
+        draft.say([name], Verdict.AGREED, "each side has those that it knows")
+    draft.agree({name: agreed})
 
 
 def _first_meeting(

@@ -215,6 +215,14 @@ def _relation(change: Change) -> None:
         row["RelationAddress"] = person.get("Email")
 
 
+def _invited(change: Change) -> None:
+    """The last answer has its time (Object Reference, EventRelation, RespondedDate)."""
+    row, before = change.row, change.before
+    if row["Status"] in _ANSWERS and (before is None or before["Status"] != row["Status"]):
+        row["RespondedDate"] = change.now
+
+
+_ANSWERS = ("Accepted", "Declined", "Maybe")
 _KINDS = {"003": "Contact", "00Q": "Lead", "005": "User"}
 
 
@@ -233,6 +241,7 @@ _RULES: dict[str, Callable[[Change], None]] = {
     "Case": _case,
     "EmailMessage": _email,
     "EmailMessageRelation": _relation,
+    "EventRelation": _invited,
     "Attachment": _attachment,
 }
 

@@ -176,6 +176,25 @@ def test_a_tagged_message_becomes_an_activity_with_people_and_files(made: Desk) 
     assert made.raw() == [("$CRM", sent)]  # unread, and not a byte is another
 
 
+def test_whoever_is_known_later_is_related_then(made: Desk) -> None:
+    made.arrives(mail())
+    made.arrives(mail("Other", "two@mail.example.com", From="eve@example.com", To="alice@example.com"))
+    made.tags()
+    made.sync()
+    message = made.rows("EmailMessage", "Id", "Subject = 'Offer'")[0]["Id"]
+    assert made.people(message) == {made.crm.alice.id}
+    ada = made.add("Contact", LastName="Lovelace", Email="Ada@Example.com")
+    made.sync()
+    assert made.people(message) == {made.crm.alice.id, ada}
+    grace = made.add("Lead", LastName="Hopper", Company="Navy", Email="grace@example.com")
+    nobody = made.add("Lead", LastName="Nemo", Company="Navy", Email="nemo@example.com")
+    made.sync()
+    assert made.people(message) == {made.crm.alice.id, ada, grace}
+    assert made.rows("EmailMessageRelation", "Id", f"RelationId = '{nobody}'") == []
+    made.quiet()
+    assert made.raw()[0][1] == mail()
+
+
 def test_a_message_in_the_folder_is_tagged_and_the_folder_says_what_it_is_about(made: Desk) -> None:
     deal = made.add("Opportunity", Name="Acme deal", StageName="Prospecting", CloseDate="2026-12-01")
     made.arrives(mail(), folder="INBOX")

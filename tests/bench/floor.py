@@ -135,7 +135,12 @@ class Book:
     def __init__(self, peer: Peer, parallel: int) -> None:
         """``parallel``: writes at a time; Xandikos takes one."""
         self.peer = peer
-        self.parallel = parallel
+        self._crew = ThreadPoolExecutor(parallel)  # at work already, as a service's is
+
+    def warm_up(self) -> None:
+        """What any service has behind it: its login, its threads, its connections."""
+        for _ in self._crew.map(lambda _: self.changed(), range(16)):
+            pass
 
     def changed(self, token: str = "") -> tuple[list[Stored], str]:
         """Names and versions of what changed, and the next token."""
@@ -159,7 +164,8 @@ class Book:
             kind = "Content-Type: text/vcard; charset=utf-8\r\n"
             self.peer.send("PUT", item.href, item.text.encode(), f"{kind}{condition}\r\n")
 
-        in_parallel(one, items, self.parallel)
+        for _ in self._crew.map(one, items):
+            pass
 
     def _report(self, name: str, prefix: str, asked: str) -> etree._Element:
         body = f'<?xml version="1.0"?><{prefix}:{name} {_NAMESPACES}>{asked}</{prefix}:{name}>'
@@ -175,12 +181,6 @@ def _stored(root: etree._Element, collection: str) -> Iterator[Stored]:
             text = prop.findtext(_CARDDAV + "address-data") or text
         if href != collection and etag:
             yield Stored(href, etag, text)
-
-
-def in_parallel(do: Callable[[T], None], items: Sequence[T], width: int) -> None:
-    with ThreadPoolExecutor(width) as threads:
-        for _ in threads.map(do, items):
-            pass
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -254,7 +254,7 @@ class Floor:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()
         headers = f"Authorization: Basic {token}\r\n" if user else ""
         self._books["here"] = Book(Peer(book, headers), parallel)
-        self._books["here"].changed()
+        self._books["here"].warm_up()
         self._crm = Crm(crm, form) if crm else None
         return {}
 

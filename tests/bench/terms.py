@@ -49,7 +49,7 @@ class Sizes:
     repeats: int  # of small first syncs; the best counts
 
 
-QUICK = Sizes(first=(1_000,), real=100, largest=0, idle=(1_000, 100_000), accounts=(25, 20), repeats=2)
+QUICK = Sizes(first=(1_000,), real=200, largest=0, idle=(1_000, 100_000), accounts=(25, 20), repeats=2)
 FULL = Sizes(
     first=(1_000, 10_000),
     real=1_000,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crmsync.connectors.contract import Gone, Hidden, Record, Ref
+from crmsync.connectors.contract import Glancing, Gone, Hidden, Record, Ref
 from crmsync.connectors.errors import CursorExpired
 from tests.conformance.bench import EVERYTHING, Bench, ids
 
@@ -64,6 +64,21 @@ class Reading:
             items, cursor = bench.changes(cursor)
             assert ids(items) == [edited]
             assert bench.record(edited).columns[bench.title] == f"Edit {n}"
+
+    def test_a_glance_shows_what_a_fetch_does_without_what_cannot_change(self, bench: Bench) -> None:
+        there, gone = bench.person.add("There"), bench.person.add("Gone")
+        bench.start()
+        bench.person.delete(gone)
+        connector = bench.connector
+        if isinstance(connector, Glancing):
+            glance, missing = connector.glance([there, gone])
+            whole, same = connector.fetch([there, gone])
+            assert isinstance(glance, Record)
+            assert isinstance(whole, Record)
+            fixed = connector.capabilities.read_only_columns[whole.kind]
+            assert glance.columns == {n: v for n, v in whole.columns.items() if n not in fixed}
+            assert (glance.version, glance.tags, glance.uid) == (whole.version, whole.tags, whole.uid)
+            assert missing == same
 
     def test_a_deleted_item_is_gone_once_or_missing_from_the_listing(self, bench: Bench) -> None:
         deleted, bystander = bench.person.add("Deleted"), bench.person.add("Bystander")

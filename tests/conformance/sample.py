@@ -96,13 +96,23 @@ _VALUES: Mapping[Type, st.SearchStrategy[Value]] = {
     Type.NUMBER: st.integers(0, 100),
     Type.LIST: st.lists(_plain, max_size=4).map(lambda words: tuple(sorted(set(words)))),
 }
+_members = st.builds(
+    "{}@example.com{}".format, _word, st.sampled_from(("", " accepted", " declined", " tentative"))
+)
+_MEMBERS = st.lists(_members, max_size=4, unique_by=lambda each: each.partition(" ")[0]).map(
+    lambda some: tuple(sorted(some))
+)
 _ZONES = (None, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC")
 
 
 def any_columns(kind: Kind, held: frozenset[str]) -> st.SearchStrategy[dict[str, Value]]:
     """Some of the held columns, with values of their types; columns of a group fit together and come together."""
     drawn = held.difference(TITLES[kind], NAMES)
-    alone = {n: _value(kind, n, c.type) for n, c in COLUMNS[kind].items() if n in drawn and not c.group}
+    alone = {
+        n: _MEMBERS if c.each else _value(kind, n, c.type)
+        for n, c in COLUMNS[kind].items()
+        if n in drawn and not c.group
+    }
     some = st.fixed_dictionaries({}, optional=alone)
     return st.builds(lambda a, b: {**a, **_only(b, held)}, some, _GROUPS[kind])
 
@@ -184,6 +194,7 @@ _FULL: Mapping[Kind, Columns] = {
         "show_as": "busy",
         "status": "confirmed",
         "sensitivity": "public",
+        "attendees": ("ada@example.com accepted", "bob@example.com"),
         "categories": ("Money",),
     },
     Kind.TASK: {

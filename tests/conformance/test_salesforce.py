@@ -8,7 +8,7 @@ import pytest
 from crmsync.connectors.contract import Cursor, Kind
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from crmsync.state.replica.ids import new_id
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance

@@ -13,7 +13,8 @@ from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.contract import Columns, Kind
 from crmsync.connectors.ews import mapping as ews
 from crmsync.connectors.salesforce.describe import parse
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, Mapper
+from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from tests.connectors.salesforce.stub import described
 
 EVENT = Kind.APPOINTMENT

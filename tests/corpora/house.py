@@ -37,7 +37,7 @@ external_id = "Crmsync_Id__c"
 crm = "main"
 crm_user = "{crm.alice.username}"
 select = "all"
-private = "sync"
+private = "{private}"
 time_zone = "Europe/Berlin"
 {account}
 
@@ -52,6 +52,7 @@ type = "caldav"
 url = "{calendar.url}"
 username = "alice"
 password_env = "PASSWORD"
+{more}
 """
 _PRIVATE = ("phone_home", "notes", "address_home_street", "address_home_city", "address_home_country")
 TABLES = {"contact": "Contact", "appointment": "Event", "task": "Task"}
@@ -99,17 +100,25 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, account: str = "") -> Iterator[House]:
-    """``account``: more lines of its configuration."""
+def house(
+    folder: Path,
+    account: str = "",
+    sharing: Mapping[str, str] | None = None,
+    private: str = "sync",
+    calendar: str = "",
+) -> Iterator[House]:
+    """``account``, ``calendar``: more lines of their configuration; ``sharing``: of the CRM's objects."""
     clock = Clock()
     with ExitStack() as stack:
         servers = {sort: stack.enter_context(quirky(sort)) for sort in ("addressbook", "calendar")}
-        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000))
+        crm = stack.enter_context(embedded_crm(clock=clock, daily_requests=1_000_000, sharing=sharing))
         config = folder / "config.toml"
         config.write_text(
             _CONFIG.format(
                 folder=folder,
                 account=account,
+                private=private,
+                more=calendar,
                 crm=crm,
                 book=servers["addressbook"],
                 calendar=servers["calendar"],

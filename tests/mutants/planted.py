@@ -11,6 +11,7 @@ HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
 FOUND = "tests/daemon/cycle/test_found.py::test_"
 RULES = "tests/daemon/cycle/test_rules.py::test_"
 BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
+ATTENDEES = "tests/daemon/cycle/test_attendees.py::test_"
 DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
@@ -366,5 +367,34 @@ PLANTED = (
         " and not a.private]",
         "]",
         ("tests/daemon/cycle/test_commons.py::test_what_is_private_is_not_shared",),
+    ),
+    # ── What is the organiser's ──────────────────────────────────────────────────────────────────────────────
+    Planted(
+        "the CRM's edit goes into the copy of somebody else's meeting",
+        "crmsync.daemon.cycle.meetings",
+        "    closed = standing.writable & OF_THE_MEETING",
+        "    closed = standing.writable & frozenset()",
+        (f"{ATTENDEES}an_edit_of_somebody_elses_meeting_is_held_in_words",),
+    ),
+    Planted(
+        "every copy of a meeting speaks for it",
+        "crmsync.daemon.cycle.meetings",
+        "    if copy.mute:",
+        "    if False:",
+        ("tests/daemon/cycle/test_copies.py::test_an_attendees_copy_moves_nothing",),
+    ),
+    Planted(
+        "the server tells whoever was added in the CRM",
+        "crmsync.connectors.dav.audience",
+        "        return self._flavour.muted(before, after) if self.silently else after",
+        "        return after",
+        (f"{ATTENDEES}who_is_added_in_the_crm_is_added_to_the_calendar_and_not_told",),
+    ),
+    Planted(
+        "the files of what is masked leave the calendar",
+        "crmsync.daemon.account",
+        ", attachments=())",
+        ")",
+        ("tests/daemon/cycle/test_event_files.py::test_a_masked_event_has_no_files",),
     ),
 )

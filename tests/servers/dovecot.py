@@ -108,7 +108,7 @@ protocol imap {{
   imap_capability = {capability}
 }}
 plugin {{
-  acl = vfile
+  acl = vfile::cache_secs=0
   acl_shared_dict = file:{place}/shared.db
 }}
 """

@@ -66,6 +66,7 @@ class Quirky:
     hides: set[str] = field(default_factory=set)  # names that are forbidden
     breaks: set[str] = field(default_factory=set)  # names that turn a multiget into a 500
     rewrites: Callable[[bytes], bytes] = lambda text: text  # what it stores of a PUT
+    addresses: tuple[str, ...] = ()  # of its user, as the principal says them
     schedules: bool = False  # tells attendees by itself of what their organiser stores or deletes (RFC 6638)
     before: Callable[[Request], Reply | None] = lambda request: None
     # ── state ──
@@ -99,6 +100,10 @@ class Quirky:
         return getattr(self, f"_{request.method.lower()}")(request)  # type: ignore[no-any-return]
 
     def _propfind(self, request: Request) -> Reply:
+        if request.path == "/dav/" and self.addresses:
+            own = "".join(f"<href>mailto:{each}</href>" for each in self.addresses)
+            told = f"<calendar:calendar-user-address-set>{own}</calendar:calendar-user-address-set>"
+            return _multistatus([_response(request.path, told)])
         if request.path != self.book:
             return self._about_item(_name(request.path))
         ctag = f"<CS:getctag>{len(self.log)}</CS:getctag>" if self.ctag else ""

@@ -34,14 +34,20 @@ level = warning
 
 @contextmanager
 def radicale(
-    directory: Path, *, users: Mapping[str, str] = USERS, rights: str = "", options: str = ""
+    directory: Path,
+    *,
+    users: Mapping[str, str] = USERS,
+    rights: str = "",
+    options: str = "",
+    port: int = 0,
 ) -> Iterator[DavServer]:
-    """The server in ``directory``. ``rights``: the text of a rights file (Radicale's documentation, "Rights");
-    empty: everybody owns what is below their own name. ``options``: more lines for its [server] section."""
+    """The server in ``directory``. ``rights``: the text of a rights file (Radicale's documentation, "Rights"), which it
+    reads when it starts; empty: everybody owns what is below their own name. ``options``: more lines for its [server]
+    section. ``port``: the one that it had, else a free one."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "users").write_text("".join(f"{name}:{password}\n" for name, password in users.items()))
     (directory / "rights").write_text(rights)
-    port = free_port()
+    port = port or free_port()
     (directory / "config").write_text(
         _CONFIG.format(
             port=port,

@@ -12,6 +12,7 @@ class Turns:
     port: int = 0
     turns: int = 0  # times that the client spoke after the server had
     bytes: int = 0  # in both directions
+    asked: bytearray = field(default_factory=bytearray)  # what clients said
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _client_spoke: bool = False
     _ends: list[socket.socket] = field(default_factory=list)
@@ -25,12 +26,14 @@ class Turns:
     def forget(self) -> None:
         with self._lock:
             self.turns = self.bytes = 0
+            self.asked.clear()
 
     def pass_on(self, source: socket.socket, target: socket.socket, *, client: bool) -> None:
         try:
             while data := source.recv(65536):
                 with self._lock:
                     self.bytes += len(data)
+                    self.asked += data if client else b""
                     if client and not self._client_spoke:
                         self.turns += 1
                     self._client_spoke = client

@@ -13,6 +13,8 @@ from crmsync.state.migrations import HEAD, VERSION_TABLE
 from crmsync.state.tables import metadata
 from tests.state.samples import NOW
 
+HELD = """INSERT INTO held (id, account, what, kind, side, item, record, reason, candidates, cycle, at, state)
+VALUES (7, 'alice', 'match', 'contact', 'crm', '1.vcf', '', 'several', '["003"]', 1, 0, 'held')"""
 OPTIONS = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
 
 
@@ -46,7 +48,7 @@ def test_the_last_step_is_known_without_alembic() -> None:
     assert ScriptDirectory.from_config(_config()).get_heads() == [HEAD]
 
 
-@pytest.mark.parametrize("revision", ["0001"])
+@pytest.mark.parametrize("revision", ["0001", "0003"])
 def test_a_database_of_an_older_version_is_brought_up_to_date_with_what_is_in_it(
     tmp_path: Path, revision: str
 ) -> None:
@@ -57,12 +59,15 @@ def test_a_database_of_an_older_version_is_brought_up_to_date_with_what_is_in_it
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.exec_driver_sql("INSERT INTO cursors (scope, cursor) VALUES ('alice', '1')")
+        connection.exec_driver_sql(HELD)
     engine.dispose()
     with pytest.raises(StateError, match="older version"):
         State.open(url, now=lambda: NOW, migrate=False)
     state = State.open(url, now=lambda: NOW)
     with state.reading() as tx:
         assert tx.cursors.get("alice") == "1"
+        (held,) = tx.held.listing()
+        assert (held.id, held.collection, held.item, held.candidates) == (7, "", "1.vcf", ["003"])
         assert compare_metadata(MigrationContext.configure(tx.connection, opts=OPTIONS), metadata) == []
     state.close()
 

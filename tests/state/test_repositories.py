@@ -197,7 +197,14 @@ def test_an_open_conflict_comes_before_one_that_is_resolved(state: State) -> Non
 
 
 def test_held(state: State) -> None:
-    match = held(what=What.MATCH, pair_id=None, item="item-2.vcf", record="", candidates=["003a", "003b"])
+    match = held(
+        what=What.MATCH,
+        pair_id=None,
+        collection="Contacts",
+        item="item-2.vcf",
+        record="",
+        candidates=["003a", "003b"],
+    )
     with state.transaction() as tx:
         first, second = tx.held.add([held(), match])
         one, two = tx.held.listing()
@@ -205,10 +212,13 @@ def test_held(state: State) -> None:
         assert tx.held.listing("bob") == []
         assert tx.held.listing("alice", What.MATCH) == [two]
         assert tx.held.for_pair([1, 2]) == {1: one}
-        assert tx.held.for_item("alice", Side.CRM, "item-2.vcf") == two
-        assert tx.held.for_item("alice", Side.CRM, one.record) == one
-        assert tx.held.for_item("alice", Side.ECS, "item-2.vcf") is None
-        assert tx.held.for_items("alice", Side.CRM, ["item-1.vcf", "x"]) == {"item-1.vcf": one}
+        item = ("Contacts", "item-2.vcf")
+        assert tx.held.for_items("alice", [item, ("Contacts", "x")]) == {item: two}
+        assert tx.held.for_items("alice", [("Private", "item-2.vcf")]) == {}
+        assert (
+            tx.held.for_items("alice", [("Contacts", one.item)]) == {}
+        )  # its delete is held, not its partner
+        assert tx.held.for_records("alice", ["item-2.vcf", one.record]) == {}
         assert tx.held.count("alice") == 2
         tx.held.set_state([first], HeldState.APPROVED)
         assert tx.held.count("alice") == 1

@@ -11,7 +11,7 @@ import vobject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.caldav.mapping import HOLDS, build, patch, project, read
+from crmsync.connectors.caldav.mapping import HOLDS, READ_ONLY, build, patch, project, read
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Malformed, NotOurs
@@ -544,6 +544,7 @@ APPOINTMENT: Columns = {
     "status": "confirmed",
     "sensitivity": "private",
     "reminder": datetime(2026, 7, 1, 9, 45, tzinfo=UTC),
+    "attendees": ("ada@example.com accepted", "bob@example.com"),
     "categories": ("CRM", "x,y"),
 }
 TASK: Columns = {
@@ -566,8 +567,8 @@ TASK: Columns = {
 def test_what_is_built_reads_back(kind: Kind, columns: Columns) -> None:
     text = build(kind, "u-1", columns, tag="CRM", stamp=STAMP, now=NOW)
     item = read(text)
-    assert columns.keys() == HOLDS[kind]
-    assert item.columns == columns
+    assert columns.keys() == HOLDS[kind] - READ_ONLY.get(kind, frozenset())
+    assert item.columns == {**columns, **dict.fromkeys(READ_ONLY.get(kind, ()))}
     assert (item.kind, item.uid, item.stamp, item.private) == (kind, "u-1", STAMP, kind is Kind.APPOINTMENT)
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
 
@@ -633,9 +634,9 @@ def _values(kind: Kind, name: str) -> st.SearchStrategy[Value]:
 
 
 def _some_columns(kind: Kind) -> st.SearchStrategy[Columns]:
-    return st.lists(st.sampled_from(sorted(HOLDS[kind])), unique=True, max_size=8).flatmap(
-        lambda chosen: st.fixed_dictionaries({name: _values(kind, name) for name in chosen})
-    )
+    return st.lists(
+        st.sampled_from(sorted(HOLDS[kind] - READ_ONLY.get(kind, frozenset()))), unique=True, max_size=8
+    ).flatmap(lambda chosen: st.fixed_dictionaries({name: _values(kind, name) for name in chosen}))
 
 
 EVENTS = (
@@ -730,7 +731,7 @@ def test_no_value_makes_a_line(case: tuple[tuple[Kind, str], Columns], tag: str)
     text, after = (re.sub(r"BEGIN:VALARM.*?END:VALARM\r?\n", "", each, flags=re.S) for each in (text, after))
     names = {line.partition(":")[0].partition(";")[0].upper() for line in lines(after)}
     known = "SUMMARY LOCATION DESCRIPTION DTSTART DTEND DUE STATUS CLASS CATEGORIES TRANSP PRIORITY COMPLETED TRIGGER"
-    added = {"PERCENT-COMPLETE", "X-CRMSYNC-LINK", "X-MICROSOFT-CDO-BUSYSTATUS"}
+    added = {"ATTENDEE", "PERCENT-COMPLETE", "X-CRMSYNC-LINK", "X-MICROSOFT-CDO-BUSYSTATUS"}
     assert names <= {*known.split()} | added | {
         line.partition(":")[0].partition(";")[0] for line in lines(text)
     }

@@ -202,8 +202,10 @@ class TestWriting:
 @pytest.mark.parametrize(
     "text",
     [
+        calendar(event(*BERLIN, WEEKLY), event("RECURRENCE-ID;RANGE=THISANDPRIOR:20261109T080000Z", *BERLIN)),
         calendar(
-            event(*BERLIN, WEEKLY), event("RECURRENCE-ID;RANGE=THISANDFUTURE:20261109T080000Z", *BERLIN)
+            event(*BERLIN, WEEKLY),
+            event("RECURRENCE-ID;RANGE=THISANDFUTURE:20261109T080000Z", "DTSTART;VALUE=DATE:20261109"),
         ),
         calendar(*[event("RECURRENCE-ID:20261109T080000Z", *BERLIN)] * 2),
     ],

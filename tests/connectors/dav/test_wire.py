@@ -184,5 +184,10 @@ class TestRequests:
         root = etree.fromstring(request_body)
         assert root.find(".//" + wire.ETAG) is not None
 
+    def test_declare_no_more_than_they_use(self) -> None:
+        """A changed contact is three of them, and most of each was namespaces."""
+        assert wire.sync_collection("t", (wire.ETAG,)).count(b"xmlns:") == 1
+        assert wire.multiget(wire.CARDDAV + "addressbook-multiget", ["/<C:x>.vcf"], ()).count(b"xmlns:") == 2
+
     def test_never_ask_for_a_limit(self) -> None:
         assert b"limit" not in wire.sync_collection("t", (wire.ETAG,))

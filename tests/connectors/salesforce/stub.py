@@ -16,7 +16,7 @@ import urllib3
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.salesforce.auth import Auth, Password
 from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"
 LOGIN = Password("app", "app-secret", "sync@example.com", "pass word", "TOKEN")

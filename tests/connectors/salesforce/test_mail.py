@@ -24,7 +24,7 @@ from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.salesforce import mail_fields
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS, TABLES
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from tests.connectors.salesforce.stub import Reply, Request, described, refused, serving, source
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
@@ -125,6 +125,15 @@ def test_whoever_has_a_copy_without_being_named_is_related_too(office: Office) -
         office.connector.join(message.id, office.crm.alice.id)
     assert (office.crm.bob.id, "BccAddress") in office.people(message.id)
     assert len(office.people(message.id)) == 4
+
+
+def test_whoever_is_known_later_is_related_once(office: Office) -> None:
+    message = office.made(office.create())
+    before = office.people(message.id)
+    double = office.add("Contact", LastName="Lovelace-King", Email="ADA@example.com")
+    for _ in range(2):
+        office.connector.relate([message])
+        assert office.people(message.id) == before | {(double, "ToAddress")}
 
 
 def test_a_repeated_create_completes_what_an_interrupted_one_has_left_out(office: Office) -> None:

@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,12 @@ def test_quotes_what_would_break_out(value: str) -> None:
 @given(st.text())
 def test_every_literal_ends_where_it_should(value: str) -> None:
     assert unquoted(soql.quote(value)) == soql.clean(value)
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "a&b=c;d+e%20f#g?h", "SELECT Id,Name FROM X WHERE T >= 1:2"])
+def test_a_url_carries_it_as_it_is(value: str) -> None:
+    url = f"http://example.com/query?q={soql.encoded(value)}"
+    assert parse_qs(urlsplit(url).query, keep_blank_values=True, strict_parsing=True) == {"q": [value]}
 
 
 def test_leaves_out_what_no_field_can_hold() -> None:

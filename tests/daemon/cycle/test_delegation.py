@@ -2,23 +2,34 @@
 record, whoever comes first."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.account import Mailbox
 from tests.daemon.machine.house import SHARED, House
 from tests.daemon.machine.rest import twins
 
 PERSON = {"first_name": "Ada", "last_name": "Lovelace", "job_title": "Analyst"}
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+class Foreign(House):
+    """Bob reaches the shared book over another protocol than Alice."""
+
+    def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
+        type = "foreign" if (account, server) == ("bob", SHARED) else "memory"
+        return [replace(m, type=type) for m in super().mailboxes(account, server)]
+
+
+@pytest.fixture(params=[House, Foreign], ids=["one protocol", "two protocols"])
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     """The shared book is Alice's; Bob is her delegate."""
-    made = House(tmp_path, shared=True, owner="alice")
+    made = request.param(tmp_path, shared=True, owner="alice")
     yield made
     made.close()
 
@@ -46,7 +57,7 @@ def test_it_waits_for_the_owners_account_which_brings_it_in(house: House) -> Non
     assert house.engine.queue() == []
     created = [e for e in house.engine.item_history(card) if e["action"] == "create"]
     assert [(e["account"], e["reason"]) for e in created] == [
-        ("alice", "tagged by a delegate, account bob, and not in the CRM yet")
+        ("alice", "tagged (first seen through account bob, a delegate), and not in the CRM yet")
     ]
     house.idle()
 
@@ -182,8 +193,11 @@ def test_a_collection_that_the_owners_account_leaves_out(house: House) -> None:
     card = a_card(house)
     house.sync()
     assert house.contacts() == []
-    assert house.engine.queue() == []
-    assert "leaves that out" in house.engine.explain(card)["decisions"][0]["reason"]
+    if isinstance(house, Foreign):  # which of her collections it is, two protocols do not say
+        assert [row["code"] for row in house.engine.queue()] == ["waits_for_owner"]
+    else:
+        assert house.engine.queue() == []
+        assert "leaves that out" in house.engine.explain(card)["decisions"][0]["reason"]
 
 
 def test_the_delegates_own_records_do_not_go_to_the_owner(house: House) -> None:
@@ -199,6 +213,18 @@ def test_the_delegates_own_records_do_not_go_to_the_owner(house: House) -> None:
     (hers,) = house.items(SHARED)
     assert hers.tags == frozenset()
     house.idle()
+
+
+def test_a_name_that_both_have_means_the_delegates_own(house: House) -> None:
+    """``default_collection`` names a book, and the owner's is called the same, as calendars everywhere are."""
+    house.boxes[SHARED].add("Team", Kind.CONTACT, owner="alice", id="hers")
+    house.seen["bob"] = (SHARED, "bob")  # type: ignore[index]
+    house.settings["bob"]["default_collection"] = {Kind.CONTACT: "Team"}
+    house.restart()
+    house.crm.put(house.people, PERSON, owner=house.bob)
+    house.sync()
+    assert len(house.items("bob")) == 1
+    assert house.items(SHARED) == []
 
 
 def test_a_service_login_reads_for_an_owner_without_one(house: House) -> None:
@@ -218,6 +244,16 @@ def test_a_service_login_reads_for_an_owner_without_one(house: House) -> None:
         other.idle()
     finally:
         other.close()
+
+
+def test_an_owner_whose_account_has_no_such_items(house: House) -> None:
+    """It has a calendar only: nothing would ever bring the card in."""
+    for mailbox in house.engine.accounts["alice"].mailboxes:
+        mailbox.kinds = frozenset({Kind.APPOINTMENT})
+    a_card(house)
+    house.sync(names=["bob"])
+    (record,) = house.crm.all(house.people)
+    assert record.owner == house.bob
 
 
 def test_an_owner_for_whom_no_account_answers(tmp_path: Path) -> None:

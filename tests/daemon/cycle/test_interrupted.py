@@ -271,3 +271,70 @@ def test_what_an_unheard_write_replaced_is_logged_when_its_link_is_given_up(two_
     (lost,) = house.engine.conflicts()
     assert (lost["column"], lost["crm"], lost["winner"]) == ("job_title", "Baroness", "ecs")
     no_intents(house)
+
+
+def test_a_card_that_goes_while_its_record_is_made_again_takes_the_record_with_it(house: House) -> None:
+    """The list of changes tells of it once; making the record again must not be taken for its having come back."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    house.clock.tick()
+    house.fate.kill(at=lambda p: (p.what, p.where, p.after) == ("create", "crm", False))
+    with pytest.raises(Killed):
+        house.engine.sync()
+    house.ecs.delete(card)
+    house.restart()
+    house.sync()
+    assert house.contacts() == []
+    assert house.ecs.all() == []
+    house.idle()
+    no_intents(house)
+
+
+def test_what_the_list_of_changes_has_told_already_is_settled_by_the_whole_list(house: House) -> None:
+    """A cursor that is ahead of what the sync table knows: nobody will ever be told of the card again."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    before = house.save()
+    house.ecs.delete(card)
+    house.sync()
+    with house.state.reading() as tx:
+        (scope,) = tx.cursors.scopes("ecs/")
+        ahead = tx.cursors.get(scope)
+    house.restore(before)
+    house.ecs.delete(card)
+    with house.state.transaction() as tx:
+        assert ahead is not None
+        tx.cursors.put(scope, ahead)
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert [row["error"] for row in house.engine.queue()] == [
+        "the server says that it is gone, and its list of changes does not"
+    ]
+    house.clock.tick(60)
+    house.sync()
+    assert house.the_card().columns["job_title"] == house.the_record().columns["job_title"] == "Countess"
+    house.idle()
+
+
+@pytest.mark.parametrize("first", ["card", "record"])
+def test_a_card_that_is_made_again_by_hand_is_the_one_that_its_edited_record_gets(
+    house: House, first: str
+) -> None:
+    """Deleted by mistake and made again; meanwhile a colleague edits the record, which therefore stays."""
+    card = house.person(job_title="Analyst", department="Engines")
+    house.sync()
+    columns = house.the_card().columns
+    if first == "record":
+        house.crm.edit(house.the_record().id, job_title="Countess")
+    house.ecs.delete(card)
+    house.ecs.put("contacts", {n: v for n, v in columns.items() if n != "department"}, tags=["CRM"])
+    if first == "card":
+        house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert len(house.ecs.all()) == len(house.contacts()) == 1
+    (asked,) = house.engine.conflicts()
+    assert (asked["column"], asked["ecs"], asked["crm"]) == ("job_title", "Analyst", "Countess")
+    assert house.the_card().columns["department"] == "Engines"
+    house.idle()

@@ -1,6 +1,7 @@
 """Mail: tagged in a mailbox it becomes one activity for all who have a copy; what is said about it goes both ways."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.connectors.memory.connector import MemorySource
+from crmsync.connectors.memory.faults import Faults
 from crmsync.connectors.memory.server import MemoryServer
 from crmsync.connectors.memory.traits import crm, mailbox
 from crmsync.daemon.account import Account, Crm, Mailbox
@@ -17,6 +19,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Rule
 from crmsync.state.database import State
+from crmsync.state.model import Pair, PairState
 from crmsync.state.witness import Witness
 from tests.daemon.cycle.world import Clock
 
@@ -31,13 +34,14 @@ PEOPLE = ("alice", "bob")
 
 
 class Post:
-    """Alice's mailbox and Bob's, one CRM."""
+    """Alice's mailbox and Bob's, one CRM. ``bobs``: what his is called, if it is reached in another way than hers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bobs: str = "mail") -> None:
         self.clock, self.folder = Clock(), folder
         self.boxes = {name: MemoryServer(now=self.clock, traits=mailbox()) for name in PEOPLE}
-        for box in self.boxes.values():
-            box.add("Mail", Kind.EMAIL)
+        self.ids = {"alice": "mail", "bob": bobs}
+        for name, box in self.boxes.items():
+            box.add("Mail", Kind.EMAIL, id=self.ids[name])
         self.crm = MemoryServer(now=self.clock, traits=crm())
         self.table = self.crm.add("EmailMessage", Kind.EMAIL).id
         self.users = {name: self.crm.add_user(f"{name}@example.com") for name in PEOPLE}
@@ -79,7 +83,7 @@ class Post:
             **more,
         }
         for name in names:
-            item = self.boxes[name].put("mail", columns, tags=["CRM"] if tag else [], uid=id)
+            item = self.boxes[name].put(self.ids[name], columns, tags=["CRM"] if tag else [], uid=id)
         return item
 
     def sync(self, *names: str, **options: Any) -> dict[str, Any]:
@@ -91,14 +95,37 @@ class Post:
     def idle(self) -> None:
         assert self.sync()["writes"] == 0
 
+    def pairs(self) -> list[Pair]:
+        with self.engine.state.reading() as tx:
+            return [p for name in PEOPLE for p in tx.pairs.listing(name)]
+
     def activity(self) -> Any:
         (item,) = self.crm.all(self.table)
         return item
 
 
+class Meanwhile(Faults):
+    """Something happens, once, on the way to an operation."""
+
+    def __init__(self, operation: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._operation, self._act = operation, act
+
+    def before(self, operation: str, detail: str) -> None:
+        super().before(operation, detail)
+        if operation == self._operation:
+            self._operation = ""
+            self._act()
+
+
 @pytest.fixture
-def post(tmp_path: Path) -> Iterator[Post]:
-    made = Post(tmp_path)
+def bobs() -> str:
+    return "mail"
+
+
+@pytest.fixture
+def post(tmp_path: Path, bobs: str) -> Iterator[Post]:
+    made = Post(tmp_path, bobs)
     yield made
     made.engine.close()
 
@@ -111,12 +138,42 @@ def test_a_tagged_message_becomes_an_activity_and_an_untagged_one_does_not(post:
     post.idle()
 
 
+# One mailbox is read by its owner's login, another one by a service's, or over another protocol.
+anyhow = pytest.mark.parametrize("bobs", ["mail", "mail/bob"])
+
+
+@anyhow
 def test_one_message_in_two_mailboxes_is_one_activity(post: Post) -> None:
     post.arrives("alice", "bob")
     post.sync("alice")
     post.sync("bob")
     post.activity()
+    assert [p.state for p in post.pairs()] == [PairState.LINKED] * 2
     post.idle()
+
+
+@anyhow
+@pytest.mark.parametrize("within", ["search", "create"])
+def test_also_when_both_accounts_meet_it_at_the_same_moment(post: Post, within: str) -> None:
+    post.arrives("alice", "bob")
+    post.crm.faults = Meanwhile(within, lambda: post.sync("bob"))
+    post.sync("alice")
+    post.sync()
+    post.activity()
+    assert [p.state for p in post.pairs()] == [PairState.LINKED] * 2
+    post.idle()
+
+
+def test_nobody_is_given_what_lies_in_anothers_mailbox(post: Post) -> None:
+    """Whoever sends them chooses the Message-ID of two messages; one server, one protocol, and everybody's own mailbox
+    has one name."""
+    for account in post.engine.accounts.values():
+        account.mailboxes[0].outlook = "the same server"
+    post.arrives("alice", body_text="For Alice's eyes.")
+    post.arrives("bob")
+    post.sync("alice")
+    post.sync("bob")
+    assert post.boxes["bob"].faults.calls["fetch"] > 0
 
 
 def test_that_the_marks_of_two_copies_differ_is_nobodys_edit(post: Post) -> None:
@@ -213,6 +270,61 @@ def test_a_lost_state_finds_the_activity_by_its_message_id(post: Post) -> None:
     post.sync()
     post.sync()
     post.activity()
+
+
+# ── What it says is read once ────────────────────────────────────────────────────────────────────────────────
+
+
+def reads(post: Post) -> Counter[str]:
+    """At Alice's mailbox, from now on."""
+    post.boxes["alice"].faults.calls.clear()
+    return post.boxes["alice"].faults.calls
+
+
+def test_a_flag_does_not_cost_the_message_again(post: Post) -> None:
+    item = post.arrives("alice", body_html="<p>kept by the mailbox alone</p>")
+    post.sync()
+    post.sync()
+    calls = reads(post)
+    post.boxes["alice"].edit(item, status="in_progress")
+    post.sync()
+    assert post.activity().columns["status"] == "in_progress"
+    post.crm.edit(post.activity().id, status="completed", subject="Rewritten")
+    post.sync()
+    assert post.boxes["alice"].read(item).columns["status"] == "completed"
+    assert (calls["fetch"], calls["glance"]) == (0, 2)
+    post.idle()
+    post.engine.reconcile()
+    assert post.activity().columns["body_text"] == "Here it is."
+
+
+def test_of_what_is_made_again_everything_is_read(post: Post) -> None:
+    item = post.arrives("alice")
+    post.engine.accounts["alice"].deletes = {Kind.EMAIL: DeleteRule.MIRROR}
+    post.sync()
+    post.sync()
+    post.crm.delete(post.activity().id)
+    post.boxes["alice"].edit(item, status="in_progress")
+    post.sync()
+    columns = post.activity().columns
+    assert (columns["status"], columns["body_text"], columns["subject"]) == (
+        "in_progress",
+        "Here it is.",
+        "Offer",
+    )
+    post.idle()
+
+
+def test_a_column_that_is_exchanged_from_now_on_is_read(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post.arrives("alice", cc=("grace@example.com",))
+    post.sync()
+    post.sync()
+    post.engine.close()
+    monkeypatch.setitem(RULES, Kind.EMAIL, {**RULES[Kind.EMAIL], "cc": Rule(Direction.TO_CRM)})
+    post.start()
+    post.sync()
+    assert post.activity().columns["cc"] == ("grace@example.com",)
+    post.idle()
 
 
 def test_a_dry_run_makes_nothing(post: Post) -> None:

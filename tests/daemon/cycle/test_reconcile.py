@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Refused
-from tests.daemon.machine.house import House
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Unreachable
+from tests.daemon.machine.house import SHARED, House
 
 Build = Callable[..., House]
 
@@ -111,3 +112,48 @@ def test_a_record_that_waits_for_a_person_and_goes_unheard_waits_no_more(build: 
     house.sync()
     assert (house.engine.matches(), house.engine.queue()) == ([], [])
     house.idle()
+
+
+# ── A login for which nothing is there any more ──────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[House]:
+    """A card in a book that is shared with Bob through a login that has nothing else."""
+    house = House(tmp_path, shared=True, owner="team")
+    house.boxes[SHARED].put("shared", {"first_name": "Ada", "last_name": "Lovelace"}, tags=["CRM"])
+    house.sync(names=["bob"])
+    yield house
+    house.close()
+
+
+def looked_after(house: House, error: ConnectorError | None) -> list[str]:
+    """A day later: the states of Bob's links."""
+    house.clock.tick(86_400)
+    if error is not None:
+        house.boxes[SHARED].faults.fail("collections", error, times=4)
+    house.engine.reconcile(["bob"])
+    house.boxes[SHARED].faults.clear()
+    with house.state.reading() as tx:
+        return [p.state for p in tx.pairs.listing("bob")]
+
+
+@pytest.mark.parametrize("error", [Forbidden("403"), NotFound("404")])
+def test_what_a_login_is_refused_is_unlinked_when_it_is_refused_again(
+    shared: House, error: ConnectorError
+) -> None:
+    assert looked_after(shared, error) == ["linked"]
+    assert looked_after(shared, error) == ["unlinked"]
+    assert (len(shared.items(SHARED)), len(shared.contacts())) == (1, 1)
+    assert looked_after(shared, None) == ["linked"]
+    assert (len(shared.items(SHARED)), len(shared.contacts())) == (1, 1)
+
+
+def test_a_login_that_was_let_in_again_starts_anew(shared: House) -> None:
+    for error in (Forbidden("403"), None, Forbidden("403"), Unreachable("down")):
+        assert looked_after(shared, error) == ["linked"]
+
+
+def test_a_login_that_does_not_answer_proves_nothing(shared: House) -> None:
+    for _ in range(3):
+        assert looked_after(shared, Unreachable("down")) == ["linked"]

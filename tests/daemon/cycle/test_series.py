@@ -373,6 +373,20 @@ def test_a_lost_cursor_makes_nothing_twice(scene: Scene) -> None:
     scene.idle()
 
 
+def test_an_occurrence_that_is_taken_out_while_the_cursor_is_lost(scene: Scene) -> None:
+    """A whole listing names only what is there, and of a series, that an occurrence is missing proves nothing."""
+    scene.put(weekly())
+    scene.sync()
+    scene.put(weekly("RRULE:FREQ=WEEKLY;COUNT=8\nEXDATE;TZID=Europe/Berlin:20261207T090000"))
+    scene.house.clock.tick(600)
+    assert scene.house.engine.sync(full=True)["errors"] == []
+    scene.wait(minutes=2)
+    scene.sync()
+    assert sorted(scene.rows()) == [name for name in ALL if name != "20261207"]
+    assert scene.house.engine.queue() == []
+    scene.idle()
+
+
 def test_what_cannot_be_counted_out_is_left_as_it_is(scene: Scene) -> None:
     scene.put(weekly("RRULE:FREQ=HOURLY;COUNT=3"))
     before = scene.text()

@@ -12,7 +12,7 @@ from crmsync.connectors.contract import Kind, Source
 from crmsync.connectors.dav.habits import Pace
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
-from crmsync.connectors.salesforce.mapping import DEFAULT_FIELDS
+from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.daemon.account import Mailbox
 from tests.daemon.cycle.world import Clock
 from tests.daemon.machine.house import empty_state

@@ -128,7 +128,8 @@ def _done(house: House) -> None:
 
 def _undo(house: House) -> object:
     with house.state.reading() as tx:
-        cycle = min(c for c in range(1, 100) if any(e.column for e in tx.history.of_cycle(c)))
+        cycles = sorted(c.id for c in tx.cycles.recent("alice", 100))
+        cycle = next(c for c in cycles if any(e.column for e in tx.history.of_cycle(c)))
     return house.engine.undo(cycle)
 
 

@@ -105,6 +105,6 @@ def test_the_global_describe_names_every_object() -> None:
     }
     assert listed == {
         "Account": "001", "Attachment": "00P", "Case": "500", "Contact": "003", "EmailMessage": "02s",
-        "EmailMessageRelation": "0EM", "Event": "00U", "Lead": "00Q", "Opportunity": "006",
+        "EmailMessageRelation": "0EM", "Event": "00U", "EventRelation": "0RE", "Lead": "00Q", "Opportunity": "006",
         "Organization": "00D", "Profile": "00e", "Task": "00T", "User": "005",
     }  # fmt: skip

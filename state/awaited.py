@@ -1,0 +1,65 @@
+"""Who stands in an item, and is not known in the CRM: waited for, until somebody there has that address.
+
+Names are keyed hashes, made by the engine, so that no address stands here in clear.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, select, update
+
+from crmsync.state.rows import chunked, upsert
+from crmsync.state.tables import awaited, pairs
+
+_c = awaited.c
+
+
+class Awaited:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, missing: Mapping[int, frozenset[str]]) -> None:
+        """By pair, who is missing there as of now, beside those who were before."""
+        rows = [
+            {"pair_id": p, "name": n, "come": False} for p, names in missing.items() for n in sorted(names)
+        ]
+        if rows:
+            query = upsert(self._connection, awaited)
+            index = [_c.pair_id, _c.name]
+            self._connection.execute(
+                query.on_conflict_do_update(index_elements=index, set_={"come": False}), rows
+            )
+
+    def come(self, pair_ids: Iterable[int]) -> Mapping[int, frozenset[str]]:
+        """By pair, those who have come since."""
+        found: dict[int, set[str]] = defaultdict(set)
+        for chunk in chunked(pair_ids):
+            query = select(_c.pair_id, _c.name).where(_c.pair_id.in_(chunk), _c.come.is_(True))
+            for pair_id, name in self._connection.execute(query):
+                found[pair_id].add(name)
+        return {pair_id: frozenset(names) for pair_id, names in found.items()}
+
+    def seen(self, pair_ids: Iterable[int]) -> None:
+        """Those who have come were dealt with."""
+        for chunk in chunked(pair_ids):
+            self._connection.execute(delete(awaited).where(_c.pair_id.in_(chunk), _c.come.is_(True)))
+
+    def arrive(self, names: Iterable[str], crm: str, collection: str) -> list[int]:
+        """Somebody of that name is known in this CRM now: the pairs that wait for them."""
+        found: set[int] = set()
+        for chunk in chunked(names):
+            of_crm = select(pairs.c.id).where(pairs.c.crm == crm, pairs.c.crm_collection == collection)
+            query = select(_c.pair_id).where(_c.name.in_(chunk), _c.pair_id.in_(of_crm))
+            ids = [pair_id for (pair_id,) in self._connection.execute(query)]
+            for some in chunked(ids):
+                self._connection.execute(
+                    update(awaited).where(_c.pair_id.in_(some), _c.name.in_(chunk)).values(come=True)
+                )
+            found.update(ids)
+        return sorted(found)
+
+    def any(self, crm: str, collection: str) -> bool:
+        """Whether anybody is waited for at all."""
+        query = select(_c.pair_id).join(pairs, pairs.c.id == _c.pair_id)
+        query = query.where(pairs.c.crm == crm, pairs.c.crm_collection == collection).limit(1)
+        return self._connection.execute(query).first() is not None
