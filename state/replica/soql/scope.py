@@ -147,6 +147,12 @@ class Scope:
         if place.polymorphic:
             return self._shared(place, last, path.at)
         row = place.rows[0]
+        if self.owner_type(place, last):
+            return Term(
+                case((row.column("Id").is_not(None), literal(row.object.name)), else_=null()),
+                "string",
+                "Type",
+            )
         field = self.field(row.object, last, path.at)
         if field.column is None:
             raise self.context.error(InvalidField, f"field '{field.name}' can not be used here", path.at)
@@ -155,6 +161,10 @@ class Scope:
             expression = func.coalesce(expression, false())  # as of a parent that is not there
         nullable = field.type != "boolean" and (field.nillable or not place.direct)
         return Term(expression, field.type, field.name, nullable, field)
+
+    def owner_type(self, place: Place, name: str) -> bool:
+        """Owners can be queues in Salesforce, so that programs ask for Owner.Type; here all of them are users."""
+        return name.lower() == "type" and place.relationships[-1:] == ("Owner",)
 
     def field(self, object: Object, name: str, at: ast.At) -> Field:
         found = object.field(name)
