@@ -23,6 +23,7 @@ def node_of(folder: Path) -> Path:
     return found
 
 
+@pytest.mark.timeout(600)
 def test_jsforce(crm: EmbeddedCrm) -> None:
     folder = installed("jsforce@3", NODE)
     command = [str(node_of(folder)), str(TRIP), crm.url, crm.sync.username, crm.sync.password]
@@ -58,6 +59,7 @@ def test_jsforce(crm: EmbeddedCrm) -> None:
     }
 
 
+@pytest.mark.timeout(900)  # most of it is npm
 def test_the_command_line(crm: EmbeddedCrm, api: Api, tmp_path: Path) -> None:
     folder = installed("@salesforce/cli@2", NODE)
     node = node_of(folder)
