@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
 from typing import IO, Any
@@ -22,9 +22,9 @@ import sqlalchemy as sa
 
 from crmsync.state.replica import record_access, soql
 from crmsync.state.replica.access import Caller
+from crmsync.state.replica.catalogs import catalog_of, unrestricted
 from crmsync.state.replica.database import timed_out
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
 from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.plan import Aggregate, Count, Parent, Polymorph, Record, Value
 from crmsync.state.replica.store import Clock, Store
@@ -85,8 +85,8 @@ class Queries:
         """A query that takes longer than so many `seconds` is given up."""
         self._store, self._clock, self._random = store, clock, random
         self._seconds, self._monotonic = seconds, monotonic
-        self._catalog = _catalog(store.schema, store.database.tables)
-        self._texts = _unrestricted(self._catalog)
+        self._catalog = catalog_of(store.schema, store.database.tables)
+        self._texts = unrestricted(self._catalog)
         self._cursors: dict[str, _Cursor] = {}
         self._lock = Lock()
 
@@ -325,49 +325,3 @@ def _beyond_limits(error: sa.exc.DBAPIError) -> bool:
 
 def _dump(records: Sequence[dict[str, Any]]) -> bytes:
     return json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _catalog(schema: Schema, tables: Any) -> soql.Catalog:
-    return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
-
-
-def _unrestricted(catalog: soql.Catalog) -> soql.Catalog:
-    """The same, but conditions may look at every field."""
-
-    def freed(object_: soql.Object) -> soql.Object:
-        fields = {key: replace(each, filterable=True) for key, each in object_.fields.items()}
-        return replace(object_, fields=fields)
-
-    return soql.Catalog({key: freed(each) for key, each in catalog.objects.items()})
-
-
-def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
-    fields = {
-        f.name.lower(): soql.Field(
-            f.name,
-            f.type,
-            table.c[f.name] if f.stored else None,
-            reference_to=f.to,
-            relationship_name=f.relationship,
-            nillable=f.nillable,
-            name_field=f.name_field,
-            custom=f.custom,
-            filterable=f.filterable,
-            groupable=f.groupable,
-            sortable=f.sortable,
-            components={} if f.stored else _components(f.name),
-        )
-        for f in type_.fields
-    }
-    children = {
-        c.field.children.lower(): soql.ChildRelationship(c.field.children, c.child, c.field.name)
-        for c in schema.children(type_.name)
-        if c.field.children
-    }
-    return soql.Object(type_.name, table, fields, children)
-
-
-def _components(compound: str) -> dict[str, str]:
-    prefix = compound.removesuffix("Address")
-    parts = sorted(part for part, _, _ in ADDRESS_PARTS)
-    return {part[0].lower() + part[1:]: prefix + part for part in parts}
