@@ -219,6 +219,7 @@ def _merge(
         fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
+        considered={c: Held(d.ecs, d.crm) for (p, c), d in decisions.chosen.items() if p == pair.id},
         come=meetings.come.get(pair.id),
     )
     return Draft(work, merged, _tasks(cx, work, merged))

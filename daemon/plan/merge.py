@@ -59,22 +59,25 @@ def merge(
     fill: bool = True,
     held: Mapping[str, Held] | None = None,
     decided: Mapping[str, Value] | None = None,
+    considered: Mapping[str, Held] | None = None,
     come: Mapping[str, frozenset[str]] | None = None,
 ) -> Merged:
     """What has to be written where, so that both sides agree.
 
     ``held``: differences that wait for a person, by column. ``decided``: values that a person has chosen, by column;
-    they go to both sides whatever the rules say. ``fill`` false: the two have met before, so that an empty column may
-    have been emptied since. ``come``: members of a list that the CRM has come to know, by column (``members``).
+    they go to both sides whatever the rules say. ``considered``: between what there was the choice, by column.
+    ``fill`` false: the two have met before, so that an empty column may have been emptied since. ``come``: members of
+    a list that the CRM has come to know, by column (``members``).
     Returned columns are complete units.
     """
-    held, decided = held or {}, decided or {}
+    held, decided, considered = held or {}, decided or {}, considered or {}
     base = snapshot or {}
     draft = _Draft(agreed=dict(base))
     for unit in _units(kind, ecs, crm):
         rule = _rule(unit, rules)
         if chosen := {n: decided[n] for n in unit if n in decided}:
             _impose(draft, unit, chosen, ecs, crm)
+            _log_unconsidered(draft, unit, base, ecs, crm, considered)
         elif rule.direction is Direction.NONE:
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
@@ -292,6 +295,26 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
     draft.settled |= set(unit)
     if not draft.decisions[told:]:
         draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
+
+
+def _log_unconsidered(
+    draft: _Draft,
+    unit: Sequence[str],
+    base: Columns,
+    ecs: Standing,
+    crm: Standing,
+    considered: Mapping[str, Held],
+) -> None:
+    """What somebody has typed after the choice was offered gives way to it, and nobody has seen that."""
+    reason = "decided by a person, before this was typed"
+    for n in (n for n in unit if n in considered):
+        choice = considered[n]
+        for side, there, known in ((Side.ECS, ecs, choice.ecs), (Side.CRM, crm, choice.crm)):
+            gives_way = n in draft.to[side] and not same(there.columns[n], draft.to[side][n])
+            if gives_way and not any(same(there.columns[n], v) for v in (known, base.get(n))):
+                clash = Clash(n, base.get(n), ecs.columns[n], crm.columns[n], side.other, reason)
+                draft.clashes.append(clash)
+                break
 
 
 def _differing(unit: Sequence[str], shown: Columns, there: Standing) -> list[str]:
