@@ -104,7 +104,9 @@ def _complete(context: Context, name: str, ids: Sequence[str], window: Window) -
     with context.database.write() as work:
         deleting = work.many(work.shared.deletelist, ids)
         for record_id, row in kept.rows.items():
-            if record_id not in deleting:
+            if record_id in deleting:  # meanwhile: what the CRM has filled in is nobody's edit
+                work.put(work.group(name).orig, [row])
+            else:
                 arrivals.settle(work, name, row, context.policy, naive(window.end))
 
 
@@ -115,22 +117,27 @@ def _next(context: Context, last: int) -> list[Birth]:
     """The next ones of one object that need nothing of each other."""
     batch: list[Birth] = []
     with context.database.read() as work:
-        table = work.shared.createlist
-        places = {row["Id"]: row["seq"] for row in work.where(table)}
-        going: set[str] = set()
-        for entry in work.where(table, table.c.seq > last, table.c.state == "ready"):
-            other = bool(batch) and entry["object"] != batch[0].entry["object"]
+        for entry in _ready(work, last):
             row = _row(work, entry)
-            if entry["sent"] is not None or row is None:
-                continue
-            needed = set(_needed(work, entry, row, places))
-            if len(batch) == BATCH or other or needed & going:
+            if row is None:
+                continue  # deleted meanwhile
+            needed = set(_needed(work, entry, row))
+            other = bool(batch) and entry["object"] != batch[0].entry["object"]
+            if len(batch) == BATCH or other or needed & {b.entry["Id"] for b in batch}:
                 break
-            if needed:
-                continue  # refused, or in doubt: what refers to it waits
-            going.add(entry["Id"])
-            batch.append(Birth(entry, _without_later(work, entry, row)))
+            if not needed:  # else: refused, or in doubt; what refers to it waits
+                batch.append(Birth(entry, _without_later(work, entry, row)))
     return batch
+
+
+def _ready(work: Work, last: int) -> Iterator[Row]:
+    """A stretch of the createlist at a time."""
+    table = work.shared.createlist
+    while some := work.where(
+        table, table.c.seq > last, table.c.state == "ready", table.c.sent.is_(None), limit=BATCH
+    ):
+        yield from some
+        last = some[-1]["seq"]
 
 
 def _row(work: Work, entry: Row) -> Row | None:
@@ -139,13 +146,14 @@ def _row(work: Work, entry: Row) -> Row | None:
     return None if row is None else {n: row[n] for n in group.orig.c.keys()}  # noqa: SIM118  columns
 
 
-def _needed(work: Work, entry: Row, row: Row, places: dict[str, int]) -> Iterator[str]:
+def _needed(work: Work, entry: Row, row: Row) -> Iterator[str]:
     """Temporary ids that have to become real first."""
-    for field in references(work.shapes.of(entry["object"])):
-        target = row[field.name]
-        standing = places.get(target) if is_temporary(target) else None
-        if standing is not None and (standing < entry["seq"] or not field.nillable):
-            yield target
+    fields = [f for f in references(work.shapes.of(entry["object"])) if is_temporary(row[f.name])]
+    standing = work.many(work.shared.createlist, [row[f.name] for f in fields])
+    for field in fields:
+        target = standing.get(row[field.name])
+        if target is not None and (target["seq"] < entry["seq"] or not field.nillable):
+            yield target["Id"]
 
 
 def _without_later(work: Work, entry: Row, row: Row) -> Row:

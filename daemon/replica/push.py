@@ -128,27 +128,32 @@ def _edited(type_: ObjectType, orig: Row, now: Row) -> bool:
 
 
 def _goes_on(work: Work, entry: Row, changes: Sequence[_Change], policy: Policy, window: Window) -> bool:
-    """Whether the delete goes on although something has changed there. What changed stands in the log."""
+    """Whether the delete goes on although something has changed there. Then what is lost stands in the log; else that
+    the delete was not carried out."""
     winner = _winner(policy, entry["at"], max(change.modified() for change in changes))
-    for change in changes:
-        before = change.before or {}
-        differing = [f.name for f in stored(change.type) if before.get(f.name) != change.now[f.name]]
-        work.log(
-            change.type.name,
-            change.now["Id"],
-            row_to(change.type, {n: before[n] for n in differing if n in before}),
-            {},
-            row_to(change.type, {n: change.now[n] for n in differing}),
-            fields=(),
-            winner=winner,
-            at=naive(window.end),
-        )
+    if winner is Winner.LOCAL:
+        for change in changes:
+            _log(work, change.type, change.now["Id"], change, winner, window)
+        return True
+    own = next((change for change in changes if change.now["Id"] == entry["Id"]), None)
+    _log(work, work.shapes.of(entry["object"]), entry["Id"], own, winner, window)
     if winner is Winner.SERVER:
         deciding.abandon(work, entry["Id"], naive(window.end))
-    elif winner is Winner.HELD:
+    else:
         reason = "was changed upstream since it was deleted here"
         work.change(work.shared.deletelist, entry["Id"], state="held", code="changed", reason=reason)
-    return winner is Winner.LOCAL
+    return False
+
+
+def _log(
+    work: Work, type_: ObjectType, record_id: str, change: _Change | None, winner: Winner, window: Window
+) -> None:
+    now, before = (change.now, change.before or {}) if change else ({}, {})
+    differing = [f.name for f in stored(type_) if f.name in now and before.get(f.name) != now[f.name]]
+    base = row_to(type_, {n: before[n] for n in differing if n in before})
+    server = row_to(type_, {n: now[n] for n in differing})
+    at = naive(window.end)
+    work.log(type_.name, record_id, base, {}, server, fields=(), winner=winner, at=at)
 
 
 def _winner(policy: Policy, deleted: datetime, modified: datetime) -> Winner:

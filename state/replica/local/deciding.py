@@ -75,7 +75,7 @@ def choose(
     record_id = work.resolve(record_id)
     deletion = work.get(work.shared.deletelist, record_id)
     if deletion is not None and deletion["state"] == "held":
-        _choose_delete(work, deletion, choice)
+        _choose_delete(work, deletion, choice, at)
         return
     type_ = work.type_of(record_id)
     waits = work.get(work.group(type_.name).tosync, record_id)
@@ -154,7 +154,9 @@ def _choose_gone(
     made_again(work, name, record_id)
 
 
-def _choose_delete(work: Work, entry: Mapping[str, Any], choice: Side | Mapping[str, Any]) -> None:
+def _choose_delete(
+    work: Work, entry: Mapping[str, Any], choice: Side | Mapping[str, Any], at: datetime
+) -> None:
     if choice != Side.LOCAL:
         _restore(work, entry)
         return
@@ -165,8 +167,9 @@ def _choose_delete(work: Work, entry: Mapping[str, Any], choice: Side | Mapping[
         if synced is not None:
             work.put(group.orig, [synced])
             work.drop(group.synced, [each["Id"]])
+        work.close_conflicts(each["Id"], Side.LOCAL)
+    edits.take_along(work, entry["root"], at)
     work.change(deletelist, entry["Id"], state="ready", code="", reason="")
-    work.close_conflicts(entry["Id"], Side.LOCAL)
 
 
 # ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from crmsync.state.replica.local.temporary import is_temporary
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.values import decode, encode_datetime
 
-__all__ = ["create", "delete", "find", "update"]
+__all__ = ["create", "delete", "find", "take_along", "update"]
 
 
 def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> str:
@@ -66,6 +66,18 @@ def delete(work: Work, record_id: str, at: datetime) -> None:
         work.change(work.group(object_name).main, each, **{reference: None})
     for each, name in going.items():
         _leave(work, name, each, row["Id"], at, cleared if each == row["Id"] else [])
+
+
+def take_along(work: Work, root: str, at: datetime) -> None:
+    """What has come below a deleted row since, and what is below that, is deleted with it."""
+    deletelist = work.shared.deletelist
+    frontier = [(row["Id"], row["object"]) for row in work.where(deletelist, deletelist.c.root == root)]
+    while frontier:
+        current, name = frontier.pop()
+        for edge in work.shapes.children(name):
+            for row in _referring(work, edge, current) if edge.rule == "cascade" else ():
+                _leave(work, edge.child, row["Id"], root, at, [])
+                frontier.append((row["Id"], edge.child))
 
 
 def find(work: Work, record_id: str) -> tuple[ObjectType, Row]:

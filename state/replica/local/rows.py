@@ -75,8 +75,10 @@ class Work:
         query = sa.select(table).where(table.c.Id > last, *conditions).order_by(table.c.Id).limit(count)
         return [dict(row) for row in self.connection.execute(query).mappings()]
 
-    def where(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> list[Row]:
-        query = sa.select(table).where(*conditions).order_by(*table.primary_key.columns)
+    def where(
+        self, table: sa.Table, *conditions: sa.ColumnElement[bool], limit: int | None = None
+    ) -> list[Row]:
+        query = sa.select(table).where(*conditions).order_by(*table.primary_key.columns).limit(limit)
         return [dict(row) for row in self.connection.execute(query).mappings()]
 
     def count(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:

@@ -136,6 +136,7 @@ class Script:
         self.bench.assert_equal()
         self.bench.assert_nothing_temporary()
         assert self.bench.work() == {}
+        assert [c for c in self.bench.conflicts() if c["winner"] == "held" and not c["resolved"]] == []
         rows = {record: row for name in OBJECTS for record, row in self.bench.here(name).items()}
         for record, column in self.here.keys() | self.there.keys():
             current = self._current(record)
