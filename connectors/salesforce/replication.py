@@ -85,9 +85,10 @@ class Replication:
         return self._pages(table, fields, where, order="SystemModstamp,Id")
 
     def listing(self, table: str) -> Iterator[Sequence[str]]:
-        """The ids of all living rows, a page at a time: complete, or an exception."""
-        for rows in self._pages(table, ("Id",), ""):
-            yield [_id(row) for row in rows]
+        """The ids of all living rows, archived activities too, a page at a time: complete, or an exception."""
+        text = soql.select(("Id",), table, "IsDeleted = false")
+        for page in self.client.query(text, table, deleted=True):
+            yield [_id(row) for row in page.rows]
 
     def created(
         self, table: str, fields: Sequence[str], user: str, since: datetime

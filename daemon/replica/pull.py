@@ -62,7 +62,7 @@ def open_window(context: Context) -> Window:
 def close_window(context: Context, window: Window) -> None:
     """The next pass begins where this one ended; nothing of it is left."""
     with context.database.write() as work:
-        if left := arrivals.leftovers(work):
+        if left := arrivals.leftovers(work, context.objects):
             raise AssertionError(f"the pass left rows behind: {', '.join(left)}")
         whole = work.property("whole") or []
         work.set_property("since", window.end.isoformat())

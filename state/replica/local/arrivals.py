@@ -190,12 +190,12 @@ def mark_changed(work: Work, name: str, record_id: str, changed: Iterable[str], 
     work.change(group.main, record_id, **{UPDATED: True})
 
 
-def leftovers(work: Work) -> list[str]:
+def leftovers(work: Work, names: Iterable[str]) -> list[str]:
     """What a pass must not leave behind: rows beside main that belong to nothing that waits, by table."""
     deletelist = work.shared.deletelist
     deleting = sa.select(deletelist.c.Id)
     found = []
-    for group in work.tables.groups.values():
+    for group in map(work.group, names):
         waiting = sa.select(group.tosync.c.Id)
         for table in (group.orig, group.synced):
             count = work.count(table, table.c.Id.not_in(waiting), table.c.Id.not_in(deleting))

@@ -46,7 +46,12 @@ class LocalDatabase:
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Committed at the end, rolled back on an exception."""
-        with self._turn, self._writing.connect() as connection, connection.begin():
+        with self._turn, self._transaction() as work:
+            yield work
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Work]:
+        with self._writing.connect() as connection, connection.begin():
             yield Work(connection, self.tables)
 
     def claim(self, organisation: str, user: str) -> None:
@@ -63,20 +68,24 @@ class LocalDatabase:
     def learn(self, replies: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
         """Takes the upstream's descriptions over, by object name; returns the objects whose rows have to be read
         again, because they have fields that they did not have. Raises ValueError for a reply that cannot be used."""
-        with self.write() as work:
-            known = self._described(work)
-            new = {name: _kept(reply) for name, reply in replies.items()}
-            if all(known.get(name) == reply for name, reply in new.items()):
-                return frozenset()
-            tables = Tables(Shapes({**known, **new}))
-            refill = migrate(work, tables)
-            schemas = work.shared.schemas
-            work.connection.execute(schemas.delete().where(schemas.c.object.in_(list(new))))
-            rows = [{"object": name, "describe": reply} for name, reply in new.items()]
-            work.connection.execute(schemas.insert(), rows)
-            work.set_property("refill", sorted({*(work.property("refill") or ()), *refill}) or None)
-        self.tables = tables
+        with self._turn:  # until the new tables stand: no writer may follow with the old ones
+            with self._transaction() as work:
+                known = self._described(work)
+                new = {name: _kept(reply) for name, reply in replies.items()}
+                if all(known.get(name) == reply for name, reply in new.items()):
+                    return frozenset()
+                tables = Tables(Shapes({**known, **new}))
+                refill = migrate(work, tables)
+                self._store(work, new, refill)
+            self.tables = tables
         return refill
+
+    def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> None:
+        schemas = work.shared.schemas
+        work.connection.execute(schemas.delete().where(schemas.c.object.in_(list(new))))
+        rows = [{"object": name, "describe": reply} for name, reply in new.items()]
+        work.connection.execute(schemas.insert(), rows)
+        work.set_property("refill", sorted({*(work.property("refill") or ()), *refill}) or None)
 
     def close(self) -> None:
         self._engine.dispose()

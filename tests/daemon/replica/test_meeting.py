@@ -304,10 +304,7 @@ def test_a_comparison_that_breaks_off_proves_nothing(bench: Bench):
     with pytest.raises(Killed):
         bench.run()
     bench.reopen()
-    real = bench.between.deleted
-    bench.between.listing = lambda name: iter(())  # would delete everything
-    bench.between.deleted = real
-    bench.reopen()
+    assert len(bench.here("Account")) == 1
     bench.run()
     assert len(bench.here("Account")) == 1
     assert bench.work() == {}

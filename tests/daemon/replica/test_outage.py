@@ -6,6 +6,9 @@ row that is left alone after one side deleted it is gone; if the other side has 
 says so."""
 
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -207,6 +210,23 @@ def test_a_kill_at_every_stage_boundary_changes_nothing(script: Script):
     script.bench.run()
     script.settle_everything()
     script.check()
+
+
+def test_so_does_a_real_one(script: Script):
+    """kill -9, of a process that runs the pass."""
+    script.offline(60)
+    for stage in [s for s in Stage if s is not Stage.SESSION]:
+        script.bench.clock.advance(minutes=2)
+        assert _child(script.bench, stage) == -signal.SIGKILL
+    script.bench.run()
+    script.settle_everything()
+    script.check()
+
+
+def _child(bench: Bench, stage: Stage) -> int:
+    arguments = [bench.crm.url, bench.crm.client_id, bench.crm.client_secret, str(bench.file), stage]
+    command = [sys.executable, "-m", "tests.daemon.replica.child", *arguments]
+    return subprocess.run(command, cwd=Path(__file__).parents[3], check=False, timeout=60).returncode
 
 
 def test_of_no_write_the_answer_is_ever_heard(script: Script):

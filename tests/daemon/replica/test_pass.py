@@ -67,3 +67,17 @@ def test_references_to_temporary_ids_become_real(bench: Bench):
     boss_row, other_row = bench.replica.read(boss), bench.replica.read(other)
     assert boss_row["ReportsToId"] == other_row["Id"]
     assert other_row["ReportsToId"] == boss_row["Id"]
+
+
+def test_an_object_that_is_added_later_is_filled(bench: Bench):
+    account = bench.there_create("Account", Name="Acme")
+    bench.there_create("Task", Subject="Do it", WhatId=account)
+    bench.objects = ("Account",)
+    bench.reopen()
+    bench.run()
+    bench.clock.advance(days=1)
+    bench.objects = ("Account", "Task")
+    bench.reopen()
+    bench.run()
+    bench.assert_equal()
+    assert bench.work() == {}
