@@ -65,7 +65,8 @@ def local_deletes(context: Context, window: Window) -> None:
 def _next_deletes(context: Context, tried: set[int]) -> list[Row]:
     with context.database.read() as work:
         table = work.shared.deletelist
-        ready = work.where(table, table.c.state == "ready", table.c.Id == table.c.root)
+        due_now = (table.c.state == "ready", table.c.Id == table.c.root)
+        ready = work.where(table, *due_now, limit=BATCH + len(tried))
     due = [e for e in ready if e["seq"] not in tried and not is_temporary(e["Id"])]
     return [entry for entry in due[:BATCH] if entry["object"] == due[0]["object"]]
 

@@ -178,20 +178,20 @@ def _choose_delete(
 def _restore(work: Work, entry: Mapping[str, Any]) -> None:
     """A delete with all that went with it, and the references that it emptied."""
     deletelist = work.shared.deletelist
-    root = work.get(deletelist, entry["root"]) or entry
-    for each in work.where(deletelist, deletelist.c.root == entry["root"]):
+    entries = work.where(deletelist, deletelist.c.root == entry["root"])
+    for each in entries:
         group = work.group(each["object"])
         row = work.get(group.synced, each["Id"]) or work.get(group.orig, each["Id"])
-        work.drop(deletelist, [each["Id"]])
         if row is not None:
             made_here = work.get(work.shared.createlist, each["Id"]) is not None
             work.main(each["object"], [row], created=made_here)
-        for table in (group.orig, group.synced):
+        for table in (deletelist, group.orig, group.synced):
             work.drop(table, [each["Id"]])
-    for name, record_id, reference, target in root["cleared"]:
-        row = work.get(work.group(name).main, record_id)
+    for name, record_id, reference, target in (part for each in entries for part in each["cleared"]):
+        main = work.group(name).main
+        row = work.get(main, record_id)
         if row is not None and row[reference] is None:
-            work.change(work.group(name).main, record_id, **{reference: target})
+            work.change(main, record_id, **{reference: target})
     work.close_conflicts(entry["root"], Side.SERVER)
 
 

@@ -65,7 +65,11 @@ def delete(work: Work, record_id: str, at: datetime) -> None:
     for object_name, each, reference, _ in cleared:
         work.change(work.group(object_name).main, each, **{reference: None})
     for each, name in going.items():
-        _leave(work, name, each, row["Id"], at, cleared if each == row["Id"] else [])
+        _leave(work, name, each, row["Id"], at, [c for c in cleared if c[3] == each])
+    deletelist = work.shared.deletelist
+    if work.get(deletelist, row["Id"]) is None:  # the upstream has nothing that could take the others along
+        others = deletelist.update().where(deletelist.c.root == row["Id"])
+        work.connection.execute(others.values(root=deletelist.c.Id))
 
 
 def take_along(work: Work, root: str, at: datetime) -> None:

@@ -64,6 +64,19 @@ def test_what_the_upstream_never_heard_of_just_goes(desk: Desk):
     assert desk.beside() == {}
 
 
+def test_what_was_moved_below_such_a_row_is_a_delete_of_its_own(desk: Desk):
+    account = desk.create("Account", Name="Acme")
+    contact = desk.arrive("Contact", LastName="Ada")
+    assistant = desk.arrive("Contact", LastName="Bob", ReportsToId=contact)
+    desk.update(contact, AccountId=account)
+    desk.delete(account)
+    assert desk.beside() == {"_deletelist": 1, "Contact__orig": 1}
+    desk.abandon(contact)
+    assert desk.beside() == {}
+    assert desk.row("Contact", contact)["AccountId"] is None
+    assert desk.row("Contact", assistant)["ReportsToId"] == contact
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
