@@ -250,3 +250,16 @@ def test_a_refused_delete_is_tried_again(desk: Desk):
     desk.refuse("Account", account)
     desk.retry(account)
     assert desk.waiting() == []
+
+
+def test_what_became_a_delete_of_its_own_gives_back_the_references_to_it(desk: Desk):
+    """The account is deleted upstream, too; the contact, which was moved below it here only, is not."""
+    account = desk.arrive("Account", Name="Acme")
+    contact = desk.arrive("Contact", LastName="Ada")
+    assistant = desk.arrive("Contact", LastName="Bob", ReportsToId=contact)
+    desk.update(contact, AccountId=account)
+    desk.delete(account)
+    desk.gone("Account", account)
+    desk.abandon(contact)
+    assert desk.row("Contact", assistant)["ReportsToId"] == contact
+    assert desk.beside() == {}
