@@ -86,6 +86,7 @@ class Bench:
     objects: tuple[str, ...] = OBJECTS
     stages: list[tuple[Stage, str]] = field(default_factory=list)
     kill: Callable[[Stage, str], bool] = lambda stage, what: False
+    client: type[Client] = Client
     between: Between = field(init=False)
     database: LocalDatabase = field(init=False)
     replica: Replica = field(init=False)
@@ -96,7 +97,7 @@ class Bench:
     def open(self) -> None:
         """As a new process would."""
         auth = ClientCredentials(self.crm.client_id, self.crm.client_secret)
-        self.between = Between(Replication(Client(self.crm.url, auth, now=self.clock)))
+        self.between = Between(Replication(self.client(self.crm.url, auth, now=self.clock)))
         self.database = LocalDatabase(f"sqlite:///{self.file}", durable=False)
         self.replica = Replica(
             self.database,

@@ -3,6 +3,7 @@
 import pytest
 
 from crmsync.connectors.salesforce.client import Client
+from crmsync.state.replica.local.difference import Policy
 from tests.daemon.replica.bench import OBJECTS, Bench
 
 
@@ -21,8 +22,6 @@ def test_a_pass_without_changes_sends_three_requests_per_object_and_two_besides(
 
 
 def test_so_does_a_pass_with_a_held_conflict(bench: Bench):
-    from crmsync.state.replica.local.difference import Policy
-
     bench.policy = Policy.HOLD
     bench.reopen()
     account = bench.there_create("Account", Name="Acme", Phone="1")
@@ -48,27 +47,27 @@ class _Counted(dict):
         _Counted.alive -= 1
 
 
+class _SmallPages(Client):
+    def get(self, path, what, headers=None):
+        return super().get(path, what, {"Sforce-Query-Options": "batchSize=200", **(headers or {})})
+
+
 @pytest.mark.parametrize("again", [False, True])
-def test_no_more_than_two_pages_of_an_object_are_in_memory(bench: Bench, monkeypatch, again: bool):
+def test_no_more_than_two_pages_of_an_object_are_in_memory(bench: Bench, again: bool):
     """`again`: not straight into main."""
-    bench.objects = ("Account",)
+    bench.objects, bench.client = ("Account",), _SmallPages
     bench.reopen()
     if again:
         bench.run()
-    small = {"Sforce-Query-Options": "batchSize=200"}
     rows = [("Account", {"Name": f"Account {i}"}) for i in range(1000)]
     for start in range(0, len(rows), 200):
         bench.crm.crm.store.create(bench.caller, rows[start : start + 200])
-    real, get = bench.between.modified, Client.get
+    real = bench.between.modified
 
     def counted(*arguments):
         for page in real(*arguments):
             yield [_Counted(row) for row in page]
 
-    def in_small_pages(client, path, what, headers=None):
-        return get(client, path, what, {**small, **(headers or {})})
-
-    monkeypatch.setattr(Client, "get", in_small_pages)
     bench.between.modified = counted
     _Counted.alive = _Counted.most = 0
     bench.run()
