@@ -1,5 +1,6 @@
 """What one cycle carries along: the account, the state, the clock, and what it has counted so far."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.state.database import State
+from crmsync.state.transaction import Tx
 
 BATCH = 500  # rows of the sync table in work at a time: what bounds our memory
 MAX_WAIT = timedelta(hours=1)
@@ -169,6 +171,13 @@ class Context:
     def scope(self, place: Place) -> str:
         """Under this name the cursor of an ECS collection is kept."""
         return f"ecs/{self.account.name}/{place.key}"
+
+    def list_anew(self, tx: Tx, scope: str) -> None:
+        """The whole collection is listed next. What it was last looked at for (tag, rules) stays known: if that has
+        changed by then, what is known is looked at anew as well."""
+        stored = json.loads(tx.cursors.get(scope) or "{}")
+        if stored.pop("cursor", None) is not None:
+            tx.cursors.put(scope, json.dumps(stored))
 
     def object_for(self, kind: Kind) -> Place | None:
         return next((p for p in self.objects.values() if kind in p.collection.kinds), None)

@@ -45,6 +45,6 @@ def wait_for_the_list(cx: Context, tx: Tx, collection: str, rows: Sequence[Chang
         defer(cx, tx, ids, attempts, rows[0].item, _CODE, _REASON)
         return
     if attempts == 1 and (place := cx.places.get(collection)) is not None:
-        tx.cursors.remove(cx.scope(place))
+        cx.list_anew(tx, cx.scope(place))
     cx.again = True
     tx.queue.defer(ids, cx.now() + cx.retries.first, _CODE, _REASON)

@@ -175,7 +175,7 @@ def _doubt(cx: Context, place: Place) -> None:
     cx.doubted.add(place.key)
     cx.again = True
     with cx.state.transaction() as tx:
-        tx.cursors.remove(cx.scope(place))
+        cx.list_anew(tx, cx.scope(place))
 
 
 def _id(pair: Pair, side: Side) -> str:

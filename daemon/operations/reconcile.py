@@ -130,7 +130,7 @@ def _vanished_collections(cx: Context) -> None:
     lost = [p for pairs in _linked(cx) for p in pairs if p.ecs_collection not in offered]
     with cx.state.transaction() as tx:
         for key in {p.ecs_collection for p in lost}:
-            tx.cursors.remove(f"ecs/{cx.account.name}/{key}")
+            cx.list_anew(tx, f"ecs/{cx.account.name}/{key}")
             tx.index.drop(cx.account.name, key, [p.ecs_id for p in lost if p.ecs_collection == key])
     reason = Unlink(f"{OUT_OF_SIGHT}: its collection is no longer there")
     remove(cx, [Removal(Work(p, []), reason) for p in lost])

@@ -368,3 +368,22 @@ def test_a_card_whose_former_record_was_given_to_another_one_gets_a_record_of_it
     assert house.engine.queue() == []
     house.idle()
     no_intents(house)
+
+
+def test_what_is_selected_while_its_address_book_is_away_comes_in_when_it_is_back(two_books: House) -> None:
+    """The cursor is gone by then; that everything is wanted now must not go with it."""
+    house = two_books
+    house.person("Ada")
+    house.person("Grace", tag=False)
+    house.sync()
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    house.sync()
+    house.settings["alice"]["select_all"] = True
+    house.only.clear()
+    house.restart()
+    house.clock.tick()
+    house.sync()
+    assert sorted(str(r["first_name"]) for r in house.contacts()) == ["Ada", "Grace"]
+    house.idle()
