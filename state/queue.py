@@ -184,10 +184,13 @@ class Queue:
             return self._connection.execute(query).rowcount
         return sum(self._connection.execute(query.where(_c.id.in_(chunk))).rowcount for chunk in chunked(ids))
 
-    def listing(self, account: str | None = None, limit: int = 1000) -> list[Change]:
-        """Rows that somebody still has to do something about, oldest first."""
-        open_ones = _c.state != QueueState.ABANDONED
-        query = self._rows.select().where(open_ones).order_by(_c.id).limit(limit)
+    def listing(
+        self, account: str | None = None, limit: int = 1000, *, troubled: bool = False
+    ) -> list[Change]:
+        """Rows that somebody still has to do something about, oldest first; ``troubled``: only those that do not get
+        through."""
+        over = [QueueState.ABANDONED, *([QueueState.DUE] if troubled else [])]
+        query = self._rows.select().where(_c.state.not_in(over)).order_by(_c.id).limit(limit)
         return self._rows.all(query if account is None else query.where(_c.account == account))
 
     def counts(self, account: str) -> Counts:
