@@ -14,12 +14,14 @@ from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
 from crmsync.config.values import (
+    OFF,
     Count,
     DatabaseUrl,
     Duration,
     FreePath,
     Listen,
     Name,
+    Origin,
     Pause,
     SocketPath,
     split_listen,
@@ -77,7 +79,13 @@ class Service(Table):
     """Where the service itself can be reached, on this machine only."""
 
     listen: Listen = Field(
-        "127.0.0.1:8750", description="Status page, control API and metrics; a loopback address."
+        "127.0.0.1:8750",
+        description="Where the status page is; a loopback address, or `off` for none.",
+    )
+    url: Origin | None = Field(
+        None,
+        description="How people reach the status page where a proxy with TLS stands in front of it, such as "
+        "`https://crmsync.example.com`; the proxy passes the `Host` header on unchanged.",
     )
     socket: SocketPath = Field(
         Path("/run/crmsync/control.sock"), description="Where the commands talk to the running service."
@@ -85,8 +93,9 @@ class Service(Table):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
     @property
-    def address(self) -> tuple[str, int]:
-        return split_listen(self.listen)
+    def address(self) -> tuple[str, int] | None:
+        """None: nobody listens."""
+        return None if self.listen == OFF else split_listen(self.listen)
 
 
 class Config(Table):

@@ -1,7 +1,4 @@
-"""``crmsync run``: the engine with a clock, a control socket and systemd around it.
-
-The status page on ``[service] listen`` is not here.
-"""
+"""``crmsync run``: the engine with a clock, a control socket, the status page and systemd around it."""
 
 import logging
 import os
@@ -28,6 +25,9 @@ from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
+from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.links import Links
+from crmsync.daemon.web.server import Place, WebServer
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.locks import Claim
@@ -111,6 +111,8 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
+    links: Links = field(init=False)
+    web: WebServer | None = None
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -124,6 +126,7 @@ class Service:
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
+        self.links = Links(self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,6 +134,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
+        self._open_page()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
@@ -141,6 +145,20 @@ class Service:
         while self._signals.get() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
+
+    def _open_page(self) -> None:
+        """The status page. The sync goes on without it, should somebody else have its port."""
+        place = Place.of(self.config.service)
+        if place is None:
+            return
+        try:
+            self.web = WebServer(place, self, self.links, self.now)
+            self.web.start()
+        except Failure as error:
+            self.web = None
+            log.error("there is no status page: %s", error.message, extra={"action": "web.failed"})
+        else:
+            log.info("the status page is on %s", self.web.url, extra={"action": "web.ready"})
 
     def _keep_claim(self) -> None:
         """A database server that was restarted has forgotten that this is the only service of its state."""
@@ -168,6 +186,8 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        if self.web is not None:
+            self.web.stop(1.0)
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
         if not clean:
@@ -250,8 +270,10 @@ class Service:
             case Reach.EACH:
                 return self._each(name, fitting, watched)
             case Reach.ALL:
-                with self.turns.patiently(self._names(())) as engine:
+                with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
+            case Reach.SERVICE:
+                return getattr(self, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
                     return invoke(engine, name, fitting, watched)
@@ -269,6 +291,36 @@ class Service:
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
             return [account.name for account in engine.chosen(names)]
+
+    def login_link(self, account: str = "", *, admin: bool = False) -> dict[str, Any]:
+        """``{"account", "admin", "url", "expires"}``: who opens the URL is logged in as that person, or as an admin.
+        Raises Failure."""
+        if admin == bool(account):
+            raise Failure("usage", "a link is for one account, or for an admin")
+        if self.web is None:
+            raise Failure(
+                "no_page",
+                "the service has no status page: [service] listen is “off”, or its port was taken when the service "
+                "started; its log says which",
+            )
+        self._names([account] if account else ())
+        token, until = self.links.make(Viewer(None if admin else account))
+        log.info("a login link for %s was made", account or "an admin", extra={"action": "web.link"})
+        return {
+            "account": account or None,
+            "admin": admin,
+            "url": f"{self.web.url}/login?link={token}",
+            "expires": until.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        }
+
+    # ── What the pages ask ───────────────────────────────────────────────────────────────────────────────────
+
+    def names(self) -> list[str]:
+        with self.turns.looking() as engine:
+            return list(engine.accounts)
+
+    def due(self) -> Mapping[str, datetime]:
+        return self.schedule.due()
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,6 +349,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[state] key_file", old.state.key_path, new.state.key_path),
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
+        ("[service] url", old.service.url, new.service.url),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from tests.daemon.fakes import CONFIG, eventually
 
@@ -133,6 +134,52 @@ def test_commands_go_through_the_service(config, systemd):
     assert synced.returncode == 1
     assert {e["code"] for e in json.loads(synced.stdout)["errors"]} == {"unreachable"}
     assert unknown.returncode == 2
+
+
+def test_a_login_link_opens_the_status_page(config, systemd):
+    with running(config, systemd) as process:
+        link = json.loads(once(config, "login-link", "alice", "--json").stdout)
+        assert (link["account"], link["admin"]) == ("alice", False)
+        pool = urllib3.PoolManager(retries=False)
+        assert b"Log in as alice" in pool.request("GET", link["url"]).data
+        origin, _, token = link["url"].partition("/login?link=")
+        entered = pool.request(
+            "POST", f"{origin}/login", fields={"link": token}, headers={"Origin": origin}, redirect=False,
+            encode_multipart=False,
+        )  # fmt: skip
+        assert entered.status == 303
+        cookie = entered.headers["Set-Cookie"].partition(";")[0]
+        page = pool.request("GET", origin, headers={"Cookie": cookie}).data.decode()
+        assert 'data-account="alice"' in page
+        pool.clear()
+        unknown = once(config, "login-link", "eve")
+        assert (unknown.returncode, "no account" in unknown.stderr) == (2, True)
+        assert end(process) == 0
+    log = said(config)
+    assert "action=web.ready" in log
+    assert "action=web.login" in log
+    assert token not in log
+
+
+def test_a_port_that_is_taken_costs_the_page_and_nothing_else(config, systemd):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', f'listen = "{taken}"'))
+        with running(config, systemd) as process:
+            refused = once(config, "login-link", "--admin")
+            assert refused.returncode == 1
+            assert "no status page" in refused.stderr
+            assert once(config, "status").returncode == 0
+            assert end(process) == 0
+    assert "action=web.failed" in said(config)
+
+
+def test_the_page_can_be_switched_off(config, systemd):
+    config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "off"'))
+    with running(config, systemd) as process:
+        assert once(config, "login-link", "--admin").returncode == 1
+        assert end(process) == 0
+    assert "action=web" not in said(config)
 
 
 def test_a_good_configuration_is_read_again(config, systemd):
