@@ -96,6 +96,7 @@ METHODS: Mapping[str, Method] = {
     "resolve": Method(
         required={**_ITEM, "column": Kind.TEXT}, optional={"keep": Kind.TEXT, "value": Kind.TEXT, **_BY}
     ),
+    "look_again": Method(required=_ITEM, optional=_NAMES),
     "decide_deletions": Method(required={"approve": Kind.FLAG}, optional={"items": Kind.TEXTS, **_BY}),
     "match_link": Method(Reach.ALL, required=_PARTNERS, optional=_BY),
     "match_create": Method(required=_ITEM, optional=_BY),

@@ -223,6 +223,10 @@ class Engine:
         found = [self._meant(i, names) for i in items]
         return decide.deletions(self.state, approve=approve, items=found, who=self._who(names, by))
 
+    def look_again(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
+        """``{"accounts": [those whose next sync will look at it]}``"""
+        return decide.look_again(self.state, self._meant(item, names), self._who(names, ""))
+
     def match_link(
         self, item: str, record: str, names: Sequence[str] = (), *, by: str = ""
     ) -> dict[str, Any]:

@@ -123,7 +123,11 @@ class Queue:
 
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""
-        same = or_(_c.item == item, _c.collection + "/" + _c.item == item)
+        same = or_(
+            _c.item == item,
+            _c.collection + "/" + _c.item == item,
+            _c.collection + _c.item == item,  # a collection whose name ends with a slash
+        )
         return self._rows.all(self._rows.select().where(same).order_by(_c.id)) if item else []
 
     def done(self, ids: Iterable[int]) -> None:

@@ -12,7 +12,7 @@ from crmsync.daemon.operations.finding import NoSuchItem, Only, pairs_of, rows_n
 from crmsync.daemon.operations.noting import Who, note
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
-from crmsync.state.model import Change, Conflict, Detected, Held, HeldState, Pair, QueueState, What
+from crmsync.state.model import Change, Conflict, Detected, Held, HeldState, Pair, PairState, QueueState, What
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode, type_of
 
@@ -75,6 +75,20 @@ def _chosen(conflict: Conflict, keep: str, value: str | None) -> Value:
         return decode(type_of(conflict.kind, conflict.column), value or None)
     except ValueError as error:
         raise NoSuchItem(f"“{value}” is no value for column {conflict.column}: {error}") from error
+
+
+def look_again(state: State, item: str, who: Who) -> dict[str, Any]:
+    """The next sync looks at it, whatever the servers report, and whether it was parked or waits for its turn."""
+    with state.transaction() as tx:
+        pairs = [p for p in tx.pairs.find(item) if within(who.only, p.account)]
+        linked = [p for p in pairs if p.state is PairState.LINKED]
+        rows = rows_named(tx, item, who.only)
+        if not linked and not rows:
+            raise NoSuchItem(f"“{item}” is neither linked nor in the sync table, so there is nothing to sync")
+        tx.queue.retry(ids=[r.id for r in rows])
+        for pair in linked:
+            wake(tx, pair, who.now)
+    return {"accounts": sorted({p.account for p in linked} | {r.account for r in rows})}
 
 
 def wake(tx: Tx, pair: Pair, now: datetime) -> None:

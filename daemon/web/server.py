@@ -15,12 +15,16 @@ from starlette.routing import Route
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.listening import Listener
 from crmsync.daemon.web.board import Board
+from crmsync.daemon.web.decisions import Decisions
 from crmsync.daemon.web.gate import Addresses, Gate
+from crmsync.daemon.web.item import Item
+from crmsync.daemon.web.jobs import Jobs
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
 from crmsync.daemon.web.status import Live, Status
+from crmsync.daemon.web.syncing import Syncing
 
 if TYPE_CHECKING:
     from crmsync.config.model import Service
@@ -79,6 +83,8 @@ class WebServer:
 def application(site: Site) -> Gate:
     board = Board(lambda: site.asked("status", {}), site.desk.due, site.now)
     login, status, live = Login(site), Status(site, board), Live(site, board)
+    jobs = Jobs(site, board.spoil)
+    decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
         Route("/static/{name}", _static(site), methods=["GET"]),
         Route("/login", login.ask, methods=["GET"]),
@@ -87,6 +93,15 @@ def application(site: Site) -> Gate:
         Route("/", site.known(status.page), methods=["GET"]),
         Route("/troubled", site.known(status.troubled), methods=["GET"]),
         Route("/events", site.known(live.stream), methods=["GET"]),
+        Route("/sync", site.known(syncing.accounts), methods=["POST"]),
+        Route("/item", site.known(item.page), methods=["GET"]),
+        Route("/item/sync", site.known(syncing.item), methods=["POST"]),
+        Route("/jobs/{id}", site.known(jobs.page), methods=["GET"]),
+        Route("/decisions", site.known(decisions.page), methods=["GET"]),
+        Route("/decisions/conflict", site.known(decisions.conflict), methods=["POST"]),
+        Route("/decisions/deletion", site.known(decisions.deletion), methods=["POST"]),
+        Route("/decisions/match", site.known(decisions.match), methods=["POST"]),
+        Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
     ]
 
     async def not_there(request: Request, error: Exception) -> Response:

@@ -25,6 +25,8 @@ from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # questions to the engine; the others wait for their turn
+SLOW = 3  # of those for which servers are asked, beside the others
+NOT_THEIRS = "what it names is not there, or not theirs"
 NOBODY = "Ask your admin for a link (crmsync login-link), and open it in this browser."
 
 
@@ -53,6 +55,17 @@ class Visit:
     def viewer(self) -> Viewer:
         return self.session.viewer
 
+    @property
+    def by(self) -> str:
+        """For the history."""
+        return f"{self.viewer.label}, on the status page"
+
+    def names_of(self, account: str) -> list[str]:
+        """The account, if they may see it. Raises Failure; the same for one that does not exist."""
+        if not account or not self.viewer.sees(account):
+            raise Failure("usage", "There is nothing of that name.")
+        return [account]
+
 
 Endpoint: TypeAlias = Callable[[Visit], Awaitable[Response]]
 
@@ -70,7 +83,7 @@ class Site:
     sessions: Sessions
     refusals: Refusals = field(default_factory=Refusals)
     pages: Pages = field(default_factory=Pages)
-    _limiter: anyio.CapacityLimiter | None = None
+    _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
 
     # ── Who is there ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,8 +108,8 @@ class Site:
                 self.refuse(request, "a form that cannot be read", session.viewer)
                 return self.sorry(400, str(error), session)
             except Failure as error:
-                if error.code == "usage":  # such as an item that is not theirs
-                    self.refuse(request, "something that is not there, or not theirs", session.viewer)
+                if error.code == "usage":
+                    self.refuse(request, NOT_THEIRS, session.viewer)
                 return self.sorry(_STATUS.get(error.code, 503), error.message, session)
 
         return checked
@@ -137,6 +150,10 @@ class Site:
         """The service's answer. Raises Failure."""
         return await self.in_thread(lambda: self.asked(method, arguments))
 
+    async def ask_slowly(self, method: str, /, **arguments: Any) -> Any:
+        """The same, where servers have to be asked: a slow one must not hold up the other pages."""
+        return await self.in_thread(lambda: self.asked(method, arguments), slow=True)
+
     def asked(self, method: str, arguments: Mapping[str, Any], progress: Progress = in_silence) -> Any:
         """The same in this thread."""
         try:
@@ -152,11 +169,11 @@ class Site:
                 "defect", "This is a defect of crmsync; the log of the service has more."
             ) from error
 
-    async def in_thread(self, work: Callable[[], Any]) -> Any:
+    async def in_thread(self, work: Callable[[], Any], *, slow: bool = False) -> Any:
         """Away from the event loop, and not too many at once."""
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(AT_ONCE)
-        return await run_sync(work, limiter=self._limiter)
+        if slow not in self._limiters:
+            self._limiters[slow] = anyio.CapacityLimiter(SLOW if slow else AT_ONCE)
+        return await run_sync(work, limiter=self._limiters[slow])
 
 
-_STATUS = {"usage": 404, "busy": 409, "stopping": 503, "defect": 500}
+_STATUS = {"usage": 404, "choice": 400, "busy": 409, "stopping": 503, "defect": 500}

@@ -44,7 +44,7 @@ class Status:
         return {
             "rows": [_shown(row, standing) for row in rows],
             "light": light_of(rows),
-            "troubled": troubled,
+            "troubled": [{**row, "name": words.full_name(row)} for row in troubled],
             "lights": words.LIGHTS,
         }
 

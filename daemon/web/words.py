@@ -55,6 +55,12 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def full_name(row: Mapping[str, Any]) -> str:
+    """Of the item in a row: with its collection, because others may have an item of the same id."""
+    collection, item = str(row.get("collection") or ""), str(row["item"])
+    return f"{collection.rstrip('/')}/{item}" if collection else item
+
+
 def _shown(value: Any) -> str:
     """A column's value; empty ones are said to be."""
     if value is None or value == "":

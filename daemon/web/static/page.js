@@ -94,3 +94,22 @@ function follow(table) {
 }
 
 for (const table of document.querySelectorAll("table[data-live]")) follow(table);
+
+function poll(job) {
+  setTimeout(async () => {
+    let answer;
+    try {
+      answer = await fetch(location.href, { credentials: "same-origin" });
+    } catch {
+      poll(job);  // the service may be restarting
+      return;
+    }
+    const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const news = parsed.getElementById("job");
+    if (!news) { location.reload(); return; }
+    job.replaceChildren(...news.childNodes);
+    if (news.hasAttribute("data-poll")) poll(job);
+  }, 1500);
+}
+
+for (const job of document.querySelectorAll("[data-poll]")) poll(job);

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from crmsync.daemon.calls import Progress, checked
+from crmsync.daemon.calls import Progress, checked, invoke
 from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.links import Links
@@ -112,9 +112,20 @@ class Scene:
         return Browser(self.server)
 
 
-def scene(url: str | None = None) -> Iterator[Scene]:
+@dataclass
+class EngineDesk(FakeDesk):
+    """With a real engine."""
+
+    engine: Any = None
+
+    def handle(self, name: str, arguments: object, progress: Progress) -> Any:
+        self.calls.append((name, checked(name, arguments)[1]))
+        return invoke(self.engine, name, arguments, progress)
+
+
+def scene(url: str | None = None, engine: Any = None) -> Iterator[Scene]:
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
-    desk = FakeDesk(clock)
+    desk = EngineDesk(clock, engine=engine) if engine is not None else FakeDesk(clock)
     server = WebServer(Place("127.0.0.1", 0, url), desk, Links(clock), clock)
     server.start()
     yield Scene(clock, desk, server)
