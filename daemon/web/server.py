@@ -52,8 +52,10 @@ class WebServer:
         self.port: int = door.getsockname()[1]
         addresses = Addresses.of(place.host, self.port, place.url)
         self.site = Site(desk, now, addresses, links, Sessions(now))
+        board = Board(lambda: self.site.asked("status", {}), desk.due, now)
+        self._live = Live(self.site, board)
         config = uvicorn.Config(
-            application(self.site),
+            application(self.site, board, self._live),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -77,13 +79,12 @@ class WebServer:
         self._listener.start()
 
     def stop(self, seconds: float = 2.0) -> None:
+        self._live.close()
         self._listener.stop(seconds)
 
 
-def application(site: Site) -> Gate:
-    board = Board(lambda: site.asked("status", {}), site.desk.due, site.now)
-    login, status, live = Login(site), Status(site, board), Live(site, board)
-    jobs = Jobs(site, board.spoil)
+def application(site: Site, board: Board, live: Live) -> Gate:
+    login, status, jobs = Login(site), Status(site, board), Jobs(site, board.spoil)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
         Route("/static/{name}", _static(site), methods=["GET"]),

@@ -69,8 +69,17 @@ class Live:
         self._most = most
         self._open: list[str] = []  # the sessions of the streams
         self._ticker: asyncio.Task[None] | None = None
-        self._ticked = asyncio.Condition()
+        self._ticked = asyncio.Event()  # a new one for each look
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self._standing: Standing | None = None
+
+    def close(self) -> None:
+        """Ends all streams; from any thread. Pages come back by themselves when there is a service again."""
+        self._closed = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it is over already
+                self._loop.call_soon_threadsafe(self._tell)
 
     async def stream(self, visit: Visit) -> Response:
         if self._full(visit.session):
@@ -84,6 +93,7 @@ class Live:
         if self._full(session):  # by those who were let in since
             return
         self._open.append(session.id)
+        self._loop = asyncio.get_running_loop()
         try:
             if self._ticker is None or self._ticker.done():
                 self._ticker = asyncio.create_task(self._look())
@@ -100,7 +110,10 @@ class Live:
         time = asyncio.get_running_loop().time
         said = time()
         yield "retry: 5000\n\n"
-        while self._site.sessions.why_over(session) is None:
+        while not self._closed:
+            if self._site.sessions.why_over(session) is not None:
+                yield "event: over\ndata: {}\n\n"
+                return
             seen = told if self._standing is None else _by_name(self._standing, session.viewer)
             if seen != told:
                 yield _event(told, seen)
@@ -109,13 +122,16 @@ class Live:
                 yield ":\n\n"
                 said = time()
             await self._next()
-        yield "event: over\ndata: {}\n\n"
 
     async def _next(self) -> None:
         """The next look, or time for a sign of life, should there be none."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SIGN_OF_LIFE), self._ticked:
+            async with asyncio.timeout(SIGN_OF_LIFE):
                 await self._ticked.wait()
+
+    def _tell(self) -> None:
+        ticked, self._ticked = self._ticked, asyncio.Event()
+        ticked.set()
 
     async def _look(self) -> None:
         while True:
@@ -123,8 +139,7 @@ class Live:
                 self._standing = await self._site.in_thread(self._board.read)
             except Failure as error:
                 log.debug("no status for the pages: %s", error.message, extra={"action": "web.blind"})
-            async with self._ticked:
-                self._ticked.notify_all()
+            self._tell()
             await asyncio.sleep(self._tick)
 
 

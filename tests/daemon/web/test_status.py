@@ -189,13 +189,15 @@ def test_many_pages_ask_the_service_once(web: Scene):
     assert len(web.desk.asked("status")) <= 2
 
 
-def test_an_open_page_does_not_keep_the_service_from_stopping(web: Scene):
+def test_an_open_page_ends_with_the_service_and_nobody_complains(web: Scene, caplog):
     with opened(web.browser().login()) as stream:
         stream.next()
         ended = threading.Thread(target=web.server.stop, args=(20.0,))
         ended.start()
         ended.join(15)
         assert not ended.is_alive()
+        assert stream.answer.read().strip() == b""
+    assert [r.getMessage() for r in caplog.records if r.name.startswith("uvicorn")] == []
 
 
 # ── The board ────────────────────────────────────────────────────────────────────────────────────────────────
