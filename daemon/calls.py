@@ -63,7 +63,7 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of Engine's, by the same name and with the same arguments; of Reach.SERVICE: one of the service's."""
+    """One of Engine's, by the same name and with the same arguments; of Reach.SERVICE: Reception's."""
 
     reach: Reach = Reach.LOOK
     required: Mapping[str, Kind] | None = None

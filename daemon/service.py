@@ -22,12 +22,10 @@ from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
+from crmsync.daemon.reception import Reception
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
-from crmsync.daemon.web.access import Viewer
-from crmsync.daemon.web.links import Links
-from crmsync.daemon.web.server import Place, WebServer
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.locks import Claim
@@ -111,8 +109,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
-    links: Links = field(init=False)
-    web: WebServer | None = None
+    reception: Reception = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -126,7 +123,8 @@ class Service:
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
-        self.links = Links(self.now)
+        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
+        self.rounds.observed = self.reception.tally.note
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +132,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
-        self._open_page()
+        self.reception.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
@@ -145,20 +143,6 @@ class Service:
         while self._signals.get() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
-
-    def _open_page(self) -> None:
-        """The status page. The sync goes on without it, should somebody else have its port."""
-        place = Place.of(self.config.service)
-        if place is None:
-            return
-        try:
-            self.web = WebServer(place, self, self.links, self.now)
-            self.web.start()
-        except Failure as error:
-            self.web = None
-            log.error("there is no status page: %s", error.message, extra={"action": "web.failed"})
-        else:
-            log.info("the status page is on %s", self.web.url, extra={"action": "web.ready"})
 
     def _keep_claim(self) -> None:
         """A database server that was restarted has forgotten that this is the only service of its state."""
@@ -186,8 +170,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
-        if self.web is not None:
-            self.web.stop(1.0)
+        self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
         if not clean:
@@ -240,6 +223,7 @@ class Service:
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
+        self.reception.config = config.service
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -273,7 +257,7 @@ class Service:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
             case Reach.SERVICE:
-                return getattr(self, name)(**fitting)
+                return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
                     return invoke(engine, name, fitting, watched)
@@ -283,7 +267,10 @@ class Service:
         total: dict[str, Any] = {}
         for account in self._names(arguments.get("names", ())):
             with self.turns.patiently([account]) as engine:
+                begun = time.monotonic()
                 answer = invoke(engine, name, {**arguments, "names": [account]}, progress)
+            if not arguments.get("dry_run"):
+                self.reception.tally.note(account, answer, time.monotonic() - begun)
             for key, value in answer.items():
                 total[key] = total[key] + value if key in total else value
         return total
@@ -291,36 +278,6 @@ class Service:
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
             return [account.name for account in engine.chosen(names)]
-
-    def login_link(self, account: str = "", *, admin: bool = False) -> dict[str, Any]:
-        """``{"account", "admin", "url", "expires"}``: who opens the URL is logged in as that person, or as an admin.
-        Raises Failure."""
-        if admin == bool(account):
-            raise Failure("usage", "a link is for one account, or for an admin")
-        if self.web is None:
-            raise Failure(
-                "no_page",
-                "the service has no status page: [service] listen is “off”, or its port was taken when the service "
-                "started; its log says which",
-            )
-        self._names([account] if account else ())
-        token, until = self.links.make(Viewer(None if admin else account))
-        log.info("a login link for %s was made", account or "an admin", extra={"action": "web.link"})
-        return {
-            "account": account or None,
-            "admin": admin,
-            "url": f"{self.web.url}/login?link={token}",
-            "expires": until.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        }
-
-    # ── What the pages ask ───────────────────────────────────────────────────────────────────────────────────
-
-    def names(self) -> list[str]:
-        with self.turns.looking() as engine:
-            return list(engine.accounts)
-
-    def due(self) -> Mapping[str, datetime]:
-        return self.schedule.due()
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 

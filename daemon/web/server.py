@@ -21,6 +21,7 @@ from crmsync.daemon.web.item import Item
 from crmsync.daemon.web.jobs import Jobs
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.login import Login
+from crmsync.daemon.web.metrics import Metrics, Tally
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
 from crmsync.daemon.web.status import Live, Status
@@ -46,7 +47,9 @@ class Place:
 class WebServer:
     """Serves in a thread of its own."""
 
-    def __init__(self, place: Place, desk: Desk, links: Links, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, place: Place, desk: Desk, links: Links, tally: Tally, now: Callable[[], datetime]
+    ) -> None:
         """Raises Failure where the address is taken."""
         door = _bound(place)
         self.port: int = door.getsockname()[1]
@@ -55,7 +58,7 @@ class WebServer:
         board = Board(lambda: self.site.asked("status", {}), desk.due, now)
         self._live = Live(self.site, board)
         config = uvicorn.Config(
-            application(self.site, board, self._live),
+            application(self.site, board, self._live, Metrics(self.site, board, tally)),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -83,10 +86,13 @@ class WebServer:
         self._listener.stop(seconds)
 
 
-def application(site: Site, board: Board, live: Live) -> Gate:
+def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
     login, status, jobs = Login(site), Status(site, board), Jobs(site, board.spoil)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
+        Route("/healthz", metrics.lives, methods=["GET"]),
+        Route("/readyz", metrics.works, methods=["GET"]),
+        Route("/metrics", metrics.page, methods=["GET"]),
         Route("/static/{name}", _static(site), methods=["GET"]),
         Route("/login", login.ask, methods=["GET"]),
         Route("/login", login.enter, methods=["POST"]),

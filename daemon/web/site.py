@@ -30,6 +30,15 @@ NOT_THEIRS = "what it names is not there, or not theirs"
 NOBODY = "Ask your admin for a link (crmsync login-link), and open it in this browser."
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """With one server, since the configuration was read."""
+
+    server: str  # as the configuration names it: crm.main, account.alice.source[0]
+    requests: int
+    usage: float  # of its daily limit; zero where it has none, or has not told
+
+
 class Desk(Protocol):
     """The service, as far as the pages need it."""
 
@@ -41,6 +50,12 @@ class Desk(Protocol):
 
     def due(self) -> Mapping[str, datetime]:
         """Account -> when its next cycle is."""
+
+    def traffic(self) -> list[Traffic]:
+        """With every server."""
+
+    def metrics_token(self) -> str | None:
+        """What lets programs read the metrics. Raises Failure where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

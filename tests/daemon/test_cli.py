@@ -357,10 +357,10 @@ def test_what_may_be_asked_is_what_the_engine_offers():
 
     from crmsync.daemon.calls import METHODS, Reach
     from crmsync.daemon.engine import Engine
-    from crmsync.daemon.service import Service
+    from crmsync.daemon.reception import Reception
 
     for name, method in METHODS.items():
-        owner = Service if method.reach is Reach.SERVICE else Engine
+        owner = Reception if method.reach is Reach.SERVICE else Engine
         parameters = set(inspect.signature(getattr(owner, name)).parameters)
         assert set(method.arguments) <= parameters, name
 

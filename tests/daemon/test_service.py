@@ -16,7 +16,7 @@ import urllib3
 
 from tests.daemon.fakes import CONFIG, eventually
 
-SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice"}
+SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice", "METRICS_TOKEN": "hush-metrics"}
 
 
 class Systemd:
@@ -159,6 +159,28 @@ def test_a_login_link_opens_the_status_page(config, systemd):
     assert "action=web.ready" in log
     assert "action=web.login" in log
     assert token not in log
+
+
+def test_metrics_count_what_the_service_does(config, systemd):
+    text = config.read_text().replace("[service]", '[service]\nmetrics_token_env = "METRICS_TOKEN"')
+    config.write_text(text)
+    with running(config, systemd) as process:
+        place = json.loads(once(config, "login-link", "--admin", "--json").stdout)["url"].partition("/login")[
+            0
+        ]
+        pool = urllib3.PoolManager(retries=False)
+
+        def metrics() -> str:
+            login = {"Authorization": f"Bearer {SECRETS['METRICS_TOKEN']}"}
+            return pool.request("GET", f"{place}/metrics", headers=login).data.decode()
+
+        eventually(lambda: 'crmsync_syncs_total{account="alice",outcome="failed"}' in metrics())
+        assert 'crmsync_requests_total{server="crm.main"}' in metrics()
+        assert 'crmsync_requests_total{server="account.alice.source[0]"}' in metrics()
+        assert pool.request("GET", f"{place}/readyz").status == 200
+        pool.clear()
+        assert end(process) == 0
+    assert SECRETS["METRICS_TOKEN"] not in said(config)
 
 
 def test_a_port_that_is_taken_costs_the_page_and_nothing_else(config, systemd):

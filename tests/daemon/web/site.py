@@ -13,7 +13,9 @@ from crmsync.daemon.calls import Progress, checked, invoke
 from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.links import Links
+from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
+from crmsync.daemon.web.site import Traffic
 from tests.daemon.fakes import Clock, standing
 
 
@@ -25,6 +27,7 @@ class FakeDesk:
     accounts: list[str] = field(default_factory=lambda: ["alice", "bob"])
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    token: str | None = None
 
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
         _, fitting = checked(name, arguments)
@@ -42,6 +45,12 @@ class FakeDesk:
 
     def due(self) -> Mapping[str, datetime]:
         return {name: self.clock() + timedelta(seconds=40) for name in self.accounts}
+
+    def traffic(self) -> list[Traffic]:
+        return [Traffic("crm.main", 17, 0.25), Traffic("account.alice.source[0]", 4, 0.0)]
+
+    def metrics_token(self) -> str | None:
+        return self.token
 
     def asked(self, method: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.calls if name == method]
@@ -107,6 +116,7 @@ class Scene:
     clock: Clock
     desk: FakeDesk
     server: WebServer
+    tally: Tally
 
     def browser(self) -> Browser:
         return Browser(self.server)
@@ -126,9 +136,10 @@ class EngineDesk(FakeDesk):
 def scene(url: str | None = None, engine: Any = None) -> Iterator[Scene]:
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     desk = EngineDesk(clock, engine=engine) if engine is not None else FakeDesk(clock)
-    server = WebServer(Place("127.0.0.1", 0, url), desk, Links(clock), clock)
+    tally = Tally()
+    server = WebServer(Place("127.0.0.1", 0, url), desk, Links(clock), tally, clock)
     server.start()
-    yield Scene(clock, desk, server)
+    yield Scene(clock, desk, server, tally)
     server.stop()
 
 
