@@ -9,6 +9,7 @@ import pytest
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.web.jobs import EACH
+from crmsync.daemon.web.syncing import RESTS, Rehearsals
 from crmsync.daemon.web.words import full_name
 from tests.daemon.fakes import cycle, error, eventually, synced
 from tests.daemon.web.site import Answer, Browser, Scene, not_there
@@ -237,6 +238,48 @@ def test_a_dry_run_shows_its_plan(web: Scene):
     page = outcome(browser, sync(browser, verb="plan"))
     assert web.desk.asked("sync") == [{"names": ["alice"], "dry_run": True}]
     assert "ada.vcf alice – CRM create email: ada@example.com new" in page
+
+
+def test_dry_runs_leave_others_the_time_to_write():
+    seconds = [0.0]
+    rehearsals = Rehearsals(lambda: seconds[0])
+
+    def refused(*, admin: bool = False) -> bool:
+        try:
+            with rehearsals.one(admin=admin):
+                return False
+        except Failure:
+            return True
+
+    with rehearsals.one(admin=False):
+        assert refused()
+        assert refused(admin=True)
+        seconds[0] += 2.0
+    assert refused()
+    assert not refused(admin=True)
+    with rehearsals.one(admin=True):
+        seconds[0] += 2.0
+    seconds[0] += 2.0 * RESTS - 0.1
+    assert refused()
+    seconds[0] += 0.1
+    assert not refused()
+
+
+def test_one_dry_run_at_a_time(web: Scene):
+    go_on, begun = threading.Event(), threading.Event()
+
+    def work(**_: Any) -> Any:
+        begun.set()
+        go_on.wait(20)
+        return {**synced(), "notices": [], "plan": []}
+
+    web.desk.answers["sync"] = work
+    browser, admin = web.browser().login(), web.browser().login(None)
+    first = sync(browser, verb="plan")
+    assert begun.wait(20)
+    assert "under way" in outcome(admin, sync(admin, verb="plan"))
+    go_on.set()
+    assert "Nothing would be written" in outcome(browser, first)
 
 
 def test_an_item_is_synced_with_its_account(web: Scene):
