@@ -139,8 +139,8 @@ class Source(Server):
         "demanded of any other machine."
     )
     type: Literal["carddav", "caldav", "ews", "imap"] = Field(
-        description="`carddav`: contacts; `caldav`: appointments and tasks; `ews`: contacts, appointments and tasks of "
-        "an Exchange server; `imap`: mail."
+        description="`carddav`: contacts; `caldav`: appointments and tasks; `ews`: contacts, appointments, tasks and "
+        "mail of an Exchange server; `imap`: mail."
     )
     auth: Literal["basic", "ntlm", "client_credentials", "token"] = Field(
         "basic", description="How to log in; all but `basic` for `ews` only."
@@ -189,12 +189,13 @@ class Source(Server):
     )
     folders: Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         None,
-        description="`imap`: where tagged mail is looked for; otherwise in every folder but drafts, junk and trash.",
+        description="`imap`, `ews`: where tagged mail is looked for; otherwise in every folder but drafts, junk and "
+        "trash.",
     )
     tag_folder: Text = Field(
         "CRM",
-        description="`imap`: what lies in this folder is tagged; in a folder below it, such as `CRM/Acme deal`, it is "
-        "also regarding the account, opportunity or case of that name.",
+        description="`imap`, `ews`: what lies in this folder is tagged; in a folder below it, such as `CRM/Acme deal`, "
+        "it is also regarding the account, opportunity or case of that name.",
     )
     keyword: Annotated[str, Field(pattern=r"^[A-Za-z0-9$_.-]{1,50}$")] | None = Field(
         None,
@@ -202,18 +203,19 @@ class Source(Server):
     )
     max_attachment: Size = Field(
         Bytes(5_000_000),
-        description="`imap`, `caldav`: attachments up to this size go to the CRM; larger ones are named there.",
+        description="`imap`, `caldav`, `ews`: attachments up to this size go to the CRM; larger ones are named there.",
     )
     track_answers: Flag = Field(
-        False, description="`imap`: answers in a conversation that is tagged get the tag, too."
+        False, description="`imap`, `ews`: answers in a conversation that is tagged get the tag, too."
     )
     move_messages: Flag = Field(
         False,
-        description="`imap`: a message outside of `tag_folder` moves into it when the CRM says what it is regarding.",
+        description="`imap`, `ews`: a message outside of `tag_folder` moves into it when the CRM says what it is "
+        "regarding.",
     )
     delete_messages: Flag = Field(
         False,
-        description="`imap`: what is deleted in the CRM goes to the trash; otherwise it only loses its tag.",
+        description="`imap`, `ews`: what is deleted in the CRM goes to the trash; otherwise it only loses its tag.",
     )
 
     @field_validator("type")
@@ -227,7 +229,6 @@ class Source(Server):
     @field_validator(
         "folders",
         "tag_folder",
-        "keyword",
         "track_answers",
         "move_messages",
         "delete_messages",
@@ -235,6 +236,13 @@ class Source(Server):
     @classmethod
     def _of_mail(cls, value: object, info: ValidationInfo) -> object:
         """Only asked of what stands in the file."""
+        if info.data.get("type", "imap") not in ("imap", "ews"):
+            raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
+        return value
+
+    @field_validator("keyword")
+    @classmethod
+    def _of_imap(cls, value: object, info: ValidationInfo) -> object:
         if info.data.get("type", "imap") != "imap":
             raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
         return value
@@ -242,7 +250,7 @@ class Source(Server):
     @field_validator("max_attachment")
     @classmethod
     def _of_what_has_files(cls, value: object, info: ValidationInfo) -> object:
-        if info.data.get("type", "imap") not in ("imap", "caldav"):
+        if info.data.get("type", "imap") not in ("imap", "caldav", "ews"):
             raise Expected(f'no such key with type = "{info.data["type"]}"', found="one")
         return value
 

@@ -23,7 +23,7 @@ Three rules make the rest simple:
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -218,6 +218,7 @@ class Record:
     owner: str = ""  # CRM records: user id of the owner
     native: str = ""  # ECS items: the text as the server gave it, enough to put a deleted item back
     untouchable: str = ""  # why this item must be left as it is ("recurring"), or empty
+    series: str = ""  # CRM records: the series of which it is one date; each date is a record there
     private: bool = False  # marked private or confidential by the person
     changed_by: str = ""  # who changed it last, for a person; where the server says so
     attachments: tuple[Attachment, ...] = ()  # those that may travel
@@ -505,6 +506,10 @@ class Window:
 
     back: timedelta = timedelta(days=7)
     ahead: timedelta = timedelta(days=90)
+
+    def holds(self, start: datetime | date, now: datetime) -> bool:
+        day = start if isinstance(start, datetime) else datetime.combine(start, time(), now.tzinfo)
+        return now - self.back <= day <= now + self.ahead
 
 
 @runtime_checkable

@@ -49,8 +49,9 @@ class Mailbox:
     resume_at: datetime | None = None  # when the pause that the server asked for is over
 
     def key(self, collection: Collection) -> str:
-        """The collection's name in the state. It does not name the host: servers move."""
-        return f"{self.type}:{collection.id}"
+        """The collection's name in the state. It does not name the host: servers move. Nor does it name the protocol
+        for mail: a message is the same one over all of them."""
+        return f"{'mail' if Kind.EMAIL in collection.kinds else self.type}:{collection.id}"
 
 
 class Private(StrEnum):

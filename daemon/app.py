@@ -36,7 +36,7 @@ from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
-from crmsync.daemon.mail import mail, mail_outlook
+from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -53,7 +53,7 @@ _WATCHED = frozenset(
 _SHOWN: Mapping[str, frozenset[Kind]] = {  # what sources of each type can have
     "carddav": frozenset({Kind.CONTACT}),
     "caldav": frozenset({Kind.APPOINTMENT, Kind.TASK}),
-    "ews": frozenset({Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK}),
+    "ews": frozenset({Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK, Kind.EMAIL}),
     "imap": frozenset({Kind.EMAIL}),
 }
 _KINDS: tuple[tuple[Kind, KindName], ...] = (
@@ -176,7 +176,10 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         zone = ZoneInfo(account.time_zone)
         ca_file = str(config.ca_file) if config.ca_file else None
         if config.type == "ews":
-            return exchange(config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now)
+            wanted = wishes(account, config)
+            return exchange(
+                config, ca_file=ca_file, verify=config.verify, default_zone=zone, now=now, mail=wanted
+            )
         if config.type == "imap":
             return mail(account, config, ca_file=ca_file)
         make = {"carddav": CardDavSource, "caldav": CalDavSource}[config.type]
@@ -203,6 +206,8 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
     outlook = f"{urlsplit(config.url).netloc} {account.time_zone}"
     if config.type == "imap":
         outlook += f" {mail_outlook(account, config)}"
+    if config.type == "ews":
+        outlook += f" {exchange_outlook(account, config)}"
     return Mailbox(
         config.type,
         lazy(Side.ECS, connect),

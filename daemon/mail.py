@@ -1,11 +1,13 @@
 """Logins to mail servers. Their connector is imported when the first one is made: not everybody has one."""
 
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from crmsync.config.account import Account as AccountConfig
 from crmsync.config.account import Source as SourceConfig
 from crmsync.config.values import is_loopback
 from crmsync.connectors.contract import Source
+from crmsync.connectors.mail import settings as mailbox
 
 _OWN = "Mail"  # what `collections` calls the login's own mailbox
 
@@ -25,9 +27,16 @@ def mail(account: AccountConfig, config: SourceConfig, *, ca_file: str | None) -
         ca_file=ca_file,
         verify=config.verify,
     )
-    settings = Settings(
+    settings = Settings(**asdict(wishes(account, config)), keyword=config.keyword or "")
+    password = config.password.reveal() if config.password else ""
+    others = [name for name in config.collections or () if name != _OWN]
+    return MailSource(server, config.username or "", password, settings, others=others)
+
+
+def wishes(account: AccountConfig, config: SourceConfig) -> mailbox.Settings:
+    """What the account wants of its mailbox, whatever protocol leads to it."""
+    return mailbox.Settings(
         tag=account.tag,
-        keyword=config.keyword or "",
         folder=config.tag_folder,
         folders=config.folders or (),
         addresses=_addresses(account, config),
@@ -36,9 +45,6 @@ def mail(account: AccountConfig, config: SourceConfig, *, ca_file: str | None) -
         file=config.move_messages,
         delete_messages=config.delete_messages,
     )
-    password = config.password.reveal() if config.password else ""
-    others = _others(config)
-    return MailSource(server, config.username or "", password, settings, others=others)
 
 
 def mail_outlook(account: AccountConfig, config: SourceConfig) -> str:
@@ -49,13 +55,20 @@ def mail_outlook(account: AccountConfig, config: SourceConfig) -> str:
     return repr((words, sorted(addresses) if himself else ()))
 
 
+def exchange_outlook(account: AccountConfig, config: SourceConfig) -> str:
+    """The same of an Exchange server: which files travel is so for appointments as well."""
+    return repr((account.tag, config.tag_folder, config.max_attachment, config.move_messages))
+
+
 def _others(config: SourceConfig) -> list[str]:
     return [name for name in config.collections or () if name != _OWN]
 
 
 def _addresses(account: AccountConfig, config: SourceConfig) -> frozenset[str]:
     """The person's own."""
-    own = [*account.addresses, *(a for a in (config.username, account.crm_user) if a and "@" in a)]
+    more = (config.username, account.crm_user, config.mailbox if config.impersonates else None)
+    names = (*account.owner_of, *(name for name in more if name))
+    own = [*account.addresses, *(name for name in names if "@" in name)]
     return frozenset(a.lower() for a in own)
 
 

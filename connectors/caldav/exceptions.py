@@ -8,7 +8,6 @@ from datetime import datetime, tzinfo
 
 from crmsync.connectors.caldav.clock import Time, is_day
 from crmsync.connectors.caldav.mapping import Part, revise
-from crmsync.connectors.caldav.recurrence import Untold
 from crmsync.connectors.caldav.reminder import goes_off_once
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
@@ -16,6 +15,7 @@ from crmsync.connectors.contract import Columns, Kind
 from crmsync.connectors.dav.contentline import Component, Line, line
 from crmsync.connectors.dav.item import STAMP_PROPERTY
 from crmsync.connectors.dav.patch import Editor, put_now
+from crmsync.connectors.series.recurrence import Untold
 
 # What says something about the series as a whole, or is written anew.
 _OF_THE_MASTER = frozenset({"RRULE", "RDATE", "EXRULE", "EXDATE", "RECURRENCE-ID", STAMP_PROPERTY})

@@ -15,7 +15,6 @@ from crmsync.connectors.caldav.clock import IN_UTC, Clock, Day, Style, Time, is_
 from crmsync.connectors.caldav.mapping import Part, check, uid_of
 from crmsync.connectors.caldav.occurrence import Occurrence, content, version_of
 from crmsync.connectors.caldav.ranges import Range, begins_range, governing
-from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule, until_of
 from crmsync.connectors.caldav.reminder import read_reminder
 from crmsync.connectors.caldav.when import When, read_when
 from crmsync.connectors.contract import Columns, Kind
@@ -23,6 +22,7 @@ from crmsync.connectors.dav.contentline import Component, Document, Line, line, 
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
 from crmsync.connectors.dav.values import ABSENT, format_moment, plain_moment
+from crmsync.connectors.series.recurrence import Recurrence, Untold, rule, until_of
 
 _REACH = timedelta(days=60)  # how far ahead the next occurrence is looked for
 _FAR = timedelta(days=366 * 5)

@@ -80,19 +80,20 @@ class Exchange:
         )
         self._account = self._opened(o.connections)
 
-    def call(self, operation: str, payload: Element) -> list[Answer]:
-        """One exchange. Raises what the whole of it failed with; each message in it is the caller's to judge."""
+    def call(self, operation: str, payload: Element, *, large: bool = False) -> list[Answer]:
+        """One exchange. Raises what the whole of it failed with; each message in it is the caller's to judge.
+        ``large``: a single text of the answer may have more than ten million characters."""
         try:
-            return self._called(operation, payload)
+            return self._called(operation, payload, large=large)
         except AuthExpired:
             if self._tokens is None:
                 raise
             self._tokens.forget()  # one that was withdrawn; the request was not looked at
-            return self._called(operation, payload)
+            return self._called(operation, payload, large=large)
 
-    def each(self, operation: str, payload: Element, count: int) -> list[Answer]:
+    def each(self, operation: str, payload: Element, count: int, *, large: bool = False) -> list[Answer]:
         """For requests about several things: a message for each of them, in their order."""
-        answers = self.call(operation, payload)
+        answers = self.call(operation, payload, large=large)
         if len(answers) != count:
             raise ProtocolError(f"{self.where} answers {operation} for {len(answers)} of {count}")
         return answers
@@ -138,9 +139,9 @@ class Exchange:
         )
         return _Account(protocol, self._impersonate)
 
-    def _called(self, operation: str, payload: Element) -> list[Answer]:
+    def _called(self, operation: str, payload: Element, *, large: bool) -> list[Answer]:
         with _translated(self.where):
-            messages = _service(operation)(account=self._account).exchanged(payload)
+            messages = _service(operation)(account=self._account).exchanged(payload, large=large)
         self._account.settled = True
         return [_answer(message) for message in messages]
 
@@ -171,13 +172,13 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib has no t
     def _extra_headers(self) -> dict[str, str]:
         return {"X-AnchorMailbox": a} if (a := self.account.primary_smtp_address) else {}
 
-    def exchanged(self, payload: Element) -> list[Element]:
+    def exchanged(self, payload: Element, *, large: bool) -> list[Element]:
         """The response messages. Other versions are tried before the first success only, and what is raised in the end
         is what the server said: ErrorInvalidRequest has many other reasons, too."""
         refused: EWSError | None = None
         for version in self._api_versions_to_try():
             response = self._get_response(payload=payload, api_version=version)
-            header, body = self._get_soap_parts(response=response)
+            header, body = _soap_parts(response, large=large)
             if header is not None:
                 self._update_api_version(api_version=version, header=header)
             try:
@@ -191,11 +192,15 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib has no t
 
     @classmethod
     def _get_soap_parts(cls, response: Any) -> tuple[Element | None, Element]:
-        root = _parsed(response.content)
-        body = root.find(f"{{{SOAPNS}}}Body")
-        if body is None:
-            raise ProtocolError("the server answers with XML that is no SOAP")
-        return root.find(f"{{{SOAPNS}}}Header"), body
+        return _soap_parts(response, large=False)
+
+
+def _soap_parts(response: Any, *, large: bool) -> tuple[Element | None, Element]:
+    root = _parsed(response.content, large=large)
+    body = root.find(f"{{{SOAPNS}}}Body")
+    if body is None:
+        raise ProtocolError("the server answers with XML that is no SOAP")
+    return root.find(f"{{{SOAPNS}}}Header"), body
 
 
 def _service(operation: str) -> type[_Service]:
@@ -216,14 +221,18 @@ def _answer(message: Element) -> Answer:
 # ── XML ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _ILLEGAL = re.compile(rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bcBC]|[eEfF]|1[0-9a-fA-F]));")
+_DECLARED = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml[^>]{0,100}?encoding=[\"']utf-8[\"']|[A-Za-z])", re.IGNORECASE
+)
 _CONTROL = re.compile(b"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
-def _parsed(data: bytes) -> Element:
+def _parsed(data: bytes, *, large: bool) -> Element:
     """Strictly: an answer that was cut off must not look like a short one. Exchange itself writes characters that XML
     forbids, when they stand in an item (seen in all versions); they become question marks."""
+    large = large and _has_no_doctype(data)
     for attempt in (data, _CONTROL.sub(b"?", _ILLEGAL.sub(b"?", data))):
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=large)
         try:
             root = etree.fromstring(attempt, parser)
         except (etree.XMLSyntaxError, ValueError):
@@ -232,6 +241,12 @@ def _parsed(data: bytes) -> Element:
             raise ProtocolError("the server answers with a DOCTYPE, which SOAP has none of")
         return root
     raise ProtocolError("the server answers with what is no XML, or not the whole of it")
+
+
+def _has_no_doctype(data: bytes) -> bool:
+    """For certain. A parser that takes texts of any length takes entities of any size as well."""
+    head = _DECLARED.match(data)
+    return head is not None and b"<!DOCTYPE" not in data
 
 
 class _translated:

@@ -21,17 +21,22 @@ from crmsync.connectors.contract import (
     Selection,
     Side,
     Unreadable,
+    Window,
     Write,
 )
 from crmsync.connectors.ews import mapping
 from crmsync.connectors.ews.auth import Login
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.folders import Folders
+from crmsync.connectors.ews.mail.connector import MailConnector
+from crmsync.connectors.ews.mail.mailbox import Mailbox
 from crmsync.connectors.ews.mapping import Zone
 from crmsync.connectors.ews.notices import Notices
 from crmsync.connectors.ews.reading import BATCH, Reader
+from crmsync.connectors.ews.series.occurrences import Occurrences
 from crmsync.connectors.ews.sessions import MAX_ANSWER, Options
 from crmsync.connectors.ews.writing import Writer
+from crmsync.connectors.mail import settings as mail
 
 _REMEMBERED = 30_000  # characters: a string property of 64 KB is taken by every version
 
@@ -45,6 +50,7 @@ class Settings(TypedDict, total=False):
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
     max_answer: int  # bytes of one answer that is read
+    mail: mail.Settings  # what the person wants of the mailbox
 
 
 class EwsSource:
@@ -72,7 +78,9 @@ class EwsSource:
             now=settings.get("now", lambda: datetime.now(UTC)),
         )
         self._exchange = Exchange(url, login, impersonate=mailbox if impersonate else "", options=options)
-        self._folders = Folders(self._exchange, "" if impersonate else mailbox)
+        self._owner = "" if impersonate else mailbox
+        self._mail = settings.get("mail", mail.Settings())
+        self._folders = Folders(self._exchange, self._owner)
         self._who = mailbox or getattr(login, "username", "") or getattr(login, "client_id", "") or "a token"
 
     @property
@@ -87,8 +95,12 @@ class EwsSource:
     def collections(self) -> Sequence[Collection]:
         return self._folders.all()
 
-    def open(self, collection: Collection) -> "EwsConnector":
-        return EwsConnector(self._exchange, collection, self._zone)
+    def open(self, collection: Collection) -> "EwsConnector | MailConnector":
+        if Kind.EMAIL in collection.kinds:
+            return MailConnector(Mailbox(self._exchange, self._owner, self._mail.seen_of(self._owner)))
+        return EwsConnector(
+            self._exchange, collection, self._zone, self._mail.attachment_limit, whose=self._who
+        )
 
     def clock_offset(self) -> timedelta:
         return self._exchange.meter.clock_offset
@@ -98,7 +110,10 @@ class EwsSource:
 
     def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
         """By streaming notifications, over a connection of their own; one subscription for all folders."""
-        return Notices(self._exchange, [c.id for c in collections], time.monotonic).watch(stopped)
+        folders = [c.id for c in collections if Kind.EMAIL not in c.kinds]
+        if len(folders) < len(collections):
+            folders += Mailbox(self._exchange, self._owner, self._mail.seen_of(self._owner)).telling()
+        return Notices(self._exchange, folders, time.monotonic).watch(stopped)
 
     def close(self) -> None:
         self._exchange.close()
@@ -107,11 +122,22 @@ class EwsSource:
 class EwsConnector:
     """Not shared between threads; the login is. The folder holds one kind: Exchange has no others."""
 
-    def __init__(self, exchange: Exchange, collection: Collection, zone: Zone) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        collection: Collection,
+        zone: Zone,
+        largest_file: int = 0,
+        *,
+        whose: str = "",
+    ) -> None:
+        """``largest_file``: bytes of an attachment that may travel. ``whose``: name or address of who owns it."""
         (kind,) = collection.kinds
-        self._exchange = exchange
+        self._exchange, self._zone, self._whose = exchange, zone, whose
         self._folder = collection.id
-        self._reader = Reader(exchange, collection.id, kind, zone, owner=collection.owner)
+        self._reader = Reader(
+            exchange, collection.id, kind, zone, owner=collection.owner, largest_file=largest_file
+        )
         self._writer = Writer(exchange, collection.id, kind, zone, self._reader)
         self._capabilities = Capabilities(
             columns={kind: mapping.HOLDS[kind]},
@@ -143,6 +169,14 @@ class EwsConnector:
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return mapping.project(kind, columns)
+
+    def addresses(self) -> frozenset[str]:
+        """As configured: a server says nothing of them to whoever is not an administrator."""
+        return frozenset({self._whose.lower()}) if "@" in self._whose else frozenset()
+
+    def unfolded(self, window: Window) -> Occurrences:
+        """Of a calendar."""
+        return Occurrences(self, self._exchange, self._zone, window)
 
     def named(self, text: str) -> str | None:
         """By the key under which we made it; else by its id, in which case it is asked for."""

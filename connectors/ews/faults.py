@@ -85,6 +85,14 @@ _WORDS = {  # what a person is told, and the short word for it
     "ErrorInvalidExtendedPropertyValue": ("too_large", "a property of it is larger than the server takes"),
     "ErrorPropertyValidationFailure": ("invalid", "the server does not take a value of it"),
     "ErrorInvalidPropertySet": ("invalid", "the server does not let one of its properties be written"),
+    "ErrorOccurrenceCrossingBoundary": (
+        "invalid",
+        "it would lie beyond another date of its series, which Exchange does not allow",
+    ),
+    "ErrorOccurrenceTimeSpanTooBig": (
+        "invalid",
+        "it would not be over when the next date of its series begins",
+    ),
     "ErrorCalendarEndDateIsEarlierThanStartDate": ("invalid", "it would end before it starts"),
 }
 

@@ -1,21 +1,24 @@
 """The folders of a mailbox that hold what we know."""
 
+import copy
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lxml import etree
 
-from crmsync.connectors.contract import Collection
-from crmsync.connectors.errors import Forbidden, NotFound
+from crmsync.connectors.contract import Collection, Kind
+from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.faults import NotOffered
 from crmsync.connectors.ews.places import FOLDER_CLASSES
 from crmsync.connectors.ews.wire import Element, M, T
 
-_KNOWN = ("contacts", "calendar", "tasks")
+_KNOWN = ("contacts", "calendar", "tasks", "inbox")
 _NEEDS = ("folder:DisplayName", "folder:FolderClass", "folder:EffectiveRights", "folder:ParentFolderId")
 _SORTS = {"ContactsFolder": "IPF.Contact", "CalendarFolder": "IPF.Appointment", "TasksFolder": "IPF.Task"}
+MAIL = "mail"  # id of the mailbox, as over any other protocol
 _PAGE = 200
 _MOST = 10_000  # folders of one mailbox
 
@@ -54,7 +57,14 @@ class Folders:
         dead = {gone.id} if gone else set()
         while grown := {f.id for f in folders.values() if f.parent in dead} - dead:
             dead |= grown
-        return [self._collection(f) for f in folders.values() if f.id not in dead and self._is_ours(f)]
+        found = [self._collection(f) for f in folders.values() if f.id not in dead and self._is_ours(f)]
+        mail = known.get("inbox")
+        return [*found, self._mail()] if mail is not None and mail.readable else found
+
+    def _mail(self) -> Collection:
+        """All mail folders are one collection: a message stays the same item wherever it is put."""
+        id = f"{MAIL}/{self._owner}" if self._owner else MAIL
+        return Collection(id, "Mail", frozenset({Kind.EMAIL}), owner=self._owner)
 
     @staticmethod
     def _is_ours(folder: _Folder) -> bool:
@@ -103,33 +113,42 @@ class Folders:
 
     def _below(self) -> Iterator[_Folder]:
         """All folders of the mailbox; a delegate may not be let into its root."""
-        offset = 0
-        while offset < _MOST:
-            try:
-                message = self._exchange.one("FindFolder", self._find(offset))
-            except (Forbidden, NotFound, NotOffered):
-                return
-            root = message.find(M + "RootFolder")
-            elements = root.findall(f"{T}Folders/*") if root is not None else []
-            yield from filter(None, map(_read, elements))
-            offset += len(elements)
-            if not elements or root.get("IncludesLastItemInRange", "true").lower() != "false":
-                return
+        paths = [wire.element("t:FieldURI", FieldURI=name) for name in _NEEDS]
+        with suppress(Forbidden, NotFound, NotOffered):
+            yield from filter(None, map(_read, all_below(self._exchange, self._owner, paths)))
 
-    def _find(self, offset: int) -> Element:
-        view = wire.element(
-            "m:IndexedPageFolderView",
-            MaxEntriesReturned=str(_PAGE),
-            Offset=str(offset),
-            BasePoint="Beginning",
-        )
-        return wire.element(
-            "m:FindFolder",
-            wire.shape(None, _NEEDS, tag="m:FolderShape"),
-            view,
-            wire.element("m:ParentFolderIds", wire.known_folder("msgfolderroot", self._owner)),
-            Traversal="Deep",
-        )
+
+def all_below(exchange: Exchange, owner: str, paths: Sequence[Element]) -> Iterator[Element]:
+    """All folders of a mailbox, as elements that have these properties: complete, or an exception."""
+    offset = 0
+    while True:
+        root = exchange.one("FindFolder", _find(owner, offset, paths)).find(M + "RootFolder")
+        folders = root.find(T + "Folders") if root is not None else None
+        last = root.get("IncludesLastItemInRange") if root is not None else None
+        if folders is None or not last:
+            raise ProtocolError(f"{exchange.where} answers FindFolder with a part of an answer")
+        yield from folders
+        offset += len(folders)
+        if last.lower() != "false":
+            return
+        if not len(folders) or offset >= _MOST:
+            raise ProtocolError(f"{exchange.where} does not come to the end of its folders")
+
+
+def _find(owner: str, offset: int, paths: Sequence[Element]) -> Element:
+    view = wire.element(
+        "m:IndexedPageFolderView",
+        MaxEntriesReturned=str(_PAGE),
+        Offset=str(offset),
+        BasePoint="Beginning",
+    )
+    shape = wire.element(
+        "m:FolderShape",
+        wire.element("t:BaseShape", text="IdOnly"),
+        wire.element("t:AdditionalProperties", *(copy.deepcopy(path) for path in paths)),
+    )
+    where = wire.element("m:ParentFolderIds", wire.known_folder("msgfolderroot", owner))
+    return wire.element("m:FindFolder", shape, view, where, Traversal="Deep")
 
 
 def _read(element: Element) -> _Folder | None:

@@ -6,7 +6,9 @@ from datetime import datetime, tzinfo
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
 from crmsync.connectors.dav.item import format_stamp, parse_stamp
-from crmsync.connectors.ews import names, progress, when
+from crmsync.connectors.dav.values import Absent
+from crmsync.connectors.ews import names, progress, reminder, when
+from crmsync.connectors.ews.people import PEOPLE, Attendees, Organizer
 from crmsync.connectors.ews.properties import (
     AGREED,
     KEY,
@@ -54,6 +56,7 @@ _SENSITIVITY = Choice(
     default="public",
     unknown="private",  # "Personal"
 )
+_PEOPLE: Rows = {"organizer": Organizer(), "attendees": Attendees()}
 _COMMON: Rows = {"categories": Words("Categories")}
 _ROWS: Mapping[Kind, Rows] = {
     Kind.CONTACT: {
@@ -93,6 +96,7 @@ _ROWS: Mapping[Kind, Rows] = {
             {"free": "Free", "busy": "Busy", "tentative": "Tentative", "out_of_office": "OOF"},
             default="busy",
         ),
+        **{n: r for n, r in _PEOPLE.items() if n in COLUMNS[Kind.APPOINTMENT]},
     },
     Kind.TASK: {
         "categories": TaskWords("Categories"),
@@ -107,18 +111,30 @@ _ROWS: Mapping[Kind, Rows] = {
         ),
     },
 }
-_GROUPS: Mapping[Kind, frozenset[str]] = {Kind.APPOINTMENT: when.WHEN, Kind.TASK: progress.PROGRESS}
+_GROUPS: Mapping[Kind, frozenset[str]] = {
+    Kind.APPOINTMENT: when.WHEN | {"reminder", "attachments"},
+    Kind.TASK: progress.PROGRESS | {"reminder"},
+}
 HOLDS: Mapping[Kind, frozenset[str]] = {
     kind: (frozenset(rows) | _GROUPS.get(kind, frozenset())) & frozenset(COLUMNS[kind])
     for kind, rows in _ROWS.items()
 }
-READ_ONLY: Mapping[Kind, frozenset[str]] = {Kind.TASK: frozenset({"completed_at"})}
+READ_ONLY: Mapping[Kind, frozenset[str]] = {
+    Kind.APPOINTMENT: HOLDS[Kind.APPOINTMENT] & {*_PEOPLE, "attachments"},
+    Kind.TASK: frozenset({"completed_at"}),
+}
 
 _ALWAYS = (LINK, AGREED, KEY, SEARCH_KEY, "LastModifiedName", "LastModifiedTime", "Sensitivity")
 _MORE: Mapping[Kind, Sequence[str]] = {
     Kind.CONTACT: ("DisplayName", "FileAs"),
-    Kind.APPOINTMENT: (*when.NEEDS, "UID", "CalendarItemType"),
-    Kind.TASK: (*progress.NEEDS, "IsRecurring"),
+    Kind.APPOINTMENT: (
+        *when.NEEDS,
+        *reminder.NEEDS[Kind.APPOINTMENT],
+        *(PEOPLE if "attendees" in HOLDS[Kind.APPOINTMENT] else ()),
+        "UID",
+        "CalendarItemType",
+    ),
+    Kind.TASK: (*progress.NEEDS, *reminder.NEEDS[Kind.TASK], "IsRecurring"),
 }
 NEEDS: Mapping[Kind, tuple[str, ...]] = {  # the properties that ``read`` looks at, and no others
     kind: tuple(dict.fromkeys([*_ALWAYS, *_MORE[kind], *(row.name for row in rows.values())]))
@@ -154,6 +170,11 @@ def project(kind: Kind, columns: Columns) -> Columns:
     if kind not in _ROWS:
         return {}
     told = project_rows(_ROWS[kind], columns)
+    if "reminder" in columns and "reminder" in HOLDS[kind]:
+        found = reminder.project_reminder(columns["reminder"])
+        told |= {} if isinstance(found, Absent) else {"reminder": found}
+    if "attachments" in columns and "attachments" in HOLDS[kind]:
+        told["attachments"] = columns["attachments"]
     if kind is Kind.APPOINTMENT:
         return told | when.project_when({n: v for n, v in columns.items() if n in when.WHEN})
     if kind is Kind.TASK:
@@ -179,6 +200,9 @@ def read(kind: Kind, id: str, properties: Properties, zone: Zone) -> Item:
 
 def _columns(kind: Kind, properties: Properties, zone: Zone) -> dict[str, Value]:
     columns = read_rows(_ROWS[kind], properties, zone.rules)
+    if "reminder" in HOLDS[kind]:
+        found = reminder.read_reminder(kind, properties)
+        columns |= {} if isinstance(found, Absent) else {"reminder": found}
     if kind is Kind.APPOINTMENT:
         return columns | when.read_when(properties, zone.rules)
     return columns | (progress.read_progress(properties) if kind is Kind.TASK else {})
@@ -220,7 +244,7 @@ def write(
     What stands there already is not written again."""
     now: Properties = standing or {}
     before = _columns(kind, now, zone) if standing is not None else {}
-    given = project(kind, columns)
+    given = {n: v for n, v in project(kind, columns).items() if n not in READ_ONLY.get(kind, ())}
     wanted = {n: v for n, v in given.items() if (before[n] != v if n in before else v is not None)}
     told = write_rows(_ROWS[kind], wanted, zone.rules)
     if kind is Kind.CONTACT and (standing is None or names.SOURCES & wanted.keys()):
@@ -229,6 +253,9 @@ def write(
         group = {n: v for n, v in before.items() if n in when.WHEN}
         of_given = {n: v for n, v in given.items() if n in when.WHEN}
         told |= when.write_when(group, of_given, zone.name)
+    if "reminder" in wanted or (standing is None and "reminder" in given):
+        start = moment(told, "Start") or moment(now, "Start")
+        told |= reminder.write_reminder(kind, given["reminder"], start)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})
     if kind is Kind.TASK and {"activity", "categories"} & wanted.keys():

@@ -16,7 +16,14 @@ Properties: TypeAlias = Mapping[str, Property]
 LINK = "crmsync-link"  # the link stamp
 AGREED = "crmsync-agreed"  # what both sides agreed on when the stamp was written
 KEY = "crmsync-key"  # what the engine called the item when it made it
+REMINDED = "crmsync-reminder"  # a reminder that Exchange cannot hold as it is: see reminder.py
 SEARCH_KEY = "SearchKey"  # MS-OXCPRPT 2.2.1.9: given by the server, kept when the item is moved
+FLAG = "FlagStatus"  # MS-OXOFLAG 2.2.1.1, of every version: EWS itself shows flags from Exchange 2013 on
+FLAGGED, DEALT_WITH = "2", "1"
+MESSAGE_FLAGS = "MessageFlags"  # MS-OXCMSG 2.2.1.6: without it, what is made is a draft
+SENT_AND_READ = "1"
+COMMITTED = "LocalCommitTimeMax"  # MS-OXCFOLD: of a folder, when anything in it changed last
+REMOVED = "DeletedCountTotal"  # MS-OXCFOLD: of a folder, how much has left it so far
 PREFIX = "DisplayNamePrefix"  # MAPI 0x3A45: EWS shows it in CompleteName only, which cannot be written
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TypeAlias
 
-from crmsync.connectors.contract import Gone, Hidden, Kind, Page, Record, Ref, Selection, Unreadable
+from crmsync.connectors.contract import Columns, Gone, Hidden, Kind, Page, Record, Ref, Selection, Unreadable
 from crmsync.connectors.errors import CursorExpired, Forbidden, NotFound, ProtocolError
-from crmsync.connectors.ews import mapping, scan, wire
+from crmsync.connectors.ews import conditions, files, mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
 from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, brief
 from crmsync.connectors.ews.properties import KEY, SEARCH_KEY, Malformed, Properties
-from crmsync.connectors.ews.rows import among, category
+from crmsync.connectors.ews.rows import category
 from crmsync.connectors.ews.wire import Element, M, T
 
 BATCH = 100  # items of one GetItem
@@ -21,6 +21,7 @@ _MARK = "ews1:"  # before a synchronisation state, which is otherwise anything
 _REMEMBERED = 500  # items
 _IDLE = 1_000  # answers without a change, each of which says that there is more
 _MOST = 100_000  # items that a search for a few may find
+_WITH_FILES = frozenset({Kind.APPOINTMENT, Kind.TASK})  # of contacts it is the photo that is attached
 PUT_BACK = "ews:"  # before the search key, by which a deleted item is found in Deleted Items
 
 Found: TypeAlias = Record | Gone | Hidden | Unreadable
@@ -28,7 +29,14 @@ Found: TypeAlias = Record | Gone | Hidden | Unreadable
 
 class Reader:
     def __init__(
-        self, exchange: Exchange, folder: str, kind: Kind, zone: mapping.Zone, *, owner: str = ""
+        self,
+        exchange: Exchange,
+        folder: str,
+        kind: Kind,
+        zone: mapping.Zone,
+        *,
+        owner: str = "",
+        largest_file: int = 0,
     ) -> None:
         """``owner``: of a mailbox of somebody else, of which the login may see a part."""
         self._exchange = exchange
@@ -36,6 +44,7 @@ class Reader:
         self._kind = kind
         self._zone = zone
         self._owner = owner
+        self._files = files.Files(exchange, largest_file)
         self._scan = scan.Scan(exchange, folder, kind)
         self._standing: OrderedDict[str, tuple[str, Properties]] = OrderedDict()
 
@@ -61,7 +70,7 @@ class Reader:
         state = since[len(_MARK) :] if since is not None else ""
         if since is not None and not state:
             raise CursorExpired("this is no synchronisation state of ours")
-        names = ("Categories",) if tag else ()
+        names = scan.telling(self._kind) if tag else ()
         idle = 0
         while True:
             message = self._exchange.one("SyncFolderItems", self._sync(state, names))
@@ -104,11 +113,7 @@ class Reader:
             raise ProtocolError(f"{self._exchange.where} tells of a change, and not of what")
         if found.kind is not self._kind:
             return None
-        marked = (
-            not tag
-            or found.is_list
-            or among(tag, wire.properties(self._kind, found.element).get("Categories"))
-        )
+        marked = not tag or scan.selected(tag, found, wire.properties(self._kind, found.element))
         return Ref(found.id, found.change_key) if marked else None
 
     def listing(self) -> Iterator[Ref]:
@@ -144,7 +149,8 @@ class Reader:
             yield self._judged(id, answer)
 
     def _get(self, ids: Sequence[str]) -> list[Answer]:
-        shape = wire.shape(self._kind, mapping.NEEDS[self._kind])
+        more = (files.PATH,) if self._kind in _WITH_FILES else ()
+        shape = wire.shape(self._kind, mapping.NEEDS[self._kind], more=more)
         items = wire.element("m:ItemIds", *(wire.item_id(id) for id in ids))
         return self._exchange.each("GetItem", wire.element("m:GetItem", shape, items), len(ids))
 
@@ -172,7 +178,7 @@ class Reader:
             id=id,
             version=found.change_key,
             kind=self._kind,
-            columns=read.columns,
+            columns=self._with_files(read.columns, item),
             modified=read.modified,
             changed_by=read.changed_by,
             uid=read.uid,
@@ -180,8 +186,14 @@ class Reader:
             stamp=read.stamp,
             untouchable="list" if found.is_list else read.untouchable,
             private=read.private,
+            attachments=self._files.of(item) if self._kind in _WITH_FILES else (),
             native=PUT_BACK + read.search_key if read.search_key else "",
         )
+
+    def _with_files(self, columns: Columns, item: Element) -> Columns:
+        if "attachments" not in mapping.HOLDS[self._kind]:
+            return columns
+        return {**columns, "attachments": files.names(item) or None}
 
     @staticmethod
     def _tags(item: Element) -> frozenset[str] | None:
@@ -223,13 +235,13 @@ class Reader:
     def with_keys(self, keys: Sequence[str]) -> dict[str, str]:
         """Key -> id of the item that was made under it."""
         here = wire.folder_id(self._folder)
-        return self._searched(KEY, keys, wire.any_of_keys, here)
+        return self._searched(KEY, keys, conditions.any_of_keys, here)
 
     def thrown_away(self, search_keys: Sequence[str]) -> dict[str, str]:
         """Search key -> id of the item in Deleted Items."""
         where = wire.known_folder("deleteditems", self._owner)
         try:
-            return self._searched(SEARCH_KEY, search_keys, wire.any_of_search_keys, where)
+            return self._searched(SEARCH_KEY, search_keys, conditions.any_of_search_keys, where)
         except (Forbidden, NotFound):  # a delegate is not let into everything
             return {}
 

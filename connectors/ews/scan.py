@@ -8,7 +8,7 @@ from datetime import datetime
 
 from crmsync.connectors.contract import Kind, Page, Ref
 from crmsync.connectors.errors import CursorExpired, ProtocolError, Unreachable
-from crmsync.connectors.ews import wire
+from crmsync.connectors.ews import conditions, wire
 from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.properties import Malformed, Property
 from crmsync.connectors.ews.rows import among
@@ -43,8 +43,7 @@ class Scan:
         for found, properties in self._found(seen.at if seen else ""):
             newest = _newer(newest, found, properties)
             old = seen is not None and seen.known.get(found.id) == found.change_key
-            marked = not tag or found.is_list or among(tag, properties.get("Categories"))
-            if not old and (seen is not None or marked):
+            if not old and (seen is not None or selected(tag, found, properties)):
                 told.append(Ref(found.id, found.change_key))
             if len(told) == _PAGE:
                 yield Page(tuple(told), _encoded(seen or _Seen("", {})))
@@ -98,13 +97,24 @@ class Scan:
         )
         return wire.element(
             "m:FindItem",
-            wire.shape(self._kind, ("Categories", _MODIFIED)),
+            wire.shape(self._kind, (*telling(self._kind), _MODIFIED)),
             view,
-            *([wire.not_before(self._kind, _MODIFIED, since)] if since else []),
+            *([conditions.not_before(self._kind, _MODIFIED, since)] if since else []),
             order,
             wire.element("m:ParentFolderIds", wire.folder_id(self._folder)),
             Traversal="Shallow",
         )
+
+
+def telling(kind: Kind) -> tuple[str, ...]:
+    """The properties that say whether an item may be selected."""
+    return ("Categories", "CalendarItemType") if kind is Kind.APPOINTMENT else ("Categories",)
+
+
+def selected(tag: str, found: wire.Found, properties: Mapping[str, Property]) -> bool:
+    """Whether it may be one that the account wants. A series may be: one of its dates may bear the tag for itself."""
+    series = properties.get("CalendarItemType") == "RecurringMaster"
+    return not tag or series or found.is_list or among(tag, properties.get("Categories"))
 
 
 def _count(text: str | None, otherwise: int) -> int:

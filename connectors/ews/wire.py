@@ -6,7 +6,7 @@ Elements stand in the order of Microsoft's schema (types.xsd), which Exchange in
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -15,10 +15,8 @@ from lxml import etree
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.ews.html import plain
-from crmsync.connectors.ews.places import COMMON, ELEMENTS, OTHERS, PLACES, Form, Place
+from crmsync.connectors.ews.places import ELEMENTS, MAIL, OF_FOLDERS, OTHERS, PLACES, Form, Place
 from crmsync.connectors.ews.properties import (
-    KEY,
-    SEARCH_KEY,
     Malformed,
     Properties,
     Property,
@@ -31,7 +29,10 @@ NAMESPACES = {"m": M[1:-1], "t": T[1:-1]}
 
 Element: TypeAlias = Any  # lxml's
 
-_FIRST = ("Subject", "Sensitivity", "Body", "Categories", "Importance", "ExtendedProperty")
+_FIRST = (
+    *("MimeContent", "Subject", "Sensitivity", "Body", "Categories", "Importance"),
+    *("ReminderDueBy", "ReminderIsSet", "ReminderMinutesBeforeStart", "ExtendedProperty"),
+)
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -63,9 +64,12 @@ def item_id(id: str, change_key: str = "") -> Element:
     return element("t:ItemId", Id=id, **({"ChangeKey": change_key} if change_key else {}))
 
 
-def shape(kind: Kind | None, names: Iterable[str], *, tag: str = "m:ItemShape") -> Element:
-    """Ids, and these properties; of a folder (no kind) they are paths."""
+def shape(
+    kind: Kind | None, names: Iterable[str], *, tag: str = "m:ItemShape", more: Iterable[str] = ()
+) -> Element:
+    """Ids, and these properties; of a folder (no kind), and ``more``, they are paths."""
     paths = [_path(PLACES[kind][n]) if kind else element("t:FieldURI", FieldURI=n) for n in names]
+    paths += [element("t:FieldURI", FieldURI=uri) for uri in more]
     inside = [element("t:BaseShape", text="IdOnly")]
     if kind and "Body" in names:
         inside.append(element("t:BodyType", text="Text"))
@@ -114,15 +118,16 @@ def _joined(standing: Element, made: Element) -> None:
     standing.append(entry)
 
 
-def updates(kind: Kind, properties: Properties) -> Element:
-    """The changes of an ItemChange: one for each property, None removes it."""
-    changes = []
-    for name, value in properties.items():
-        place = PLACES[kind][name]
+def updates(kind: Kind, properties: Properties, name: str = "") -> Element:
+    """The changes of an ItemChange: one for each property, None removes it. ``name``: of the item's element, where it
+    is not the usual one of its kind."""
+    inside, changes = name or ELEMENTS[kind], []
+    for each, value in properties.items():
+        place = PLACES[kind][each]
         if value is None:
             changes.append(element("t:DeleteItemField", _path(place)))
         else:
-            item = element(f"t:{ELEMENTS[kind]}", _property(place, value))
+            item = element(f"t:{inside}", _property(place, value))
             changes.append(element("t:SetItemField", _path(place), item))
     return element("t:Updates", *changes)
 
@@ -165,32 +170,16 @@ def path(kind: Kind, name: str) -> Element:
     return _path(PLACES[kind][name])
 
 
-def not_before(kind: Kind, name: str, at: str) -> Element:
-    """The restriction to items whose time ``name`` is this one or later."""
-    constant = element("t:FieldURIOrConstant", element("t:Constant", Value=at))
-    return element("m:Restriction", element("t:IsGreaterThanOrEqualTo", path(kind, name), constant))
+def folder_path(name: str) -> Element:
+    """How it names one of a folder."""
+    return _path(OF_FOLDERS[name])
 
 
-def any_of_keys(keys: Sequence[str]) -> Element:
-    """The restriction that finds items by the key under which they were made."""
-    return _any_of(KEY, keys)
-
-
-def any_of_search_keys(keys: Sequence[str]) -> Element:
-    """By what the server itself knows them by, also after they were moved."""
-    return _any_of(SEARCH_KEY, [base64.b64encode(bytes.fromhex(key)).decode() for key in keys])
-
-
-def _any_of(name: str, values: Sequence[str]) -> Element:
-    tests = [
-        element(
-            "t:IsEqualTo",
-            _path(COMMON[name]),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=value)),
-        )
-        for value in values
-    ]
-    return element("m:Restriction", tests[0] if len(tests) == 1 else element("t:Or", *tests))
+def extended(element: Element, places: Mapping[str, Place]) -> dict[str, str]:
+    """Those of the extended properties that an item or folder has."""
+    there = _extended(element)
+    found = {name: there.get(_name_of(p.extended)) for name, p in places.items() if p.extended is not None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,7 +196,11 @@ class Found:
 
     @property
     def is_list(self) -> bool:
-        return etree.QName(self.element).localname in OTHERS
+        return local_name(self.element) in OTHERS
+
+
+def local_name(item: Element) -> str:
+    return str(etree.QName(item).localname)
 
 
 def found(item: Element) -> Found | None:
@@ -215,8 +208,9 @@ def found(item: Element) -> Found | None:
     id = item.find(T + "ItemId")
     if id is None or not id.get("Id"):
         return None
-    name = etree.QName(item).localname
+    name = local_name(item)
     kind = next((k for k, known in ELEMENTS.items() if known == name), OTHERS.get(name))
+    kind = Kind.EMAIL if name in MAIL else kind
     return Found(kind, id.get("Id"), id.get("ChangeKey") or "", item)
 
 
@@ -253,6 +247,8 @@ def _parsed(standing: Element, form: Form) -> Property:
             return tuple(text for e in standing if (text := _text(e))) or None
         case Form.ZONE:
             return standing.get("Id") or None
+        case Form.PEOPLE:
+            return tuple(map(_person, standing.iter(T + "Mailbox"))) or None
     text = _text(standing)
     if form is Form.BODY and text and standing.get("BodyType") == "HTML":  # although plain text was asked for
         return plain(text) or None
@@ -267,6 +263,14 @@ def _parsed(standing: Element, form: Form) -> Property:
             return _number(text)
         case _:
             return text
+
+
+def _person(mailbox: Element) -> str:
+    """``<address> <answer>``. Somebody of one's own organisation may go by a name of Exchange's own, with a blank."""
+    address = (mailbox.findtext(T + "EmailAddress") or "").strip()
+    if (mailbox.findtext(T + "RoutingType") or "SMTP").upper() != "SMTP" or " " in address:
+        address = ""
+    return f"{address} {mailbox.getparent().findtext(T + 'ResponseType') or ''}".rstrip()
 
 
 def _text(standing: Element) -> str | None:

@@ -124,7 +124,15 @@ class MailSource:
             if not self._others:
                 return [own]
             shared = {o: self._box(f"{OWN}/{o}").layout(s).folders for o in self._others}
-        return [own, *(Collection(f"{OWN}/{o}", o, kinds, owner=o) for o, found in shared.items() if found)]
+            marking = {o: any(s.may_mark(f.name) for f in found) for o, found in shared.items()}
+        return [
+            own,
+            *(
+                Collection(f"{OWN}/{o}", o, kinds, writable=marking[o], owner=o)
+                for o, found in shared.items()
+                if found
+            ),
+        ]
 
     def open(self, collection: Collection) -> MailConnector:
         return MailConnector(self._mail, self._box(collection.id))

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from crmsync.connectors.contract import Gone, Ref, Selection
 from crmsync.connectors.errors import CursorExpired, Unreachable
-from crmsync.connectors.imap import message
 from crmsync.connectors.imap.cursor import FolderMark, Mark
 from crmsync.connectors.imap.mailbox import Layout, Mailbox, Spot
 from crmsync.connectors.imap.mapping import Copy, Standing
 from crmsync.connectors.imap.session import Folder, Refusal, Session, Status
+from crmsync.connectors.mail import message
 
 _LINEAGE = b"REFERENCES IN-REPLY-TO"
 

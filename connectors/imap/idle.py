@@ -1,9 +1,11 @@
-"""IDLE (RFC 2177): the server says when something happens in the inbox. Only a nudge: nothing depends on one arriving.
+"""IDLE (RFC 2177): the server says when something happens in the inbox, and with NOTIFY (RFC 5465) in any folder of the
+login's own. Only a nudge: nothing depends on one arriving.
 
-Some servers accept IDLE and push nothing, and what happens in other folders is never pushed: whoever listens asks at an
-interval as well.
+Some servers accept IDLE and push nothing. Without NOTIFY what happens in other folders is never pushed, and of folders
+that somebody else shares Dovecot 2.3 pushes nothing either: whoever listens asks at an interval as well.
 """
 
+import contextlib
 import imaplib
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +19,8 @@ from crmsync.connectors.imap.session import cut, reason
 
 AGAIN = 28 * 60.0  # seconds; servers may end what is silent for half an hour
 ASKED = 1.0  # seconds between two looks at whether to stop
-_TELLING = (b"EXISTS", b"EXPUNGE", b"FETCH", b"RECENT", b"VANISHED")
+_TELLING = (b"EXISTS", b"EXPUNGE", b"FETCH", b"RECENT", b"VANISHED", b"STATUS")
+_EVENTS = b"(MessageNew MessageExpunge FlagChange)"  # one without another is refused (RFC 5465 5)
 
 
 def watch(
@@ -30,12 +33,23 @@ def watch(
         if not connection.has_capability("IDLE"):
             raise Forbidden(f"{mail.server.address} does not offer IDLE")
         connection.select_folder("INBOX", readonly=True)
+        _ask_for_all_folders(connection)
         yield
         yield from _nudges(connection, stopped, clock)
     except (OSError, IMAPClientError, imaplib.IMAP4.error) as error:
         raise Unreachable(f"{mail.server.address}: the connection broke ({reason(error)})") from error
     finally:
         cut(connection)
+
+
+def _ask_for_all_folders(connection: IMAPClient) -> None:
+    if not connection.has_capability("NOTIFY"):
+        return
+    wanted = b"(selected %s) (personal %s)" % (_EVENTS, _EVENTS)
+    with contextlib.suppress(
+        imaplib.IMAP4.error
+    ):  # a server may offer it, and refuse what costs it too much: then it is the inbox alone
+        connection._raw_command(b"NOTIFY", [b"SET", wanted], uid=False)
 
 
 def _nudges(

@@ -1,20 +1,20 @@
 """One person's mailbox: its folders, which of them count, and where a message stands. Needs a session for each look."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crmsync.connectors.imap import message, wire
+from crmsync.connectors.imap import wire
 from crmsync.connectors.imap.mapping import Copy, Standing
 from crmsync.connectors.imap.session import Folder, Refusal, Seen, Session, Status
 from crmsync.connectors.imap.settings import Settings
+from crmsync.connectors.mail import message, names
+from crmsync.connectors.mail.made import NAMELESS, nameless_id
 
 # Folders of RFC 6154 that are no place for tagged mail: what is in the first ones was thrown away, and the others show
 # what stands elsewhere.
 _THROWN_AWAY = frozenset({"\\trash", "\\junk"})
 _NOT_WATCHED = _THROWN_AWAY | {"\\drafts", "\\all", "\\flagged", "\\important"}
 _CLOSED = frozenset({"\\noselect", "\\nonexistent"})
-NAMELESS = "@no-message-id.invalid"
 _TELLING = b"DATE FROM TO CC SUBJECT"
 _AT_ONCE = 20  # messages that are searched for in one command
 
@@ -40,7 +40,7 @@ class Layout:
         if not self.filed(name) or name == self.root:
             return None
         parts = name[len(self.root) + len(self.separator) :].split(self.separator)
-        return wire.nameable("/".join(wire.named_by(p) for p in parts)) or None
+        return wire.nameable("/".join(names.named_by(p) for p in parts)) or None
 
     def folder_for(self, regarding: str | None) -> str:
         """Where a message lies that is about this."""
@@ -48,7 +48,7 @@ class Layout:
         return next(known, self._named(regarding))
 
     def _named(self, regarding: str | None) -> str:
-        return f"{self.root}{self.separator}{wire.folder_name(regarding)}" if regarding else self.root
+        return f"{self.root}{self.separator}{names.folder_name(regarding)}" if regarding else self.root
 
 
 @dataclass(slots=True)
@@ -188,16 +188,6 @@ class Mailbox:
 class Found:
     there: Mapping[str, Standing]
     gone: set[str]  # with proof; what is in neither cannot be seen
-
-
-def nameless_id(header: bytes) -> str:
-    given = message.headers(header)
-    telling = "\n".join(message.raw(given, n) for n in ("date", "from", "to", "cc", "subject"))
-    return hashlib.sha256(telling.encode("utf-8", "replace")).hexdigest()[:32] + NAMELESS
-
-
-def identity(parsed_id: str, data: bytes) -> str:
-    return parsed_id or nameless_id(data)
 
 
 def _searchable(id: str) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from crmsync.connectors.contract import Attachment, Gone, Hidden, Kind, Record
 from crmsync.connectors.contract import Unreadable as UnreadableItem
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.imap import mapping, message
 from crmsync.connectors.imap.client import Mail
 from crmsync.connectors.imap.mailbox import Mailbox
 from crmsync.connectors.imap.mapping import Standing
-from crmsync.connectors.imap.message import Part, Unreadable, parse
 from crmsync.connectors.imap.session import Session, Whole
+from crmsync.connectors.mail import content, message
+from crmsync.connectors.mail.message import Part, Unreadable, parse
 
 MAX_MESSAGE = 60_000_000  # bytes that are read of one
 BATCH = 20  # messages whose text is held at the same time
@@ -63,7 +63,12 @@ class Reader:
             id,
             standing.version,
             Kind.EMAIL,
-            {**mapping.columns(parsed, whole, id, settings), **standing.shown()},
+            {
+                **content.columns(
+                    parsed, id, settings, arrived=whole.arrived, size=whole.size, read=len(whole.data)
+                ),
+                **standing.shown(),
+            },
             uid=id,
             tags=standing.tags,
             attachments=tuple(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.imap_utf7 import encode as encode_utf7
 from imapclient.response_parser import parse_fetch_response, parse_response
 
 from crmsync.connectors.imap import wire
@@ -124,6 +125,20 @@ class Session:
             int(found.get(b"EXISTS", 0)),
             _first(found.get(b"HIGHESTMODSEQ", 0)),
         )
+
+    def may_mark(self, name: str) -> bool:
+        """Whether this login may set keywords there (RFC 4314 4, ``w``); also where nobody says."""
+        if not self.can("ACL"):
+            return True
+        mailbox = b'"' + encode_utf7(name).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        try:
+            lines = self._untagged(
+                lambda imap: imap._simple_command("MYRIGHTS", mailbox.decode("ascii")), "MYRIGHTS"
+            )
+        except Refusal:
+            return True
+        told = [line.split()[-1] for line in lines["MYRIGHTS"] if isinstance(line, bytes) and line.split()]
+        return not told or b"w" in told[-1].strip(b'"')
 
     def create(self, name: str) -> None:
         self._call(lambda c: c.create_folder(name))

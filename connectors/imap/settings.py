@@ -1,34 +1,19 @@
-"""What a person wants of a mailbox; the words of the configuration, without its file."""
+"""What a person wants of a mailbox on an IMAP server."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crmsync.connectors.imap import wire
+from crmsync.connectors.mail import settings
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    tag: str = "CRM"  # what the account calls the tag
-    keyword: str = ""  # the IMAP keyword that stands for it; empty: ``$`` and the tag
-    folder: str = "CRM"  # what lies in it, or below, is tagged, too
-    folders: tuple[str, ...] = ()  # where tagged mail is looked for; empty: in all of the mailbox's own
-    addresses: frozenset[str] = (
-        frozenset()
-    )  # the person's own, in lower case: what comes from them is outgoing
-    attachment_limit: int = 5_000_000  # bytes; what is larger is named, and stays where it is
-    track_answers: bool = False  # answers in a conversation that is tagged get the tag
-    file: bool = False  # what the CRM says of a message outside of the folder moves it there
-    delete_messages: bool = False  # what is deleted in the CRM goes to the trash; else it only loses its tag
+class Settings(settings.Settings):
+    keyword: str = ""  # the IMAP keyword that stands for the tag; empty: ``$`` and the tag
 
     def keyword_for(self, tag: str) -> str:
         if tag.casefold() == self.tag.casefold() and self.keyword:
             return self.keyword
         return "$" + "".join(c if c.isascii() and c.isalnum() else "_" for c in tag)
-
-    def seen_of(self, owner: str) -> "Settings":
-        """Of somebody else's mailbox: outgoing is there what comes from its owner, whoever looks. Empty: one's own."""
-        if "@" not in owner or owner.lower() in self.addresses:
-            return self
-        return replace(self, addresses=frozenset({owner.lower()}))
 
     @property
     def own(self) -> str:

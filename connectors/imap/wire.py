@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imapclient.imap_utf7 import encode as encode_utf7
 
+from crmsync.connectors.mail.names import folder_name, usable_name
+
 _KEYWORD_SAFE = re.compile(rb"[a-z0-9!#&'+,\-./:;<>?@^_`|~]")
 _ESCAPED = re.compile(r"=([0-9a-f]{2})")
 _WHOLE = "=_"  # before what is packed as a whole, because letter by letter it would get too long
@@ -88,26 +90,10 @@ def usable(category: str) -> bool:
 
 # ── Folder names ─────────────────────────────────────────────────────────────────────────────────────────────
 
-# What separates folders cannot stand in a name, and which of the two does is the server's affair (Dovecot with
-# Maildir refuses the dot whatever it separates with): they are written as characters that look the same.
-_INSTEAD = {"/": "\uff0f", ".": "\u2024", "\\": "\uff3c"}
-_THERE = {ord(a): b for a, b in _INSTEAD.items()}
-_BACK = {ord(b): a for a, b in _INSTEAD.items()}
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff*%]")
-
-
-def folder_name(text: str) -> str:
-    """The name of the folder that stands for a text of one line."""
-    return text.translate(_THERE)
-
-
-def named_by(folder: str) -> str:
-    return folder.translate(_BACK)
-
 
 def nameable(text: str) -> str:
     """As much of a text as a folder's name can say; empty: nothing."""
-    name = " ".join(_UNUSABLE.sub(" ", text.translate(_BACK)).split()).lstrip("~#&")
+    name = usable_name(text)
     while name and len(encode_utf7(folder_name(name))) > MAX_NAME:
         name = name[: min(len(name) - 1, MAX_NAME)].rstrip()
     return " ".join(name.split()).strip()

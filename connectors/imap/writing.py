@@ -8,11 +8,6 @@ move knows no such condition: it is made right after a look.
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from email import policy
-from email.message import EmailMessage
-from email.utils import format_datetime
-from urllib.parse import quote
 
 from crmsync.connectors.contract import (
     Create,
@@ -26,15 +21,16 @@ from crmsync.connectors.contract import (
     Update,
     Write,
 )
-from crmsync.connectors.imap import mapping, message
+from crmsync.connectors.imap import mapping
 from crmsync.connectors.imap.client import Mail
-from crmsync.connectors.imap.mailbox import Layout, Mailbox, identity
+from crmsync.connectors.imap.mailbox import Layout, Mailbox
 from crmsync.connectors.imap.mapping import Copy, Standing
 from crmsync.connectors.imap.reading import BATCH, Reader, shown
 from crmsync.connectors.imap.session import Folder, Refusal, Session
+from crmsync.connectors.mail import message
+from crmsync.connectors.mail.made import OURS, identity, made
 
 _PASSING = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA|CORRUPTION)\]")  # RFC 5530
-OURS = "@crmsync.invalid"  # of the Message-IDs that we have made up
 
 
 class Writer:
@@ -202,33 +198,9 @@ def _lasting(flags: frozenset[str]) -> frozenset[str]:
 
 
 def _data(write: Create) -> bytes:
-    return write.native.encode("utf-8", "surrogateescape") if write.native else _made(write)
+    return write.native.encode("utf-8", "surrogateescape") if write.native else made(write.key, write.columns)
 
 
 def identity_of(write: Create) -> str:
     data = _data(write)
     return identity(message.message_id(message.headers(data)), data)
-
-
-def _made(write: Create) -> bytes:
-    """A message from columns. Its Message-ID is made from the key, so that a repeated create finds it."""
-    columns = write.columns
-    made = EmailMessage(policy=policy.SMTP)
-    made["Message-ID"] = f"<{own_id(write.key)}>"
-    texts = {n: message.clean(str(columns.get(n) or "")) for n in ("subject", "from", "body_text")}
-    if subject := " ".join(texts["subject"].split()):
-        made["Subject"] = subject
-    if texts["from"]:
-        made["From"] = texts["from"]
-    for name, header in (("to", "To"), ("cc", "Cc")):
-        some = columns.get(name)
-        if isinstance(some, tuple) and some:
-            made[header] = ", ".join(some)
-    if isinstance(at := columns.get("sent_at"), datetime):
-        made["Date"] = format_datetime(at)
-    made.set_content(texts["body_text"])
-    return made.as_bytes()
-
-
-def own_id(key: str) -> str:
-    return quote(key, safe="-._~")[:200].replace("%", "=") + OURS

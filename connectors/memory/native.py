@@ -23,6 +23,7 @@ class Item:
     owner: str = ""
     private: bool = False
     untouchable: str = ""
+    series: str = ""  # of which it is one date
     broken: str = ""  # which rule of the format it breaks
     hidden: bool = False  # not visible to any login
     creator: str = ""  # the login that made it; empty: a person

@@ -133,6 +133,7 @@ class MemoryServer:
         uid: str = "",
         private: bool = False,
         untouchable: str = "",
+        series: str = "",
     ) -> str:
         """A new item; its id. ``kind`` may be left out where the collection has only one."""
         with self._lock:
@@ -150,6 +151,7 @@ class MemoryServer:
                 owner=owner,
                 private=private,
                 untouchable=untouchable,
+                series=series,
             )
             return item.id
 

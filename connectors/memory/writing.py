@@ -167,6 +167,7 @@ def record_of(item: Item, traits: Traits, side: Side) -> Record:
         owner=item.owner,
         native=dump(item) if side is Side.ECS else "",
         untouchable=item.untouchable,
+        series=item.series,
         private=item.private,
     )
 

@@ -45,8 +45,6 @@ _SETTLED = timedelta(
     seconds=10
 )  # by then nothing can be committed any more under a stamp, but by a long transaction
 
-_RECURRING = ("IsRecurrence", "RecurrenceActivityId", "IsRecurrence2", "IsRecurrence2Exception")
-
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
@@ -201,13 +199,22 @@ class Table:
             modified=instant(modified) if isinstance(modified, str) else None,
             link=str(_any_case(row, self.external_id) or "") if self.external_id else "",
             owner=row_owner(row),
-            untouchable="recurring" if any(row.get(f) for f in _RECURRING) else "",
+            untouchable="recurring" if row.get("IsRecurrence") else "",
+            series=series_of(row),
             private=bool(row.get("IsPrivate")) or columns.get("sensitivity") in ("private", "confidential"),
         )
 
 
 def is_ours(row: Row) -> bool:
     return not (row.get("IsChild") or row.get("TaskSubtype") in _NO_TASK)
+
+
+def series_of(row: Row) -> str:
+    """Of what is one date of a series. Each date is a row; a series of the former kind has one more, ``IsRecurrence``,
+    that says no more than how it repeats (Object Reference, "Event")."""
+    if row.get("IsRecurrence") or not (row.get("RecurrenceActivityId") or row.get("IsRecurrence2")):
+        return ""
+    return str(row.get("RecurrenceActivityId") or row.get("Id"))
 
 
 def row_id(row: Row) -> str:

@@ -126,14 +126,14 @@ class _Endpoint:
                 return self._soap.answer(message.path, message.body, message.headers, message.origin)
             case ("id", _, _):
                 return self._oauth.identity(self._session(message).caller, message.origin)
-            case ("services", "async", _):
+            case ("services", "async", version):
                 return self._bulk.classic.answer(
                     message.method,
                     message.path[3:],
                     message.plain(),
                     message.headers,
-                    message.path[2],
-                    self._counted(message),
+                    version,
+                    lambda: self._counted(message),
                 )
             case ("services", "data"):
                 return Reply(200, versions())

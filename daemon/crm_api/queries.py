@@ -46,8 +46,34 @@ class QueryHandlers:
         }
         return Reply(200, content)
 
+    def _explained(self, call: Call, text: str) -> Reply:
+        """There is no plan to tell of; clients look at the object and the frame."""
+        name = self._queries.object_of(call.caller, text)
+        plan = {
+            "cardinality": 1, "fields": [], "leadingOperationType": "TableScan", "notes": [], "relativeCost": 1.0,
+            "sobjectCardinality": 1, "sobjectType": name,
+        }  # fmt: skip
+        return Reply(200, {"plans": [plan], "sourceQuery": text})
+
+    def _columns(self, call: Call, text: str) -> Reply:
+        """`&columns=true`: what the columns of the answer are, for tables of them."""
+        described = self._queries.described(call.caller, text)
+        name, prefix = described.object, described.prefix
+        content = {
+            "columnMetadata": [_column(column, type_) for column, type_ in described.columns],
+            "entityName": name,
+            "groupBy": described.grouped,
+            "idSelected": any(column == "Id" for column, _ in described.columns),
+            "keyPrefix": prefix,
+        }
+        return Reply(200, content)
+
     def _first(self, call: Call, *, include_deleted: bool) -> Reply:
+        if "explain" in call.query:
+            return self._explained(call, call.query["explain"])
         text = call.query.get("q")
+        if text and call.query.get("columns", "").lower() == "true":
+            return self._columns(call, text)
         if not text:
             raise Fault("MALFORMED_QUERY", "A query string has to be specified, as the parameter q")
         asked = _BATCH_SIZE.search(call.headers.get("sforce-query-options", ""))
@@ -62,6 +88,27 @@ def _page(call: Call, page: Page) -> Reply:
     if page.next is not None:
         frame["nextRecordsUrl"] = f"{call.base}/{call.path[0]}/{page.next}"
     return Reply(200, json.dumps(frame)[:-1].encode() + b',"records":' + page.records + b"}")
+
+
+_APEX = {"id": "Id", "reference": "Id", "boolean": "Boolean", "int": "Integer", "double": "Double",
+         "currency": "Double", "percent": "Double", "date": "Date", "datetime": "Datetime"}  # fmt: skip
+
+
+def _column(name: str, type_: str) -> dict[str, Any]:
+    return {
+        "aggregate": False,
+        "apexType": _APEX.get(type_, "String"),
+        "booleanType": type_ == "boolean",
+        "columnName": name,
+        "custom": name.endswith("__c"),
+        "displayName": name,
+        "foreignKeyName": None,
+        "insertable": False,
+        "joinColumns": [],
+        "numberType": type_ in ("int", "double", "currency", "percent"),
+        "textType": type_ not in _APEX,
+        "updatable": False,
+    }
 
 
 def _window(call: Call) -> Any:

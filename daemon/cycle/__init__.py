@@ -15,6 +15,7 @@ load        both native items of linked pairs  dating       when contested ones 
 glances     ... without what never changes     strangers    who is named in it, and known later
 recover     writes whose answer was lost       doubt        our own state is older than what we wrote
 linked      what becomes of a pair: merge, write
+meetings    ... whose word counts of a meeting, and who in it the CRM knows
 fates       created again, forgotten, left     removals     deletes and unlinks, guarded
 barred      what a missing right keeps back    apply        intents, batches, outcomes
 confirm     what stands by then, written down  agreed       the snapshot, history and conflict log of it

@@ -15,7 +15,7 @@ from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
-from crmsync.daemon.cycle.shared import forestalled, record_key
+from crmsync.daemon.cycle.shared import TAKEN, forestalled, record_key
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.survey import Newcomer
@@ -140,8 +140,7 @@ def _bring_forth(
             if task.done is None:
                 leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
             elif (task.place.key, task.done.id) in taken:
-                reason = f"it would become a second link to {task.done.id}; use `crmsync matches` to say what it is"
-                park(cx, tx, [newcomer.row], newcomer.record.id, "already_linked", reason)
+                _already_linked(cx, tx, newcomer, task.done.id)
             else:
                 taken.add((task.place.key, task.done.id))
                 born.append((newcomer, task, task.done))
@@ -151,6 +150,16 @@ def _bring_forth(
         notes.write(tx)
     cx.progress("synced", len(born))
     return [(newcomer, pair) for (newcomer, _, _), pair in zip(born, pairs, strict=True)]
+
+
+def _already_linked(cx: Context, tx: Tx, newcomer: Newcomer, other: str) -> None:
+    """What was made for it once belongs to another item by now: it gets one of its own, under the next name."""
+    reason = f"what was made for it once, {other}, is linked to another item"
+    if newcomer.side is Side.CRM or newcomer.row.code == TAKEN:
+        park(cx, tx, [newcomer.row], newcomer.record.id, TAKEN, f"{reason}; unlink that one first")
+        return
+    tx.queue.defer([newcomer.row.id], cx.now(), TAKEN, reason)
+    cx.again = True
 
 
 def _taken(cx: Context, tx: Tx, births: Sequence[tuple[Newcomer, Task]]) -> set[tuple[str, str]]:

@@ -17,6 +17,8 @@ from crmsync.daemon.cycle.survey import Newcomer, left_entry, note_left
 from crmsync.state.model import WAITS_FOR_OWNER, Change
 from crmsync.state.transaction import Tx
 
+_ONLY_SEEN = ", and which this account may only read"
+
 
 def own(cx: Context, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
     """Those that are this account's to bring into the CRM. The others wait until their owner's account has them."""
@@ -58,7 +60,7 @@ def _leave_to(cx: Context, owner: Account, newcomers: Sequence[Newcomer]) -> Non
 
 def _wait(cx: Context, owner: Account, place: Place, newcomers: Sequence[Newcomer]) -> None:
     """The first time it stands in the history, too: through this account the tag was seen first."""
-    why = f"{_for(owner)}“{place.label}” it is"
+    why = f"{_for(owner)}“{place.label}” it is" + ("" if place.collection.writable else _ONLY_SEEN)
     tagged = f"tagged; it is in a collection of account {owner.name}, which brings it into the CRM"
     fresh = [n for n in newcomers if n.row.code != WAITS_FOR_OWNER]
     cycle = cx.cycle if fresh else 0
@@ -120,12 +122,14 @@ def _linked_by_owner(cx: Context, tx: Tx, key: str, rows: Sequence[Change]) -> f
 
 def taggers(cx: Context, newcomers: Sequence[Newcomer]) -> dict[int, str]:
     """By row, the account of the delegate through which the item was seen to be tagged before its owner's saw it."""
-    if not newcomers:
+    if not newcomers or all(a is cx.account for a in cx.bound):
         return {}
     with cx.state.reading() as tx:
         waiting = tx.queue.waiting_with_uids(WAITS_FOR_OWNER, _for(cx.account))
     at: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row, uid in waiting:
+        if row.error.endswith(_ONLY_SEEN):
+            continue
         at[row.collection, row.item].add(row.account)
         if uid:
             at["", uid].add(row.account)

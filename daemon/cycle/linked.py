@@ -25,7 +25,7 @@ from crmsync.daemon.cycle.fates import (
     unmeet,
 )
 from crmsync.daemon.cycle.load import load
-from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, rules_for
+from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, is_copy_of, rules_for, with_addresses
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
@@ -77,7 +77,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
-    loaded = dated(cx, relate(cx, loaded))
+    loaded = with_addresses(cx, dated(cx, relate(cx, loaded)))
     decisions = _decisions(cx, loaded)
     meetings = Meetings(copies(cx, loaded), come(cx, loaded))
     for work in loaded:
@@ -87,7 +87,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
         if work.snapshot is None and Gone in (type(work.ecs), type(work.crm)):
             unmeet(cx, work)
             continue
-        fate, standings = _fate(cx, work)
+        fate, standings = _fate(cx, work, meetings.copies.get(work.pair.id))
         match fate:
             case Merge():
                 drafts.append(_merge(cx, work, standings, decisions, meetings))
@@ -115,7 +115,7 @@ def watch_unsettled(cx: Context, works: Sequence[Work]) -> None:
 # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
+def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side, Standing]]:
     standings = {}
     if isinstance(work.ecs, Record):
         place = cx.places[work.pair.ecs_collection]
@@ -126,6 +126,8 @@ def _fate(cx: Context, work: Work) -> tuple[object, dict[Side, Standing]]:
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
+    if copy is not None and ecs is Seen.EDITED and (copy.mute or work.pair.crm_owner != cx.user):
+        ecs = Seen.SAME  # it does not speak for the record, and must not make it again
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
         ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     if work.again and crm is Seen.GONE and ecs.there:
@@ -159,7 +161,7 @@ def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
     return Ties(
         rule=cx.account.delete_rule(acted(work)),
         owned=owner == cx.user,
-        elsewhere=any(p.account != cx.account.name for p in others),
+        elsewhere=any(p.account != cx.account.name and not is_copy_of(pair, p) for p in others),
         deletable=work.access.delete if ecs is Seen.GONE else ecs_writable,
     )
 
@@ -217,6 +219,7 @@ def _merge(
         fill=not restored,
         held={c: Held(h.ecs, h.crm) for (p, c), h in decisions.held.items() if p == pair.id},
         decided={c: d.chosen for (p, c), d in decisions.chosen.items() if p == pair.id},
+        considered={c: Held(d.ecs, d.crm) for (p, c), d in decisions.chosen.items() if p == pair.id},
         come=meetings.come.get(pair.id),
     )
     return Draft(work, merged, _tasks(cx, work, merged))

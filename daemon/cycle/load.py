@@ -87,7 +87,8 @@ def _in_common(
 
 
 def _where(cx: Context, place: Place) -> str:
-    """Where the collection is, for all who are shown the same of it; empty: it is not known to be shown to us."""
+    """Where the collection is, for all who are shown the same of it; empty: it is not known to be shown to us. Mail
+    never is: each has a copy of a message, whose id is the same in every mailbox."""
     mailbox = place.login
     if not isinstance(mailbox, Mailbox) or not mailbox.outlook or place.key not in cx.heard:
         return ""

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crmsync.connectors.contract import COLUMNS, Addressed, Columns, Kind, Record, Side
+from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.terms import Direction, Policy, Rule, Standing
-from crmsync.state.model import PairState
+from crmsync.state.model import Pair, PairState
 from crmsync.state.transaction import Tx
 
 # What an organiser says of a meeting; the rest is everyone's own.
@@ -28,6 +29,25 @@ class Copy:
 
     organiser: str
     mute: bool = False  # another item speaks for the record
+
+
+def with_addresses(cx: Context, works: Sequence[Work]) -> list[Work]:
+    """Those of the works for which it is known whose meeting they are; a conversation that failed leaves its rows for
+    later."""
+    unknown: set[str] = set()
+    for key in {w.pair.ecs_collection for w in works if _is_called(w)}:
+        place = cx.places[key]
+        try:
+            if isinstance(place.connector, Addressed):
+                place.connector.addresses()
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            unknown.add(key)
+    return [w for w in works if not (w.pair.ecs_collection in unknown and _is_called(w))]
+
+
+def _is_called(work: Work) -> bool:
+    return isinstance(work.ecs, Record) and bool(work.ecs.columns.get("organizer"))
 
 
 def copies(cx: Context, works: Sequence[Work]) -> Mapping[int, Copy]:
@@ -46,17 +66,21 @@ def copies(cx: Context, works: Sequence[Work]) -> Mapping[int, Copy]:
         others = [
             p.account
             for p in linked[pair.crm_collection].get(pair.crm_id, ())
-            if p.account != pair.account
-            and p.state is PairState.LINKED
-            and (p.ecs_collection, p.ecs_id) != (pair.ecs_collection, pair.ecs_id)
+            if p.account != pair.account and p.state is PairState.LINKED and is_copy_of(pair, p)
         ]
         found[pair.id] = Copy(organiser, bool(others) and _other_speaks(cx, work, organiser, others))
     return found
 
 
+def is_copy_of(pair: Pair, other: Pair) -> bool:
+    """Whether two links to one record are of one meeting in two calendars."""
+    elsewhere = (other.ecs_collection, other.ecs_id) != (pair.ecs_collection, pair.ecs_id)
+    return elsewhere and other.ecs_uid == pair.ecs_uid != "" and pair.kind is Kind.APPOINTMENT
+
+
 def _called_by(cx: Context, work: Work) -> str:
     """The organiser, where that is somebody else."""
-    if not isinstance(work.ecs, Record) or work.pair.kind is not Kind.APPOINTMENT:
+    if not isinstance(work.ecs, Record) or not _is_called(work):
         return ""
     place = cx.places.get(work.pair.ecs_collection)
     return called_by(cx, place, work.ecs.columns) if place is not None else ""

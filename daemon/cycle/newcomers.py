@@ -5,6 +5,7 @@ No create without a match first; whatever is ambiguous waits for a person.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
@@ -214,7 +215,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             elif answer is None or row.item not in wanted or not cx.receives(answer.kind):
                 tx.queue.done_unless_changed([row])
                 tx.held.unwanted_records(cx.account.name, [row.item])
-            elif reason := left_in_crm(answer, forgotten):
+            elif reason := left_in_crm(cx, answer, forgotten):
                 left.append((row, answer, reason))
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
@@ -243,9 +244,13 @@ def selected_in_crm(cx: Context, place: Place, records: Sequence[Record]) -> fro
     return frozenset(r.id for r in records if r.owner == selection.owner)
 
 
-def left_in_crm(record: Record, forgotten: Collection[str]) -> str:
+def left_in_crm(cx: Context, record: Record, forgotten: Collection[str]) -> str:
+    """Why a selected record is not brought to the ECS side, or nothing."""
     if record.untouchable:
         return f"{record.untouchable}: such records are not exchanged yet and stay as they are"
+    start = record.columns.get("start") or record.columns.get("due")
+    if record.series and isinstance(start, date) and not cx.account.window.holds(start, cx.now()):
+        return f"one date of series {record.series}: it comes when its time is near"
     return FORGOTTEN if record.id in forgotten else ""
 
 

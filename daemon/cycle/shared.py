@@ -26,6 +26,7 @@ from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
 
+TAKEN = "already_linked"  # of a row whose item's former record is another one's by now
 OUT_OF_REACH = "another account has brought it into the CRM, where this account's user may not see the record"
 
 
@@ -52,8 +53,8 @@ def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
     """The external id of the record that is made for this item, by this account or another one."""
-    uid = newcomer.record.uid or newcomer.record.id
-    return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid)
+    uid, generation = newcomer.record.uid or newcomer.record.id, int(newcomer.row.code == TAKEN)
+    return cx.signer.record_key(account or cx.account.name, newcomer.place.key, uid, generation)
 
 
 def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[int]:
@@ -137,7 +138,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
             before = None
     if before is not None:
         reason = f"another account has linked it to {twin.crm_id}, which is linked to another item here"
-        hold(cx, newcomer, Side.CRM, [twin.crm_id], "already_linked", reason)
+        hold(cx, newcomer, Side.CRM, [twin.crm_id], TAKEN, reason)
         return []
     with cx.state.transaction() as tx:
         pair = tx.pairs.add(replace(new_pair(cx, newcomer, place, twin.crm_id), crm_owner=twin.crm_owner))

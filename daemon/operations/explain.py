@@ -158,7 +158,7 @@ def _why_not(cx: Context, place: Place, shown: Record | Unreadable) -> str:
         return f"it has no item: `crm_select` of {cx.account.name}, “{cx.account.crm_select}”, leaves it out"
     with cx.state.reading() as tx:
         forgotten = people_forgotten(cx, tx, [shown])
-        left = left_alone(cx, shown, forgotten) if ecs else left_in_crm(shown, forgotten)
+        left = left_alone(cx, shown, forgotten) if ecs else left_in_crm(cx, shown, forgotten)
     return left or "selected, and not synced yet: the next sync looks at it"
 
 

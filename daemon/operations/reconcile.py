@@ -100,7 +100,12 @@ def _without_pair(cx: Context, tx: Tx, place: Place, side: Side, refs: list[Ref]
         if side is Side.ECS
         else tx.pairs.by_crm(account, cx.crm, place.key, ids)
     )
-    return [r for r in refs if r.id not in pairs]
+    return [r for r in refs if r.id not in pairs or (side is Side.ECS and _was_out_of_sight(pairs[r.id]))]
+
+
+def _was_out_of_sight(pair: Pair) -> bool:
+    """Its collection came back, and the listing of all of it may have left this one out."""
+    return pair.state is PairState.UNLINKED and pair.reason.startswith(OUT_OF_SIGHT)
 
 
 def _linked(cx: Context, ecs: str | None = None, crm: str | None = None) -> Iterator[list[Pair]]:

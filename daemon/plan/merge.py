@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
-from crmsync.daemon.plan.members import listed, merged, people
+from crmsync.daemon.plan.each import each, is_within
 from crmsync.daemon.plan.normalise import alike, same, tidy
 from crmsync.daemon.plan.terms import (
     NEVER,
@@ -22,6 +22,7 @@ from crmsync.daemon.plan.terms import (
     Rule,
     Standing,
     Verdict,
+    name_of,
 )
 
 
@@ -41,7 +42,7 @@ class _Draft:
 
     def bar(self, unit: Sequence[str], target: Side, names: Sequence[str], reason: str) -> None:
         self.barred[target] = self.barred.get(target, frozenset()) | frozenset(names)
-        self.say(unit, Verdict.BARRED, f"{reason}; it may not be written in the {_name(target)}")
+        self.say(unit, Verdict.BARRED, f"{reason}; it may not be written in the {name_of(target)}")
 
     def say(self, names: Sequence[str], verdict: Verdict, reason: str) -> None:
         self.decisions.append(Decision(tuple(names), verdict, reason))
@@ -58,27 +59,35 @@ def merge(
     fill: bool = True,
     held: Mapping[str, Held] | None = None,
     decided: Mapping[str, Value] | None = None,
+    considered: Mapping[str, Held] | None = None,
     come: Mapping[str, frozenset[str]] | None = None,
 ) -> Merged:
     """What has to be written where, so that both sides agree.
 
     ``held``: differences that wait for a person, by column. ``decided``: values that a person has chosen, by column;
-    they go to both sides whatever the rules say. ``fill`` false: the two have met before, so that an empty column may
-    have been emptied since. ``come``: members of a list that the CRM has come to know, by column (``members``).
+    they go to both sides whatever the rules say. ``considered``: between what there was the choice, by column.
+    ``fill`` false: the two have met before, so that an empty column may have been emptied since. ``come``: members of
+    a list that the CRM has come to know, by column (``members``).
     Returned columns are complete units.
     """
-    held, decided = held or {}, decided or {}
+    held, decided, considered = held or {}, decided or {}, considered or {}
     base = snapshot or {}
     draft = _Draft(agreed=dict(base))
     for unit in _units(kind, ecs, crm):
         rule = _rule(unit, rules)
         if chosen := {n: decided[n] for n in unit if n in decided}:
             _impose(draft, unit, chosen, ecs, crm)
+            _log_unconsidered(draft, unit, base, ecs, crm, considered)
         elif rule.direction is Direction.NONE:
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
             draft.say(unit, Verdict.HELD, "waits for a decision")
-        elif COLUMNS[kind][unit[0]].each and (fill or any(n in base for n in unit)):
+        elif (
+            COLUMNS[kind][unit[0]].each and not fill and unit[0] not in base and is_within(unit[0], ecs, crm)
+        ):
+            draft.agree({unit[0]: ecs.columns[unit[0]]})
+            draft.say(unit, Verdict.AGREED, "the CRM has nobody else; it need not know everybody")
+        elif COLUMNS[kind][unit[0]].each and (fill or unit[0] in base):
             _each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
         elif any(n in base for n in unit):
             # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
@@ -125,34 +134,16 @@ def _each(
     rule: Rule,
     come: frozenset[str],
 ) -> None:
-    """A list of which each member is merged by itself: nothing in it can clash."""
-    known = name in base
-    if known and not come and not ecs.changed([name]) and not crm.changed([name]):
+    result = each(name, ecs, crm, rule, come, known=name in base)
+    if result is None:
         return
-    ecs_was, crm_was = (people(s.baseline.get(name)) if known else {} for s in (ecs, crm))
-    ecs_is, crm_is = people(ecs.columns[name]), people(crm.columns[name])
-    result = merged(ecs_was, ecs_is, crm_was, crm_is, come)
-    wanted: Mapping[Side, Value] = {Side.ECS: listed(result.ecs), Side.CRM: listed(result.crm)}
-    agreed, told = listed(ecs_is), len(draft.decisions)
-    for side, there in ((Side.ECS, ecs), (Side.CRM, crm)):
-        if same(wanted[side], there.columns[name]):
-            continue
-        if not rule.direction.allows(side):
-            draft.say([name], Verdict.KEPT, f"this column does not go to the {_name(side)}")
-        elif name in there.barred:
-            draft.bar([name], side, [name], f"changed in the {_name(side.other)}")
-        elif name not in there.writable:
-            draft.say([name], Verdict.KEPT, f"it cannot be written in the {_name(side)}")
-        else:
-            draft.to[side][name] = wanted[side]
-            verdict = Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS
-            draft.say([name], verdict, f"changed in the {_name(side.other)}")
-            agreed = wanted[side] if side is Side.ECS else agreed
-    if draft.barred and any(name in names for names in draft.barred.values()):
-        return  # it stays to be done
-    if len(draft.decisions) == told:
-        draft.say([name], Verdict.AGREED, "each side has those that it knows")
-    draft.agree({name: agreed})
+    for side, value in result.to.items():
+        draft.to[side][name] = value
+    draft.decisions += result.decisions
+    for side in result.barred:  # it stays to be done
+        draft.barred[side] = draft.barred.get(side, frozenset()) | {name}
+    if not result.barred:
+        draft.agree({name: result.agreed})
 
 
 def _first_meeting(
@@ -255,12 +246,12 @@ def _send(
 ) -> None:
     """The source's value goes to the target, as far as direction and the target's means allow."""
     if not rule.direction.allows(target):
-        draft.say(unit, Verdict.KEPT, f"{reason}; this column does not go to the {_name(target)}")
+        draft.say(unit, Verdict.KEPT, f"{reason}; this column does not go to the {name_of(target)}")
         return
     value = {n: source.columns[n] for n in unit}
     shown = there.project(value)
     if not any(n in shown for n in unit):
-        draft.say(unit, Verdict.KEPT, f"{reason}; the {_name(target)} cannot hold it")
+        draft.say(unit, Verdict.KEPT, f"{reason}; the {name_of(target)} cannot hold it")
         return
     differing = _differing(unit, shown, there)
     writable = {n: value[n] for n in unit if n in shown and n in there.writable}
@@ -268,14 +259,14 @@ def _send(
         draft.bar(unit, target, barred, reason)
         return
     if differing and not writable:
-        draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {_name(target)}")
+        draft.say(unit, Verdict.KEPT, f"{reason}; it cannot be written in the {name_of(target)}")
         return
     draft.agree(value)
     if any(n in writable for n in differing):
         draft.to[target].update(writable)
         draft.say(unit, Verdict.TO_CRM if target is Side.CRM else Verdict.TO_ECS, reason)
     else:
-        draft.say(unit, Verdict.AGREED, f"{reason}; the {_name(target)} shows it already")
+        draft.say(unit, Verdict.AGREED, f"{reason}; the {name_of(target)} shows it already")
 
 
 def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, crm: Standing) -> None:
@@ -296,7 +287,7 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
         if not differing:
             continue
         if there.writable.isdisjoint(differing):
-            draft.say(unit, Verdict.KEPT, f"decided by a person; it cannot be written in the {_name(side)}")
+            draft.say(unit, Verdict.KEPT, f"decided by a person; it cannot be written in the {name_of(side)}")
             continue
         draft.to[side].update({n: value[n] for n in unit if n in there.writable})
         draft.say(unit, Verdict.TO_CRM if side is Side.CRM else Verdict.TO_ECS, "decided by a person")
@@ -304,6 +295,26 @@ def _impose(draft: _Draft, unit: Sequence[str], chosen: Columns, ecs: Standing, 
     draft.settled |= set(unit)
     if not draft.decisions[told:]:
         draft.say(unit, Verdict.AGREED, "decided by a person; it stands already")
+
+
+def _log_unconsidered(
+    draft: _Draft,
+    unit: Sequence[str],
+    base: Columns,
+    ecs: Standing,
+    crm: Standing,
+    considered: Mapping[str, Held],
+) -> None:
+    """What somebody has typed after the choice was offered gives way to it, and nobody has seen that."""
+    reason = "decided by a person, before this was typed"
+    for n in (n for n in unit if n in considered):
+        choice = considered[n]
+        for side, there, known in ((Side.ECS, ecs, choice.ecs), (Side.CRM, crm, choice.crm)):
+            gives_way = n in draft.to[side] and not same(there.columns[n], draft.to[side][n])
+            if gives_way and not any(same(there.columns[n], v) for v in (known, base.get(n))):
+                clash = Clash(n, base.get(n), ecs.columns[n], crm.columns[n], side.other, reason)
+                draft.clashes.append(clash)
+                break
 
 
 def _differing(unit: Sequence[str], shown: Columns, there: Standing) -> list[str]:
@@ -353,10 +364,6 @@ def _still_held(unit: Sequence[str], ecs: Standing, crm: Standing, held: Mapping
 
 def _unsettled(draft: _Draft, name: str) -> bool:
     return any(name in d.columns and d.verdict is Verdict.HELD for d in draft.decisions)
-
-
-def _name(side: Side) -> str:
-    return "CRM" if side is Side.CRM else "ECS side"
 
 
 def _when(moment: datetime) -> str:

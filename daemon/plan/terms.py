@@ -112,3 +112,7 @@ class Merged:
 
     def writes(self, side: Side) -> Columns:
         return self.to_ecs if side is Side.ECS else self.to_crm
+
+
+def name_of(side: Side) -> str:
+    return "CRM" if side is Side.CRM else "ECS side"

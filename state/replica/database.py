@@ -5,6 +5,8 @@ a second column, `<field>__key`, with its folded value while the record is not d
 is what makes uniqueness ignore case and forget deleted records, on every database alike.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +20,11 @@ from sqlalchemy.pool import QueuePool
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
-__all__ = ["Database"]
+__all__ = ["Database", "timed_out"]
 
 WRITERS_TURN = 0x63726D73  # the advisory lock on PostgreSQL; any number that nobody else uses
 BUSY_SECONDS = 30
+STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
 INDEXED = ("SystemModstamp", "OwnerId")
 
 
@@ -66,13 +69,17 @@ class Database:
             metadata.create_all(connection)
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """A consistent view for several SELECTs."""
+    def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:
+        """A consistent view for several SELECTs, each of which may take so many seconds.
+
+        The database then ends the statement itself, with a DBAPIError that `timed_out` knows.
+        """
         shared: sa.Connection | None = getattr(self._shared, "connection", None)
         if shared is not None:
-            yield shared
+            with _limited(shared, seconds):
+                yield shared
             return
-        with self.engine.connect() as connection, connection.begin():
+        with self.engine.connect() as connection, connection.begin(), _limited(connection, seconds):
             yield connection
 
     @contextmanager
@@ -110,6 +117,30 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _limited(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+    elif connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"))
+        yield
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    else:
+        raw: Any = connection.connection.driver_connection
+        end = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        try:
+            yield
+        finally:
+            raw.set_progress_handler(None, 0)
+
+
+def timed_out(error: sa.exc.DBAPIError) -> bool:
+    """Whether the statement was ended because of the seconds that `read` allowed."""
+    interrupted = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    return interrupted or getattr(error.orig, "sqlstate", None) == "57014"  # query_canceled
 
 
 def _table(object_type: ObjectType, metadata: sa.MetaData) -> sa.Table:

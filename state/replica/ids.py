@@ -8,7 +8,9 @@ import string
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CHECKS = string.ascii_uppercase + "012345"
+RESERVED = "z"  # in the fourth place: Salesforce counts its instances from 0 up, and is far from there
 _ALLOWED = frozenset(BASE62)
+_RESERVED_FROM = BASE62.index(RESERVED) * 62**11
 
 
 def new_id(prefix: str, number: int) -> str:
@@ -16,13 +18,26 @@ def new_id(prefix: str, number: int) -> str:
 
     Raises ValueError when prefix or number do not fit into 3 and 12 characters of base 62.
     """
-    if len(prefix) != 3 or not _ALLOWED.issuperset(prefix) or not 0 <= number < 62**12:
+    if len(prefix) != 3 or not _ALLOWED.issuperset(prefix) or not 0 <= number < _RESERVED_FROM:
         raise ValueError(f"no record id for prefix {prefix!r} and number {number}")
     digits = []
     for _ in range(12):
         number, digit = divmod(number, 62)
         digits.append(BASE62[digit])
     return to_18(prefix + "".join(reversed(digits)))
+
+
+def offline_id(prefix: str, number: int) -> str:
+    """The id of a record that its CRM does not know of yet: real ones never have RESERVED in the fourth place."""
+    if not 0 <= number < 62**11:
+        raise ValueError(f"no record id for number {number}")
+    digits = to_15(new_id(prefix, number))[4:]
+    return to_18(prefix + RESERVED + digits)
+
+
+def is_offline(id: str) -> bool:
+    """Whether this is one of ours, in either length."""
+    return is_valid(id) and to_15(id)[3] == RESERVED
 
 
 def to_18(id: str) -> str:

@@ -30,10 +30,11 @@ def layout_of(schema: Schema, type_: ObjectType) -> dict[str, Any]:
         "Address Information": [f for f in shown if f.type == "address"],
         "System Information": [f for f in shown if f.name in _SYSTEM],
     }
+    whole = {f.compound for f in type_.fields if f.createable or f.updateable}  # names and addresses of parts
     editable = {
-        heading: [f for f in fields if f.createable or f.updateable] for heading, fields in groups.items()
+        heading: [f for f in fields if f.createable or f.updateable or f.name in whole]
+        for heading, fields in groups.items()
     }
-    editable["Address Information"] = groups["Address Information"]
     return {
         "layouts": [
             {

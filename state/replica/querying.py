@@ -10,9 +10,10 @@ import json
 import secrets
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from threading import Lock
 from typing import IO, Any
@@ -21,8 +22,9 @@ import sqlalchemy as sa
 
 from crmsync.state.replica import record_access, soql
 from crmsync.state.replica.access import Caller
+from crmsync.state.replica.catalogs import catalog_of, unrestricted
+from crmsync.state.replica.database import timed_out
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
 from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.plan import Aggregate, Count, Parent, Polymorph, Record, Value
 from crmsync.state.replica.store import Clock, Store
@@ -32,6 +34,8 @@ __all__ = ["Page", "Queries", "answered"]
 PAGE = 2000
 SMALLEST_PAGE, LARGEST_PAGE = 200, 2000
 MOST_CURSORS = 10  # of one user, as in Salesforce
+LONGEST = 30.0  # seconds of a query
+MOST_BYTES = 1024 * 1024 * 1024  # of the pages of one answer, on disk
 CURSOR_LIFE = datetime.timedelta(minutes=15)
 
 
@@ -42,6 +46,16 @@ class Page:
     total: int
     records: bytes
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The columns of an answer, with their types; `grouped` says that its rows are AggregateResult."""
+
+    object: str
+    prefix: str
+    columns: tuple[tuple[str, str], ...]
+    grouped: bool
 
 
 @dataclass(slots=True)
@@ -60,11 +74,19 @@ class Queries:
     """Safe for threads. `random` gives the part of a locator that cannot be guessed."""
 
     def __init__(
-        self, store: Store, *, clock: Clock, random: Callable[[int], str] = secrets.token_hex
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        random: Callable[[int], str] = secrets.token_hex,
+        seconds: float = LONGEST,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """A query that takes longer than so many `seconds` is given up."""
         self._store, self._clock, self._random = store, clock, random
-        self._catalog = _catalog(store.schema, store.database.tables)
-        self._texts = _unrestricted(self._catalog)
+        self._seconds, self._monotonic = seconds, monotonic
+        self._catalog = catalog_of(store.schema, store.database.tables)
+        self._texts = unrestricted(self._catalog)
         self._cursors: dict[str, _Cursor] = {}
         self._lock = Lock()
 
@@ -87,13 +109,21 @@ class Queries:
     ) -> Iterator[dict[str, Any]]:
         """What a query in pieces finds. `long_text` lets conditions look at fields that SOQL cannot filter."""
         plan = self._plan(caller, query, include_deleted=False, catalog=self._texts if long_text else None)
-        with self._store.database.read() as connection:
-            yield from soql.run(connection, plan, url=_url(base), utc=utc)
+        with self._store.database.read(self._seconds) as connection:
+            yield from self._timed(soql.run(connection, plan, url=_url(base), utc=utc))
 
     def object_of(self, caller: Caller, text: str) -> str:
         """The object in FROM, of a query that can be answered; raises Fault."""
         with answered():
             return self._plan(caller, soql.parse(text), include_deleted=False).object
+
+    def described(self, caller: Caller, text: str) -> Described:
+        """What the columns of an answer would be; raises Fault."""
+        with answered():
+            plan = self._plan(caller, soql.parse(text), include_deleted=False)
+        columns = () if isinstance(plan.shape, Count) else tuple(_typed(plan.shape))
+        prefix = self._store.schema.objects[plan.object].prefix
+        return Described(plan.object, prefix, columns, isinstance(plan.shape, Aggregate))
 
     def table(
         self, caller: Caller, text: str, *, include_deleted: bool = False
@@ -107,7 +137,9 @@ class Queries:
 
     def _streamed(self, plan: soql.Plan) -> Iterator[dict[str, Any]]:
         with answered(), self._store.database.read() as connection:
-            yield from soql.run(connection, plan, url=lambda _name, _id: "", utc="Z")
+            yield from soql.run(
+                connection, plan, url=lambda _name, _id: "", utc="Z"
+            )  # Bulk may take its time
 
     def check(self, caller: Caller, query: ast.Query) -> None:
         """Raises SoqlError when the query cannot be answered."""
@@ -143,11 +175,21 @@ class Queries:
             found = record_access.answer(self._store, caller, query)
             return Page(len(found), _dump(found), None)
         plan = self._plan(caller, query, include_deleted=include_deleted)
-        with self._store.database.read() as connection:
+        with self._store.database.read(self._seconds) as connection:
             if isinstance(plan.shape, Count):
                 return Page(soql.total_size(connection, plan), b"[]", None)
-            rows = soql.run(connection, plan, url=_url(base), utc=utc)
-            return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
+            rows = self._timed(soql.run(connection, plan, url=_url(base), utc=utc))
+            with closing(rows):
+                return self._paged(caller, rows, min(max(page, SMALLEST_PAGE), LARGEST_PAGE))
+
+    def _timed(self, rows: Generator[dict[str, Any], None, None]) -> Generator[dict[str, Any], None, None]:
+        """The database bounds each statement; this, all that an answer takes."""
+        end = self._monotonic() + self._seconds
+        with closing(rows):
+            for row in rows:
+                if self._monotonic() > end:
+                    raise _too_long()
+                yield row
 
     def _plan(
         self,
@@ -190,6 +232,10 @@ class Queries:
         while page:
             start, place, text = cursor.total, cursor.file.tell(), _dump(page)
             cursor.file.write(text)
+            if cursor.file.tell() > MOST_BYTES:
+                raise Fault(
+                    "OPERATION_TOO_LARGE", f"the answer is larger than {MOST_BYTES} bytes; add a LIMIT"
+                )
             cursor.total += len(page)
             page = list(islice(rows, size))
             cursor.pages[start] = (place, len(text), cursor.total if page else None)
@@ -221,9 +267,25 @@ def answered() -> Iterator[None]:
     except soql.SoqlError as error:
         raise Fault(error.code, error.message) from error
     except (RecursionError, sa.exc.DBAPIError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and timed_out(error):
+            raise _too_long() from error
         if isinstance(error, sa.exc.DBAPIError) and not _beyond_limits(error):
             raise
         raise Fault("QUERY_TOO_COMPLICATED", "the query is too complicated; split it") from error
+
+
+def _typed(shape: Record | Aggregate, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and types of the columns that hold one value."""
+    for name, slot in shape.slots:
+        match slot:
+            case Value(_, type_):
+                yield prefix + name, type_
+            case Parent(record):
+                yield from _typed(record, f"{prefix}{name}.")
+            case Polymorph(records):
+                yield from dict.fromkeys(
+                    each for record in records for each in _typed(record, f"{prefix}{name}.")
+                )
 
 
 def _columns(shape: Record | Aggregate, prefix: str = "") -> Iterator[str]:
@@ -246,6 +308,10 @@ def _url(base: str) -> Callable[[str, str], str]:
     return lambda name, id_: f"{base}/sobjects/{name}/{id_}"
 
 
+def _too_long() -> Fault:
+    return Fault("QUERY_TIMEOUT", "Your query request was running for too long.")
+
+
 def _beyond_limits(error: sa.exc.DBAPIError) -> bool:
     """The database refuses the size of the statement: depth of an expression, number of values or joined tables.
 
@@ -259,49 +325,3 @@ def _beyond_limits(error: sa.exc.DBAPIError) -> bool:
 
 def _dump(records: Sequence[dict[str, Any]]) -> bytes:
     return json.dumps(records, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _catalog(schema: Schema, tables: Any) -> soql.Catalog:
-    return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
-
-
-def _unrestricted(catalog: soql.Catalog) -> soql.Catalog:
-    """The same, but conditions may look at every field."""
-
-    def freed(object_: soql.Object) -> soql.Object:
-        fields = {key: replace(each, filterable=True) for key, each in object_.fields.items()}
-        return replace(object_, fields=fields)
-
-    return soql.Catalog({key: freed(each) for key, each in catalog.objects.items()})
-
-
-def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
-    fields = {
-        f.name.lower(): soql.Field(
-            f.name,
-            f.type,
-            table.c[f.name] if f.stored else None,
-            reference_to=f.to,
-            relationship_name=f.relationship,
-            nillable=f.nillable,
-            name_field=f.name_field,
-            custom=f.custom,
-            filterable=f.filterable,
-            groupable=f.groupable,
-            sortable=f.sortable,
-            components={} if f.stored else _components(f.name),
-        )
-        for f in type_.fields
-    }
-    children = {
-        c.field.children.lower(): soql.ChildRelationship(c.field.children, c.child, c.field.name)
-        for c in schema.children(type_.name)
-        if c.field.children
-    }
-    return soql.Object(type_.name, table, fields, children)
-
-
-def _components(compound: str) -> dict[str, str]:
-    prefix = compound.removesuffix("Address")
-    parts = sorted(part for part, _, _ in ADDRESS_PARTS)
-    return {part[0].lower() + part[1:]: prefix + part for part in parts}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.bars.delegates import ACCOUNT, Place, place, source
 from tests.bars.lines import value_of
 from tests.bars.office import Office, office
-from tests.bars.test_delegation import ACCOUNT, Place, place, source
 from tests.servers.ews.person import EwsPerson
 from tests.servers.ews.server import ews
 
@@ -122,6 +122,39 @@ def test_deleting_and_completing(made: Office) -> None:
     assert set(items(made)) == {"Write to Ada"}
 
 
+def test_what_the_crm_completes_is_done_whatever_the_rule(made: Office) -> None:
+    """The rule is about the task that is completed; and one that was is not opened again by it."""
+    made.sf_alice.Task.create({"Subject": "Ring Ada", "TaskSubtype": "Call"})
+    made.sf_alice.Task.create({"Subject": "Write to Ada", "Type": "Letter"})
+    made.sync()
+    urls = items(made)
+    made.edit(urls["Write to Ada"], ("END:VTODO", "STATUS:COMPLETED\r\nEND:VTODO"))
+    made.sync()
+    made.quiet()
+    assert value_of(made.dav.send("GET", urls["Write to Ada"]).data.decode(), "STATUS") == "COMPLETED"
+    for row in rows(made).values():
+        made.sf_alice.Task.update(row["Id"], {"Status": "Completed"})
+    made.sync()
+    for url in urls.values():
+        assert value_of(made.dav.send("GET", url).data.decode(), "STATUS") == "COMPLETED"
+    made.quiet()
+
+
+def test_a_task_of_ones_own_that_became_an_activity_follows_its_rules(made: Office) -> None:
+    """Whatever it was before."""
+    for uid in ("one", "two"):
+        made.dav.put(f"{made.calendar}{uid}.ics", TASK.format(uid=uid, categories="CRM,Blue"))
+    made.sync()
+    urls = items(made)
+    for url in urls.values():
+        made.edit(url, ("Blue", "Letter"))
+    made.sync()
+    made.edit(urls["one"], ("END:VTODO", "STATUS:COMPLETED\r\nEND:VTODO"))
+    made.delete(urls["two"])
+    made.sync()
+    assert {s: (r["Type"], r["Status"]) for s, r in rows(made).items()} == {"one": ("Letter", "Not Started")}
+
+
 def test_a_rule_of_its_own_for_deleted_calls(tmp_path: Path) -> None:
     with office(tmp_path, more='[account.alice.delete]\nphone_call = "unlink"\n') as made:
         made.sf_alice.Task.create({"Subject": "Ring Ada", "TaskSubtype": "Call"})
@@ -149,3 +182,34 @@ def test_on_exchange(tmp_path: Path) -> None:
             words = [e.text for e in tasks.items[id].fields["Categories"]]
             assert sorted(words) == ["Blue", "CRM", "Fax"]
             assert made.sync()["writes"] == 0
+
+
+def test_deleting_and_completing_on_exchange(tmp_path: Path) -> None:
+    alice = "alice@example.com"
+    rules = '[account.alice.complete]\nletter = "keep"\n[account.alice.delete]\nfax = "unlink"\n'
+    with ews(alice) as server:
+        text = ACCOUNT.format(name="alice") + source("alice", "ews", server.url, alice, rules)
+        with place(tmp_path, text, {alice: server.login(alice)[1]}) as made:
+            tasks = server.place.mailboxes[alice].known("tasks")
+            person = EwsPerson(server.place, tasks)
+            words = {"ring": "Phone call", "ring on": "Phone call", "write": "Letter", "fax": "Fax"}
+            ids = {}
+            for subject, word in words.items():
+                ids[subject] = person.add(subject)
+                person.tag(ids[subject], "CRM", word)
+            made.sync()
+            for subject in ("ring on", "write"):
+                person.set(ids[subject], Status="Completed", PercentComplete="100", IsComplete="true")
+            for subject in ("ring", "fax"):
+                person.delete(ids[subject])
+            made.sync()
+            assert {s: r["Status"] for s, r in rows(made).items()} == {
+                "ring on": "Completed",
+                "write": "Not Started",
+                "fax": "Not Started",
+            }
+            made.sf.Task.delete(rows(made)["ring on"]["Id"])
+            made.sync()
+            assert ids["ring on"] not in tasks.items
+            assert ids["write"] in tasks.items
+            made.quiet()

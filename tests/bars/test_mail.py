@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from crmsync.connectors.imap.mailbox import identity
-from crmsync.connectors.imap.message import parse
+from crmsync.connectors.mail.made import identity
+from crmsync.connectors.mail.message import parse
 from tests.bars.cli import Cli, until
 from tests.bars.office import CONFIG, client
 from tests.servers.dovecot import Dovecot, dovecot

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.bench.by_id import by_id
 from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, peak, with_vdirsyncer
 from tests.bench.later_syncs import later_syncs, many_accounts
 from tests.bench.machine import described
@@ -24,6 +25,7 @@ PARTS = {
     "vdirsyncer": with_vdirsyncer,
     "accounts": many_accounts,
     "later": later_syncs,
+    "crm": by_id,
 }
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -7,7 +7,8 @@ from itertools import count
 from imapclient.imap_utf7 import encode
 
 from crmsync.connectors.contract import Cursor
-from crmsync.connectors.imap import cursor, wire
+from crmsync.connectors.imap import cursor
+from crmsync.connectors.mail.names import folder_name
 from tests.servers.dovecot import Dovecot
 
 _serial = count(1)
@@ -64,7 +65,7 @@ class MailPerson:
         return answer[0][1]
 
     def _made(self, mail, title: str) -> str:  # type: ignore[no-untyped-def]
-        folder = '"' + encode(f"{self.folder}/{wire.folder_name(title)}").decode() + '"'
+        folder = '"' + encode(f"{self.folder}/{folder_name(title)}").decode() + '"'
         mail.create(folder)
         return folder
 

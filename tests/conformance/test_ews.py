@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from crmsync.connectors.contract import Cursor, Kind
+from crmsync.connectors.contract import Collection, Cursor, Kind, Window
 from crmsync.connectors.ews.auth import Basic
 from crmsync.connectors.ews.connector import EwsSource
+from crmsync.connectors.ews.series.occurrences import Occurrences
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
-from tests.servers.ews.person import EwsPerson
+from tests.servers.ews.person import EwsPerson, EwsReader
 from tests.servers.ews.server import EwsServer, ews
 
 LIKE = {Kind.CONTACT: "contacts", Kind.APPOINTMENT: "calendar", Kind.TASK: "tasks"}
@@ -39,3 +40,42 @@ class TestEws(Conformance):
         assert server.outbox == []
         assert server.operations.forced == []
         source.close()
+
+
+class Unfolded(EwsSource):
+    """A calendar that shows its series by their occurrences is a calendar like any other."""
+
+    def open(self, collection: Collection) -> Occurrences:  # type: ignore[override]
+        return super().open(collection).unfolded(Window())  # type: ignore[union-attr]
+
+
+class TestUnfolded(Conformance):
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        with ews("alice@example.com") as server:
+            folder = server.place.mailboxes["alice@example.com"].known("calendar")
+            source = Unfolded(server.url, Basic(*server.login("alice@example.com")))
+            (collection,) = (c for c in source.collections() if c.id == folder.id)
+
+            def expire(cursor: Cursor) -> Cursor:
+                folder.oldest_state = server.place.tick()
+                return cursor
+
+            person = EwsPerson(server.place, folder)
+            yield Bench(Kind.APPOINTMENT, source, collection, person, expire, "QUFNay9pKzk5OTk5OTk5")
+            assert server.outbox == []
+            assert server.operations.forced == []
+            source.close()
+
+
+class TestMail(Conformance):
+    @pytest.fixture
+    def bench(self) -> Iterator[Bench]:
+        with ews("alice@example.com") as server:
+            source = EwsSource(server.url, Basic(*server.login("alice@example.com")))
+            (collection,) = (c for c in source.collections() if Kind.EMAIL in c.kinds)
+            person = EwsReader(server.place, server.place.mailboxes["alice@example.com"])
+            yield Bench(Kind.EMAIL, source, collection, person, lambda c: "m1" + c, "nobody@example.com")
+            assert server.outbox == []
+            assert server.operations.forced == []
+            source.close()

@@ -40,6 +40,7 @@ def _moved(row: Row, number: int) -> Row:
 
 
 _WHEN = frozenset({"DTSTART", "DTEND", "DURATION", "X-MICROSOFT-CDO-ALLDAYEVENT"})
+_DESCRIPTION = ("DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION")  # its looks go with an edit
 _PROGRESS = frozenset({"STATUS", "PERCENT-COMPLETE", "COMPLETED"})
 
 
@@ -82,9 +83,9 @@ EDITS: Mapping[Kind, tuple[Edit, ...]] = {
         _text("subject", "Subject", "SUMMARY"),
         Edit("start", _moved, _WHEN),
         _text("location", "Location", "LOCATION"),
-        _text("description", "Description", "DESCRIPTION", long=True),
+        _text("description", "Description", *_DESCRIPTION, long=True),
         Edit("show_as", _SHOW_AS, frozenset({"TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"})),
-        _emptied("description", "Description", "DESCRIPTION"),
+        _emptied("description", "Description", *_DESCRIPTION),
         _emptied("location", "Location", "LOCATION"),
         Edit("sensitivity", lambda row, number: {"IsPrivate": not row["IsPrivate"]}, frozenset({"CLASS"})),
     ),
@@ -96,9 +97,9 @@ EDITS: Mapping[Kind, tuple[Edit, ...]] = {
             frozenset({"DUE", "DURATION"}),
         ),
         Edit("status", _STATUS, _PROGRESS),
-        _text("description", "Description", "DESCRIPTION", long=True),
+        _text("description", "Description", *_DESCRIPTION, long=True),
         Edit("priority", _PRIORITY, frozenset({"PRIORITY"})),
         Edit("due", lambda row, number: {"ActivityDate": None}, frozenset({"DUE", "DURATION"})),
-        _emptied("description", "Description", "DESCRIPTION"),
+        _emptied("description", "Description", *_DESCRIPTION),
     ),
 }

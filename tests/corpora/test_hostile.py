@@ -43,7 +43,8 @@ LINES = {
     "notes": {"NOTE"},
     "subject": {"SUMMARY"},
     "location": {"LOCATION"},
-    "description": {"DESCRIPTION"},
+    "description": {"DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION"},
+    "attendees": {"ATTENDEE"},
     "show_as": {"TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"},
     "sensitivity": {"CLASS"},
     "priority": {"PRIORITY"},
@@ -60,6 +61,7 @@ WORDS: dict[str, Value] = {
     "due": date(2031, 1, 2),
     "reminder": datetime(2031, 1, 2, 9, tzinfo=UTC),
     "categories": ("Edited",),
+    "attendees": ("ada@example.com accepted", "eve@example.com"),
 }
 
 pytestmark = needs_corpora
@@ -105,7 +107,8 @@ def _rule(error: Malformed) -> str:
 
 
 def _edits(item: Item, number: int) -> list[tuple[str, Value]]:
-    held = [name for name in COLUMNS[item.kind] if name in HOLDS[item.kind]]
+    written = HOLDS[item.kind] - caldav.READ_ONLY.get(item.kind, frozenset())
+    held = [name for name in COLUMNS[item.kind] if name in written]
     turn = [held[(number + n * len(held) // COLUMNS_EACH) % len(held)] for n in range(COLUMNS_EACH)]
     return [(name, _value(item.kind, name)) for name in turn]
 
@@ -113,7 +116,7 @@ def _edits(item: Item, number: int) -> list[tuple[str, Value]]:
 HOLDS = {**carddav.HOLDS, **caldav.HOLDS}
 _AFTER = {"email_2": "email", "email_3": "email_2"}  # whose places are held open by lines without a value
 # several lines, or a component of its own: what they leave alone is tried where they are written
-_GROUPED = {"reminder", "start", "end", "all_day", "time_zone", "completed_at"}
+_GROUPED = {"reminder", "attendees", "start", "end", "all_day", "time_zone", "completed_at"}
 
 
 def _value(kind: Kind, name: str) -> Value:

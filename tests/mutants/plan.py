@@ -17,9 +17,11 @@ AT_LEAST = 95  # percent
 TESTS = "tests/daemon/plan"
 # By module; those most likely to notice, and after them the slow ones that only matter where these did not.
 BEARING = {
+    "each": (("merge_each",), ("merge_properties",)),
     "guard": (("guard", "values"), ()),
     "match": (("match", "values"), ()),
-    "merge": (("merge_table", "merge_groups_and_decisions", "values"), ("merge_properties",)),
+    "members": (("members", "merge_each"), ()),
+    "merge": (("merge_table", "merge_each", "merge_groups_and_decisions", "values"), ("merge_properties",)),
     "normalise": (("normalise", "match", "merge_table", "values"), ("merge_properties",)),
     "reconcile": (("whole_items", "values"), ()),
     "terms": (("merge_table", "merge_groups_and_decisions", "values"), ("merge_properties",)),

@@ -13,6 +13,7 @@ RULES = "tests/daemon/cycle/test_rules.py::test_"
 BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
 ATTENDEES = "tests/daemon/cycle/test_attendees.py::test_"
 DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
+MAIL = "tests/daemon/cycle/test_mail.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -129,7 +130,7 @@ PLANTED = (
     Planted(
         "a record that another account links is deleted with the card",
         "crmsync.daemon.cycle.linked",
-        "        elsewhere=any(p.account != cx.account.name for p in others),",
+        "        elsewhere=any(p.account != cx.account.name and not is_copy_of(pair, p) for p in others),",
         "        elsewhere=False,",
         (f"{RULES}a_deleted_card_takes_no_record_with_it_that_another_account_links",),
     ),
@@ -298,8 +299,8 @@ PLANTED = (
     ),
     Planted(
         "an item is gone when its id alone says so",
-        "crmsync.daemon.cycle.load",
-        "        if isinstance(work.ecs, Gone) and not any(r.side is Side.ECS and r.gone for r in work.rows):",
+        "crmsync.daemon.cycle.contradicted",
+        "        if isinstance(work.ecs, Gone) and not listed_as_gone(work.rows):",
         "        if False:",
         (f"{BELIEVED}a_card_that_is_gone_by_its_id_alone_is_not_made_again",),
     ),
@@ -335,8 +336,8 @@ PLANTED = (
     Planted(
         "a match finds records that the account's CRM user may not see",
         "crmsync.daemon.cycle.candidates",
-        "        if r.id not in linked and (r.id not in visible or visible[r.id].read)",
-        "        if r.id not in linked",
+        "    seen = [r for r in found if r.id not in visible or visible[r.id].read]",
+        "    seen = list(found)",
         (f"{RULES}a_record_that_the_user_may_not_see_is_no_partner",),
     ),
     Planted(
@@ -367,6 +368,34 @@ PLANTED = (
         " and not a.private]",
         "]",
         ("tests/daemon/cycle/test_commons.py::test_what_is_private_is_not_shared",),
+    ),
+    Planted(
+        "everybody's own mailbox is one",
+        "crmsync.daemon.cycle.load",
+        "    if not place.connector.capabilities.receives and not place.collection.owner:",
+        "    if False:",
+        (MAIL + "nobody_is_given_what_lies_in_anothers_mailbox",),
+    ),
+    Planted(
+        "a message in two mailboxes is made twice at once",
+        "crmsync.daemon.cycle.shared",
+        "    return copies | frozenset(",
+        "    return frozenset(",
+        (MAIL + "also_when_both_accounts_meet_it_at_the_same_moment[create-mail/bob]",),
+    ),
+    Planted(
+        "the owner answers only over the delegate's own protocol",
+        "crmsync.daemon.cycle.owners",
+        "a.looks_for(place.collection.kinds)",
+        "any(m.type == place.login.type for m in a.mailboxes)",
+        (DELEGATION + "it_waits_for_the_owners_account_which_brings_it_in[two protocols]",),
+    ),
+    Planted(
+        "what a login is refused once is unlinked",
+        "crmsync.daemon.operations.reconcile",
+        "            elif tx.meta.get(scopes[number]):",
+        "            elif True:",
+        ("tests/daemon/cycle/test_reconcile.py::test_a_login_that_was_let_in_again_starts_anew",),
     ),
     # ── What is the organiser's ──────────────────────────────────────────────────────────────────────────────
     Planted(

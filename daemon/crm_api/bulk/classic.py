@@ -5,7 +5,8 @@ the request (`Content-Type`), information on batches and lists of results the jo
 """
 
 import datetime
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["Classic"]
 
 MOST_BATCHES = 5_000
 MOST_ROWS = 10_000
+_VERSION = re.compile(r"\d{1,3}\.0")
 QUERIES = frozenset({"query", "queryAll"})
 
 
@@ -83,11 +85,14 @@ class Classic:
         body: bytes,
         headers: Mapping[str, str],
         version: str,
-        caller: Caller,
+        session: Callable[[], Caller],
     ) -> Reply:
+        """`session` is who asks; raises Fault."""
         as_json = "json" in headers.get("content-type", "").lower()
         try:
-            return self._route(method, path, body, as_json, version, caller)
+            if not _VERSION.fullmatch(version):
+                raise Fault("NOT_FOUND", "The requested resource does not exist")
+            return self._route(method, path, body, as_json, version, session())
         except Fault as fault:
             return shapes.fault(fault, as_json)
 

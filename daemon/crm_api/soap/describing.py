@@ -14,7 +14,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.layouts import layout_of
 from crmsync.state.replica.metadata import ObjectType
 
-__all__ = ["describe_global", "describe_layout", "describe_object", "describe_objects"]
+__all__ = ["describe_global", "describe_layout", "describe_object", "describe_objects", "describe_tabs"]
 
 MOST = 100
 _GLOBAL = """
@@ -103,3 +103,36 @@ def _ordered(names: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def describe_layout(soap: Soap, message: Message) -> dict[str, Any]:
     type_: ObjectType = soap.crm.store.object_type(message.text("sObjectType").strip())
     return layout_of(soap.crm.store.schema, type_)
+
+
+# Two, as every organisation has several: pyforce takes a single one for a list.
+_TABS = {
+    "Sales": ("Account", "Contact", "Lead", "Opportunity", "Case"),
+    "Activities": ("Task", "Event"),
+}
+
+
+def describe_tabs(soap: Soap, message: Message) -> list[dict[str, Any]]:
+    return [
+        {
+            "description": label,
+            "label": label,
+            "logoUrl": f"{soap.origin}/logo.png",
+            "selected": label == "Sales",
+            "tabSetId": f"standard__{label}",
+            "tabs": [_tab(soap, soap.crm.store.schema.objects[name]) for name in names],
+        }
+        for label, names in _TABS.items()
+    ]
+
+
+def _tab(soap: Soap, type_: ObjectType) -> dict[str, Any]:
+    return {
+        "custom": False,
+        "iconUrl": f"{soap.origin}/icon.png",
+        "label": type_.plural,
+        "miniIconUrl": f"{soap.origin}/icon.png",
+        "name": f"standard-{type_.name}",
+        "sobjectName": type_.name,
+        "url": f"{soap.origin}/{type_.prefix}/o",
+    }

@@ -8,7 +8,7 @@ from crmsync.daemon.crm_api.soap.session import Soap
 from crmsync.daemon.crm_api.soap.wire import Message
 from crmsync.state.replica.sessions import IDLE
 
-__all__ = ["info", "log_out", "moment", "timestamp", "user_info"]
+__all__ = ["info", "invalidate", "log_out", "moment", "timestamp", "user_info"]
 
 LARGEST_ATTACHMENT = 5 * 1024 * 1024
 
@@ -54,6 +54,14 @@ def timestamp(soap: Soap, message: Message) -> dict[str, Any]:
 
 def log_out(soap: Soap, message: Message) -> None:
     soap.crm.sessions.end(soap.token)
+
+
+def invalidate(soap: Soap, message: Message) -> list[dict[str, Any]]:
+    """invalidateSessions: whoever knows a session's id may end it."""
+    given = [each.strip() for each in message.texts("sessionIds")]
+    for token in given or [soap.token]:
+        soap.crm.sessions.end(token)
+    return [{"success": True} for _ in given]
 
 
 def moment(value: datetime.datetime) -> str:

@@ -14,8 +14,9 @@ from crmsync.state.replica.soql.errors import (
     SoqlError,
     Unsupported,
 )
-from crmsync.state.replica.soql.parser import parse, parse_search
+from crmsync.state.replica.soql.parser import parse_search
 from crmsync.state.replica.soql.plan import Plan
+from crmsync.state.replica.soql.recent import parse
 from crmsync.state.replica.soql.run import run, total_size
 from crmsync.state.replica.soql.translate import translate
 

@@ -7,7 +7,8 @@
     ├── InvalidField          no such field or parent relationship,    INVALID_FIELD
     │                         or a value of the wrong type for it
     ├── InvalidOperator       the field knows no such comparison       INVALID_QUERY_FILTER_OPERATOR
-    └── OutOfRange            LIMIT or OFFSET beyond what is allowed   NUMBER_OUTSIDE_VALID_RANGE
+    ├── OutOfRange            LIMIT or OFFSET beyond what is allowed   NUMBER_OUTSIDE_VALID_RANGE
+    └── TooLarge              more rows than one answer can hold       OPERATION_TOO_LARGE
 
 The fault always lies in the statement: sending it again unchanged fails again.
 """
@@ -80,3 +81,9 @@ class OutOfRange(SoqlError):
     """LIMIT or OFFSET is larger than Salesforce allows."""
 
     code = "NUMBER_OUTSIDE_VALID_RANGE"
+
+
+class TooLarge(SoqlError):
+    """The answer would not fit; the sentence says what of it."""
+
+    code = "OPERATION_TOO_LARGE"

@@ -167,6 +167,10 @@ class _Composer:
             label = self.scope.term(ast.Path((*base, *parts), at)).label
             self._put(branch, label, _Shared(label), at)
             return
+        if self.scope.owner_type(branch.place, parts[-1]):
+            term = self.scope.term(ast.Path((*base, *parts), at))
+            self._put(branch, term.label, Value(self.add(term.expression), term.type), at)
+            return
         object_ = branch.place.rows[0].object
         found = self.scope.field(object_, parts[-1], at)
         self._put(branch, found.name, self._slot(branch.place.rows[0], found), at)

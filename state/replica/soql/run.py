@@ -2,12 +2,14 @@
 
 import datetime
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, func, select
 
+from crmsync.state.replica.soql.errors import TooLarge
 from crmsync.state.replica.soql.plan import (
     PARENTS,
     Aggregate,
@@ -23,12 +25,14 @@ from crmsync.state.replica.soql.plan import (
 )
 
 BATCH = 200  # rows whose children are read together
+MOST_CHILDREN = 50_000  # of those rows, since they are held in memory
+_STREAMED = {"stream_results": True, "max_row_buffer": BATCH}  # PostgreSQL would send all rows at once
 
 Json: TypeAlias = dict[str, Any]
 Url: TypeAlias = Callable[[str, str], str]  # (object, id) -> attributes.url
 
 
-def run(connection: Connection, plan: Plan, *, url: Url, utc: str = "+0000") -> Iterator[Json]:
+def run(connection: Connection, plan: Plan, *, url: Url, utc: str = "+0000") -> Generator[Json, None, None]:
     """The records of a plan, read as they are asked for; none for `SELECT COUNT()`, see `total_size`.
 
     Datetimes read `2024-01-02T03:04:05.000+0000`, dates `2024-01-02`; parents are nested, children are query
@@ -36,8 +40,9 @@ def run(connection: Connection, plan: Plan, *, url: Url, utc: str = "+0000") -> 
     """
     if isinstance(plan.shape, Count):
         return
-    for rows in connection.execute(plan.select).partitions(BATCH):
-        yield from _records(connection, plan, rows, _Style(url, utc))
+    with closing(connection.execute(plan.select, execution_options=_STREAMED)) as result:
+        for rows in result.partitions(BATCH):
+            yield from _records(connection, plan, rows, _Style(url, utc))
 
 
 def total_size(connection: Connection, plan: Plan) -> int:
@@ -82,7 +87,13 @@ def _all_children(
 def _children(connection: Connection, plan: Plan, ids: list[str], style: _Style) -> dict[str, list[Json]]:
     found: defaultdict[str, list[Json]] = defaultdict(list)
     assert plan.key_index is not None
+    count = 0
     for rows in connection.execute(plan.select, {PARENTS: ids}).partitions(BATCH):
+        count += len(rows)
+        if count > MOST_CHILDREN:
+            raise TooLarge(
+                f"{BATCH} records have more than {MOST_CHILDREN} child records: query the children"
+            )
         for row, record in zip(rows, _records(connection, plan, rows, style), strict=True):
             found[row[plan.key_index]].append(record)
     return found

@@ -2,11 +2,12 @@
 
 import dataclasses
 import datetime
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, false, func, literal, null
+from sqlalchemy import ColumnElement, FromClause, Table, and_, case, false, func, literal, null
 from sqlalchemy.types import String
 
 from crmsync.state.replica.soql import ast
@@ -80,6 +81,9 @@ class Context:
     user: str | None = None
     fiscal_month: int = 1
     depth: int = 0
+    used: Counter[str] = field(
+        default_factory=Counter
+    )  # how often each object stands in the statement so far
 
     def deeper(self, at: ast.At) -> "Context":
         """The context of a subquery; raises MalformedQuery when there are too many levels of them."""
@@ -97,6 +101,11 @@ class Context:
             raise self.error(InvalidType, f"sObject type '{name}' is not supported. {hint}", at)
         return found
 
+    def row(self, object: Object) -> Row:
+        """A row of its own, whatever other rows of the object there are."""
+        self.used[object.name] += 1
+        return Row(object, _alias(object.table, self.used[object.name]))
+
     def conditions(self, row: Row) -> list[ColumnElement[bool]]:
         """What every row that is read must satisfy: it is not deleted, and the reader may see it."""
         conditions: list[ColumnElement[bool]] = []
@@ -111,7 +120,7 @@ class Scope:
 
     def __init__(self, context: Context, object: Object) -> None:
         self.context = context
-        self.row = Row(object, object.table.alias())
+        self.row = context.row(object)
         self.source: FromClause = self.row.alias
         self._joins = 0
         self._prefixes: dict[str, tuple[str, ...]] = {object.name.lower(): ()}
@@ -138,6 +147,12 @@ class Scope:
         if place.polymorphic:
             return self._shared(place, last, path.at)
         row = place.rows[0]
+        if self.owner_type(place, last):
+            return Term(
+                case((row.column("Id").is_not(None), literal(row.object.name)), else_=null()),
+                "string",
+                "Type",
+            )
         field = self.field(row.object, last, path.at)
         if field.column is None:
             raise self.context.error(InvalidField, f"field '{field.name}' can not be used here", path.at)
@@ -146,6 +161,10 @@ class Scope:
             expression = func.coalesce(expression, false())  # as of a parent that is not there
         nullable = field.type != "boolean" and (field.nillable or not place.direct)
         return Term(expression, field.type, field.name, nullable, field)
+
+    def owner_type(self, place: Place, name: str) -> bool:
+        """Owners can be queues in Salesforce, so that programs ask for Owner.Type; here all of them are users."""
+        return name.lower() == "type" and place.relationships[-1:] == ("Owner",)
 
     def field(self, object: Object, name: str, at: ast.At) -> Field:
         found = object.field(name)
@@ -183,7 +202,7 @@ class Scope:
             hint = _APPEND.format(thing="relationship", suffix="__r", name="custom relationship")
             sentence = f"Didn't understand relationship '{relationship}' in field path. {hint}"
             raise self.context.error(InvalidField, sentence, at)
-        rows = tuple(Row(target, target.table.alias()) for target in targets)
+        rows = tuple(map(self.context.row, targets))
         self._joins += len(rows)
         if self._joins > MAX_JOINS:
             raise self.context.error(
@@ -214,6 +233,14 @@ class Scope:
             parts.append(false())
         whole = parts[0] if len(parts) == 1 else func.coalesce(*parts)
         return Term(whole, terms[0].type, label)
+
+
+def _alias(table: Table, number: int) -> FromClause:
+    """The table under a name; kept, because making its columns takes longer than the rest of a simple query."""
+    known: dict[int, FromClause] = table.info.setdefault("aliases", {})
+    if number not in known:
+        known.setdefault(number, table.alias(f"{table.name}_{number}"))
+    return known[number]
 
 
 def name_field(name: str) -> str | None:

@@ -759,7 +759,8 @@ def test_build_then_read(columns: Columns, start: datetime) -> None:
 PROPERTY: dict[Kind, dict[str, tuple[Value, set[str]]]] = {
     Kind.APPOINTMENT: {
         "subject": ("Xyz", {"SUMMARY"}),
-        "description": ("Xyz\n" + "ü" * 100, {"DESCRIPTION"}),
+        "description": ("Xyz\n" + "ü" * 100, {"DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION"}),
+        "attendees": (("ada@example.com accepted", "eve@example.com"), {"ATTENDEE"}),
         "location": ("Xyz", {"LOCATION"}),
         "show_as": ("tentative", {"TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"}),
         "status": ("cancelled", {"STATUS"}),

@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from crmsync.connectors.caldav import exceptions
-from crmsync.connectors.caldav.recurrence import Untold
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.series.recurrence import Untold
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FIRST, LAST = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)

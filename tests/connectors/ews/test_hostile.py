@@ -3,13 +3,16 @@ that the engine knows."""
 
 import random
 import re
+import time
 from collections.abc import Callable
 
 import pytest
 
-from crmsync.connectors.contract import Delete, Kind, Record, Selection, Unreadable, Update
+from crmsync.connectors.contract import Delete, Gone, Kind, Record, Selection, Unreadable, Update
 from crmsync.connectors.errors import ConnectorError, ProtocolError
 from tests.connectors.ews.conftest import KINDS, Opened, folder, person
+from tests.connectors.ews.post import Post
+from tests.connectors.ews.test_series import Desk
 from tests.servers.ews.server import EwsServer, Reply
 
 ROUNDS = 40
@@ -100,6 +103,95 @@ def test_a_spoilt_answer_is_an_error_that_the_engine_knows(
     assert {r.id for r in connector.fetch(ids) if isinstance(r, Record)} <= set(ids)
 
 
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__.strip("_"))
+def test_a_spoilt_answer_about_mail_proves_nothing(
+    server: EwsServer, login: Opened, spoil: Callable[[random.Random, bytes], bytes]
+) -> None:
+    post = Post(server, login)
+    ids = [post.put(f"{n}@example.com", "CRM/Acme deal" if n else "Inbox", "CRM") for n in range(3)]
+    record, connector = post.record(ids[0]), post.connector
+    _, cursor = post.changes(None)
+    acts: list[Callable[[], object]] = [
+        lambda: list(connector.changes(None, Selection(tag="CRM"))),
+        lambda: [i for page in connector.changes(cursor, Selection(tag="CRM")) for i in page.items],
+        lambda: list(connector.listing()),
+        lambda: list(connector.fetch(ids)),
+        lambda: list(connector.apply([Update(record.id, record.version, Kind.EMAIL, {"status": "x"})])),
+        lambda: connector.named("1@example.com"),
+    ]
+    for number in range(ROUNDS):
+        rng = random.Random(f"mail {spoil.__name__} {number}")
+
+        def spoilt(operation: str, body: bytes, rng: random.Random = rng) -> Reply:
+            return Reply(200, spoil(rng, server.answer_of(body)))
+
+        server.after = spoilt
+        for act in acts:
+            try:
+                found = act()
+            except ConnectorError:
+                continue
+            gone = [f for f in found if isinstance(f, Gone)] if isinstance(found, list) else []
+            assert not gone or spoil in (_another_text, _without_an_element), (number, gone)
+        server.after = lambda operation, body: None
+        for id in ids:
+            post.person.tag(id, "CRM")
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__.strip("_"))
+def test_a_spoilt_answer_about_a_series(
+    server: EwsServer, login: Opened, spoil: Callable[[random.Random, bytes], bytes]
+) -> None:
+    desk = Desk(server, login)
+    id = desk.add()
+    desk.person.occurrence(id, "2026-03-09", Location="Room 2")
+    one = desk.record(f"{id}#20260316")
+    acts: list[Callable[[], object]] = [
+        desk.changes,
+        lambda: list(desk.shown.fetch([id, one.id, f"{id}#20260309"])),
+        lambda: list(desk.shown.apply([Update(one.id, one.version, Kind.APPOINTMENT, {"location": "x"})])),
+        lambda: list(desk.shown.apply([Delete(one.id, "another")])),
+    ]
+    for number in range(ROUNDS):
+        rng = random.Random(f"series {spoil.__name__} {number}")
+
+        def spoilt(operation: str, body: bytes, rng: random.Random = rng) -> Reply:
+            return Reply(200, spoil(rng, server.answer_of(body)))
+
+        server.after = spoilt
+        for act in acts:
+            try:
+                act()
+            except ConnectorError:
+                continue
+        server.after = lambda operation, body: None
+    assert not desk.item(id).removed
+
+
+@pytest.mark.parametrize("part", ["Items", "IncludesLastItemInRange", "ItemId", "RootFolder"])
+@pytest.mark.parametrize("operation", ["FindItem", "FindFolder"])
+def test_a_part_of_an_answer_does_not_prove_that_a_message_is_gone(
+    server: EwsServer, login: Opened, operation: str, part: str
+) -> None:
+    post = Post(server, login)
+    id = post.put("1@example.com", "CRM/Acme deal")
+    name = part.replace("Item", "Folder") if operation == "FindFolder" and "Range" not in part else part
+
+    def cut(asked: str, body: bytes) -> Reply | None:
+        if asked != operation:
+            return None
+        data = server.answer_of(body)
+        if "Range" in name:
+            return Reply(200, re.sub(rb' IncludesLastItemInRange="\w+"', b"", data))
+        whole = rb"<(t|m):%s\b[^>]*?(/>|>.*</\1:%s>)" % (name.encode(), name.encode())
+        return Reply(200, re.sub(whole, b"", data, count=1, flags=re.DOTALL))
+
+    connector = post.connector
+    server.after = cut
+    with pytest.raises(ProtocolError):
+        list(connector.fetch([id]))
+
+
 @pytest.mark.parametrize("part", ["Changes", "IncludesLastItemInRange", "SyncState", "ItemId"])
 def test_a_part_of_an_answer_is_no_listing(server: EwsServer, login: Opened, part: str) -> None:
     """What is missing from a complete listing is taken for deleted."""
@@ -127,3 +219,24 @@ def test_a_server_that_never_comes_to_an_end(server: EwsServer, login: Opened) -
     with pytest.raises(ProtocolError, match="does not come to the end"):
         list(contacts.listing())
     server.after = lambda operation, body: None
+
+
+_BOMB = (
+    '<!DOCTYPE s [<!ENTITY a "aaaaaaaaaa">'
+    + "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+    + ']><s x="&j;"/>'
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-7"])
+def test_entities_are_not_let_in_where_large_texts_are(
+    server: EwsServer, login: Opened, encoding: str
+) -> None:
+    post = Post(server, login)
+    id = post.put("a@example.com", "Inbox", "CRM")
+    bomb = f'<?xml version="1.0" encoding="{encoding}"?>{_BOMB}'.encode(encoding)
+    server.after = lambda operation, body: Reply(200, bomb) if operation == "GetItem" else None
+    began = time.monotonic()
+    (answer,) = post.connector.fetch([id])
+    assert isinstance(answer, Unreadable)
+    assert time.monotonic() - began < 10

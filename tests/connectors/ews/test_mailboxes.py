@@ -24,6 +24,7 @@ def test_a_persons_own_folders_and_no_others(server: EwsServer, login: Opened) -
         "Calendar": ({Kind.APPOINTMENT}, True, ""),
         "Tasks": ({Kind.TASK}, True, ""),
         "Partners": ({Kind.CONTACT}, True, ""),
+        "Mail": ({Kind.EMAIL}, True, ""),
     }
 
 
@@ -31,7 +32,7 @@ def test_folders_in_pages(server: EwsServer, login: Opened) -> None:
     server.place.page = 7
     for n in range(30):
         server.place.add_folder(server.place.mailboxes[ALICE], f"Book {n}", "contacts")
-    assert len(login().collections()) == 33
+    assert len(login().collections()) == 34
 
 
 def test_a_delegate_sees_what_is_shared(server: EwsServer, login: Opened) -> None:

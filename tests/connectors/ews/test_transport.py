@@ -68,7 +68,7 @@ def test_ntlm_over_tls_is_bound_to_the_certificate(tmp_path: Path, monkeypatch: 
     with ews(ALICE, tls=context) as server:
         server.ntlm = True
         source = EwsSource(server.url, Ntlm(ALICE, "hunter2"), ca_file=ca_file)
-        assert len(source.collections()) == 3
+        assert len(source.collections()) == 4
         source.close()
 
 

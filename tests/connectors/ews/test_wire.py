@@ -122,7 +122,7 @@ def test_exchange_spells_extended_properties_as_it_likes() -> None:
 
 
 def test_other_items_in_the_folder_are_no_contacts() -> None:
-    message = wire.found(item('<t:ItemId Id="i" ChangeKey="k"/>', "Message"))
-    assert message is not None
-    assert message.kind is None
+    post = wire.found(item('<t:ItemId Id="i" ChangeKey="k"/>', "PostItem"))
+    assert post is not None
+    assert post.kind is None
     assert wire.found(item("")) is None

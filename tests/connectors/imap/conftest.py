@@ -28,9 +28,10 @@ class Box:
     def login(self, at: Server | None = None, **settings: Any) -> MailSource:
         return MailSource(at or self.server.server, *self.server.login(self.user), Settings(**settings))
 
-    def login_to(self, owner: "Box") -> MailSource:
+    def login_to(self, owner: "Box", settings: Settings | None = None) -> MailSource:
         """We, who may see what another one shares."""
-        return MailSource(self.server.server, *self.server.login(self.user), Settings(), others=[owner.user])
+        login = self.server.login(self.user)
+        return MailSource(self.server.server, *login, settings or Settings(), others=[owner.user])
 
     @property
     def connector(self) -> MailConnector:

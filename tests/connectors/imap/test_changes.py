@@ -7,6 +7,7 @@ import pytest
 from crmsync.connectors.contract import Gone, Hidden, Ref, Selection
 from crmsync.connectors.errors import CursorExpired
 from crmsync.connectors.imap.client import Server
+from crmsync.connectors.imap.settings import Settings
 from tests.connectors.imap.conftest import Box
 from tests.servers.dovecot import dovecot
 from tests.servers.turns import counted
@@ -158,6 +159,35 @@ def test_shared_folders_are_their_owners(box: Make) -> None:
     (page,) = service.open(collections[owner.user]).changes(None, Selection(tag="CRM"))
     assert [item.id for item in page.items] == ["a@example.com"]
     service.close()
+
+
+@pytest.mark.parametrize("rights", ["lr", "lrw"])
+def test_a_shared_mailbox_says_who_may_tag_there(box: Make, rights: str) -> None:
+    owner, reader = box(), box()
+    owner.server.share("INBOX", owner=owner.user, to=reader.user, rights=rights)
+    source = reader.login_to(owner)
+    assert [(c.name, c.writable) for c in source.collections()] == [
+        ("Mail", True),
+        (owner.user, rights == "lrw"),
+    ]
+    source.close()
+
+
+@pytest.mark.parametrize("ours", [False, True])
+def test_answers_in_a_shared_mailbox_are_its_owners_to_track(box: Make, ours: bool) -> None:
+    """``ours``: the login reads for the owner."""
+    owner, reader = box(), box()
+    owner.put("a@example.com", flags="$CRM")
+    owner.server.share("INBOX", owner=owner.user, to=reader.user)
+    addresses = frozenset({owner.user if ours else reader.user})
+    source = reader.login_to(owner, Settings(track_answers=True, addresses=addresses))
+    (shared,) = (c for c in source.collections() if c.owner)
+    connector, selection = source.open(shared), Selection(tag="CRM")
+    (page,) = connector.changes(None, selection)
+    owner.put("b@example.com", text="In-Reply-To: <a@example.com>\nSubject: Re\n\nYes\n")
+    (page,) = connector.changes(page.cursor, selection)
+    assert [item.id for item in page.items] == (["b@example.com"] if ours else [])
+    source.close()
 
 
 @pytest.mark.parametrize("tag", ["CRM", "Sales team", "Ärger"])

@@ -85,6 +85,39 @@ def test_news_nudge_and_the_end_of_a_connection_is_no_news(box: Make) -> None:
         source.close()
 
 
+def test_news_of_other_folders_nudge_too_where_the_server_tells_of_them(box: Make) -> None:
+    mine = box()
+    mine.put("old@example.com", "Archive")
+    over = threading.Event()
+    nudges = mine.source.watch(mine.source.collections(), over.is_set)
+    next(nudges)
+    for act in (
+        lambda: mine.put("a@example.com", "CRM/Deal"),
+        lambda: mine.store("Archive", "1", "+", "$CRM"),
+    ):
+        timer = threading.Timer(0.2, act)
+        timer.start()
+        next(nudges)
+        timer.join()
+    over.set()
+    list(nudges)
+
+
+def test_without_notify_the_inbox_nudges_as_ever() -> None:
+    with dovecot(capability="IMAP4rev1 IDLE") as plain:
+        mine = Box(plain)
+        over = threading.Event()
+        nudges = mine.source.watch(mine.source.collections(), over.is_set)
+        next(nudges)
+        timer = threading.Timer(0.2, lambda: mine.put("a@example.com"))
+        timer.start()
+        next(nudges)
+        timer.join()
+        over.set()
+        list(nudges)
+        mine.source.close()
+
+
 def test_a_watch_ends_when_it_is_told_to(box: Make) -> None:
     mine = box()
     over = threading.Event()

@@ -209,12 +209,19 @@ def test_events_and_tasks_that_are_not_ours_to_touch() -> None:
         row(3, RecurrenceActivityId="00U000000000001AAA"),
         row(4, IsChild=True),
         row(5, IsPrivate=True),
+        row(6, RecurrenceActivityId="00U000000000001AAA", IsRecurrence=True),
     ]
     with serving(lambda _: found(*rows)) as stub, connector(stub.url, Kind.APPOINTMENT) as events:
         (page,) = events.changes(None, EVERYTHING)
-        told = [(i.untouchable, i.private) for i in page.items if isinstance(i, Record)]
-        assert told == [("recurring", False)] * 3 + [("", True)]
-        assert len(list(events.listing())) == 4
+        told = [(i.untouchable, i.series, i.private) for i in page.items if isinstance(i, Record)]
+        assert told == [
+            ("recurring", "", False),  # how a series repeats; its dates are rows of their own
+            ("", "003000000000002AAA", False),
+            ("", "00U000000000001AAA", False),
+            ("", "", True),
+            ("recurring", "", False),
+        ]
+        assert len(list(events.listing())) == 5
 
 
 def test_a_missing_field_is_left_out_and_reported() -> None:

@@ -187,6 +187,16 @@ def test_salesforce_bulk(bulk: salesforce_bulk.SalesforceBulk, format: str) -> N
 def test_salesforce_bulk_says_what_is_wrong(bulk: salesforce_bulk.SalesforceBulk) -> None:
     with pytest.raises(salesforce_bulk.salesforce_bulk.BulkApiError, match="INVALID_TYPE"):
         bulk.create_insert_job("Nothing")
+    odd = salesforce_bulk.SalesforceBulk(
+        "none", host=bulk.endpoint.partition("/services")[0], API_version="x"
+    )
+    with pytest.raises(salesforce_bulk.salesforce_bulk.BulkApiError, match="404"):
+        odd.create_insert_job("Lead")
+    nobody = salesforce_bulk.SalesforceBulk("none", host=bulk.endpoint.partition("/services")[0])
+    with pytest.raises(
+        salesforce_bulk.salesforce_bulk.BulkApiError, match=r"401.*<exceptionCode>InvalidSessionId"
+    ):
+        nobody.create_insert_job("Lead")
     job = bulk.create_query_job("Contact")
     batch = bulk.query(job, "SELECT Nothing FROM Contact")
     with pytest.raises(salesforce_bulk.salesforce_bulk.BulkBatchFailed, match="No such column"):

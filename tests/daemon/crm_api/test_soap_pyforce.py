@@ -32,6 +32,7 @@ def test_describes(svc: Any) -> None:
     contact, event = svc.describeSObjects(["Contact", "Event"])
     assert contact.fields["LastName"].nillable is False
     assert contact.fields["AccountId"].referenceTo == ["Account"]
+    assert "Lead" in [each["sObjectName"] for each in svc.describeTabs()[0]["tabs"]]
     assert event.fields["ShowAs"].picklistValues[0]["value"] == "Busy"
 
 

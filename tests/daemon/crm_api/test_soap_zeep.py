@@ -90,6 +90,8 @@ def test_describes(partner: Partner) -> None:
              for c in i.layoutComponents}  # fmt: skip
     assert {"Name", "Email", "MailingAddress", "CreatedById"} <= shown
     assert layout.recordTypeMappings[0].layoutId == layout.layouts[0].id
+    tabs = partner.call("describeTabs")
+    assert "Contact" in [each.sobjectName for each in tabs[0].tabs]
 
 
 def test_a_life_of_records(partner: Partner) -> None:
@@ -190,7 +192,7 @@ def test_merge_and_convert(partner: Partner) -> None:
         ("search", ["FIND {"], "MALFORMED_QUERY"),
         ("describeSObject", ["Nothing"], "INVALID_TYPE"),
         ("retrieve", ["Nothing", "Contact", []], "INVALID_FIELD"),
-        ("describeTabs", [], "INVALID_OPERATION"),
+        ("describeTheme", [[]], "INVALID_OPERATION"),
     ],
 )
 def test_faults(partner: Partner, operation: str, arguments: list[Any], code: str) -> None:
@@ -210,6 +212,10 @@ def test_a_query_fault_says_where(partner: Partner) -> None:
 
 
 def test_sessions_end(partner: Partner, client: zeep.Client, crm: EmbeddedCrm) -> None:
+    other = Partner(client, crm.url, crm.sync.username, crm.sync.password)
+    assert partner.call("invalidateSessions", [other.result.sessionId])[0].success
+    with pytest.raises(zeep.exceptions.Fault, match="INVALID_SESSION_ID"):
+        other.call("getUserInfo")
     partner.service.logout(_soapheaders=partner.headers)
     with pytest.raises(zeep.exceptions.Fault, match="INVALID_SESSION_ID"):
         partner.call("getUserInfo")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.corpora.house import House, house
+from tests.servers.quirky import Reply, Request
 
 MEETING = """BEGIN:VCALENDAR
 VERSION:2.0
@@ -257,3 +258,27 @@ def test_the_server_knows_whose_meeting_it_is(scene: Scene) -> None:
     scene.house.sync()
     assert scene.server.items.keys() == {"ours.ics"}
     assert scene.server.sent == []
+
+
+def test_while_it_cannot_be_told_whose_meeting_it_is_it_waits(scene: Scene) -> None:
+    """Another one of the same calendar goes on."""
+
+    def broken(request: Request) -> Reply | None:
+        return Reply(503) if request.method == "PROPFIND" and request.path == "/dav/" else None
+
+    scene.put(THEIRS, ADA)
+    scene.put(name="plain.ics")
+    scene.server.before = broken
+    scene.house.sync()
+    pairs = scene.house.pairs()
+    for name, pair in pairs.items():
+        assert scene.house.edit(pair, {"Subject": f"Edited {name}"}) == ""
+    report = scene.house.sync()
+    assert report["errors"] != []
+    assert "SUMMARY:Budget" in scene.text()
+    assert "SUMMARY:Edited plain.ics" in scene.text("plain.ics")
+    scene.server.before = lambda request: None
+    scene.house.clock.tick(3600)
+    scene.house.sync()
+    assert "SUMMARY:Budget" in scene.text()
+    assert [row["code"] for row in scene.house.engine.queue()] == ["not_ours"]

@@ -107,6 +107,20 @@ def test_the_organiser_moves_it_for_all(two: Two) -> None:
     assert two.bobs.items["bobs.ics"] == before  # that is for the organiser's server to bring
 
 
+def test_a_copy_does_not_make_again_what_its_organiser_has_deleted(two: Two) -> None:
+    two.put(two.alices)
+    two.put(two.bobs)
+    two.sync()
+    two.alices.remove("alices.ics")
+    two.put(two.bobs, Budget="Mine")
+    for _ in range(3):
+        two.sync()
+    store = two.house.crm.crm.store
+    events = two.house.crm.crm.queries.query(store.caller(two.house.crm.sync.id), "SELECT Id FROM Event", "")
+    assert events.total == 0
+    assert "bobs.ics" in two.bobs.items
+
+
 def test_of_two_guests_the_owner_of_the_record_speaks(two: Two) -> None:
     for server in (two.alices, two.bobs):
         two.put(server, "carol@customer.example")

@@ -2,8 +2,7 @@
 record, whoever comes first."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,10 @@ import pytest
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
-from crmsync.daemon.account import Mailbox
-from tests.daemon.machine.house import SHARED, House
+from tests.daemon.machine.house import SHARED, Foreign, House
 from tests.daemon.machine.rest import twins
 
 PERSON = {"first_name": "Ada", "last_name": "Lovelace", "job_title": "Analyst"}
-
-
-class Foreign(House):
-    """Bob reaches the shared book over another protocol than Alice."""
-
-    def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
-        type = "foreign" if (account, server) == ("bob", SHARED) else "memory"
-        return [replace(m, type=type) for m in super().mailboxes(account, server)]
 
 
 @pytest.fixture(params=[House, Foreign], ids=["one protocol", "two protocols"])
@@ -83,6 +73,17 @@ def test_the_owners_account_is_down_for_an_hour(house: House) -> None:
     the_record(house)
     assert house.engine.queue() == []
     assert all(a["notices"] == [] for a in house.engine.status()["accounts"])
+
+
+def test_who_may_only_read_there_has_tagged_nothing(house: House) -> None:
+    house.boxes[SHARED].protect("shared")
+    card = a_card(house)
+    house.sync(names=["bob"])
+    house.boxes[SHARED].protect("shared", writable=True)
+    house.sync()
+    the_record(house)
+    (created,) = [e for e in house.engine.item_history(card) if e["action"] == "create"]
+    assert created["reason"] == "tagged, and not in the CRM yet"
 
 
 def test_the_owners_account_cannot_reach_its_server(house: House) -> None:

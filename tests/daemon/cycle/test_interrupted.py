@@ -338,3 +338,33 @@ def test_a_card_that_is_made_again_by_hand_is_the_one_that_its_edited_record_get
     assert (asked["column"], asked["ecs"], asked["crm"]) == ("job_title", "Analyst", "Countess")
     assert house.the_card().columns["department"] == "Engines"
     house.idle()
+
+
+def test_a_card_whose_former_record_was_given_to_another_one_gets_a_record_of_its_own(house: House) -> None:
+    card = house.person("Ada", job_title="Analyst")
+    house.sync()
+    record = house.the_record().id
+    other = house.ecs.put("contacts", {"first_name": "Ada", "last_name": "Byron"})
+    house.sync()
+    house.engine.unlink(card)
+    house.engine.link(other, record)
+    house.sync()
+    house.ecs.untag(card, "CRM")
+    house.sync()
+    house.ecs.tag(card, "CRM")
+    house.clock.tick()
+    house.fate.kill(at=lambda p: (p.what, p.where, p.after) == ("create", "crm", True), skip=1)
+    with pytest.raises(Killed):
+        house.engine.sync()
+    house.restart()
+    house.sync()
+    assert len(house.contacts()) == 2
+    with house.state.reading() as tx:
+        linked = {p.ecs_id: p.crm_id for p in tx.pairs.listing("alice") if p.state == "linked"}
+    assert linked[other] == record
+    assert set(linked) == {card, other}
+    house.clock.tick(7200)
+    house.sync()
+    assert house.engine.queue() == []
+    house.idle()
+    no_intents(house)

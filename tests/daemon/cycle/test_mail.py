@@ -152,6 +152,20 @@ def test_one_message_in_two_mailboxes_is_one_activity(post: Post) -> None:
     post.idle()
 
 
+def test_each_copy_is_read_with_its_own_login(post: Post) -> None:
+    """They bear one id, and may well have the same version, on servers that look the same to both."""
+    item = post.arrives("alice", "bob")
+    for account in post.engine.accounts.values():
+        account.mailboxes[0].outlook = "one server"
+    post.sync("alice")
+    post.sync("bob")
+    post.boxes["alice"].edit(item, regarding="Acme deal")
+    post.boxes["bob"].edit(item, status="in_progress")
+    post.sync()
+    assert post.activity().columns["regarding"] == "Acme deal"
+    assert post.activity().columns["status"] == "in_progress"
+
+
 @anyhow
 @pytest.mark.parametrize("within", ["search", "create"])
 def test_also_when_both_accounts_meet_it_at_the_same_moment(post: Post, within: str) -> None:

@@ -157,3 +157,26 @@ def test_a_login_that_was_let_in_again_starts_anew(shared: House) -> None:
 def test_a_login_that_does_not_answer_proves_nothing(shared: House) -> None:
     for _ in range(3):
         assert looked_after(shared, Unreachable("down")) == ["linked"]
+
+
+def test_what_came_back_and_was_left_out_of_the_first_listing_is_linked_again(build: Build) -> None:
+    house = build()
+    house.person("Grace", "Hopper")
+    house.sync()
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    house.only.clear()
+    house.restart()
+    house.ecs.faults.empty_listings = 1
+    house.sync()
+    assert states(house) == ["unlinked"]
+    house.engine.reconcile()
+    assert states(house) == ["linked"]
+    assert len(house.contacts()) == 1
+    house.idle()
+
+
+def states(house: House) -> list[str]:
+    with house.state.reading() as tx:
+        return [p.state for p in tx.pairs.listing("alice")]

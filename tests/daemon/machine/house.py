@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,14 @@ class House(Premises, World):
         with closing(sqlite3.connect(self.folder / "state.db")) as database:
             saved.state.backup(database)
         self.begin()
+
+
+class Foreign(House):
+    """Bob reaches the shared book over another protocol than Alice."""
+
+    def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
+        type = "foreign" if (account, server) == ("bob", SHARED) else "memory"
+        return [replace(m, type=type) for m in super().mailboxes(account, server)]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.daemon.machine.test_delegates_machine import DelegateStory
+from tests.daemon.machine.test_delegates_machine import DelegateStory, ForeignStory
 from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
 
@@ -33,6 +33,7 @@ LENGTH = 60  # steps of a story
 HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
     "delegates": lambda: nullcontext(DelegateStory),
+    "protocols": lambda: nullcontext(ForeignStory),
     "http": over_http,
     "radicale": over_a_real_server,
 }

@@ -12,15 +12,17 @@ from hypothesis.stateful import rule
 
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Action, Entry
-from tests.daemon.machine.house import SHARED, House
+from tests.daemon.machine.house import SHARED, Foreign, House
 from tests.daemon.machine.premises import Premises
 from tests.daemon.machine.test_machine import NAMES, Story, few_columns, pick
 from tests.daemon.machine.trouble import Point
 
 
 class DelegateStory(Story):
+    house_of: type[House] = House
+
     def build(self, quirks: set[str]) -> Premises:
-        return House(Path(self.folder.name), quirks, shared=True, owner="alice")
+        return self.house_of(Path(self.folder.name), quirks, shared=True, owner="alice")
 
     @rule(number=pick, after=st.booleans(), skip=st.integers(0, 12), inner=st.sampled_from(("alice", "bob")))
     def sync_both_at_once(self, number: int, after: bool, skip: int, inner: str) -> None:
@@ -63,7 +65,16 @@ class DelegateStory(Story):
         ]
 
 
+class ForeignStory(DelegateStory):
+    """Bob reaches the shared book over another protocol than Alice."""
+
+    house_of = Foreign
+
+
 profile = os.environ.get("CRMSYNC_MACHINE", "machine")
 settings.register_profile("delegates machine", parent=settings.get_profile("machine"), max_examples=30)
+settings.register_profile("foreign machine", parent=settings.get_profile("machine"), max_examples=10)
 TestDelegates = DelegateStory.TestCase
 TestDelegates.settings = settings.get_profile("delegates machine" if profile == "machine" else profile)
+TestForeign = ForeignStory.TestCase
+TestForeign.settings = settings.get_profile("foreign machine" if profile == "machine" else profile)

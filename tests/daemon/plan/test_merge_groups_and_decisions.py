@@ -208,3 +208,26 @@ def test_a_decision_for_which_the_right_is_missing_stays_to_be_carried_out(choic
     assert (writes(merged), merged.agreed) == (({}, {}), base)
     assert (merged.barred, merged.settled) == ({Side.CRM: {"first_name"}}, frozenset())
     assert verdicts(merged) == [Verdict.BARRED]
+
+
+@pytest.mark.parametrize(
+    ("choice", "ecs", "crm", "logged"),
+    [
+        ("b", "b", "c", []),  # as it was when the choice was offered
+        ("b", "b", "d", [(Side.ECS, "b", "d")]),  # typed in the CRM since, and it gives way
+        ("c", "b", "d", [(Side.ECS, "b", "d")]),  # even where the CRM was to win
+        ("b", "d", "c", [(Side.CRM, "d", "c")]),  # typed over what was chosen
+        ("e", "b", "c", []),
+        ("b", "b", "a", []),  # taken back to what both had
+    ],
+)
+def test_what_was_typed_after_the_choice_was_offered_is_not_lost_in_silence(
+    choice: str, ecs: str, crm: str, logged: list[tuple[Side, str, str]]
+) -> None:
+    base = {"first_name": "a"}
+    both = standings(base, Place({"first_name": ecs}), Place({"first_name": crm}))
+    offered = {"first_name": Held("b", "c")}
+    decided = {"first_name": choice}
+    merged = merge(CONTACT, base, *both, rules(CONTACT), decided=decided, considered=offered)
+    assert [(c.winner, c.ecs, c.crm) for c in merged.clashes] == logged
+    assert merged.agreed == {"first_name": choice}

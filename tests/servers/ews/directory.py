@@ -4,7 +4,7 @@ from exchangelib.winzone import MS_TIMEZONE_TO_IANA_MAP
 from lxml import etree
 
 from tests.servers.ews.answers import message
-from tests.servers.ews.operations import Caller
+from tests.servers.ews.folders import Caller
 from tests.servers.ews.place import Place, Refusal
 from tests.servers.ews.schema import Element, M, T
 

@@ -6,8 +6,9 @@ import re
 
 from lxml import etree
 
+from tests.servers.ews import mime, series
 from tests.servers.ews.place import ITEM_CLASS, Item, Place, Refusal
-from tests.servers.ews.schema import ITEMS, Element, T, name, words
+from tests.servers.ews.schema import ITEMS, MEETINGS, Element, T, name, words
 from tests.servers.ews.settling import moment, stamp
 
 _INDEXED = {
@@ -33,6 +34,7 @@ def known(kind: str, path: str) -> str:
     """The element of ``item:Subject``; raises Refusal for a path that items of this kind do not have."""
     prefix, _, last = path.partition(":")
     prefixes = {"Contact": "contacts", "CalendarItem": "calendar", "Task": "task", "Message": "message"}
+    prefixes |= dict.fromkeys(MEETINGS, "message")
     if prefix not in ("item", prefixes.get(kind), "contacts" if kind == "DistributionList" else "") or (
         last not in ITEMS[kind]
     ):
@@ -48,6 +50,7 @@ def key(uri: Element) -> tuple[str, ...]:
     return (*((uri.get(n) or "").lower() for n in names), uri.get("PropertyType") or "")
 
 
+MESSAGE_FLAGS = ("", "", "0x0e07", "", "", "Integer")
 SEARCH_KEY = ("", "", "0x300b", "", "", "Binary")
 
 
@@ -60,6 +63,9 @@ def put(place: Place, item: Item, element: Element) -> None:
         _put_extended(place, item, element)
         return
     _writable(name(element))
+    if name(element) == "MimeContent":
+        mime.fill(item, base64.b64decode(element.text or ""))
+        return
     item.fields[name(element)] = _stored(item, element)
 
 
@@ -161,7 +167,7 @@ def shown(item: Item, shape: Element, *, user: str, cut: bool) -> Element:
         elif (field in wanted or field in parts) and (
             found := _shown(item, field, body_type, user)
         ) is not None:
-            if cut and field in ("Body", "TextBody", "Attachments"):
+            if cut and field in ("Body", "TextBody", "Attachments", "MimeContent"):
                 continue
             if field not in wanted:
                 found = _only(found, parts[field])
@@ -254,6 +260,10 @@ def _computed(item: Item, field: str, user: str) -> Element | None:
             element.text = item.modified_by
         case "Size":
             element.text = str(item.size())
+        case "IsDraft":
+            flags = item.extended.get(MESSAGE_FLAGS)
+            sent = flags is not None and int(flags.findtext(T + "Value") or 0) & 8 == 0
+            element.text = "false" if sent or item.kind != "Message" else "true"
         case "HasAttachments":
             element.text = "true" if item.attachments else "false"
         case "Attachments" if item.attachments:
@@ -268,11 +278,14 @@ def _computed(item: Item, field: str, user: str) -> Element | None:
             element.text = "Busy"
         case "IsAllDayEvent":
             element.text = "true" if item.text(field).lower() in ("true", "1") else "false"
-        case "IsRecurring" | "CalendarItemType":
-            recurring = "Recurrence" in item.fields
-            element.text = str(recurring).lower() if field == "IsRecurring" else "Single"
-            if recurring and field == "CalendarItemType":
-                element.text = "RecurringMaster"
+        case (
+            "IsRecurring"
+            | "CalendarItemType"
+            | "ModifiedOccurrences"
+            | "DeletedOccurrences"
+            | "OriginalStart"
+        ):
+            return series.told(item, field)
         case "IsMeeting" | "IsCancelled":
             people = {"RequiredAttendees", "OptionalAttendees"} & set(item.fields)
             element.text = "true" if field == "IsMeeting" and people else "false"

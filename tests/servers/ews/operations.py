@@ -2,149 +2,30 @@
 
 import base64
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lxml import etree
 
-from tests.servers.ews import fields
-from tests.servers.ews.answers import change, events, folder_values, inside, message, paged, values, wrapped
-from tests.servers.ews.place import CLASSES, KINDS, Folder, Item, Place, Refusal
+from tests.servers.ews import fields, series
+from tests.servers.ews.answers import change, events, inside, paged, values, wrapped
+from tests.servers.ews.folders import Caller, FolderOperations
+from tests.servers.ews.place import CLASSES, KINDS, Folder, Item, Refusal
 from tests.servers.ews.schema import Element, M, T, name
 from tests.servers.ews.search import meets
 from tests.servers.ews.settling import settle
 
 
-@dataclass
-class Caller:
-    user: str  # whose rights count: who logged in, or who is impersonated
-    zone: str = "UTC"
+def _before_size(attachment: Element) -> int:
+    before = ("AttachmentId", "Name", "ContentType", "ContentId", "ContentLocation")
+    return sum(name(part) in before for part in attachment)
 
 
 @dataclass
-class Fault:
-    """What a test wants to go wrong: the next ``times`` messages of an operation that concern ``item``."""
-
-    operation: str
-    code: str
-    item: str = ""
-    times: int = 1
-    back_off: int = 0
-    after: bool = False  # it is done, and only the answer is wrong
-
-
-@dataclass
-class Operations:
-    place: Place
-    faults: list[Fault] = field(default_factory=list)
+class Operations(FolderOperations):
     forced: list[str] = field(default_factory=list)  # ids of items that were written with AlwaysOverwrite
     outbox: list[tuple[str, str, str]] = field(
         default_factory=list
     )  # mailbox, why, subject: what would be sent
-
-    # ── one message for each thing that a request names ──────────────────────────────────────────────────────
-
-    def each(
-        self, operation: str, things: list[Element], do: Callable[[Element], list[Element]]
-    ) -> list[Element]:
-        return [self._message(operation, thing, do) for thing in things]
-
-    def _message(self, operation: str, thing: Element, do: Callable[[Element], list[Element]]) -> Element:
-        try:
-            fault = self._fault(operation, thing)
-            if fault is not None and not fault.after:
-                raise Refusal(fault.code, "asked for by a test", back_off=fault.back_off)
-            found = do(thing)
-            if fault is not None:
-                raise Refusal(fault.code, "asked for by a test", back_off=fault.back_off)
-        except Refusal as refusal:
-            return message(operation, error=refusal)
-        return message(operation, *found)
-
-    def _fault(self, operation: str, thing: Element) -> Fault | None:
-        ids = {e.get("Id") for e in thing.iter(T + "ItemId", T + "FolderId")} | {thing.get("Id")}
-        for fault in self.faults:
-            if fault.operation == operation and (not fault.item or fault.item in ids) and fault.times > 0:
-                fault.times -= 1
-                return fault
-        return None
-
-    # ── folders ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def target(self, caller: Caller, element: Element, *, write: bool = False) -> Folder:
-        """The folder of a FolderId or DistinguishedFolderId. Raises Refusal."""
-        if name(element) == "FolderId":
-            folder = self.place.folder(element.get("Id") or "")
-        else:
-            address = element.findtext(f"{T}Mailbox/{T}EmailAddress") or caller.user
-            mailbox = self.place.mailboxes.get(address.lower())
-            if mailbox is None:
-                raise Refusal(
-                    "ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."
-                )
-            folder = mailbox.known(element.get("Id") or "")
-        public = folder.known_as in ("root", "msgfolderroot") and self._shares(folder, caller.user)
-        if not folder.may(caller.user, write=write) and not (public and not write):
-            raise Refusal("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
-        return folder
-
-    @staticmethod
-    def _shares(folder: Folder, user: str) -> bool:
-        return any(user in each.rights for each in folder.mailbox.folders.values())
-
-    def get_folder(self, caller: Caller, request: Element) -> list[Element]:
-        def do(element: Element) -> list[Element]:
-            return [wrapped("Folders", [self._folder(caller, self.target(caller, element))])]
-
-        return self.each("GetFolder", list(request.find(M + "FolderIds")), do)
-
-    def _folder(self, caller: Caller, folder: Folder) -> Element:
-        tags = {
-            "IPF.Appointment": "CalendarFolder",
-            "IPF.Contact": "ContactsFolder",
-            "IPF.Task": "TasksFolder",
-        }
-        element = etree.Element(T + tags.get(folder.sort, "Folder"))
-        etree.SubElement(element, T + "FolderId", Id=folder.id, ChangeKey="AQAAAA==")
-        if folder.parent:
-            etree.SubElement(element, T + "ParentFolderId", Id=folder.parent.id, ChangeKey="AQAAAA==")
-        if folder.sort:
-            etree.SubElement(element, T + "FolderClass").text = folder.sort
-        etree.SubElement(element, T + "DisplayName").text = folder.name
-        etree.SubElement(element, T + "TotalCount").text = str(len(folder.items))
-        children = sum(f.parent is folder for f in folder.mailbox.folders.values())
-        etree.SubElement(element, T + "ChildFolderCount").text = str(children)
-        rights = etree.SubElement(element, T + "EffectiveRights")
-        write = "true" if folder.may(caller.user, write=True) else "false"
-        read = "true" if folder.may(caller.user) else "false"
-        for right in ("CreateAssociated", "CreateContents", "CreateHierarchy", "Delete", "Modify"):
-            etree.SubElement(rights, T + right).text = write
-        etree.SubElement(rights, T + "Read").text = read
-        if folder.known_as:
-            etree.SubElement(element, T + "DistinguishedFolderId").text = folder.known_as
-        return element
-
-    def find_folder(self, caller: Caller, request: Element) -> list[Element]:
-        deep = request.get("Traversal") == "Deep"
-        view = request.find(M + "IndexedPageFolderView")
-        test = request.find(M + "Restriction")
-
-        def do(element: Element) -> list[Element]:
-            top = self.target(caller, element)
-            found = [f for f in top.mailbox.folders.values() if self._below(f, top, deep=deep)]
-            found = [f for f in found if f.may(caller.user)]
-            if test is not None:
-                found = [f for f in found if meets(test[0], lambda path, f=f: folder_values(f, path))]
-            return [paged("Folders", [self._folder(caller, f) for f in found], view, self.place.page)]
-
-        return self.each("FindFolder", list(request.find(M + "ParentFolderIds")), do)
-
-    @staticmethod
-    def _below(folder: Folder, top: Folder, *, deep: bool) -> bool:
-        parent = folder.parent
-        while parent is not None and deep and parent is not top:
-            parent = parent.parent
-        return parent is top
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,10 +39,11 @@ class Operations:
         return self.each("GetItem", list(request.find(M + "ItemIds")), do)
 
     def _item(self, caller: Caller, element: Element, *, write: bool = False) -> Item:
-        id = element.get("Id") or ""
+        by_number = name(element) == "OccurrenceItemId"
+        id = series.numbered(self.place, element) if by_number else element.get("Id") or ""
         if len(id) % 4 or not id.startswith("QUFNa"):
             raise Refusal("ErrorInvalidIdMalformed", "Id is malformed.")
-        item = self.place.item(id)
+        item = series.occurrence(self.place, id) if series.series_of(id) else self.place.item(id)
         if not item.folder.may(caller.user, write=write):
             raise Refusal("ErrorAccessDenied", "Access is denied. Check credentials and try again.")
         return item
@@ -243,6 +125,9 @@ class Operations:
             fields.put(self.place, item, part)
         if kind == "CalendarItem" and not item.text("UID"):
             item.put("UID", f"040000008200E00074C5B7101A82E008{self.place.tick():016X}")
+        if kind == "CalendarItem" and "ReminderIsSet" not in item.fields:  # as Exchange does by itself
+            item.put("ReminderIsSet", "true")
+            item.put("ReminderMinutesBeforeStart", "15")
         settle(item, {})
         return item
 
@@ -252,6 +137,8 @@ class Operations:
         def do(change: Element) -> list[Element]:
             item = self._item(caller, change[0], write=True)
             self._check_key(item, change[0].get("ChangeKey"), resolution or "")
+            if item.kind == "Message" and not request.get("MessageDisposition"):
+                raise Refusal("ErrorMessageDispositionRequired", "Message disposition is required.")
             if item.kind == "CalendarItem" and not request.get("SendMeetingInvitationsOrCancellations"):
                 raise Refusal("ErrorSendMeetingInvitationsOrCancellationsRequired", "It is required.")
             self._change(item, change.find(T + "Updates"))
@@ -286,10 +173,17 @@ class Operations:
             for update in updates:
                 self._one(item, update)
             settle(item, before)
-            self.place.keep(item)
+            self._keep(item)
         except Refusal:
             item.fields, item.extended = kept
             raise
+
+    def _keep(self, item: Item) -> None:
+        if item.series is None:
+            self.place.keep(item)
+        else:
+            series.keep(self.place, item)
+            item.changed = item.series.changed
 
     def _one(self, item: Item, update: Element) -> None:
         path = update[0]
@@ -318,7 +212,10 @@ class Operations:
             if item.kind == "Task" and not request.get("AffectedTaskOccurrences"):
                 raise Refusal("ErrorAffectedTaskOccurrencesRequired", "AffectedTaskOccurrences is required.")
             self._sending(item, request.get("SendMeetingCancellations") or "SendToNone", "cancellation")
-            if request.get("DeleteType") == "MoveToDeletedItems":
+            self._receipt(item, request)
+            if item.series is not None:
+                series.remove(self.place, item)
+            elif request.get("DeleteType") == "MoveToDeletedItems":
                 self.place.move(item, item.folder.mailbox.known("deleteditems"))
             else:
                 self.place.remove(item)
@@ -343,6 +240,11 @@ class Operations:
         if how != "SendToNone" and (people or item.kind == "CalendarItem"):
             self.outbox.append((item.folder.mailbox.address, why, item.text("Subject")))
 
+    def _receipt(self, item: Item, request: Element) -> None:
+        """Who deletes a message unread tells its sender so, if that one asked for a receipt."""
+        if item.text("IsReadReceiptRequested") == "true" and request.get("SuppressReadReceipts") != "true":
+            self.outbox.append((item.folder.mailbox.address, "receipt", item.text("Subject")))
+
     # ── attachments ──────────────────────────────────────────────────────────────────────────────────────────
 
     def create_attachment(self, caller: Caller, request: Element) -> list[Element]:
@@ -352,6 +254,10 @@ class Operations:
             id = base64.b64encode(f"{item.id}/{self.place.tick()}".encode()).decode()
             kept = copy.deepcopy(element)
             kept.insert(0, etree.Element(T + "AttachmentId", Id=id))
+            if name(kept) == "FileAttachment" and kept.find(T + "Size") is None:
+                size = etree.Element(T + "Size")
+                size.text = str(len(base64.b64decode(kept.findtext(T + "Content") or "")))
+                kept.insert(_before_size(kept), size)
             item.attachments[id] = kept
             self.place.keep(item)
             made = etree.Element(element.tag)

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from lxml import etree
 
@@ -20,6 +20,7 @@ CLASSES = {
     "sentitems": ("IPF.Note", "Sent Items", "Message"),
     "drafts": ("IPF.Note", "Drafts", "Message"),
     "deleteditems": ("IPF.Note", "Deleted Items", "Message"),
+    "junkemail": ("IPF.Note", "Junk Email", "Message"),
     "outbox": ("IPF.Note", "Outbox", "Message"),
 }
 KINDS = {
@@ -61,6 +62,10 @@ class Item:
     attachments: dict[str, Element] = field(default_factory=dict)
     search_key: bytes = b""
     modified_by: str = ""  # a name
+    exceptions: "dict[date, Item]" = field(default_factory=dict)  # of a series: by the day of the pattern
+    removed: set[date] = field(default_factory=set)  # of a series: days that were taken out
+    series: "Item | None" = None  # of an occurrence
+    day: date | None = None  # of an occurrence: that of the pattern
 
     @property
     def change_key(self) -> str:
@@ -92,6 +97,8 @@ class Folder:
     graves: dict[str, tuple[int, int]] = field(default_factory=dict)  # id -> made, deleted
     rights: dict[str, str] = field(default_factory=dict)  # address -> Reviewer, Editor
     oldest_state: int = 0
+    committed: int = 0  # when anything in it changed last, as the server counts
+    removed: int = 0  # how much has left it
 
     def may(self, user: str, *, write: bool = False) -> bool:
         level = "Owner" if user == self.mailbox.address else self.rights.get(user, "")
@@ -126,6 +133,7 @@ class Place:
         self.page = 512  # changes and entries in one answer, at most
         self.largest_property = 65_536  # bytes of one extended property
         self.largest_item = 1_000_000
+        self.tells_commits = True  # of a folder, whether anything in it has changed
 
     def tick(self) -> int:
         return next(self._count)
@@ -143,10 +151,11 @@ class Place:
         self.mailboxes[mailbox.address] = mailbox
         return mailbox
 
-    def add_folder(self, mailbox: Mailbox, name: str, like: str) -> Folder:
+    def add_folder(self, mailbox: Mailbox, name: str, like: str, below: Folder | None = None) -> Folder:
         """A folder of a person's own, of the same sort as the distinguished one ``like``."""
         with self.lock:
-            return self._folder(mailbox, name, CLASSES[like][0], mailbox.known("msgfolderroot"), "")
+            parent = below or mailbox.known("msgfolderroot")
+            return self._folder(mailbox, name, CLASSES[like][0], parent, "")
 
     def _folder(self, mailbox: Mailbox, name: str, sort: str, parent: Folder | None, known: str) -> Folder:
         folder = Folder(self._id("f"), name, sort, mailbox, parent, known)
@@ -188,11 +197,13 @@ class Place:
         item.modified = datetime.now(UTC)
         item.modified_by = by or mailbox.name
         item.folder.items[item.id] = item
+        item.folder.committed = item.changed
         self.tell(item.folder, "CreatedEvent" if new else "ModifiedEvent", item)
 
     def remove(self, item: Item) -> None:
         del item.folder.items[item.id]
         item.folder.graves[item.id] = (item.made, self.tick())
+        item.folder.removed += 1
         self.tell(item.folder, "DeletedEvent", item)
 
     def move(self, item: Item, target: Folder) -> Item:
@@ -208,6 +219,8 @@ class Place:
             extended=item.extended,
             attachments=item.attachments,
             search_key=item.search_key,
+            exceptions=item.exceptions,
+            removed=item.removed,
         )
         self.keep(moved)
         return moved

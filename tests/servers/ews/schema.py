@@ -67,15 +67,22 @@ _MESSAGE = words("""
     ReceivedBy ReceivedRepresenting
 """)
 
+_MEETINGMESSAGE = [
+    *_MESSAGE,
+    *words("AssociatedCalendarItemId IsDelegated IsOutOfDate HasBeenProcessed ResponseType UID"),
+]
+
 _DISTRIBUTIONLIST = words("""
     DisplayName FileAs ContactSource Members
 """)
 
+MEETINGS = ("MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation")  # they are mail
 ITEMS = {
     "Contact": [*_ITEM, *_CONTACT],
     "CalendarItem": [*_ITEM, *_CALENDARITEM],
     "Task": [*_ITEM, *_TASK],
     "Message": [*_ITEM, *_MESSAGE],
+    **{n: [*_ITEM, *_MEETINGMESSAGE] for n in MEETINGS},
     "DistributionList": [*_ITEM, *_DISTRIBUTIONLIST],
     "Item": _ITEM,
 }
@@ -118,6 +125,10 @@ _CONTENT: dict[str, list[str] | dict[str, list[str]]] = {
     "CreateItem": ["SavedItemFolderId", "Items"],
     "UpdateItem": ["SavedItemFolderId", "ItemChanges"],
     "DeleteItem": ["ItemIds"],
+    "CreateFolder": ["ParentFolderId", "Folders"],
+    "ParentFolderId": _FOLDER_IDS,
+    "Folders": {"any": ["Folder"]},
+    "Folder": FOLDER,
     "MoveItem": ["ToFolderId", "ItemIds", "ReturnNewItemIds"],
     "GetDelegate": ["Mailbox", "UserIds"],
     "ResolveNames": ["ParentFolderIds", "UnresolvedEntry"],
@@ -195,6 +206,10 @@ _CONTENT: dict[str, list[str] | dict[str, list[str]]] = {
         WeeklyRecurrence DailyRecurrence DailyRegeneration WeeklyRegeneration MonthlyRegeneration YearlyRegeneration
         NoEndRecurrence EndDateRecurrence NumberedRecurrence
     """),
+    "AbsoluteMonthlyRecurrence": ["Interval", "DayOfMonth"],
+    "RelativeMonthlyRecurrence": ["Interval", "DaysOfWeek", "DayOfWeekIndex"],
+    "AbsoluteYearlyRecurrence": ["DayOfMonth", "Month"],
+    "RelativeYearlyRecurrence": ["DaysOfWeek", "DayOfWeekIndex", "Month"],
     "WeeklyRecurrence": ["Interval", "DaysOfWeek", "FirstDayOfWeek"],
     "DailyRecurrence": ["Interval"],
     "NoEndRecurrence": ["StartDate"],
@@ -218,6 +233,7 @@ _WORDS = {
 _MUST = {  # attributes
     "ItemId": ("Id",),
     "FolderId": ("Id",),
+    "OccurrenceItemId": ("RecurringMasterId", "InstanceIndex"),
     "DistinguishedFolderId": ("Id",),
     "FieldURI": ("FieldURI",),
     "IndexedFieldURI": ("FieldURI", "FieldIndex"),

@@ -19,7 +19,8 @@ import spnego
 from lxml import etree
 
 from tests.servers.ews.directory import Directory
-from tests.servers.ews.operations import Caller, Fault, Operations
+from tests.servers.ews.folders import Caller, Fault
+from tests.servers.ews.operations import Operations
 from tests.servers.ews.place import Mailbox, Place, Refusal
 from tests.servers.ews.schema import Element, M, S, T, Violation, check, name, words
 from tests.servers.ews.stream import Streams

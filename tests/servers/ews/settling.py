@@ -91,3 +91,8 @@ def moment(text: str) -> datetime:
 def stamp(at: datetime) -> str:
     at = at.astimezone(UTC)
     return f"{at.year:04}-{at.month:02}-{at.day:02}T{at.hour:02}:{at.minute:02}:{at.second:02}Z"
+
+
+def stamp_of(count: int) -> str:
+    """A moment of its own for each thing that the server has counted."""
+    return stamp(datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=count))

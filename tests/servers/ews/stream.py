@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from tests.servers.ews.answers import message
-from tests.servers.ews.operations import Caller, Operations
+from tests.servers.ews.folders import Caller
+from tests.servers.ews.operations import Operations
 from tests.servers.ews.place import Folder, Item, Place, Refusal
 from tests.servers.ews.schema import Element, M, T
 from tests.servers.ews.settling import stamp

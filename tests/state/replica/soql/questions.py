@@ -112,7 +112,11 @@ class Questions:
         type_ = self.chance.choice(
             sorted({each.type for each in found})
         )  # rare types as often as common ones
-        return self.chance.choice([each for each in found if each.type == type_])
+        chosen = self.chance.choice([each for each in found if each.type == type_])
+        if self.chance.random() > 0.1:
+            return chosen
+        self.coverage.note("path with its own object", type_, "-")
+        return Asked(f"{name}.{chosen.soql}", type_, chosen.get)
 
     def _seen(self, production: str, type_: str, null: str = "literal") -> tuple[int, float]:
         """How often, least first; chance decides between equals."""
@@ -208,8 +212,12 @@ class Questions:
         call = min(calls, key=lambda each: self._seen(each, kind))
         operand = self.operand(name, [kind])
         part = brute.date_part(call)
+        inner = operand.soql
+        if kind == "datetime" and self.chance.random() < 0.2:
+            inner = f"convertTimezone({inner})"  # to the asker's zone, which is UTC
+            self.coverage.note("convertTimezone", kind, "-")
         asked = Asked(
-            f"{call}({operand.soql})",
+            f"{call}({inner})",
             "int",
             lambda row: None if operand.get(row) is None else part(operand.get(row)),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.state.replica.soql import brute
 from tests.state.replica.soql.brute import Asked, Get, Row
-from tests.state.replica.soql.questions import AGGREGATES, DATE_FUNCTIONS, FIELDS, PARENTS, Questions
+from tests.state.replica.soql.questions import AGGREGATES, DATE_FUNCTIONS, FIELDS, PARENTS, TEXTS, Questions
 
 NAMES = tuple(FIELDS)
 CHILDREN = {"Contacts": ("Contact", "AccountId"), "Events": ("Event", "WhatId")}
@@ -29,7 +29,7 @@ class Statements(Questions):
     def any(self) -> Statement:
         made: Sequence[Callable[[], Statement]] = (
             self.records, self.records, self.records, self.count, self.with_children, self.groups, self.groups,
-            self.rollup, self.totals, self.typeof, self.mine,
+            self.rollup, self.totals, self.typeof, self.mine, self.field_set, self.formatted, self.aliased,
         )  # fmt: skip
         return self.chance.choice(made)()
 
@@ -95,6 +95,45 @@ class Statements(Questions):
         self.coverage.note("USING SCOPE mine", "record", "-")
         found = [{"Id": row["Id"]} for row in self.town.living(name) if row["OwnerId"] == user]
         return Statement(f"SELECT Id FROM {name} USING SCOPE mine", found, options={"user": user})
+
+    def field_set(self) -> Statement:
+        """FIELDS(STANDARD): of these rows, what the statement names too must be among it."""
+        name = self.chance.choice(("User", "Event"))
+        self.coverage.note("FIELDS(STANDARD)", "record", "-")
+        columns = {"User": ("Id", "Name", "Username", "Email", "IsActive", "ManagerId"), "Event": (
+            "Id", "IsDeleted", "OwnerId", "CreatedDate", "SystemModstamp", "Subject", "StartDateTime", "WhoId",
+            "WhatId")}[name]  # fmt: skip
+        expected = [{each: _json(row.get(each)) for each in columns} for row in self.town.living(name)]
+        return Statement(f"SELECT FIELDS(STANDARD) FROM {name}", expected)
+
+    def formatted(self) -> Statement:
+        """FORMAT(): as a person in the United States reads it."""
+        name = self.chance.choice(NAMES)
+        operand = self.operand(
+            name, ["string", "int", "date", "datetime", "currency", "double"], parents=False
+        )
+        self.coverage.note("FORMAT", operand.type, "-")
+        expected = [{"Id": row["Id"], "f": _read(operand.get(row))} for row in self.town.living(name)]
+        return Statement(f"SELECT Id, FORMAT({operand.soql}) f FROM {name}", expected)
+
+    def aliased(self) -> Statement:
+        """Aliases of FROM, for the object and for a parent; and what may stand after it without changing anything."""
+        value = self.chance.choice([None, *TEXTS])
+        sign = self.chance.choice(["=", "!="])
+        operand = Asked("a.Name", "string", brute.path("Account", "Name"))
+        holds = brute.compared(operand, sign, value)
+        self.coverage.note("alias in FROM", "string", "-")
+        expected = [
+            {"Id": row["Id"], "Account": row["Account"] and {"Industry": row["Account"]["Industry"]}}
+            for row in self.town.living("Contact")
+            if holds(row)
+        ]
+        mode = self.chance.choice(["", " WITH USER_MODE", " WITH SECURITY_ENFORCED", " WITH SYSTEM_MODE"])
+        tail = self.chance.choice(["", " FOR VIEW", " FOR REFERENCE"])
+        where = f"a.Name {sign} {brute.spelled(value)}"
+        return Statement(
+            f"SELECT c.Id, a.Industry FROM Contact c, c.Account a WHERE {where}{mode}{tail}", expected
+        )
 
     def totals(self) -> Statement:
         """Aggregates over all rows."""
@@ -250,6 +289,21 @@ def _shown(row: Row, selected: Sequence[Asked]) -> dict[str, Any]:
         else:
             here[label] = _json(below[label])
     return record
+
+
+def _read(value: Any) -> Any:
+    match value:
+        case datetime.datetime():
+            hour = value.hour % 12 or 12
+            half = "AM" if value.hour < 12 else "PM"
+            return f"{value.month}/{value.day}/{value.year}, {hour}:{value.minute:02} {half}"
+        case datetime.date():
+            return f"{value.month}/{value.day}/{value.year}"
+        case float():
+            return str(int(value)) if value == int(value) else f"{value:.2f}"
+        case int():
+            return str(value)
+    return value
 
 
 def _json(value: Any) -> Any:

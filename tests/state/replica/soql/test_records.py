@@ -179,3 +179,14 @@ def test_functions_of_one_value(office: World) -> None:
 def test_aliases_of_parents_in_from(office: World) -> None:
     soql = "SELECT c.Name, a.Name FROM Contact c, c.Account a WHERE a.Name = 'globex'"
     assert [(row["Name"], row["Account"]["Name"]) for row in office.ask(soql)] == [("Eve", "Globex")]
+
+
+def test_what_kind_of_owner(world: World) -> None:
+    world.add("User", 1, Name="Ada")
+    world.add("Contact", 1, OwnerId=("User", 1))
+    world.add("Contact", 2)
+    assert [
+        each["Owner"] and each["Owner"]["Type"] for each in world.ask("SELECT Owner.Type FROM Contact")
+    ] == ["User", None]
+    assert world.count("SELECT Id FROM Contact WHERE Owner.Type = 'user'") == 1
+    assert world.count("SELECT Id FROM Contact WHERE Owner.Type = 'Queue'") == 0

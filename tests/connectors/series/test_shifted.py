@@ -4,7 +4,7 @@ from datetime import time
 
 import pytest
 
-from crmsync.connectors.caldav.shifted import Held, Parts, heirs, survivors
+from crmsync.connectors.series.shifted import Held, Parts, heirs, survivors
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.imap import richtext, wire
-from crmsync.connectors.imap.charsets import text_of
-from crmsync.connectors.imap.message import Unreadable, content_of, parse
+from crmsync.connectors.imap import wire
+from crmsync.connectors.mail import richtext
+from crmsync.connectors.mail.charsets import text_of
+from crmsync.connectors.mail.message import Unreadable, content_of, parse
+from crmsync.connectors.mail.names import folder_name, named_by
 
 
 def message(*lines: str) -> bytes:
@@ -224,9 +226,9 @@ def test_keywords_and_folders_come_back(text: str) -> None:
     assert wire.category(wire.keyword(word)) == word
     assert not set(wire.keyword(text)) & set(' (){%*"\\]')
     name = wire.nameable(text)
-    assert wire.named_by(wire.folder_name(name)) == name
+    assert named_by(folder_name(name)) == name
     assert wire.nameable(name) == name
-    assert not set(wire.folder_name(name)) & set("/.*%\r\n")
+    assert not set(folder_name(name)) & set("/.*%\r\n")
 
 
 def _corpus() -> list[Path]:

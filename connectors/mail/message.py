@@ -17,8 +17,8 @@ from email.parser import BytesHeaderParser, BytesParser
 from email.policy import EmailPolicy
 from email.utils import getaddresses, parsedate_to_datetime
 
-from crmsync.connectors.imap import richtext
-from crmsync.connectors.imap.charsets import text_of
+from crmsync.connectors.mail import richtext
+from crmsync.connectors.mail.charsets import text_of
 
 MAX_HEADER = 20_000  # characters of one header
 MAX_STRUCTURE = (
@@ -122,10 +122,11 @@ def raw(message: Message, name: str) -> str:
 
 
 def message_id(message: Message) -> str:
-    return _first_id(raw(message, "message-id"))
+    return bare_id(raw(message, "message-id"))
 
 
-def _first_id(text: str) -> str:
+def bare_id(text: str) -> str:
+    """A Message-ID without angle brackets; empty for what is none."""
     found = _ID.search(text)
     bare = found[1] if found else text.strip("<> ")
     return "" if not bare or " " in bare or len(bare) > 900 else clean(bare)
@@ -133,8 +134,12 @@ def _first_id(text: str) -> str:
 
 def references(message: Message) -> tuple[str, ...]:
     """RFC 5322 3.6.4: the conversation up to this message, its beginning first."""
-    given = _ID.findall(raw(message, "references")) + _ID.findall(raw(message, "in-reply-to"))
-    return tuple(dict.fromkeys(clean(one) for one in given))
+    return ids_in(f"{raw(message, 'references')} {raw(message, 'in-reply-to')}")
+
+
+def ids_in(text: str) -> tuple[str, ...]:
+    """The message ids of a header that names several; each once, in their order."""
+    return tuple(dict.fromkeys(clean(one) for one in _ID.findall(text)))
 
 
 def addresses(message: Message, name: str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ import recurring_ical_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.caldav.recurrence import Recurrence, Untold, rule
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.series.recurrence import Recurrence, Untold, rule
 
 START = datetime(2026, 1, 5, 9)
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")

@@ -1,0 +1,57 @@
+"""What SOQL has to know of the objects, made of what the CRM knows of them."""
+
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica import soql
+from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
+
+__all__ = ["catalog_of", "unrestricted"]
+
+
+def catalog_of(schema: Schema, tables: Any) -> soql.Catalog:
+    return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
+
+
+def unrestricted(catalog: soql.Catalog) -> soql.Catalog:
+    """The same, but conditions may look at every field."""
+
+    def freed(object_: soql.Object) -> soql.Object:
+        fields = {key: replace(each, filterable=True) for key, each in object_.fields.items()}
+        return replace(object_, fields=fields)
+
+    return soql.Catalog({key: freed(each) for key, each in catalog.objects.items()})
+
+
+def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
+    fields = {
+        f.name.lower(): soql.Field(
+            f.name,
+            f.type,
+            table.c[f.name] if f.stored else None,
+            reference_to=f.to,
+            relationship_name=f.relationship,
+            nillable=f.nillable,
+            name_field=f.name_field,
+            custom=f.custom,
+            filterable=f.filterable,
+            groupable=f.groupable,
+            sortable=f.sortable,
+            components={} if f.stored else _components(f.name),
+        )
+        for f in type_.fields
+    }
+    children = {
+        c.field.children.lower(): soql.ChildRelationship(c.field.children, c.child, c.field.name)
+        for c in schema.children(type_.name)
+        if c.field.children
+    }
+    return soql.Object(type_.name, table, fields, children)
+
+
+def _components(compound: str) -> dict[str, str]:
+    prefix = compound.removesuffix("Address")
+    parts = sorted(part for part, _, _ in ADDRESS_PARTS)
+    return {part[0].lower() + part[1:]: prefix + part for part in parts}

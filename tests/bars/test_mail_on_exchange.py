@@ -1,0 +1,135 @@
+"""Mail on Exchange and the CRM, end to end; and one message in two mailboxes that speak different protocols."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bars.cli import Cli
+from tests.bars.office import CONFIG, client
+from tests.bars.test_mailboxes import mail
+from tests.servers.dovecot import Dovecot, dovecot
+from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
+from tests.servers.ews.person import EwsReader
+from tests.servers.ews.server import EwsServer, ews
+
+pytestmark = [pytest.mark.bar, pytest.mark.server, pytest.mark.timeout(300)]
+ALICE, BOB = "alice@example.com", "bob@example.com"
+_ACCOUNTS = """
+[account.alice]
+crm = "main"
+crm_user = "alice@example.com"
+[[account.alice.source]]
+type = "ews"
+url = "{ews}"
+username = "alice@example.com"
+password_file = "alice-password"
+collections = ["Mail"]
+max_attachment = "1 MB"
+
+[account.bob]
+crm = "main"
+crm_user = "bob@example.com"
+[[account.bob.source]]
+type = "imap"
+url = "{imap}"
+username = "bob@example.com"
+password_file = "bob-password"
+"""
+
+
+@dataclass
+class Desk:
+    exchange: EwsServer
+    imap: Dovecot
+    crm: EmbeddedCrm
+    cli: Cli
+    sf: Any
+    alice: EwsReader
+
+    def rows(self, table: str, fields: str) -> list[dict[str, Any]]:
+        found = self.sf.query_all(f"SELECT {fields} FROM {table}")["records"]
+        return [{k: v for k, v in row.items() if k != "attributes"} for row in found]
+
+    def activity(self, fields: str) -> dict[str, Any]:
+        (row,) = self.rows("EmailMessage", fields)
+        return row
+
+    def sync(self, *names: str) -> Any:
+        answer = self.cli.ok("sync", *names)
+        assert answer["errors"] == []
+        return answer
+
+    def quiet(self) -> None:
+        assert self.sync()["writes"] == 0
+        assert self.exchange.outbox == []
+        assert self.exchange.operations.forced == []
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Desk]:
+    with ExitStack() as stack:
+        exchange = stack.enter_context(ews(ALICE))
+        imap = stack.enter_context(dovecot())
+        crm = stack.enter_context(embedded_crm(sharing={"Contact": "read", "Lead": "read"}))
+        (tmp_path / "client-secret").write_text(crm.client_secret)
+        (tmp_path / "crm-password").write_text(crm.sync.password)
+        (tmp_path / "alice-password").write_text("secret")
+        (tmp_path / "bob-password").write_text(imap.users[BOB])
+        for file in tmp_path.glob("*-*"):
+            file.chmod(0o600)
+        accounts = _ACCOUNTS.format(ews=exchange.url, imap=imap.url)
+        config = tmp_path / "config.toml"
+        config.write_text(CONFIG.format(directory=tmp_path, crm=crm, crm_url=crm.url, accounts=accounts))
+        sf = client(crm, crm.sync)
+        stack.callback(sf.session.close)
+        alice = EwsReader(exchange.place, exchange.place.mailboxes[ALICE])
+        yield Desk(exchange, imap, crm, Cli(config), sf, alice)
+
+
+def test_from_the_tag_to_the_activity_and_back(made: Desk) -> None:
+    deal = made.sf.Account.create({"Name": "Acme deal"})["id"]
+    ada = made.sf.Contact.create({"LastName": "Lovelace", "Email": "ada@example.com"})["id"]
+    made.alice.arrives(mail(), "CRM/Acme deal", "VIP")
+    before = made.alice.unmapped("one@mail.example.com")
+    made.sync()
+    found = made.activity("Id, Subject, FromAddress, MessageIdentifier, RelatedToId, Incoming, Status")
+    assert (found["Subject"], found["FromAddress"], found["Incoming"]) == ("Offer", "ada@example.com", True)
+    assert (found["MessageIdentifier"], found["RelatedToId"]) == ("one@mail.example.com", deal)
+    assert ada in {r["RelationId"] for r in made.rows("EmailMessageRelation", "RelationId")}
+    assert [r["Name"] for r in made.rows("Attachment", "Name")] == ["Offer.pdf"]
+    made.quiet()
+    other = made.sf.Account.create({"Name": "Beta deal"})["id"]
+    made.sf.EmailMessage.update(found["Id"], {"RelatedToId": other})
+    made.sync()
+    (item,) = made.alice.items("one@mail.example.com")
+    assert item.folder.name == "Beta deal"
+    assert made.alice.unmapped("one@mail.example.com") == before
+    made.quiet()
+
+
+def test_one_message_over_two_protocols_is_one_activity_with_both_people(made: Desk) -> None:
+    made.alice.arrives(mail(), "Inbox", "CRM")
+    with made.imap.session(BOB) as mailbox:
+        assert mailbox.append('"INBOX"', "($CRM)", None, mail())[0] == "OK"  # type: ignore[arg-type]
+    made.sync("alice")
+    made.sync("bob")
+    made.sync()
+    activity = made.activity("Id, MessageIdentifier")
+    assert activity["MessageIdentifier"] == "one@mail.example.com"
+    people = {r["RelationId"] for r in made.rows("EmailMessageRelation", "RelationId")}
+    assert {made.crm.alice.id, made.crm.bob.id} <= people
+    made.quiet()
+
+
+def test_both_at_once_make_one_activity(made: Desk) -> None:
+    with made.imap.session(BOB) as mailbox:
+        assert mailbox.append('"INBOX"', "($CRM)", None, mail())[0] == "OK"  # type: ignore[arg-type]
+    made.alice.arrives(mail(), "Inbox", "CRM")
+    made.sync()
+    made.sync()
+    made.activity("Id")
+    made.quiet()
