@@ -46,6 +46,10 @@ class Tab:
         """What ``return …`` gives."""
         return self._call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
 
+    def script_later(self, text: str, *arguments: Any) -> Any:
+        """What it hands to its last argument, a function."""
+        return self._call("POST", "/execute/async", {"script": text, "args": list(arguments)})
+
     def text(self, css: str = "body") -> str:
         """As a person sees it; empty where there is no such element (yet)."""
         return str(self.script("return document.querySelector(arguments[0])?.innerText ?? ''", css))
