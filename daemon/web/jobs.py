@@ -1,5 +1,6 @@
 """What takes longer than a page may: it goes on in a thread of its own, and has a page that says how far it is."""
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable
@@ -11,13 +12,15 @@ from starlette.responses import RedirectResponse, Response
 
 from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.web.access import Viewer
-from crmsync.daemon.web.site import Site, Visit
+from crmsync.daemon.web.site import DEFECT, Site, Visit
+
+log = logging.getLogger(__name__)
 
 Work: TypeAlias = Callable[[Progress], Any]  # raises Failure
 
 RUNNING = 4  # at the same time
 EACH = 2  # of them one person's
-KEPT = 100  # that have ended; the oldest goes first
+KEPT = 20  # that have ended; the oldest goes first
 
 
 @dataclass(slots=True)
@@ -77,6 +80,9 @@ class Jobs:
             job.answer = work(count)
         except Failure as error:
             job.failure = error
+        except Exception:
+            log.exception("%s failed", job.title, extra={"action": "web.defect"})
+            job.failure = Failure("defect", DEFECT)
         finally:
             job.ended = self._site.now()
             self._after()

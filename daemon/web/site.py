@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8  # questions to the engine; the others wait for their turn
 SLOW = 3  # of those for which servers are asked, beside the others
 NOT_THEIRS = "what it names is not there, or not theirs"
+DEFECT = "This is a defect of crmsync; the log of the service has more."
 NOBODY = "Ask your admin for a link (crmsync login-link), and open it in this browser."
 
 
@@ -180,9 +181,7 @@ class Site:
             if failure is not None:
                 raise failure from error
             log.exception("%s failed", method, extra={"action": "web.defect"})
-            raise Failure(
-                "defect", "This is a defect of crmsync; the log of the service has more."
-            ) from error
+            raise Failure("defect", DEFECT) from error
 
     async def in_thread(self, work: Callable[[], Any], *, slow: bool = False) -> Any:
         """Away from the event loop, and not too many at once."""

@@ -17,6 +17,7 @@ from crmsync.daemon.web.site import Site, Visit
 _TOLD = ("created", "updated", "deleted", "unlinked", "parked", "held", "conflicts")
 
 
+SHOWN = 500  # rows of a plan, and sentences
 RESTS = 9  # times as long as the last dry run took
 
 
@@ -77,9 +78,19 @@ class Syncing:
     def _sync(self, names: list[str], *, dry_run: bool = False) -> Work:
         def work(progress: Progress) -> Any:
             answer = self._site.asked("sync", {"names": names, "dry_run": dry_run}, progress)
-            return {**answer, "totals": _totals(answer["cycles"])}
+            return _outcome(answer)
 
         return work
+
+
+def _outcome(answer: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows, and no more: it is kept until others have come after it."""
+    lists = {what: answer.get(what, []) for what in ("plan", "errors", "notices")}
+    return {
+        "totals": _totals(answer["cycles"]),
+        **{what: rows[:SHOWN] for what, rows in lists.items()},
+        "more": {what: max(0, len(rows) - SHOWN) for what, rows in lists.items()},
+    }
 
 
 def _totals(cycles: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

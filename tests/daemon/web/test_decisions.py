@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.web.jobs import EACH
-from crmsync.daemon.web.syncing import RESTS, Rehearsals
+from crmsync.daemon.web.jobs import EACH, KEPT
+from crmsync.daemon.web.syncing import RESTS, SHOWN, Rehearsals
 from crmsync.daemon.web.words import full_name
 from tests.daemon.fakes import cycle, error, eventually, synced
 from tests.daemon.web.site import Answer, Browser, Scene, not_there
@@ -265,6 +265,27 @@ def test_dry_runs_leave_others_the_time_to_write():
     assert not refused()
 
 
+def test_a_long_plan_is_cut(web: Scene):
+    row = {"account": "alice", "item": "a.vcf", "record": None, "side": "crm", "action": "create"}
+    plan = [{**row, "columns": {}, "reason": "new"}] * (SHOWN + 7)
+    web.desk.answers["sync"] = lambda **_: {**synced(), "notices": [], "plan": plan}
+    browser = web.browser().login()
+    page = outcome(browser, sync(browser, verb="plan"))
+    assert page.count("a.vcf") == SHOWN
+    assert "And 7 more" in page
+
+
+def test_old_results_are_forgotten(web: Scene):
+    browser = web.browser().login()
+    web.desk.answers["sync"] = lambda **_: {**synced(), "notices": []}
+    answers = []
+    for _ in range(KEPT + 2):
+        answers.append(sync(browser, verb="sync"))
+        outcome(browser, answers[-1])
+    assert browser.get(answers[0].headers["location"]).status == 404
+    assert browser.get(answers[-2].headers["location"]).status == 200
+
+
 def test_one_dry_run_at_a_time(web: Scene):
     go_on, begun = threading.Event(), threading.Event()
 
@@ -310,7 +331,7 @@ def test_progress_is_shown_and_so_many_are_at_work_at_most(web: Scene):
     assert web.browser().login("bob").get(places[0]).status == 404
 
 
-@pytest.mark.parametrize("raised", [Failure("busy", "in words"), ZeroDivisionError()])
+@pytest.mark.parametrize("raised", [Failure("busy", "in words"), ZeroDivisionError(), {"no": "sync"}])
 def test_what_fails_says_why(web: Scene, raised):
     web.desk.answers["sync"] = raised
     browser = web.browser().login()
