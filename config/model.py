@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
@@ -14,12 +14,15 @@ from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
 from crmsync.config.values import (
+    OFF,
     Count,
     DatabaseUrl,
     Duration,
     FreePath,
     Listen,
     Name,
+    OptionalSecret,
+    Origin,
     Pause,
     SocketPath,
     split_listen,
@@ -76,8 +79,21 @@ class Schedule(Table):
 class Service(Table):
     """Where the service itself can be reached, on this machine only."""
 
+    secret_names: ClassVar[tuple[str, ...]] = ("metrics_token",)
+
     listen: Listen = Field(
-        "127.0.0.1:8750", description="Status page, control API and metrics; a loopback address."
+        "127.0.0.1:8750",
+        description="Where the status page, metrics and health checks are; a loopback address, or `off` for none.",
+    )
+    url: Origin | None = Field(
+        None,
+        description="How people reach the status page where a proxy with TLS stands in front of it, such as "
+        "`https://crmsync.example.com`; the proxy passes the `Host` header on unchanged.",
+    )
+    metrics_token: OptionalSecret = Field(
+        None,
+        description="What a program that reads `/metrics` gives as bearer token; without one, only an admin who is "
+        "logged in can.",
     )
     socket: SocketPath = Field(
         Path("/run/crmsync/control.sock"), description="Where the commands talk to the running service."
@@ -85,8 +101,9 @@ class Service(Table):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
 
     @property
-    def address(self) -> tuple[str, int]:
-        return split_listen(self.listen)
+    def address(self) -> tuple[str, int] | None:
+        """None: nobody listens."""
+        return None if self.listen == OFF else split_listen(self.listen)
 
 
 class Config(Table):
@@ -109,6 +126,7 @@ class Config(Table):
 
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """Every secret with the path of its table and name: ``crm.main.password``."""
+        yield from ((f"service.{key}", secret) for key, secret in self.service.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():

@@ -16,6 +16,7 @@ from crmsync.config.secret import Secret, Surroundings, given
 Kind: TypeAlias = Literal["contact", "appointment", "task", "email"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+OFF = "off"  # nobody listens
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SOCKET_PATH = 107  # bytes: sun_path of sockaddr_un, unix(7)
 
@@ -101,6 +102,13 @@ def _url(value: str) -> str:
     return _address_of(value, ("http", "https"), "a URL such as https://dav.example.com/alice/")
 
 
+def _origin(value: str) -> str:
+    expected = "a URL without a path such as https://crmsync.example.com"
+    if urlsplit(_address_of(value, ("http", "https"), expected)).path not in ("", "/"):
+        raise Expected(expected)
+    return value.rstrip("/")
+
+
 def _any_url(value: str) -> str:
     """Of anything that a source can be."""
     mail = value.lower().startswith(("imap:", "imaps:"))
@@ -142,7 +150,9 @@ def is_loopback(name: str) -> bool:
 
 
 def _listen(value: str) -> str:
-    expected = 'a loopback address and a port such as "127.0.0.1:8750"; port 0 takes a free one'
+    expected = 'a loopback address and a port such as "127.0.0.1:8750"; port 0 takes a free one; or "off"'
+    if value == OFF:
+        return value
     try:
         address, port = split_listen(value)
     except ValueError:
@@ -223,6 +233,7 @@ Text = Annotated[str, AfterValidator(_text)]
 Tag = Annotated[Text, AfterValidator(_tag)]
 Address = Annotated[str, AfterValidator(_address)]
 Url = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 SourceUrl = Annotated[str, AfterValidator(_any_url)]
 Size = Annotated[Bytes, BeforeValidator(_size)]
 Listen = Annotated[str, AfterValidator(_listen)]

@@ -58,11 +58,12 @@ class Reach(Enum):
     LOOK = "reads, or notes a decision that the next sync carries out"
     EACH = "syncs accounts, one after the other; tells its progress"
     ALL = "changes items of any account"
+    SERVICE = "is answered by the service itself, without the engine"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of Engine's, by the same name and with the same arguments."""
+    """One of Engine's, by the same name and with the same arguments; of Reach.SERVICE: Reception's."""
 
     reach: Reach = Reach.LOOK
     required: Mapping[str, Kind] | None = None
@@ -75,35 +76,38 @@ class Method:
 
 _NAMES = {"names": Kind.TEXTS}
 _ITEM = {"item": Kind.TEXT}
+_BY = {**_NAMES, "by": Kind.TEXT}  # only of these accounts; who says so, for the history
 _PARTNERS = {"item": Kind.TEXT, "record": Kind.TEXT}
 
 METHODS: Mapping[str, Method] = {
     "sync": Method(Reach.EACH, optional={**_NAMES, "dry_run": Kind.FLAG, "full": Kind.FLAG}),
     "reconcile": Method(Reach.EACH, optional=_NAMES),
     "status": Method(optional=_NAMES),
-    "queue": Method(optional=_NAMES),
-    "conflicts": Method(),
-    "deletions": Method(),
-    "matches": Method(),
-    "rejected": Method(),
-    "explain": Method(required=_ITEM),
-    "item_history": Method(required=_ITEM),
+    "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
+    "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
+    "deletions": Method(optional=_NAMES),
+    "matches": Method(optional=_NAMES),
+    "rejected": Method(optional=_NAMES),
+    "explain": Method(required=_ITEM, optional=_NAMES),
+    "item_history": Method(required=_ITEM, optional=_NAMES),
     "check": Method(optional={"repair": Kind.FLAG}),
     "check_write": Method(Reach.ALL, optional={"repair": Kind.FLAG}),
-    "retry": Method(optional={"items": Kind.TEXTS}),
+    "retry": Method(optional={"items": Kind.TEXTS, **_BY}),
     "resolve": Method(
-        required={**_ITEM, "column": Kind.TEXT}, optional={"keep": Kind.TEXT, "value": Kind.TEXT}
+        required={**_ITEM, "column": Kind.TEXT}, optional={"keep": Kind.TEXT, "value": Kind.TEXT, **_BY}
     ),
-    "decide_deletions": Method(required={"approve": Kind.FLAG}, optional={"items": Kind.TEXTS}),
-    "match_link": Method(Reach.ALL, required=_PARTNERS),
-    "match_create": Method(required=_ITEM),
-    "match_ignore": Method(required=_ITEM),
-    "reject_retry": Method(required=_ITEM),
-    "reject_abandon": Method(required=_ITEM),
+    "look_again": Method(required=_ITEM, optional=_NAMES),
+    "decide_deletions": Method(required={"approve": Kind.FLAG}, optional={"items": Kind.TEXTS, **_BY}),
+    "match_link": Method(Reach.ALL, required=_PARTNERS, optional=_BY),
+    "match_create": Method(required=_ITEM, optional=_BY),
+    "match_ignore": Method(required=_ITEM, optional=_BY),
+    "reject_retry": Method(required=_ITEM, optional=_BY),
+    "reject_abandon": Method(required=_ITEM, optional=_BY),
     "link": Method(Reach.ALL, required=_PARTNERS),
     "unlink": Method(Reach.ALL, required=_ITEM),
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
+    "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }
 
 

@@ -61,6 +61,7 @@ for command in (
     deciding.deletions,
     deciding.matches,
     deciding.rejected,
+    looking.login_link,
     looking.explain,
     looking.history,
     byhand.undo,

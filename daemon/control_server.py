@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crmsync.daemon.calls import Failure, Progress, explained
+from crmsync.daemon.listening import Listener
 from crmsync.daemon.turns import Stopping
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ LARGEST = 1024 * 1024  # bytes of a request
 MOST = 64  # connections at the same time
 TICK = 0.1  # seconds between two lines of progress
 SIGN_OF_LIFE = 5.0  # seconds
-START_SECONDS = 15.0
 
 
 def listen(path: Path) -> socket.socket:
@@ -90,57 +90,31 @@ class ControlServer:
     def __init__(
         self, door: socket.socket, path: Path, handle: Handler, about: Callable[[], Mapping[str, Any]]
     ) -> None:
-        self._door = door
         self._path = path
         routes = [
             Route("/v1/about", _About(about), methods=["GET"]),
             Route("/v1/{method}", _Methods(handle), methods=["POST"]),
         ]
-        self._server = _Server(
-            uvicorn.Config(
-                Starlette(routes=routes),
-                http=_OwnerOnly,
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                limit_concurrency=MOST,
-                timeout_graceful_shutdown=1,
-            )
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            http=_OwnerOnly,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MOST,
+            timeout_graceful_shutdown=1,
         )
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._listener = Listener("control socket", config, [door])
 
     def start(self) -> None:
-        self._thread.start()
-        if not self._server.ready.wait(START_SECONDS):
-            raise Failure("failed", f"the control socket {self._path} does not answer")
+        self._listener.start()
 
     def stop(self, seconds: float = 2.0) -> None:
-        self._server.should_exit = True
-        self._thread.join(seconds)
-        self._door.close()
+        self._listener.stop(seconds)
         self._path.unlink(missing_ok=True)
-
-    def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._door]))
-
-
-class _Server(uvicorn.Server):
-    """Without signal handlers: those are the service's."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
 
 class _OwnerOnly(H11Protocol):

@@ -29,7 +29,8 @@ from crmsync.daemon.operations import (
     repair,
     undo,
 )
-from crmsync.daemon.operations.finding import meant
+from crmsync.daemon.operations.finding import Only, meant
+from crmsync.daemon.operations.noting import Who
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.witness import Witness
@@ -160,27 +161,30 @@ class Engine:
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
         return answer
 
-    def queue(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return overview.queue(self.state, self.chosen(names))
+    def queue(
+        self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
+    ) -> list[dict[str, Any]]:
+        return overview.queue(self.state, self.chosen(names), troubled=troubled, limit=limit)
 
-    def conflicts(self) -> list[dict[str, Any]]:
-        return overview.conflicts(self.state)
+    def conflicts(self, names: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
+        return overview.conflicts(self.state, self._only(names), undecided=undecided)
 
-    def deletions(self) -> list[dict[str, Any]]:
-        return overview.deletions(self.state)
+    def deletions(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return overview.deletions(self.state, self._only(names))
 
-    def matches(self) -> list[dict[str, Any]]:
-        return overview.matches(self.state)
+    def matches(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return overview.matches(self.state, self._only(names))
 
-    def rejected(self) -> list[dict[str, Any]]:
-        return overview.rejected(self.state)
+    def rejected(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return overview.rejected(self.state, self._only(names))
 
-    def explain(self, item: str) -> dict[str, Any]:
-        contexts = self._contexts()
-        return explain.explain(self.state, contexts, meant(self.state, contexts, item))
+    def explain(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
+        contexts = self._contexts(names)
+        found = meant(self.state, contexts, item)
+        return explain.explain(self.state, contexts, found, self._only(names))
 
-    def item_history(self, item: str) -> list[dict[str, Any]]:
-        return explain.history(self.state, self._meant(item))
+    def item_history(self, item: str, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return explain.history(self.state, self._meant(item, names), self._only(names))
 
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
@@ -193,36 +197,57 @@ class Engine:
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def retry(self, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.retry(self.state, [self._meant(i) for i in items])
+    # ``names``: only these accounts are looked at and touched; none given: all of them. ``by``: who says so, for the
+    # history; empty: not noted.
 
-    def resolve(self, item: str, column: str, *, keep: str = "", value: str | None = None) -> dict[str, Any]:
+    def retry(self, items: Sequence[str] = (), names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return decide.retry(self.state, [self._meant(i, names) for i in items], self._who(names, by))
+
+    def resolve(
+        self,
+        item: str,
+        column: str,
+        *,
+        keep: str = "",
+        value: str | None = None,
+        names: Sequence[str] = (),
+        by: str = "",
+    ) -> dict[str, Any]:
         """``keep``: ecs or crm; else ``value``, as text. The next sync carries it out."""
-        item = self._meant(item)
-        return decide.resolve(self.state, item, column, keep=keep, value=value, now=self.now())
+        item = self._meant(item, names)
+        return decide.resolve(self.state, item, column, keep=keep, value=value, who=self._who(names, by))
 
-    def decide_deletions(self, *, approve: bool, items: Sequence[str] = ()) -> dict[str, Any]:
-        return decide.deletions(self.state, approve=approve, items=[self._meant(i) for i in items])
+    def decide_deletions(
+        self, *, approve: bool, items: Sequence[str] = (), names: Sequence[str] = (), by: str = ""
+    ) -> dict[str, Any]:
+        found = [self._meant(i, names) for i in items]
+        return decide.deletions(self.state, approve=approve, items=found, who=self._who(names, by))
 
-    def match_link(self, item: str, record: str) -> dict[str, Any]:
-        return self.link(item, record)
+    def look_again(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
+        """``{"accounts": [those whose next sync will look at it]}``"""
+        return decide.look_again(self.state, self._meant(item, names), self._who(names, ""))
 
-    def match_create(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, self._meant(item), create=True)
+    def match_link(
+        self, item: str, record: str, names: Sequence[str] = (), *, by: str = ""
+    ) -> dict[str, Any]:
+        contexts = self._contexts(names)
+        one, other = [meant(self.state, contexts, i) for i in (item, record)]
+        return links.link(self.state, contexts, one, other, self._who(names, by))
 
-    def match_ignore(self, item: str) -> dict[str, Any]:
-        return decide.match(self.state, self._meant(item), create=False)
+    def match_create(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return decide.match(self.state, self._meant(item, names), create=True, who=self._who(names, by))
 
-    def reject_retry(self, item: str) -> dict[str, Any]:
-        return decide.retry(self.state, [self._meant(item)])
+    def match_ignore(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return decide.match(self.state, self._meant(item, names), create=False, who=self._who(names, by))
 
-    def reject_abandon(self, item: str) -> dict[str, Any]:
-        return decide.abandon(self.state, self._meant(item))
+    def reject_retry(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return self.retry([item], names, by=by)
+
+    def reject_abandon(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return decide.abandon(self.state, self._meant(item, names), self._who(names, by))
 
     def link(self, item: str, record: str) -> dict[str, Any]:
-        contexts = self._contexts()
-        names = [meant(self.state, contexts, one) for one in (item, record)]
-        return links.link(self.state, contexts, *names)
+        return self.match_link(item, record)
 
     def unlink(self, item: str) -> dict[str, Any]:
         contexts = self._contexts()
@@ -262,11 +287,17 @@ class Engine:
                 mailbox.source.close()
         self.state.close()
 
-    def _meant(self, item: str) -> str:
-        return meant(self.state, self._contexts(), item)
+    def _meant(self, item: str, names: Sequence[str] = ()) -> str:
+        return meant(self.state, self._contexts(names), item)
 
-    def _contexts(self) -> list[Context]:
-        return [self.context(a) for a in self.accounts.values()]
+    def _contexts(self, names: Sequence[str] = ()) -> list[Context]:
+        return [self.context(a) for a in self.chosen(names)]
+
+    def _who(self, names: Sequence[str], by: str) -> Who:
+        return Who(self.now(), self._only(names), by)
+
+    def _only(self, names: Sequence[str]) -> Only:
+        return frozenset(a.name for a in self.chosen(names)) if names else None
 
     def _maker(
         self, account: Account, state: State, progress: Progress, *, dry: bool = False

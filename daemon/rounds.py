@@ -2,10 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from crmsync.daemon.calls import explained
 from crmsync.daemon.engine import Engine
@@ -17,6 +18,13 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=15)  # of an account that keeps failing
 SOON = timedelta(minutes=1)  # the account was not free
+
+
+Observed: TypeAlias = Callable[[str, Mapping[str, Any], float], None]  # account, answer of a sync, seconds
+
+
+def unobserved(account: str, answer: Mapping[str, Any], seconds: float) -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Rounds:
     now: Callable[[], datetime]
     jitter: Callable[[], float]  # 0..1
     after: Callable[[], None] = lambda: None  # called after every cycle
+    observed: Observed = unobserved
     outages: Outages = field(default_factory=Outages)
     backoff: Backoff = field(default_factory=Backoff)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -104,6 +113,7 @@ class Rounds:
         return self._asked(name, lambda: self._sync(engine, name))
 
     def _sync(self, engine: Engine, name: str) -> list[dict[str, Any]]:
+        begun = time.monotonic()
         answer = engine.sync(
             [name],
             settle=self.pace.settle,
@@ -111,6 +121,7 @@ class Rounds:
             poll_every=self.pace.interval * 0.9,  # cycles of one account are not exactly an interval apart
             progress=self.turns.checkpoint,
         )
+        self.observed(name, answer, time.monotonic() - begun)
         _report(name, answer)
         errors: list[dict[str, Any]] = answer["errors"]
         return errors

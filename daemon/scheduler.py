@@ -84,6 +84,16 @@ class Schedule:
             self._hurried[name] = due
         self._postpone(f"cycle:{name}", due - now)
 
+    def due(self) -> dict[str, datetime]:
+        """Account -> when its next cycle is."""
+        jobs = {job.id: job.next_run_time for job in self._scheduler.get_jobs()}
+        return {
+            name: at
+            for id, at in jobs.items()
+            for kind, _, name in [id.partition(":")]
+            if kind == "cycle" and at is not None
+        }
+
     def stop(self) -> None:
         """No new cycle begins; those that run are not waited for."""
         if self._scheduler.running:

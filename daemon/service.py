@@ -1,7 +1,4 @@
-"""``crmsync run``: the engine with a clock, a control socket and systemd around it.
-
-The status page on ``[service] listen`` is not here.
-"""
+"""``crmsync run``: the engine with a clock, a control socket, the status page and systemd around it."""
 
 import logging
 import os
@@ -25,6 +22,7 @@ from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
+from crmsync.daemon.reception import Reception
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
@@ -111,6 +109,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
+    reception: Reception = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -124,6 +123,8 @@ class Service:
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
+        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
+        self.rounds.observed = self.reception.tally.note
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,6 +132,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
+        self.reception.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
@@ -168,6 +170,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
         if not clean:
@@ -220,6 +223,7 @@ class Service:
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
+        self.reception.config = config.service
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -250,8 +254,10 @@ class Service:
             case Reach.EACH:
                 return self._each(name, fitting, watched)
             case Reach.ALL:
-                with self.turns.patiently(self._names(())) as engine:
+                with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
+            case Reach.SERVICE:
+                return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
                     return invoke(engine, name, fitting, watched)
@@ -261,7 +267,10 @@ class Service:
         total: dict[str, Any] = {}
         for account in self._names(arguments.get("names", ())):
             with self.turns.patiently([account]) as engine:
+                begun = time.monotonic()
                 answer = invoke(engine, name, {**arguments, "names": [account]}, progress)
+            if not arguments.get("dry_run"):
+                self.reception.tally.note(account, answer, time.monotonic() - begun)
             for key, value in answer.items():
                 total[key] = total[key] + value if key in total else value
         return total
@@ -297,6 +306,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[state] key_file", old.state.key_path, new.state.key_path),
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
+        ("[service] url", old.service.url, new.service.url),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

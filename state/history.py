@@ -41,7 +41,12 @@ class History:
 
     def find(self, text: str) -> list[Entry]:
         """By ECS or CRM id, oldest first; also of items whose pair is gone."""
-        same = or_(_c.ecs_id == text, _c.ecs_collection + "/" + _c.ecs_id == text, _c.crm_id == text)
+        same = or_(
+            _c.ecs_id == text,
+            _c.ecs_collection + "/" + _c.ecs_id == text,
+            _c.ecs_collection + _c.ecs_id == text,  # a collection whose name ends with a slash
+            _c.crm_id == text,
+        )
         return self._read(self._rows.select().where(same).order_by(_c.id)) if text else []
 
     def of_cycle(self, cycle: int) -> list[Entry]:

@@ -106,6 +106,7 @@ class Action(StrEnum):
     LINK = "link"
     UNLINK = "unlink"
     LEAVE = "leave"  # seen, and left as it is
+    DECIDE = "decide"  # a person said what shall happen; nothing is written by that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,7 +123,11 @@ class Queue:
 
     def named(self, item: str) -> list[Change]:
         """The rows of this id, of either side and whatever account; also written as ``collection/id``."""
-        same = or_(_c.item == item, _c.collection + "/" + _c.item == item)
+        same = or_(
+            _c.item == item,
+            _c.collection + "/" + _c.item == item,
+            _c.collection + _c.item == item,  # a collection whose name ends with a slash
+        )
         return self._rows.all(self._rows.select().where(same).order_by(_c.id)) if item else []
 
     def done(self, ids: Iterable[int]) -> None:
@@ -184,10 +188,13 @@ class Queue:
             return self._connection.execute(query).rowcount
         return sum(self._connection.execute(query.where(_c.id.in_(chunk))).rowcount for chunk in chunked(ids))
 
-    def listing(self, account: str | None = None, limit: int = 1000) -> list[Change]:
-        """Rows that somebody still has to do something about, oldest first."""
-        open_ones = _c.state != QueueState.ABANDONED
-        query = self._rows.select().where(open_ones).order_by(_c.id).limit(limit)
+    def listing(
+        self, account: str | None = None, limit: int = 1000, *, troubled: bool = False
+    ) -> list[Change]:
+        """Rows that somebody still has to do something about, oldest first; ``troubled``: only those that do not get
+        through."""
+        over = [QueueState.ABANDONED, *([QueueState.DUE] if troubled else [])]
+        query = self._rows.select().where(_c.state.not_in(over)).order_by(_c.id).limit(limit)
         return self._rows.all(query if account is None else query.where(_c.account == account))
 
     def counts(self, account: str) -> Counts:

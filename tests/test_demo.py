@@ -106,6 +106,7 @@ def test_the_tour_without_a_terminal_then_again_on_one(tmp_path: Path) -> None:
     for url in ("/alice/Contacts/", "/bob/Calendar/"):
         assert url in shown
     assert "alice@example.com / " in shown
+    assert "/login?link=" in shown
 
 
 def assert_all_came_out(shown: str) -> None:
@@ -183,6 +184,7 @@ def test_ready_means_that_everything_answers(tmp_path: Path) -> None:
         for url in (ready["crm"]["url"], ready["crm"]["https_url"]):
             assert_logs_in(url, ready["crm"])
         assert ready["service"]["url"].startswith("unix:/")
+        assert "Log in as an admin" in urllib3.request("GET", ready["service"]["login_link"]).data.decode()
         assert crmsync("--config", ready["config"], "check").returncode == 0
         synced = crmsync("--config", ready["config"], "sync", "--json")
         assert synced.returncode == 0, synced.stdout

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("config", "connectors", "daemon", "state")
-DATA = frozenset({".toml", ".rng", ".lark", ".html", ".json"})
+DATA = frozenset({".toml", ".rng", ".lark", ".html", ".json", ".css", ".js", ".svg"})
 
 
 def setuptools_table() -> dict:

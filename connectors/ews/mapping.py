@@ -253,8 +253,8 @@ def write(
         group = {n: v for n, v in before.items() if n in when.WHEN}
         of_given = {n: v for n, v in given.items() if n in when.WHEN}
         told |= when.write_when(group, of_given, zone.name)
-    if "reminder" in wanted or (standing is None and "reminder" in given):
-        start = moment(told, "Start") or moment(now, "Start")
+    if "reminder" in wanted or ("reminder" in given and (standing is None or "Start" in told)):
+        start = moment(told, "Start") or moment(now, "Start")  # with which it would move along
         told |= reminder.write_reminder(kind, given["reminder"], start)
     if kind is Kind.TASK and progress.PROGRESS & wanted.keys():
         told |= progress.write_progress(before, {n: v for n, v in given.items() if n in progress.PROGRESS})

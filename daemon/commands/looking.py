@@ -75,6 +75,23 @@ def queue(shell: Shell, accounts: tuple[str, ...]) -> None:
     shell.answer(answer, lambda: show.table(answer, QUEUE, "Nothing is waiting to be synced."))
 
 
+@click.command("login-link")
+@click.argument("account", required=False)
+@click.option("--admin", is_flag=True, help="For an admin, who sees all accounts.")
+@json_option
+@click.pass_obj
+def login_link(shell: Shell, account: str | None, admin: bool) -> None:
+    """A one-time link to the status page.
+
+    Whoever opens it first is logged in as ACCOUNT.
+    """
+    if admin == bool(account):
+        raise click.UsageError("say either ACCOUNT or --admin")
+    answer = shell.ask_service("login_link", **({"account": account} if account else {"admin": True}))
+    shell.answer(answer, lambda: show.say(answer["url"]))
+    shell.hint("It opens once, within ten minutes, for whoever has it.")
+
+
 @click.command()
 @click.argument("item")
 @json_option

@@ -141,6 +141,16 @@ class Shell:
             self._backend = self._alone()
         return self.call(method, **arguments)
 
+    def ask_service(self, method: str, /, **arguments: Any) -> Any:
+        """The answer to what only a running service knows. Raises Failure."""
+        service = self._connected()
+        if service is None:
+            raise Failure(
+                "no_service",
+                "no service runs with this configuration: systemctl start crmsync, or crmsync run",
+            )
+        return service.call(method, arguments, in_silence)
+
     def answer(self, data: Any, human: Callable[[], None]) -> None:
         """One JSON document, or words for a person."""
         if self.json:

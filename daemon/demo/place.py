@@ -45,9 +45,9 @@ class Place:
             write_private(file, secrets.token_urlsafe(12))
         return file.read_text()
 
-    def write_config(self, dav: str, crm: str, mail: int) -> None:
-        """``mail``: port of the mail server, if there is one."""
-        write_private(self.config, _config(self, dav, crm, mail))
+    def write_config(self, dav: str, crm: str, mail: int, page: int) -> None:
+        """``mail``: port of the mail server, if there is one; ``page``: of the status page."""
+        write_private(self.config, _config(self, dav, crm, mail, page))
 
 
 @contextlib.contextmanager
@@ -110,12 +110,13 @@ def sqlite_url(file: Path) -> str:
     return "sqlite:///" + str(file).translate({ord("%"): "%25", ord("?"): "%3F", ord("#"): "%23"})
 
 
-def _config(place: Place, dav: str, crm: str, mail: int) -> str:
+def _config(place: Place, dav: str, crm: str, mail: int, page: int) -> str:
     shared = _SHARED.format(name=DELEGATE, dav=f"{dav}{OWNER}/{CALENDAR}/")
     account = _ACCOUNT + (_MAIL if mail else "")
     return "\n".join([_SERVICE.format(
         ours=OURS,
         state=_quoted(sqlite_url(place.folder / "state.db")),
+        page=page,
         socket=_quoted(str(place.socket)),
         crm=_quoted(crm),
         client=_quoted(CLIENT_ID),
@@ -139,7 +140,7 @@ interval = "5s"
 settle = "2s"
 
 [service]
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{page}"
 socket = {socket}
 
 [crm.demo]

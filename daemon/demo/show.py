@@ -40,6 +40,10 @@ def run(tour: bool, directory: Path | None, ready_file: Path | None) -> int:
                     stage.write_ready(ready_file)
                 if tour:
                     code = _toured(stage, kept=directory is not None)
+                    if ready_file is not None:
+                        stage.write_ready(
+                            ready_file
+                        )  # the tour restarts the service, which forgets its links
                 if not tour or (sys.stdin.isatty() and sys.stdout.isatty()):
                     _stay(stage)
     except Ended:
@@ -90,13 +94,18 @@ def _by_hand(stage: Stage) -> str:
             f"      login              {person.book.username} / {person.book.password}",
             f"    in the CRM           {person.crm.username} / {person.crm.password}",
         ]
-    ready = stage.ready()["crm"]
+    whole = stage.ready()
+    ready = whole["crm"]
     lines += [
         "  CRM",
         f"    REST API             {ready['url']}",
         f"    with TLS             {ready['https_url']}, CA in {ready['ca_file']}",
         f"    client               {ready['client_id']} / {ready['client_secret']}",
         f"    sees everything      {ready['username']} / {ready['password']}",
+        "",
+        "  Status page",
+        f"    opens once           {whole['service']['login_link']}",
+        f"    another link         crmsync --config {stage.place.config} login-link --admin",
         "",
         "  Give an item the category CRM, or change it on either side: seconds later the other side has it.",
         f"  From another terminal: crmsync --config {stage.place.config} status",

@@ -148,8 +148,12 @@ class Stage:
                 "username": SYNC_USER,
                 "password": self.place.secret("crm-sync"),
             },
-            "service": {"url": f"unix:{self.place.socket}"},
+            "service": {"url": f"unix:{self.place.socket}", "login_link": self.login_link()},
         }
+
+    def login_link(self) -> str:
+        """To the status page, for an admin; opens once. Raises Failure."""
+        return str(self.service.call("login_link", admin=True)["url"])
 
     def _account(self, person: Person) -> dict[str, str]:
         return {
@@ -181,7 +185,8 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         stack.callback(pool.clear)
         people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
-        place.write_config(dav, crm.url, mail)
+        # the same after each restart of the service in the tour
+        place.write_config(dav, crm.url, mail, page=free_port())
         arguments = ["--config", str(place.config), "run"]
         service = Service(
             place, Child("the service", "crmsync.daemon.cli", arguments, place.folder / "service.log")

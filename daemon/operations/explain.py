@@ -11,7 +11,7 @@ from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.cycle.newcomers import left_in_crm, selected_in_crm
 from crmsync.daemon.cycle.opening import open_crm
 from crmsync.daemon.cycle.survey import left_alone, people_forgotten
-from crmsync.daemon.operations.finding import NoSuchItem, answering, open_ecs, rows_named
+from crmsync.daemon.operations.finding import NoSuchItem, Only, answering, open_ecs, rows_named, within
 from crmsync.state.database import State
 from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
 from crmsync.state.snapshot import Snapshot, to_xml
@@ -20,12 +20,13 @@ from crmsync.state.values import encode, encode_columns
 Found: TypeAlias = tuple[Context, Place, Record | Unreadable]
 
 
-def explain(state: State, contexts: Sequence[Context], item: str) -> dict[str, Any]:
+def explain(state: State, contexts: Sequence[Context], item: str, only: Only = None) -> dict[str, Any]:
     """Raises NoSuchItem. The servers are asked for the item as it is now; what they do not answer is None."""
     with state.reading() as tx:
-        pairs = tx.pairs.find(item)
+        pairs = [p for p in tx.pairs.find(item) if within(only, p.account)]
         entries = tx.history.of_item([p.id for p in pairs]) if pairs else tx.history.find(item)
-        rows = rows_named(tx, item)
+        entries = [e for e in entries if within(only, e.account)]
+        rows = rows_named(tx, item, only)
         snapshot = tx.snapshots.get(pairs[0].id) if pairs else None
         conflicts = [c for p in pairs for c in tx.conflicts.of_pair(p.id)]
     pair, last = (pairs[0] if pairs else None), (entries[-1] if entries else None)
@@ -68,15 +69,16 @@ def explain(state: State, contexts: Sequence[Context], item: str) -> dict[str, A
     }
 
 
-def history(state: State, item: str) -> list[dict[str, Any]]:
+def history(state: State, item: str, only: Only = None) -> list[dict[str, Any]]:
     """Field by field, oldest first. Raises NoSuchItem."""
     with state.reading() as tx:
-        pairs = tx.pairs.find(item)
+        pairs = [p for p in tx.pairs.find(item) if within(only, p.account)]
         entries = {e.id: e for e in tx.history.find(item)}
         entries.update({e.id: e for e in tx.history.of_item([p.id for p in pairs])} if pairs else {})
-    if not entries and not pairs:
+    shown = [e for e in entries.values() if within(only, e.account)]
+    if not shown and not pairs:
         raise NoSuchItem(f"nothing is known as “{item}”")
-    return _entries(sorted(entries.values(), key=lambda e: e.id))
+    return _entries(sorted(shown, key=lambda e: e.id))
 
 
 def _entries(entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -142,7 +144,8 @@ def _tagged(cx: Context, place: Place, shown: Record | Unreadable) -> bool | Non
 
 def _is_back(entries: Sequence[Entry]) -> bool:
     """It stands there again, or still, after the last that was done about it was a delete."""
-    return entries[-1].action == Action.DELETE
+    done = [e for e in entries if e.action != Action.DECIDE]
+    return bool(done) and done[-1].action == Action.DELETE
 
 
 def _why_not(cx: Context, place: Place, shown: Record | Unreadable) -> str:

@@ -1,6 +1,7 @@
 """What a person means by ITEM: any id that the tool prints, of either side."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from crmsync.connectors.contract import Naming, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
@@ -10,6 +11,8 @@ from crmsync.daemon.cycle.opening import open_crm, open_mailboxes
 from crmsync.state.database import State
 from crmsync.state.model import Change, Pair
 from crmsync.state.transaction import Tx
+
+Only: TypeAlias = frozenset[str] | None  # the accounts that an operation may see and touch; None: all
 
 
 class NoSuchItem(Exception):
@@ -51,11 +54,15 @@ def open_ecs(cx: Context) -> None:
         open_mailboxes(cx)
 
 
-def pairs_of(state: State, item: str) -> list[Pair]:
+def within(only: Only, account: str) -> bool:
+    return only is None or account in only
+
+
+def pairs_of(state: State, item: str, only: Only = None) -> list[Pair]:
     """The one item that ``item`` names, with the link of each account that sees it. Raises NoSuchItem when there is
     none, or several."""
     with state.reading() as tx:
-        pairs = tx.pairs.find(item)
+        pairs = [p for p in tx.pairs.find(item) if within(only, p.account)]
     if not pairs:
         raise NoSuchItem(
             f"no linked item is known as “{item}”; `crmsync queue` and `crmsync explain` show ids"
@@ -73,11 +80,11 @@ def rows_of(tx: Tx, pair: Pair) -> list[Change]:
     ]
 
 
-def rows_named(tx: Tx, item: str) -> list[Change]:
+def rows_named(tx: Tx, item: str, only: Only = None) -> list[Change]:
     """Rows of the sync table of an item, linked or not."""
     rows = {r.id: r for pair in tx.pairs.find(item) for r in rows_of(tx, pair)}
     rows.update({r.id: r for r in tx.queue.named(item)})
-    return list(rows.values())
+    return [r for r in rows.values() if within(only, r.account)]
 
 
 def opened(contexts: Sequence[Context]) -> Iterator[Context]:

@@ -10,12 +10,20 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
-from crmsync.daemon.operations.finding import NoSuchItem, living, opened, pairs_of, rows_named, rows_of
+from crmsync.daemon.operations.finding import (
+    NoSuchItem,
+    living,
+    opened,
+    pairs_of,
+    rows_named,
+    rows_of,
+)
+from crmsync.daemon.operations.noting import Who
 from crmsync.state.database import State
 from crmsync.state.model import PERSON, Action, HeldState, Pair, PairState, What
 
 
-def link(state: State, contexts: Sequence[Context], item: str, record: str) -> dict[str, Any]:
+def link(state: State, contexts: Sequence[Context], item: str, record: str, who: Who) -> dict[str, Any]:
     """``item``: of the ECS side, or the CRM record that was held; ``record``: its partner. The next sync merges them by
     the account's ``first_link``."""
     cx, pair = _both(contexts, item, record)
@@ -41,8 +49,9 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str) -> d
             or (h.collection in ("", pair.ecs_collection) and h.item == pair.ecs_id)
         ]
         tx.held.set_state(held, HeldState.DONE)
-        tx.queue.release([r.id for name in names for r in rows_named(tx, name)])
-        tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, "linked by hand")])
+        tx.queue.release([r.id for name in names for r in rows_named(tx, name, who.only)])
+        by_hand = f"linked by hand ({who.by})" if who.by else "linked by hand"
+        tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, by_hand)])
         wake(tx, stored, cx.now())
         tx.cycles.finish(cycle, cx.now(), {}, [])
     return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}

@@ -7,6 +7,7 @@ from typing import Any
 
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
+from crmsync.daemon.operations.finding import Only, within
 from crmsync.state.database import State
 from crmsync.state.model import WAITS_FOR_OWNER, Cycle, HeldState, QueueState, What
 from crmsync.state.transaction import Tx
@@ -92,8 +93,10 @@ def _only_offline(cycle: Cycle) -> bool:
     return all(e.get("code") in _OFFLINE for e in cycle.errors)
 
 
-def queue(state: State, accounts: Sequence[Account]) -> list[dict[str, Any]]:
-    names = {a.name for a in accounts}
+def queue(
+    state: State, accounts: Sequence[Account], *, troubled: bool = False, limit: int = 100_000
+) -> list[dict[str, Any]]:
+    """``troubled``: only what does not get through; ``limit``: of rows for each account."""
     with state.reading() as tx:
         return [
             {
@@ -107,12 +110,12 @@ def queue(state: State, accounts: Sequence[Account]) -> list[dict[str, Any]]:
                 "error": c.error,
                 "next": _text(c.next_at),
             }
-            for c in tx.queue.listing(None, limit=100_000)
-            if c.account in names
+            for a in accounts
+            for c in tx.queue.listing(a.name, limit, troubled=troubled)
         ]
 
 
-def rejected(state: State) -> list[dict[str, Any]]:
+def rejected(state: State, only: Only = None) -> list[dict[str, Any]]:
     """What a server has refused for good, or was given up on: the parked rows."""
     with state.reading() as tx:
         return [
@@ -120,24 +123,28 @@ def rejected(state: State) -> list[dict[str, Any]]:
                 "item": c.item,
                 "account": c.account,
                 "side": c.side.value,
+                "collection": c.collection,
                 "code": c.code,
                 "error": c.error,
                 "since": _text(c.detected_at),
             }
             for c in tx.queue.listing(None, limit=100_000)
-            if c.state is QueueState.PARKED
+            if c.state is QueueState.PARKED and within(only, c.account)
         ]
 
 
-def conflicts(state: State) -> list[dict[str, Any]]:
+def conflicts(state: State, only: Only = None, *, undecided: bool = False) -> list[dict[str, Any]]:
     """By the ids that the item has now: what was moved or created again since must be found by them."""
     with state.reading() as tx:
-        log = tx.conflicts.listing(None)
+        log = [c for c in tx.conflicts.listing(None, undecided) if within(only, c.account)]
+        if undecided:
+            log = [c for c in log if c.winner is None]
         pairs = tx.pairs.get_many({c.pair_id for c in log})
         return [
             {
                 "item": pairs[c.pair_id].ecs_id if c.pair_id in pairs else c.item,
                 "record": pairs[c.pair_id].crm_id if c.pair_id in pairs else c.record,
+                "collection": pairs[c.pair_id].ecs_collection if c.pair_id in pairs else "",
                 "account": c.account,
                 "column": c.column,
                 "base": encode(c.base),
@@ -153,15 +160,15 @@ def conflicts(state: State) -> list[dict[str, Any]]:
         ]
 
 
-def deletions(state: State) -> list[dict[str, Any]]:
-    return _held(state, What.DELETE)
+def deletions(state: State, only: Only = None) -> list[dict[str, Any]]:
+    return _held(state, What.DELETE, only)
 
 
-def matches(state: State) -> list[dict[str, Any]]:
-    return _held(state, What.MATCH)
+def matches(state: State, only: Only = None) -> list[dict[str, Any]]:
+    return _held(state, What.MATCH, only)
 
 
-def _held(state: State, what: What) -> list[dict[str, Any]]:
+def _held(state: State, what: What, only: Only) -> list[dict[str, Any]]:
     with state.reading() as tx:
         return [
             {
@@ -177,6 +184,7 @@ def _held(state: State, what: What) -> list[dict[str, Any]]:
                 "at": _text(h.at),
             }
             for h in tx.held.listing(None, what, HeldState.HELD)
+            if within(only, h.account)
         ]
 
 

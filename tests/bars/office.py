@@ -186,6 +186,7 @@ CONFIG = """
 url = "sqlite:///{directory}/state/state.db"
 
 [service]
+listen = "127.0.0.1:0"
 socket = "{directory}/control.sock"
 
 [crm.main]

@@ -103,10 +103,11 @@ def test_every_event_and_task_is_there_for_the_caldav_library(before: Before) ->
 
 
 def test_second_sync_writes_nothing_and_asks_little(before: Before) -> None:
-    """At most two requests per collection and CRM object, log-ins and all: two collections and three objects."""
+    """At most two requests per collection and CRM object, log-ins and all: two collections, and contacts, events, those
+    who are invited to them, and tasks."""
     everything = before.office.everything()
     before.office.quiet()
-    assert before.office.requests() <= 2 * (2 + 3), _told(before.office)
+    assert before.office.requests() <= 2 * (2 + 4), _told(before.office)
     assert before.office.everything() == everything
 
 

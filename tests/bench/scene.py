@@ -19,6 +19,7 @@ _CONFIG = """
 [state]
 url = "sqlite:///{folder}/state.db"
 [service]
+listen = "off"
 socket = "{folder}/control.sock"
 [crm.main]
 type = "salesforce"

@@ -18,6 +18,7 @@ CONFIG = """
 url = "sqlite:///{folder}/state.db"
 
 [service]
+listen = "127.0.0.1:0"
 socket = "{folder}/run/control.sock"
 
 [crm.main]

@@ -355,9 +355,25 @@ def test_what_may_be_asked_is_what_the_engine_offers():
     """The table of methods names only what there is, with the engine's own arguments."""
     import inspect
 
-    from crmsync.daemon.calls import METHODS
+    from crmsync.daemon.calls import METHODS, Reach
     from crmsync.daemon.engine import Engine
+    from crmsync.daemon.reception import Reception
 
     for name, method in METHODS.items():
-        parameters = set(inspect.signature(getattr(Engine, name)).parameters)
+        owner = Reception if method.reach is Reach.SERVICE else Engine
+        parameters = set(inspect.signature(getattr(owner, name)).parameters)
         assert set(method.arguments) <= parameters, name
+
+
+@pytest.mark.parametrize("arguments", [["login-link"], ["login-link", "alice", "--admin"]])
+def test_a_login_link_is_for_one_account_or_an_admin(crmsync, engine, arguments):
+    code, _, err = crmsync(*arguments)
+    assert code == 2
+    assert "either ACCOUNT or --admin" in err
+
+
+def test_without_a_service_there_is_no_login_link(crmsync, engine):
+    code, out, _ = crmsync("login-link", "alice", "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["code"] == "no_service"
+    assert engine.calls == []

@@ -8,7 +8,7 @@ import pytest
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.rounds import LONGEST_PAUSE, Backoff, Pace, Rounds
-from crmsync.daemon.scheduler import Schedule
+from crmsync.daemon.scheduler import SPREAD, Schedule
 from crmsync.daemon.turns import Stopping, Turns
 from crmsync.state.errors import Locked
 from tests.daemon.fakes import Clock, FakeEngine, cycle, error, eventually, fake_engine, synced
@@ -76,6 +76,23 @@ def test_a_cycle_waits_for_people_to_finish_and_leaves_no_row_when_idle(rounds, 
     assert asked["names"] == ["alice"]
     assert asked["settle"] == rounds.pace.settle
     assert asked["keep_idle"] is False
+
+
+def test_each_sync_is_told_to_whoever_counts(rounds, engine):
+    told = []
+    rounds.observed = lambda account, answer, seconds: told.append((account, answer["cycles"], seconds >= 0))
+    engine.answers["sync"] = synced(cycle(created=2))
+    rounds.cycle("alice")
+    assert told == [("alice", [cycle(created=2)], True)]
+
+
+def test_when_each_account_has_its_turn_can_be_asked(rounds, clock):
+    schedule = Schedule(rounds, now=clock, jitter=lambda: 1.0)
+    assert schedule.due() == {}
+    schedule.replace(["alice", "bob"], rounds.pace)
+    due = schedule.due()
+    assert sorted(due) == ["alice", "bob"]
+    assert {at - clock() for at in due.values()} == {rounds.pace.interval * SPREAD}
 
 
 def test_what_breaks_is_said_once_and_so_is_its_recovery(rounds, engine, caplog):

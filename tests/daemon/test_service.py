@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from tests.daemon.fakes import CONFIG, eventually
 
-SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice"}
+SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice", "METRICS_TOKEN": "hush-metrics"}
 
 
 class Systemd:
@@ -133,6 +134,74 @@ def test_commands_go_through_the_service(config, systemd):
     assert synced.returncode == 1
     assert {e["code"] for e in json.loads(synced.stdout)["errors"]} == {"unreachable"}
     assert unknown.returncode == 2
+
+
+def test_a_login_link_opens_the_status_page(config, systemd):
+    with running(config, systemd) as process:
+        link = json.loads(once(config, "login-link", "alice", "--json").stdout)
+        assert (link["account"], link["admin"]) == ("alice", False)
+        pool = urllib3.PoolManager(retries=False)
+        assert b"Log in as alice" in pool.request("GET", link["url"]).data
+        origin, _, token = link["url"].partition("/login?link=")
+        entered = pool.request(
+            "POST", f"{origin}/login", fields={"link": token}, headers={"Origin": origin}, redirect=False,
+            encode_multipart=False,
+        )  # fmt: skip
+        assert entered.status == 303
+        cookie = entered.headers["Set-Cookie"].partition(";")[0]
+        page = pool.request("GET", origin, headers={"Cookie": cookie}).data.decode()
+        assert 'data-account="alice"' in page
+        pool.clear()
+        unknown = once(config, "login-link", "eve")
+        assert (unknown.returncode, "no account" in unknown.stderr) == (2, True)
+        assert end(process) == 0
+    log = said(config)
+    assert "action=web.ready" in log
+    assert "action=web.login" in log
+    assert token not in log
+
+
+def test_metrics_count_what_the_service_does(config, systemd):
+    text = config.read_text().replace("[service]", '[service]\nmetrics_token_env = "METRICS_TOKEN"')
+    config.write_text(text)
+    with running(config, systemd) as process:
+        place = json.loads(once(config, "login-link", "--admin", "--json").stdout)["url"].partition("/login")[
+            0
+        ]
+        pool = urllib3.PoolManager(retries=False)
+
+        def metrics() -> str:
+            login = {"Authorization": f"Bearer {SECRETS['METRICS_TOKEN']}"}
+            return pool.request("GET", f"{place}/metrics", headers=login).data.decode()
+
+        eventually(lambda: 'crmsync_syncs_total{account="alice",outcome="failed"}' in metrics())
+        assert 'crmsync_requests_total{server="crm.main"}' in metrics()
+        assert 'crmsync_requests_total{server="account.alice.source[0]"}' in metrics()
+        assert pool.request("GET", f"{place}/readyz").status == 200
+        pool.clear()
+        assert end(process) == 0
+    assert SECRETS["METRICS_TOKEN"] not in said(config)
+
+
+def test_a_port_that_is_taken_costs_the_page_and_nothing_else(config, systemd):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', f'listen = "{taken}"'))
+        with running(config, systemd) as process:
+            refused = once(config, "login-link", "--admin")
+            assert refused.returncode == 1
+            assert "no status page" in refused.stderr
+            assert once(config, "status").returncode == 0
+            assert end(process) == 0
+    assert "action=web.failed" in said(config)
+
+
+def test_the_page_can_be_switched_off(config, systemd):
+    config.write_text(config.read_text().replace('listen = "127.0.0.1:0"', 'listen = "off"'))
+    with running(config, systemd) as process:
+        assert once(config, "login-link", "--admin").returncode == 1
+        assert end(process) == 0
+    assert "action=web" not in said(config)
 
 
 def test_a_good_configuration_is_read_again(config, systemd):

@@ -2,11 +2,14 @@
 
 import pytest
 
+from tests.mutants.on_the_page import ON_THE_PAGE
 from tests.mutants.planted import PLANTED, Planted
 from tests.mutants.trial import FAILED, attempt, path_of
 
+ALL = (*PLANTED, *ON_THE_PAGE)
 
-@pytest.mark.parametrize("mistake", PLANTED, ids=lambda m: m.name)
+
+@pytest.mark.parametrize("mistake", ALL, ids=lambda m: m.name)
 def test_planted_mistakes_are_caught(mistake: Planted) -> None:
     text = path_of(mistake.module).read_text(encoding="utf-8")
     assert text.count(mistake.old) == 1, (
@@ -20,4 +23,4 @@ def test_planted_mistakes_are_caught(mistake: Planted) -> None:
 
 
 def test_names_tell_them_apart() -> None:
-    assert len({m.name for m in PLANTED}) == len(PLANTED) >= 10
+    assert len({m.name for m in ALL}) == len(ALL) >= 10

@@ -199,3 +199,22 @@ def test_rows_are_found_by_what_a_person_types(state: State) -> None:
         assert [change.account for change in tx.queue.named("a")] == ["alice", "bob"]
         assert [change.item for change in tx.queue.named(f"{BOOK}/b")] == ["b"]
         assert tx.queue.named("") == tx.queue.named("c") == []
+
+
+def test_rows_are_found_by_their_whole_address(state: State) -> None:
+    """The name of a collection may end with a slash, as paths of DAV servers do."""
+    with state.transaction() as tx:
+        tx.queue.record("alice", Side.ECS, "/alice/book/", [Detected("a.vcf", "1")], NOW)
+        assert [change.item for change in tx.queue.named("/alice/book/a.vcf")] == ["a.vcf"]
+
+
+def test_what_does_not_get_through(state: State) -> None:
+    record(
+        state, Detected("due", "1"), Detected("waits", "1"), Detected("parked", "1"), Detected("left", "1")
+    )
+    with state.transaction() as tx:
+        ids = {change.item: change.id for change in tx.queue.listing()}
+        tx.queue.defer([ids["waits"]], NOW, "unreachable", "no answer")
+        tx.queue.park([ids["parked"]], "refused", "no")
+        tx.queue.abandon([ids["left"]])
+        assert [change.item for change in tx.queue.listing(troubled=True)] == ["waits", "parked"]

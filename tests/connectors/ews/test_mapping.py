@@ -242,3 +242,20 @@ def test_line_ends_that_exchange_adds_to_a_body_are_no_edit() -> None:
     assert read(Kind.TASK, Body="one\r\ntwo\r\n\r\n")["description"] == "one\ntwo"
     assert mapping.project(Kind.TASK, {"description": "one\ntwo\n"}) == {"description": "one\ntwo"}
     assert mapping.project(Kind.TASK, {"description": "\n"}) == {"description": None}
+
+
+def test_a_reminder_that_is_to_stay_does_not_move_along_with_its_appointment() -> None:
+    """Exchange keeps it as minutes before the start."""
+    start, remind = datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 8, 45, tzinfo=UTC)
+    before = {
+        "subject": "x",
+        "start": start,
+        "end": start + timedelta(hours=1),
+        "all_day": False,
+        "reminder": remind,
+    }
+    stands = written(Kind.APPOINTMENT, before)
+    later = {"start": start + timedelta(hours=1), "end": start + timedelta(hours=2), "reminder": remind}
+    told = written(Kind.APPOINTMENT, later, stands)
+    assert told["ReminderMinutesBeforeStart"] == 75
+    assert read(Kind.APPOINTMENT, **{**stands, **told})["reminder"] == remind

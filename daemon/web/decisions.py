@@ -1,0 +1,115 @@
+"""What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from crmsync.daemon.calls import Failure, Progress
+from crmsync.daemon.web.board import Board
+from crmsync.daemon.web.jobs import Jobs
+from crmsync.daemon.web.site import Site, Visit
+from crmsync.daemon.web.words import full_name
+
+log = logging.getLogger(__name__)
+
+SHOWN = 200  # of each list
+DONE = {
+    "resolved": "Your choice is noted.",
+    "approved": "The deletions are approved.",
+    "rejected": "The deletions are rejected: what is gone is put back.",
+    "create": "It gets a partner of its own.",
+    "ignore": "It is left alone from now on.",
+    "retry": "It is tried again.",
+    "abandon": "This change is given up; the next edit of the item is synced again.",
+}
+_REJECTED = {"retry": "reject_retry", "abandon": "reject_abandon"}
+_MATCHES = {"create": "match_create", "ignore": "match_ignore"}
+WHAT_NOW = "Choose what shall happen, then send the form again."
+
+
+class Decisions:
+    def __init__(self, site: Site, board: Board, jobs: Jobs) -> None:
+        self._site = site
+        self._board = board
+        self._jobs = jobs
+
+    async def page(self, visit: Visit) -> Response:
+        names = visit.viewer.names
+        lists: dict[str, Any] = {
+            "conflicts": await self._site.ask("conflicts", names=names, undecided=True),
+            "deletions": await self._site.ask("deletions", names=names),
+            "matches": await self._site.ask("matches", names=names),
+            "rejected": await self._site.ask("rejected", names=names),
+        }
+        shown = {
+            name: [{**row, "name": full_name(row)} for row in rows[:SHOWN]] for name, rows in lists.items()
+        }
+        more = {name: max(0, len(rows) - SHOWN) for name, rows in lists.items()}
+        done = DONE.get(visit.request.query_params.get("done", ""), "")
+        return self._site.show("decisions.html", visit, **shown, more=more, done=done)
+
+    async def conflict(self, visit: Visit) -> Response:
+        form = visit.form
+        choice, item, column = form.one("choice"), form.one("item"), form.one("column")
+        if choice not in ("ecs", "crm", "value"):
+            raise Failure("choice", WHAT_NOW)
+        chosen = {"value": form.one("value").strip()} if choice == "value" else {"keep": choice}
+        names = visit.names_of(form.one("account"))
+        await self._site.ask("resolve", item=item, column=column, names=names, by=visit.by, **chosen)
+        return self._decided(visit, "resolved", f"a conflict in {column}")
+
+    async def deletion(self, visit: Visit) -> Response:
+        if not visit.viewer.admin:
+            # many deletions at once are held for an admin, because the person may not know of them
+            self._site.refuse(visit.request, "deletions are an admin's to decide", visit.viewer)
+            return self._site.sorry(403, "Held deletions are decided by your admin.", visit.session)
+        form, verb = visit.form, visit.form.one("verb")
+        items = [] if form.one("which") == "all" else form.all("item")
+        if verb not in ("approve", "reject") or (not items and form.one("which") != "all"):
+            raise Failure("choice", WHAT_NOW)
+        approve = verb == "approve"
+        answer = await self._site.ask("decide_deletions", approve=approve, items=items, by=visit.by)
+        verb = "approved" if approve else "rejected"
+        return self._decided(visit, verb, f"{answer[verb]} held deletions ({verb})")
+
+    async def match(self, visit: Visit) -> Response:
+        form, verb = visit.form, visit.form.one("verb")
+        names, item = visit.names_of(form.one("account")), form.one("item")
+        if verb in _MATCHES:
+            await self._site.ask(_MATCHES[verb], item=item, names=names, by=visit.by)
+            return self._decided(visit, verb, f"a match ({verb})")
+        if verb != "link":
+            raise Failure("choice", WHAT_NOW)
+        record = form.one("record")
+        await self._check_candidate(names, item, record)
+        self._log(visit, "a match (link)")
+
+        def link(progress: Progress) -> Any:
+            arguments = {"item": item, "record": record, "names": names, "by": visit.by}
+            return self._site.asked("match_link", arguments, progress)
+
+        return self._jobs.start(visit, "Linking", "linked.html", link)
+
+    async def rejected(self, visit: Visit) -> Response:
+        form, verb = visit.form, visit.form.one("verb")
+        if verb not in _REJECTED:
+            raise Failure("choice", WHAT_NOW)
+        names = visit.names_of(form.one("account"))
+        await self._site.ask(_REJECTED[verb], item=form.one("item"), names=names, by=visit.by)
+        return self._decided(visit, verb, f"a rejected write ({verb})")
+
+    async def _check_candidate(self, names: Sequence[str], item: str, record: str) -> None:
+        """Only what the match itself found: anything else may be a record that the person may not see."""
+        matches = await self._site.ask("matches", names=names)
+        if not any(full_name(m) == item and record in m["candidates"] for m in matches):
+            raise Failure("usage", "This choice is not there any more.")
+
+    def _decided(self, visit: Visit, done: str, what: str) -> Response:
+        self._log(visit, what)
+        self._board.spoil()
+        return RedirectResponse(f"/decisions?done={done}", 303)
+
+    def _log(self, visit: Visit, what: str) -> None:
+        log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})

@@ -1,0 +1,54 @@
+"""What was refused, in the log; so many lines a minute, that nobody fills the disk with them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+LINES = 30  # a minute
+
+
+class Throttle:
+    """So many a minute, as a bucket that fills again. Safe to use from several threads."""
+
+    def __init__(self, a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = a_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._left = float(a_minute)
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Whether there is one left."""
+        with self._lock:
+            now = self._clock()
+            self._left = min(self._most, self._left + (now - self._at) * self._most / 60)
+            self._at = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+
+class Refusals:
+    def __init__(self, throttle: Throttle | None = None) -> None:
+        self._throttle = throttle or Throttle(LINES)
+        self._unsaid = 0
+
+    def say(self, method: str, path: str, reason: str, who: str = "") -> None:
+        """``path``: without the query, which may hold a login link."""
+        if not self._throttle.take():
+            self._unsaid += 1
+            return
+        unsaid, self._unsaid = self._unsaid, 0
+        log.warning(
+            "refused on the status page: %s %s%s: %s%s",
+            method[:10],
+            path[:100],
+            f" by {who}" if who else "",
+            reason,
+            f" (and {unsaid} that are not in the log)" if unsaid else "",
+            extra={"action": "web.refused"},
+        )

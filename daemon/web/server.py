@@ -1,0 +1,147 @@
+"""The pages put together, and the address that they are on."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.listening import Listener
+from crmsync.daemon.web.board import Board
+from crmsync.daemon.web.decisions import Decisions
+from crmsync.daemon.web.gate import Addresses, Gate
+from crmsync.daemon.web.item import Item
+from crmsync.daemon.web.jobs import Jobs
+from crmsync.daemon.web.links import Links
+from crmsync.daemon.web.login import Login
+from crmsync.daemon.web.metrics import Metrics, Tally
+from crmsync.daemon.web.sessions import Sessions
+from crmsync.daemon.web.site import Desk, Site
+from crmsync.daemon.web.status import Live, Status
+from crmsync.daemon.web.syncing import Syncing
+
+if TYPE_CHECKING:
+    from crmsync.config.model import Service
+
+CONNECTIONS = 512  # at the same time; of them half may be open pages (``status.MOST``)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    host: str
+    port: int  # 0: a free one
+    url: str | None = None  # of a proxy in front
+
+    @classmethod
+    def of(cls, config: "Service") -> "Place | None":
+        return cls(*config.address, config.url) if config.address is not None else None
+
+
+class WebServer:
+    """Serves in a thread of its own."""
+
+    def __init__(
+        self, place: Place, desk: Desk, links: Links, tally: Tally, now: Callable[[], datetime]
+    ) -> None:
+        """Raises Failure where the address is taken."""
+        door = _bound(place)
+        self.port: int = door.getsockname()[1]
+        addresses = Addresses.of(place.host, self.port, place.url)
+        self.site = Site(desk, now, addresses, links, Sessions(now))
+        board = Board(lambda: self.site.asked("status", {}), desk.due, now)
+        self._live = Live(self.site, board)
+        config = uvicorn.Config(
+            application(self.site, board, self._live, Metrics(self.site, board, tally)),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # anybody on this machine could write them
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        self._listener = Listener("status page", config, [door])
+
+    @property
+    def url(self) -> str:
+        """As people reach it, without a slash at the end."""
+        return self.site.addresses.public
+
+    def start(self) -> None:
+        """Raises Failure."""
+        self._listener.start()
+
+    def stop(self, seconds: float = 2.0) -> None:
+        self._live.close()
+        self._listener.stop(seconds)
+
+
+def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
+    login, status, jobs = Login(site), Status(site, board), Jobs(site, board.spoil)
+    decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
+    routes = [
+        Route("/healthz", metrics.lives, methods=["GET"]),
+        Route("/readyz", metrics.works, methods=["GET"]),
+        Route("/metrics", metrics.page, methods=["GET"]),
+        Route("/static/{name}", _static(site), methods=["GET"]),
+        Route("/login", login.ask, methods=["GET"]),
+        Route("/login", login.enter, methods=["POST"]),
+        Route("/logout", site.known(login.leave), methods=["POST"]),
+        Route("/", site.known(status.page), methods=["GET"]),
+        Route("/troubled", site.known(status.troubled), methods=["GET"]),
+        Route("/events", site.known(live.stream), methods=["GET"]),
+        Route("/sync", site.known(syncing.accounts), methods=["POST"]),
+        Route("/item", site.known(item.page), methods=["GET"]),
+        Route("/item/sync", site.known(syncing.item), methods=["POST"]),
+        Route("/jobs/{id}", site.known(jobs.page), methods=["GET"]),
+        Route("/decisions", site.known(decisions.page), methods=["GET"]),
+        Route("/decisions/conflict", site.known(decisions.conflict), methods=["POST"]),
+        Route("/decisions/deletion", site.known(decisions.deletion), methods=["POST"]),
+        Route("/decisions/match", site.known(decisions.match), methods=["POST"]),
+        Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
+    ]
+
+    async def not_there(request: Request, error: Exception) -> Response:
+        return site.sorry(404, "There is no such page.")
+
+    async def not_so(request: Request, error: Exception) -> Response:
+        return site.sorry(405, "That cannot be done with this page.")
+
+    return Gate(
+        Starlette(routes=routes, exception_handlers={404: not_there, 405: not_so}),
+        site.addresses,
+        site.refusals,
+    )
+
+
+def _static(site: Site) -> Callable[[Request], Response]:
+    def serve(request: Request) -> Response:
+        file = site.pages.files.get(request.path_params["name"])
+        return file.response(request.url.query) if file else site.sorry(404, "There is no such file.")
+
+    return serve
+
+
+def _bound(place: Place) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    try:
+        door = socket.create_server((place.host, place.port), family=family, backlog=128)
+    except OSError as error:
+        raise Failure(
+            "config",
+            f"{place.host} port {place.port} cannot be listened on ({error.strerror or error}); name another one in "
+            'the configuration, or none: [service] listen = "off"',
+        ) from error
+    # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
+    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return door

@@ -1,0 +1,193 @@
+"""What all pages have at hand, and who is let in to them."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from crmsync.daemon.calls import Failure, Progress, explained
+from crmsync.daemon.turns import Stopping
+from crmsync.daemon.web import forms
+from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.forms import BadForm, Form
+from crmsync.daemon.web.gate import READING, Addresses
+from crmsync.daemon.web.links import Links
+from crmsync.daemon.web.pages import Pages
+from crmsync.daemon.web.refusals import Refusals
+from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8  # questions to the engine; the others wait for their turn
+SLOW = 3  # of those for which servers are asked, beside the others
+NOT_THEIRS = "what it names is not there, or not theirs"
+DEFECT = "This is a defect of crmsync; the log of the service has more."
+NOBODY = "Ask your admin for a link (crmsync login-link), and open it in this browser."
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """With one server, since the configuration was read."""
+
+    server: str  # as the configuration names it: crm.main, account.alice.source[0]
+    requests: int
+    usage: float  # of its daily limit; zero where it has none, or has not told
+
+
+class Desk(Protocol):
+    """The service, as far as the pages need it."""
+
+    def handle(self, name: str, arguments: object, progress: Progress) -> Any:
+        """A method of ``calls.METHODS``. Raises what ``calls.explained`` explains, and Stopping."""
+
+    def names(self) -> list[str]:
+        """Of all accounts."""
+
+    def due(self) -> Mapping[str, datetime]:
+        """Account -> when its next cycle is."""
+
+    def traffic(self) -> list[Traffic]:
+        """With every server."""
+
+    def metrics_token(self) -> str | None:
+        """What lets programs read the metrics. Raises Failure where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is logged in."""
+
+    request: Request
+    session: Session
+    form: Form = field(default_factory=Form)
+
+    @property
+    def viewer(self) -> Viewer:
+        return self.session.viewer
+
+    @property
+    def by(self) -> str:
+        """For the history."""
+        return f"{self.viewer.label}, on the status page"
+
+    def names_of(self, account: str) -> list[str]:
+        """The account, if they may see it. Raises Failure; the same for one that does not exist."""
+        if not account or not self.viewer.sees(account):
+            raise Failure("usage", "There is nothing of that name.")
+        return [account]
+
+
+Endpoint: TypeAlias = Callable[[Visit], Awaitable[Response]]
+
+
+def in_silence(account: str, what: str, count: int) -> None:
+    """Nobody watches the progress."""
+
+
+@dataclass(slots=True)
+class Site:
+    desk: Desk
+    now: Callable[[], datetime]
+    addresses: Addresses
+    links: Links
+    sessions: Sessions
+    refusals: Refusals = field(default_factory=Refusals)
+    pages: Pages = field(default_factory=Pages)
+    _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
+
+    # ── Who is there ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def known(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint for those who are logged in; what changes something needs the session's own form."""
+
+        async def checked(request: Request) -> Response:
+            session = await self.session_of(request)
+            if isinstance(session, Response):
+                return session
+            try:
+                if request.method in READING:
+                    return await endpoint(Visit(request, session))
+                form = await forms.read(request)
+                if not fits(session, form.one("token")):
+                    self.refuse(request, "a form without the token of its session", session.viewer)
+                    return self.sorry(403, "This form is too old, or not ours. Open the page again.", session)
+                return await endpoint(Visit(request, session, form))
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except BadForm as error:
+                self.refuse(request, "a form that cannot be read", session.viewer)
+                return self.sorry(400, str(error), session)
+            except Failure as error:
+                if error.code == "usage":
+                    self.refuse(request, NOT_THEIRS, session.viewer)
+                return self.sorry(_STATUS.get(error.code, 503), error.message, session)
+
+        return checked
+
+    async def session_of(self, request: Request) -> Session | Response:
+        """The session, or what nobody gets to see."""
+        cookie = request.cookies.get(self.addresses.cookie)
+        if cookie is None:
+            return self.sorry(401, f"You are not logged in. {NOBODY}")
+        session = self.sessions.read(cookie)
+        if isinstance(session, Bad):
+            self.refuse(request, session)
+            return self.sorry(401, f"Your session is over. {NOBODY}")
+        if session.viewer.account and session.viewer.account not in await self.in_thread(self.desk.names):
+            self.refuse(request, "an account that is not configured any more", session.viewer)
+            return self.sorry(401, f"There is no account “{session.viewer.account}” any more.")
+        return session
+
+    def secure(self, request: Request) -> bool:
+        """Whether the person's browser reaches us by TLS, through a proxy."""
+        return self.addresses.origins[request.headers["host"].lower()].startswith("https:")
+
+    # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def show(self, template: str, visit: Visit, status: int = 200, /, **values: Any) -> Response:
+        return self.pages.html(template, status, viewer=visit.viewer, token=visit.session.token, **values)
+
+    def sorry(self, status: int, sentence: str, session: Session | None = None) -> Response:
+        viewer, token = (session.viewer, session.token) if session else (None, "")
+        return self.pages.html("sorry.html", status, viewer=viewer, token=token, sentence=sentence)
+
+    def refuse(self, request: Request, reason: str, viewer: Viewer | None = None) -> None:
+        self.refusals.say(request.method, request.url.path, reason, viewer.label if viewer else "")
+
+    # ── Asking the service ───────────────────────────────────────────────────────────────────────────────────
+
+    async def ask(self, method: str, /, **arguments: Any) -> Any:
+        """The service's answer. Raises Failure."""
+        return await self.in_thread(lambda: self.asked(method, arguments))
+
+    async def ask_slowly(self, method: str, /, **arguments: Any) -> Any:
+        """The same, where servers have to be asked: a slow one must not hold up the other pages."""
+        return await self.in_thread(lambda: self.asked(method, arguments), slow=True)
+
+    def asked(self, method: str, arguments: Mapping[str, Any], progress: Progress = in_silence) -> Any:
+        """The same in this thread."""
+        try:
+            return self.desk.handle(method, arguments, progress)
+        except Stopping:
+            raise Failure("stopping", "The service stops or reloads; try again in a moment.") from None
+        except Exception as error:
+            failure = explained(error)
+            if failure is not None:
+                raise failure from error
+            log.exception("%s failed", method, extra={"action": "web.defect"})
+            raise Failure("defect", DEFECT) from error
+
+    async def in_thread(self, work: Callable[[], Any], *, slow: bool = False) -> Any:
+        """Away from the event loop, and not too many at once."""
+        if slow not in self._limiters:
+            self._limiters[slow] = anyio.CapacityLimiter(SLOW if slow else AT_ONCE)
+        return await run_sync(work, limiter=self._limiters[slow])
+
+
+_STATUS = {"usage": 404, "choice": 400, "busy": 409, "stopping": 503, "defect": 500}

@@ -1,0 +1,98 @@
+"""``/metrics``, ``/healthz`` and ``/readyz``: who may read them, and what stands there."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.web.metrics import WRONG
+from tests.daemon.fakes import cycle, error, standing, synced
+from tests.daemon.web.site import Scene
+
+
+def read(web: Scene) -> dict[tuple[str, ...], float]:
+    """(name, label values …) -> value."""
+    web.desk.token = "a-token"
+    answer = web.browser().get("/metrics", authorization="Bearer a-token")
+    assert answer.status == 200
+    families = text_string_to_metric_families(answer.text)
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def test_how_the_accounts_stand(web: Scene):
+    success = (web.clock() - timedelta(seconds=90)).isoformat()
+    alice = {**standing("alice", pending=1, parked=2, held=3, conflicts=4), "light": "failing"}
+    web.desk.answers["status"] = {"accounts": [{**alice, "last_success": success}, standing("bob")]}
+    found = read(web)
+    counts = [found[f"crmsync_{what}", "alice"] for what in ("pending", "parked", "held", "conflicts")]
+    assert counts == [1, 2, 3, 4]
+    assert found["crmsync_staleness_seconds", "alice"] == 90
+    assert ("crmsync_staleness_seconds", "bob") not in found  # never is not now
+    assert (found["crmsync_light", "alice", "failing"], found["crmsync_light", "bob", "failing"]) == (1, 0)
+
+
+def test_what_the_syncs_did(web: Scene):
+    web.tally.note("alice", synced(cycle(created=2), cycle(created=1, conflicts=1)), 0.2)
+    web.tally.note("alice", synced(errors=[error()]), 40.0)
+    web.tally.note("alice", synced(errors=[error("refused", item="a.vcf")]), 0.0)
+    found = read(web)
+    assert found["crmsync_syncs_total", "alice", "done"] == 2
+    assert found["crmsync_syncs_total", "alice", "failed"] == 1
+    assert found["crmsync_done_total", "alice", "created"] == 3
+    assert found["crmsync_sync_seconds_sum", "alice"] == pytest.approx(40.2)
+    assert found["crmsync_sync_seconds_bucket", "alice", "0.3"] == 2
+
+
+def test_requests_to_each_server(web: Scene):
+    found = read(web)
+    assert found["crmsync_requests_total", "crm.main"] == 17
+    assert found["crmsync_limit_ratio", "crm.main"] == 0.25
+
+
+def test_labels_hold_no_person_and_no_address(web: Scene):
+    text = "ada@example.com refused https://crm.example.com"
+    web.desk.answers["status"] = {"accounts": [{**standing("alice"), "errors": [{"message": text}]}]}
+    web.desk.token = "a-token"
+    told = web.browser().get("/metrics", authorization="Bearer a-token").text
+    assert "example.com" not in told
+    assert "a-token" not in told
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("nobody", 401), ("alice", 401), (None, 200)], ids=["nobody", "person", "admin"]
+)
+def test_without_a_token_an_admin_alone(web: Scene, who: Any, status: int):
+    browser = web.browser() if who == "nobody" else web.browser().login(who)
+    assert browser.get("/metrics").status == status
+
+
+@pytest.mark.parametrize("given", ["Bearer wrong", "Bearer ", "Basic a-token", "a-token"])
+@pytest.mark.parametrize("token", ["a-token", None])
+def test_a_wrong_token_is_refused_and_logged(web: Scene, caplog, given: str, token: str | None):
+    web.desk.token = token
+    assert web.browser().get("/metrics", authorization=given).status == 401
+    (line,) = [r for r in caplog.records if getattr(r, "action", "") == "web.refused"]
+    assert given.split()[-1] not in line.getMessage() or given == "Bearer "
+
+
+def test_guessing_is_slow_and_locks_nobody_out(web: Scene):
+    web.desk.token = "a-token"
+    browser = web.browser()
+    said = [browser.get("/metrics", authorization="Bearer no").status for _ in range(WRONG + 1)]
+    assert said == [401] * WRONG + [429]
+    assert browser.get("/metrics", authorization="Bearer a-token").status == 200
+
+
+def test_health(web: Scene):
+    assert [web.browser().get(path).status for path in ("/healthz", "/readyz")] == [200, 200]
+
+
+def test_a_service_that_cannot_read_its_state_is_not_ready_but_alive(web: Scene):
+    web.desk.answers["status"] = Failure("state_failed", "alice's disk is full")
+    lives, works = (web.browser().get(path) for path in ("/healthz", "/readyz"))
+    assert (lives.status, works.status) == (200, 503)
+    assert "alice" not in works.text
+    web.desk.token = "a-token"
+    assert web.browser().get("/metrics", authorization="Bearer a-token").status == 503

@@ -1,0 +1,49 @@
+"""A server that does not answer holds up nothing but the page that asked for it."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from crmsync.daemon.web.site import SLOW
+from tests.daemon.fakes import eventually
+from tests.daemon.web.site import Scene
+
+
+@pytest.fixture
+def waiting(web: Scene) -> Iterator[list[threading.Thread]]:
+    """More item pages than may ask servers at once, none of which gets an answer."""
+    go_on = threading.Event()
+
+    def never(**_: Any) -> Any:
+        go_on.wait(60)
+        return []
+
+    web.desk.answers.update(explain=never, item_history=never)
+    browser = web.browser().login()
+    asking = [
+        threading.Thread(target=lambda: browser.get("/item?id=ada"), daemon=True) for _ in range(SLOW + 2)
+    ]
+    for thread in asking:
+        thread.start()
+    eventually(lambda: len(web.desk.asked("explain")) + len(web.desk.asked("item_history")) == SLOW)
+    yield asking
+    go_on.set()
+    for thread in asking:
+        thread.join(20)
+
+
+def test_other_pages_answer(web: Scene, waiting: list[threading.Thread]):
+    browser = web.browser().login("bob")
+    for path in ("/", "/decisions", "/readyz"):
+        assert browser.get(path).status == 200
+    assert all(thread.is_alive() for thread in waiting)
+
+
+def test_the_service_stops(web: Scene, waiting: list[threading.Thread]):
+    stopped = threading.Thread(target=web.server.stop, args=(1.0,))
+    stopped.start()
+    stopped.join(15)
+    assert not stopped.is_alive()
+    assert all(thread.daemon for thread in threading.enumerate() if "worker" in thread.name)
