@@ -126,7 +126,7 @@ class Keeper:
                 f"crmsync crm replica mode auto --crm {self.name} ends that",
             )
         with self._alone(), self._talking():
-            tally = bring_in_step(self._context(watch))
+            tally = self._counted(self._context(watch), bring_in_step)
         with self.database.write() as work:
             work.set_property("last success", self._now().isoformat())
         return tally
@@ -146,6 +146,21 @@ class Keeper:
         return Context(
             self.database, self._upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted
         )
+
+    def _counted(self, context: Context, converse: Callable[[Context], Tally]) -> Tally:
+        try:
+            tally = converse(context)
+        except BaseException:
+            self.total.add(context.tally)  # of the pass that broke off
+            raise
+        self.total.add(tally)
+        return tally
+
+    @property
+    def usage(self) -> float:
+        """Of the CRM's daily limit, as last told."""
+        found: float = getattr(self._upstream, "usage", 0.0)
+        return found
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -241,7 +256,7 @@ class Keeper:
         """`first`: nothing else of this record waited, so that what is refused can be taken back as a whole."""
         try:
             with self._talking():
-                through.send(self._context())
+                self._counted(self._context(), through.send)
         except ConnectorError:
             if self.mode() is Mode.AUTO:
                 return  # it waits

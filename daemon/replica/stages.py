@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ class Stages:
         self._clock = clock
         self._lock = threading.Lock()
         self._now: _Now | None = None
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = dict.fromkeys(_ORDER, 0.0)
 
     def enter(self, stage: Stage, what: str) -> None:
         with self._lock:
@@ -45,7 +44,7 @@ class Stages:
     def seconds(self) -> dict[str, float]:
         """By stage, of all passes so far."""
         with self._lock:
-            return {stage.value: round(self._seconds[stage.value], 3) for stage in _ORDER}
+            return {stage.value: round(self._seconds[stage], 3) for stage in _ORDER}
 
     def shown(self) -> dict[str, Any] | None:
         """``{"stage", "number", "of", "what"}``; None: no pass is under way."""
@@ -58,4 +57,4 @@ class Stages:
 
     def _settle(self) -> None:
         if self._now is not None:
-            self._seconds[self._now.stage.value] += self._clock() - self._now.begun
+            self._seconds[self._now.stage] += self._clock() - self._now.begun

@@ -1,7 +1,7 @@
 """What does not wait for a pass: what was changed here goes out at once, a record is looked at once more."""
 
 from crmsync.daemon.replica.births import creates
-from crmsync.daemon.replica.context import Context, Stage, naive
+from crmsync.daemon.replica.context import Context, Stage, Tally, naive
 from crmsync.daemon.replica.pull import session
 from crmsync.daemon.replica.push import local_deletes, look, updates
 from crmsync.daemon.replica.window import Window, opened
@@ -11,7 +11,7 @@ from crmsync.state.replica.local.temporary import is_temporary
 __all__ = ["refresh", "send"]
 
 
-def send(context: Context) -> None:
+def send(context: Context) -> Tally:
     """The second half of a pass: all that waits is sent. Raises ConnectorError; what was not sent goes on waiting."""
     context.enter(Stage.SESSION)
     session(context)
@@ -22,6 +22,7 @@ def send(context: Context) -> None:
     creates(context, window)
     context.enter(Stage.UPDATES)
     updates(context, window)
+    return context.tally
 
 
 def refresh(context: Context, record_id: str) -> None:
