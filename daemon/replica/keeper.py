@@ -71,6 +71,7 @@ class Keeper:
         self._guard = threading.Lock()
         self._database: LocalDatabase | None = None
         self._upstream: Upstream | None = None
+        self._late = False  # something was written here while a pass was under way
 
     @property
     def database(self) -> LocalDatabase:
@@ -125,8 +126,12 @@ class Keeper:
                 f"the replica of crm.{self.name} is to work offline, so nothing is sent or fetched: "
                 f"crmsync crm replica mode auto --crm {self.name} ends that",
             )
+        tally = Tally()
         with self._alone(), self._talking():
-            tally = self._counted(self._context(watch), bring_in_step)
+            self._late = True
+            while self._late:
+                self._late = False
+                tally.add(self._counted(self._context(watch), bring_in_step))
         with self.database.write() as work:
             work.set_property("last success", self._now().isoformat())
         return tally
@@ -242,7 +247,9 @@ class Keeper:
             return self.here(do)
         with self._at_once() as free:
             if not free:  # the pass that is under way sends it, or the one after it
-                return self.here(do)
+                written = self.here(do)
+                self._late = True
+                return written
             if how is Mode.ONLINE and record_id is not None:
                 with self._talking():
                     through.refresh(self._context(), record_id)

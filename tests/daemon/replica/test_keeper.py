@@ -10,6 +10,7 @@ import pytest
 from crmsync.connectors.contract import Refused
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode, acting
 from crmsync.state.errors import Locked
@@ -156,6 +157,18 @@ def test_one_at_a_time(shared: Bench, keeper: Keeper, filled: str):
         keeper.update(filled, {"Phone": "2"})  # whoever is at it, or the next pass, sends it
     assert shared.there("Account")[filled]["Phone"] == "1"
     keeper.sync()
+    assert shared.there("Account")[filled]["Phone"] == "2"
+
+
+def test_what_is_written_while_a_pass_is_ending_goes_at_once(shared: Bench, keeper: Keeper, filled: str):
+    passes = []
+
+    def watch(stage: Stage, what: str) -> None:
+        if stage is Stage.FINISH and not passes:
+            keeper.update(filled, {"Phone": "2"})
+        passes.extend([stage] if stage is Stage.FINISH else [])
+
+    keeper.sync(watch)
     assert shared.there("Account")[filled]["Phone"] == "2"
 
 
