@@ -136,6 +136,13 @@ class Keeper:
             work.set_property("last success", self._now().isoformat())
         return tally
 
+    def upstream(self) -> Upstream:
+        """Raises ConnectorError for secrets that cannot be read."""
+        with self._guard:
+            if self._upstream is None:
+                self._upstream = self._connect()
+            return self._upstream
+
     def offset(self) -> timedelta:
         """The CRM's clock, as far as it is known here."""
         return self._upstream.clock_offset() if self._upstream is not None else timedelta()
@@ -145,12 +152,8 @@ class Keeper:
             self.stages.enter(stage, what)
             watch(stage, what)
 
-        if self._upstream is None:
-            self._upstream = self._connect()
-        chosen = self.settings
-        return Context(
-            self.database, self._upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted
-        )
+        upstream, chosen = self.upstream(), self.settings
+        return Context(self.database, upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted)
 
     def _counted(self, context: Context, converse: Callable[[Context], Tally]) -> Tally:
         try:
