@@ -367,6 +367,9 @@ class Done:
     version: str  # empty: not known before the next change listing
     record: Record | None = None
     found: bool = False  # a create: an item stood under its key already, whoever made it
+    # It stands in a copy, which has yet to bring it to the server: what is read back does not show it before that, and
+    # whoever repeats the write until then changes nothing.
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

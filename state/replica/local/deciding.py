@@ -19,7 +19,7 @@ from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import stored
 
-__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "waiting"]
+__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "standing", "waiting"]
 
 
 class Action(StrEnum):
@@ -60,6 +60,18 @@ def waiting(work: Work) -> Iterator[Waiting]:
                 yield Waiting(Action.UPDATE, name, row["Id"], state, fields, row["code"], row["reason"])
 
 
+def standing(work: Work, record_id: str) -> Mapping[str, Any] | None:
+    """The entry of the queue in which this record waits to be sent, however it stands."""
+    try:
+        current = edits.current_id(work, record_id)
+        type_ = work.type_of(current)
+    except Fault:
+        return None
+    shared = work.shared
+    tables = (shared.deletelist, shared.createlist, work.group(type_.name).tosync)
+    return next((found for table in tables if (found := work.get(table, current))), None)
+
+
 def choose(
     work: Work,
     record_id: str,
@@ -72,7 +84,7 @@ def choose(
 
     `fields`: of several held ones, only these. Raises Fault where there is no conflict.
     """
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     deletion = work.get(work.shared.deletelist, record_id)
     if deletion is not None and deletion["state"] == "held":
         _choose_delete(work, deletion, choice, at)
@@ -89,7 +101,7 @@ def choose(
 
 def retry(work: Work, record_id: str) -> None:
     """The upstream is asked once more. Raises Fault where it refused nothing."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     table = _rejected(work, record_id)
     work.change(table, record_id, state="ready", code="", reason="")
 
@@ -97,7 +109,7 @@ def retry(work: Work, record_id: str) -> None:
 def abandon(work: Work, record_id: str, at: datetime) -> None:
     """The local change is given up: the row is as the upstream has it, and the values stand in the log. Raises Fault
     where nothing waits to be sent, and where other rows cannot do without one that was made here."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     type_ = work.type_of(record_id)
     if entry := work.get(work.shared.deletelist, record_id):
         _restore(work, entry)
