@@ -44,15 +44,17 @@ class CrmServer:
         clock: Clock = system_clock,
         durable: bool = True,
         daily_requests: int = DAILY_REQUESTS,
+        crm: Crm | None = None,
     ) -> None:
-        """`directory` receives the certificates; a port of 0 is a free one."""
+        """`directory` receives the certificates; a port of 0 is a free one. `crm`, if it is given, is served instead of
+        one that is made of organisation and database."""
         self._sockets: list[tuple[socket.socket, bool]] = []
         self._thread: Thread | None = None
         self._started = Event()
         self._failure: BaseException | None = None
         self._servers: list[uvicorn.Server] = []
         self._certificates = make_certificates(directory, clock()) if https else None
-        self.crm = Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
+        self.crm = crm or Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
         try:
             self.url = self._listen("http", host, port)
             self.https_url = self._listen("https", host, https_port) if https else None

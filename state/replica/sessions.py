@@ -66,13 +66,17 @@ class Sessions:
             failures = self._failures.get(name)
             if failures is not None and now < failures.blocked_until:
                 raise TooManyAttempts(username)
-        user_id = check_password(self._store, name, password)
+        user_id = self._checked(name, password)
         with self._lock:
             if user_id is not None:
                 self._failures.pop(name, None)
                 return user_id
             self._note_failure(name, now)
         raise LoginRefused(username)
+
+    def _checked(self, name: str, password: str) -> str | None:
+        """The id of the user whose password this is."""
+        return check_password(self._store, name, password)
 
     def open(self, user_id: str) -> str:
         """A new session id for a user; raises LoginRefused when the user is gone or inactive."""

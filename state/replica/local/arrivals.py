@@ -117,7 +117,9 @@ def gone(work: Work, name: str, record_ids: Iterable[str], policy: Policy, at: d
     for record_id, waits in waiting.items():
         _edited_here(work, name, record_id, waits, policy, at)
     free = [i for i in ids if i not in waiting or policy is Policy.SERVER]
-    left = len(work.many(group.main, free))
+    leaving = work.many(group.main, free)
+    left = len(leaving)
+    work.bury(name, leaving, at)
     for table in (group.main, group.orig, group.synced, group.tosync):
         work.drop(table, free)
     return left

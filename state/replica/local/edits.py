@@ -11,6 +11,7 @@ from typing import Any
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.births import next_temporary
+from crmsync.state.replica.local.computed import computed
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Edge, Row, row_from, stored
 from crmsync.state.replica.local.tables import CREATED, UPDATED
@@ -18,7 +19,7 @@ from crmsync.state.replica.local.temporary import is_temporary
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.values import decode, encode_datetime
 
-__all__ = ["create", "delete", "find", "take_along", "update"]
+__all__ = ["closure", "create", "delete", "find", "take_along", "update"]
 
 
 def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> str:
@@ -34,7 +35,9 @@ def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> st
     if missing:
         raise faults.required(missing)
     stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at)
-    row |= {"Id": next_temporary(work, type_.prefix), **{k: v for k, v in stamps.items() if k in row}}
+    row |= {k: v for k, v in {**stamps, **_by(work, row)}.items() if k in row}
+    row["Id"] = next_temporary(work, type_.prefix)
+    row |= computed(work, type_, row, given, None, at)
     work.main(type_.name, [row], created=True)
     work.connection.execute(work.shared.createlist.insert().values(Id=row["Id"], object=type_.name))
     return str(row["Id"])
@@ -48,11 +51,12 @@ def update(work: Work, record_id: str, values: Mapping[str, Any], at: datetime) 
     if emptied:
         raise faults.required(emptied)
     new = {n: v for n, v in given.items() if v != row[n]}
+    shown = _shown(work, type_, row, new, at)
     if row[CREATED]:
-        work.change(work.group(type_.name).main, row["Id"], **new, **{CREATED: True})
+        work.change(work.group(type_.name).main, row["Id"], **shown, **{CREATED: True})
         work.change(work.shared.createlist, row["Id"], state="ready", code="", reason="")
     elif new:
-        _queue_update(work, type_, row, new, at)
+        _queue_update(work, type_, row, new, shown, at)
 
 
 def delete(work: Work, record_id: str, at: datetime) -> None:
@@ -60,7 +64,7 @@ def delete(work: Work, record_id: str, at: datetime) -> None:
     type_, row = find(work, record_id)
     if not type_.deletable:
         raise faults.no_access()
-    going = dict(_closure(work, type_, row["Id"]))
+    going = dict(closure(work, type_, row["Id"]))
     cleared = list(_cleared(work, going))
     for object_name, each, reference, _ in cleared:
         work.change(work.group(object_name).main, each, **{reference: None})
@@ -144,7 +148,28 @@ def _blank(type_: ObjectType) -> Row:
 # ── Updates ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> None:
+def _shown(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> Row:
+    """What main shows from now on: the values, and what the CRM will make of them."""
+    after = {**row, **new}
+    stamps = {"LastModifiedDate": at, "SystemModstamp": at, **_by(work, after)}
+    stamps = {
+        n: v for n, v in stamps.items() if n in ("LastModifiedDate", "SystemModstamp", "LastModifiedById")
+    }
+    return {
+        **new,
+        **{n: v for n, v in stamps.items() if n in row},
+        **computed(work, type_, after, new, row, at),
+    }
+
+
+def _by(work: Work, row: Row) -> Row:
+    """Whoever we are has done it, and owns what has no owner."""
+    _, user = work.property("login") or (None, None)
+    owner = {} if row.get("OwnerId") else {"OwnerId": user}
+    return {"CreatedById": user, "LastModifiedById": user, **owner}
+
+
+def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, seen: Row, at: datetime) -> None:
     group, record_id = work.group(type_.name), row["Id"]
     orig = work.get(group.orig, record_id)
     if orig is None:
@@ -156,7 +181,7 @@ def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetim
     moments = {**waits["changed"], **dict.fromkeys(new, encode_datetime(at))}
     changed = {n: when for n, when in moments.items() if n in held or shown[n] != orig[n]}
     if not changed and waits["state"] != "gone":
-        work.change(group.main, record_id, **new)
+        work.main(type_.name, [orig])  # as it was
         work.in_step(type_.name, record_id)
         return
     state = "gone" if waits["state"] == "gone" else "ready" if changed.keys() - held else "held"
@@ -169,13 +194,13 @@ def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetim
         "reason": "",
     }
     work.put(group.tosync, [entry])
-    work.change(group.main, record_id, **new, **{UPDATED: True})
+    work.change(group.main, record_id, **seen, **{UPDATED: True})
 
 
 # ── Deletes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _closure(work: Work, type_: ObjectType, record_id: str) -> Iterator[tuple[str, str]]:
+def closure(work: Work, type_: ObjectType, record_id: str) -> Iterator[tuple[str, str]]:
     """The record and everything that is deleted with it: id and object. Raises Fault."""
     seen, frontier = {record_id}, [(record_id, type_.name)]
     while frontier:
@@ -214,6 +239,7 @@ def _leave(work: Work, name: str, record_id: str, root: str, at: datetime, clear
         orig = work.get(group.orig, record_id) or {}
         work.give_up(name, record_id, waits["changed"], orig, main, "deleted here", at)
     work.drop(group.main, [record_id])
+    work.bury(name, [record_id], at)
     work.drop(group.tosync, [record_id])
     work.close_conflicts(record_id, "deleted here")
     if born is not None and born["sent"] is None:

@@ -105,6 +105,13 @@ class Shared:
             sa.Column("old", _ID, primary_key=True),
             sa.Column("new", _ID, nullable=False, index=True),
         )
+        self.tombs = sa.Table(
+            "_tomb",
+            metadata,
+            sa.Column("Id", _ID, primary_key=True),
+            sa.Column("object", sa.Text, nullable=False),
+            sa.Column("at", sa.DateTime, nullable=False, index=True),
+        )
         self.conflicts = sa.Table(
             "_conflict",
             metadata,
