@@ -10,7 +10,7 @@ from threading import RLock
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, Usage
 from crmsync.daemon.replica.direct import Through
 from crmsync.daemon.replica.login import Login, ReplicaSessions
-from crmsync.daemon.replica.through import ThroughStore
+from crmsync.daemon.replica.through_store import ThroughStore
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.changes import LocalChanges
 from crmsync.state.replica.local.database import LocalDatabase
