@@ -48,6 +48,13 @@ class Direct:
         answer = self.client.call("DELETE", self._path(path), "records", accept=_ANSWERS)
         return _results(answer.data, len(ids))
 
+    def query(self, path: str, size: int) -> object:
+        """A page of an answer, or the list of errors, as the CRM writes them."""
+        headers = {"Sforce-Query-Options": f"batchSize={size}"}
+        return self.client.call(
+            "GET", f"{self.client.root}/{path}", "a query", headers=headers, accept=_ANSWERS
+        ).data
+
     def _send(
         self, method: str, path: str, records: Sequence[Mapping[str, object]], all_or_none: bool
     ) -> list[Result]:

@@ -10,6 +10,7 @@ from threading import RLock
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, Usage
 from crmsync.daemon.replica.direct import Through
 from crmsync.daemon.replica.login import Login, ReplicaSessions
+from crmsync.daemon.replica.through_queries import ThroughQueries
 from crmsync.daemon.replica.through_store import ThroughStore
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.changes import LocalChanges
@@ -17,7 +18,6 @@ from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.recycling import LocalBin
 from crmsync.state.replica.merging import Merged, Merger
 from crmsync.state.replica.org import Client, Org
-from crmsync.state.replica.querying import Queries
 from crmsync.state.replica.searching import Searches
 from crmsync.state.replica.store import Clock
 
@@ -75,7 +75,7 @@ class ReplicaCrm(Crm):
         self.users: Mapping[str, str] = {who.username: who.user} if who.username else {}
         store = ThroughStore(self.replica, self.login.who, self._through, clock=self.clock)
         self.store, self.database = store, store.database
-        self.queries = Queries(store, clock=self.clock)
+        self.queries = ThroughQueries(store, self._through, clock=self.clock)
         self.searches = Searches(store, self.queries)
         self.recycle_bin = LocalBin(store)
         self.merger = _NoMerger(store)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from crmsync.daemon.replica.line import Line
 from crmsync.daemon.replica.upstream import Upstream
@@ -50,6 +50,9 @@ class Writes(Protocol):
     ) -> Sequence[Result]: ...
 
     def delete(self, ids: Sequence[str], /, *, all_or_none: bool = False) -> Sequence[Result]: ...
+
+    def query(self, path: str, size: int, /) -> Any:
+        """The JSON of the answer: a page, or a list of errors. `path` begins with query or queryAll."""
 
 
 @dataclass(frozen=True, slots=True)

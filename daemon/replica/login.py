@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError
-from crmsync.daemon.replica.line import Line, Mode
+from crmsync.daemon.replica.line import Line
 from crmsync.state.replica.local import identity as stored
 from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.identity import Identity
@@ -35,7 +35,7 @@ class Login:
         known = self.who().username.casefold()
         if known not in ("", username.casefold()) or not username.isprintable():
             return None
-        if self._line.configured is Mode.OFFLINE or not self._line.writing:
+        if not self._line.asking:
             return self._offline(password)
         try:
             found = self._verify(username, password)

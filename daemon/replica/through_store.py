@@ -158,7 +158,7 @@ class ThroughStore(LocalStore):
                 outcomes |= dict(zip(ready, send(list(ready.values())), strict=True))
                 self._through.line.answers()
             except ConnectorError as error:
-                self._through.line.fails(error)
+                self._through.line.stays_here(error)
                 failed = True
         left = [place for place in range(len(rows)) if place not in outcomes]
         made = dict(zip(left, here([rows[place] for place in left]), strict=True)) if left else {}

@@ -8,7 +8,8 @@ from typing import Any
 
 from crmsync.connectors.http import Http
 from crmsync.daemon.crm_api.server import CrmServer
-from crmsync.daemon.replica.line import Line, Mode
+from crmsync.daemon.replica.line import Line
+from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.state.replica.org import Client as Application
 from tests.daemon.replica.bench import Bench, Clock
@@ -21,7 +22,7 @@ OBJECTS = ("Account", "Contact", "Event", "Lead", "Opportunity", "Profile", "Tas
 class Office(Bench):
     """As `Bench`, whose upstream goes and comes back on the same port."""
 
-    mode: Mode = Mode.HYBRID
+    mode: Mode = Mode.AUTO
     stack: ExitStack = field(default_factory=ExitStack)
     http: Http = field(init=False)
     line: Line = field(init=False)
@@ -32,7 +33,7 @@ class Office(Bench):
         return self.server.url
 
     def serve(self) -> "Office":
-        self.line = Line(self.mode, pause=0.0)
+        self.line = Line(lambda: self.mode, pause=0.0)
         self.http = Http(self.crm.url, timeout=10)
         client = self.between.client
         application = Application(self.crm.client_id, self.crm.client_secret)

@@ -9,7 +9,8 @@ import pytest
 import urllib3
 
 from crmsync.connectors.errors import Unreachable
-from crmsync.daemon.replica.line import Line, Mode
+from crmsync.daemon.replica.line import Line
+from crmsync.daemon.replica.modes import Mode
 from tests.daemon.replica.office import Office, office
 
 V = "/services/data/v59.0"
@@ -32,7 +33,7 @@ class Api:
 
 @pytest.fixture
 def here(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
-    with office(tmp_path, mode=getattr(request, "param", Mode.HYBRID)) as made:
+    with office(tmp_path, mode=getattr(request, "param", Mode.AUTO)) as made:
         made.acme = made.there_create("Account", Name="Acme")
         made.there_create("Contact", LastName="Lovelace", AccountId=made.acme)
         made.run()
@@ -88,7 +89,7 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
     status, other = api("POST", "sobjects/Contact", {"LastName": "Hopper", "AccountId": made["id"]})
     assert (status, other["id"][3]) == (201, "z")  # it refers to what the CRM does not have
     assert api("PATCH", f"sobjects/Account/{here.acme}", {"Phone": "1"})[0] == 204
-    assert here.line.mode is Mode.HYBRID
+    assert here.line.mode is Mode.HYBRID  # as ever, for `auto`
     assert here.there("Account")[here.acme]["Phone"] == "1"
     here.run()
     here.assert_equal()
@@ -128,6 +129,30 @@ def test_online_an_edit_sees_the_record_as_it_is_now(here: Office, api: Api):
     assert (status, told[0]["errorCode"]) == (412, "PRECONDITION_FAILED")
     here.there_delete(here.acme)
     assert api("GET", f"sobjects/Account/{here.acme}")[0] == 404
+
+
+@pytest.mark.parametrize("here", [Mode.ONLINE], indirect=True)
+def test_online_a_query_is_answered_by_the_crm_and_without_it_from_here(here: Office, api: Api):
+    query = "query?q=SELECT+Name+FROM+Account+ORDER+BY+Name"
+    for start in range(0, 2100, 200):
+        rows = [("Account", {"Name": f"n{n}"}) for n in range(start, min(start + 200, 2100))]
+        here.crm.crm.store.create(here.caller, rows)
+    first = api("GET", query)[1]
+    assert (first["totalSize"], len(first["records"])) == (2101, 2000)
+    second = api("GET", first["nextRecordsUrl"].removeprefix(f"{V}/"))[1]
+    assert (second["done"], len(second["records"])) == (True, 101)
+    assert api("GET", "query?q=SELECT+Nonsense+FROM+Account")[1][0]["errorCode"] == "INVALID_FIELD"
+    here.away()
+    assert [row["Name"] for row in api("GET", query)[1]["records"]] == ["Acme"]
+
+
+@pytest.mark.parametrize("here", [Mode.ONLINE, Mode.HYBRID], indirect=True)
+def test_who_wants_to_write_through_is_told_when_that_cannot_be(here: Office, api: Api):
+    here.away()
+    status, told = api("PATCH", f"sobjects/Account/{here.acme}", {"Phone": "1"})
+    assert (status, told[0]["errorCode"]) == (503, "SERVER_UNAVAILABLE")
+    assert api("GET", f"sobjects/Account/{here.acme}")[1]["Phone"] is None
+    assert here.work() == {}
 
 
 def test_a_collection_goes_where_each_of_its_rows_can(here: Office, api: Api):
