@@ -54,7 +54,8 @@ class ReplicaCrm(Crm):
         self._lock, self._generation = RLock(), 0
         self._tables, self._who = replica.tables, login.who()
         self._make()
-        self.sessions = ReplicaSessions(self.store, self.org, login, clock=clock)
+        self._own = ReplicaSessions(self.store, self.org, login, lambda: self.generation, clock=clock)
+        self.sessions = self._own
 
     @property
     def generation(self) -> int:
@@ -64,6 +65,7 @@ class ReplicaCrm(Crm):
                 self._tables, self._who = tables, who
                 self.queries.close()
                 self._make()
+                self._own.belong_to(self.org)
                 self._generation += 1
             return self._generation
 

@@ -72,9 +72,18 @@ class Login:
 
 
 class ReplicaSessions(Sessions):
-    def __init__(self, store: Store, org: Org, login: Login, *, clock: Clock) -> None:
+    """The very first login says whose replica it is, and of which organisation: `look` is called after each."""
+
+    def __init__(
+        self, store: Store, org: Org, login: Login, look: Callable[[], object], *, clock: Clock
+    ) -> None:
         super().__init__(store, org, clock=clock)
-        self._login = login
+        self._login, self._look = login, look
+
+    def belong_to(self, org: Org) -> None:
+        self._org = org
 
     def _checked(self, name: str, password: str) -> str | None:
-        return self._login.check(name, password)
+        user = self._login.check(name, password)
+        self._look()
+        return user

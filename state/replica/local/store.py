@@ -106,11 +106,12 @@ class LocalStore(Store):
         me = self._who()
         mine = fold(object_name) == "user" and ids.is_valid(record_id) and ids.to_18(record_id) == me.user
         try:
-            return super().read(caller, object_name, record_id)
+            row = super().read(caller, object_name, record_id)
         except Fault:
             if not mine:
                 raise
             return me.row()
+        return {**me.row(), **row} if mine else row  # not all of its fields need stand here
 
     def find(self, caller: Caller, object_name: str, key_field: str, value: str) -> Row:
         type_ = self.object_type(object_name)

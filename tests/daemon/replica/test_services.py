@@ -10,10 +10,14 @@ import requests
 
 from tests.daemon.replica.bench import START
 from tests.daemon.replica.office import Office, office
+from tests.servers.npm import installed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own imports
     import simple_salesforce
+    import zeep
+
+    from tests.daemon.crm_api.test_soap_zeep import Partner, fields
 
 
 @pytest.fixture
@@ -191,3 +195,63 @@ def test_what_changed_is_told_up_to_the_last_pass(here: Office, sf: simple_sales
         datetime.datetime.fromisoformat(pulled.replace("+0000", "+00:00")), here.clock()
     )
     assert made in later["ids"]
+
+
+def test_soap_by_the_wsdl_to_the_letter(here: Office):
+    """The very first login, before any pass; then everything without the upstream."""
+    wsdl = installed("jsforce@3") / "node_modules/jsforce/src/api/soap/wsdl.xml"
+    with requests.Session() as session, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transport = zeep.Transport(session=session)
+        client = zeep.Client(str(wsdl), transport=transport, settings=zeep.Settings(strict=True))
+        partner = Partner(client, here.url, "sync@example.com", "sync-password")
+        organisation = here.crm.crm.org.id
+        assert partner.result.userInfo.organizationId == organisation
+        assert partner.result.serverUrl.endswith(organisation[:15])
+        assert partner.call("getUserInfo").userName == "sync@example.com"
+        assert partner.call("describeGlobal").sobjects is None or not partner.call("describeGlobal").sobjects
+        here.run()
+        here.away()
+        names = [each.name for each in partner.call("describeGlobal").sobjects]
+        assert sorted(names) == sorted(here.objects)
+        contact = partner.call("describeSObjects", ["Contact"])[0]
+        assert "Birthdate" in {each.name for each in contact.fields}
+        assert partner.call("describeLayout", "Contact").layouts[0].detailLayoutSections
+        assert partner.call("describeTabs")
+        account = partner.call("create", [partner.record("Account", Name="Beta", NumberOfEmployees="7")])[
+            0
+        ].id
+        made = partner.call("create", [partner.record("Contact", LastName="Hopper", AccountId=account)])[0]
+        assert made.success
+        found = partner.call("query", f"SELECT LastName FROM Contact WHERE Account.Id = '{account}'")
+        assert fields(found.records[0])["LastName"] == "Hopper"
+        read = partner.call("retrieve", "NumberOfEmployees", "Account", [account])[0]
+        assert fields(read)["NumberOfEmployees"] == "7"
+        assert partner.call("delete", [made.id])[0].success
+        assert partner.call("undelete", [made.id])[0].success is False  # nothing of it was known anywhere
+
+
+def test_trees_and_bulk_without_the_upstream(here: Office, sf: simple_salesforce.Salesforce):
+    tree = {
+        "records": [
+            {
+                "attributes": {"type": "Account", "referenceId": "a"},
+                "Name": "Tree",
+                "Contacts": {
+                    "records": [{"attributes": {"type": "Contact", "referenceId": "c"}, "LastName": "Leaf"}]
+                },
+            }
+        ]
+    }
+    told = sf.restful("composite/tree/Account", method="POST", json=tree)
+    assert told["hasErrors"] is False
+    results = sf.bulk2.Lead.insert(records=[{"LastName": f"n{n}", "Company": "c"} for n in range(3)])
+    assert [each["numberRecordsFailed"] for each in results] == [0]
+    below = sf.query("SELECT Name, (SELECT LastName FROM Contacts) FROM Account WHERE Name = 'Tree'")[
+        "records"
+    ]
+    assert below[0]["Contacts"]["records"][0]["LastName"] == "Leaf"
+    here.back()
+    here.run()
+    here.assert_equal()
+    assert len(here.there("Lead")) == 3
