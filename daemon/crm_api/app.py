@@ -53,6 +53,7 @@ class _Message:
     headers: Mapping[str, str]
     body: bytes
     origin: str
+    address: str = ""  # of who asks
 
     def form(self) -> Mapping[str, str]:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
@@ -117,13 +118,17 @@ class _Endpoint:
         match tuple(part.lower() for part in message.path[:3]):
             case ("services", "oauth2", "token"):
                 form = message.form() if message.method == "POST" else {}
-                return self._oauth.token(form, message.headers.get("authorization", ""), message.origin)
+                return self._oauth.token(
+                    form, message.headers.get("authorization", ""), message.origin, message.address
+                )
             case ("services", "oauth2", "revoke"):
                 return self._oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
                 return self._oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return self._soap.answer(message.path, message.body, message.headers, message.origin)
+                return self._soap.answer(
+                    message.path, message.body, message.headers, message.origin, message.address
+                )
             case ("id", _, _):
                 return self._oauth.identity(self._session(message).caller, message.origin)
             case ("services", "async", version):
@@ -195,6 +200,7 @@ async def _read(request: Request) -> _Message:
         headers,
         b"".join(chunks),
         origin,
+        (scope.get("client") or ("",))[0],
     )
 
 
