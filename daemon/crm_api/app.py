@@ -54,6 +54,7 @@ class _Message:
     headers: Mapping[str, str]
     body: bytes
     origin: str
+    address: str = ""  # of who asks
 
     def form(self) -> Mapping[str, str]:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
@@ -134,13 +135,17 @@ class _Endpoint:
         match tuple(part.lower() for part in message.path[:3]):
             case ("services", "oauth2", "token"):
                 form = message.form() if message.method == "POST" else {}
-                return built.oauth.token(form, message.headers.get("authorization", ""), message.origin)
+                return built.oauth.token(
+                    form, message.headers.get("authorization", ""), message.origin, message.address
+                )
             case ("services", "oauth2", "revoke"):
                 return built.oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
                 return built.oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return built.soap.answer(message.path, message.body, message.headers, message.origin)
+                return built.soap.answer(
+                    message.path, message.body, message.headers, message.origin, message.address
+                )
             case ("id", _, _):
                 return built.oauth.identity(self._session(message).caller, message.origin)
             case ("services", "async", version):
@@ -212,6 +217,7 @@ async def _read(request: Request) -> _Message:
         headers,
         b"".join(chunks),
         origin,
+        (scope.get("client") or ("",))[0],
     )
 
 

@@ -55,9 +55,12 @@ class Resources:
             "parameterizedSearch",
             "query",
             "queryAll",
+            "quickActions",
             "recent",
             "search",
             "sobjects",
+            "tabs",
+            "theme",
         )
         content = {name: f"{call.base}/{name}" for name in names}
         content["identity"] = f"{call.origin}/id/{self._crm.org.id}/{call.caller.user_id}"
