@@ -15,6 +15,7 @@ from crmsync.daemon.replica.through_store import ThroughStore
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.changes import LocalChanges
 from crmsync.state.replica.local.database import LocalDatabase
+from crmsync.state.replica.local.leads import LocalConverter
 from crmsync.state.replica.local.recycling import LocalBin
 from crmsync.state.replica.merging import Merged, Merger
 from crmsync.state.replica.org import Client, Org
@@ -81,6 +82,7 @@ class ReplicaCrm(Crm):
         self.searches = Searches(store, self.queries)
         self.recycle_bin = LocalBin(store)
         self.merger = _NoMerger(store)
+        self.converter = LocalConverter(store)
         self.changes = LocalChanges(store)
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.store import Birth, Change, LocalStore
-from crmsync.state.replica.local.tables import CREATED
+from crmsync.state.replica.local.tables import CONVERTED, CREATED
 from crmsync.state.replica.local.temporary import is_temporary
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.records import Row
@@ -232,7 +232,7 @@ class ThroughStore(LocalStore):
         with self.database.read() as connection:
             work = self.work(connection)
             type_, row = self.editable(work, change)
-            if row["Id"] in seen or row[CREATED] or work.pending(type_.name, [row["Id"]]):
+            if row["Id"] in seen or row[CREATED] or row[CONVERTED] or work.pending(type_.name, [row["Id"]]):
                 raise _Local
             seen.add(row["Id"])
             if guard is not None:
