@@ -31,6 +31,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.witness import Witness
@@ -52,6 +53,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    replicas: Replicas = field(default_factory=Replicas)
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
@@ -159,6 +161,7 @@ class Engine:
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
         return answer
 
     def queue(
@@ -285,6 +288,7 @@ class Engine:
         for account in self.accounts.values():
             for mailbox in account.mailboxes:
                 mailbox.source.close()
+        self.replicas.close()
         self.state.close()
 
     def _meant(self, item: str, names: Sequence[str] = ()) -> str:

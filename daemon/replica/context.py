@@ -1,6 +1,6 @@
 """What the stages of a pass share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -64,6 +64,7 @@ class Context:
     policy: Policy
     progress: Progress
     workers: int = 4  # objects that are read at the same time
+    wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of an object only these fields
     user: str = ""  # who we are upstream
     tally: Tally = field(default_factory=Tally)
     lock: Lock = field(default_factory=Lock)  # of the tally

@@ -37,7 +37,8 @@ class LocalDatabase:
         self.tables = Tables(Shapes({}))
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
-            self.tables = Tables(Shapes(self._described(work)))
+            self._known: Mapping[str, Any] = self._described(work)
+            self.tables = Tables(Shapes(self._known))
 
     @contextmanager
     def read(self) -> Iterator[Work]:
@@ -75,12 +76,18 @@ class LocalDatabase:
                 known = self._described(work)
                 new = {name: _kept(reply) for name, reply in replies.items()}
                 if all(known.get(name) == reply for name, reply in new.items()):
+                    self._follow(known)
                     return frozenset()
                 tables = Tables(Shapes({**known, **new}))
                 refill = migrate(work, tables)
                 self._store(work, new, refill)
-            self.tables = tables
+            self.tables, self._known = tables, {**known, **new}
         return refill
+
+    def _follow(self, known: Mapping[str, Any]) -> None:
+        """Another process may have migrated the tables since."""
+        if known != self._known:
+            self.tables, self._known = Tables(Shapes(known)), known
 
     def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> None:
         schemas = work.shared.schemas

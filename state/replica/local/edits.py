@@ -26,6 +26,7 @@ __all__ = [
     "blank",
     "closure",
     "create",
+    "current_id",
     "delete",
     "find",
     "queue_create",
@@ -146,12 +147,17 @@ def take_along(work: Work, root: str, at: datetime) -> None:
                 frontier.append((row["Id"], edge.child))
 
 
-def find(work: Work, record_id: str) -> tuple[ObjectType, Row]:
-    """The row of main with this id, be it an old temporary one. Raises Fault."""
+def current_id(work: Work, record_id: str) -> str:
+    """The id that a record has now, by any that it ever had, of 15 or 18 characters. Raises Fault."""
     try:
-        current = work.resolve(ids.to_18(record_id))
+        return work.resolve(ids.to_18(record_id))
     except ValueError:
         raise faults.malformed_id(record_id) from None
+
+
+def find(work: Work, record_id: str) -> tuple[ObjectType, Row]:
+    """The row of main with this id, be it an old temporary one. Raises Fault."""
+    current = current_id(work, record_id)
     type_ = work.type_of(current)
     row = work.get(work.group(type_.name).main, current)
     if row is None:
