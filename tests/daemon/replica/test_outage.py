@@ -26,6 +26,7 @@ from tests.daemon.replica.bench import OBJECTS, Bench, Killed, bench
 FREE: dict[str, tuple[str, ...]] = {  # fields that nobody but people writes
     "Account": ("Phone", "Fax", "Description", "BillingCity"),
     "Contact": ("Phone", "Title", "Description", "MailingCity"),
+    "Lead": ("Phone", "Description"),
     "Opportunity": ("NextStep", "Description"),
     "Event": ("Location", "Description"),
     "Task": ("Subject", "Description"),
@@ -33,6 +34,7 @@ FREE: dict[str, tuple[str, ...]] = {  # fields that nobody but people writes
 NEW: dict[str, dict[str, Any]] = {
     "Account": {"Name": "Account"},
     "Contact": {"LastName": "Contact"},
+    "Lead": {"LastName": "Lead", "Company": "Acme"},
     "Opportunity": {"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2026-06-30"},
     "Event": {"Subject": "Talk", "StartDateTime": "2026-04-01T09:00:00Z", "DurationInMinutes": 60},
     "Task": {"Subject": "Do it", "Status": "Not Started", "Priority": "Normal"},
@@ -40,6 +42,7 @@ NEW: dict[str, dict[str, Any]] = {
 REFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "Account": (("ParentId", "Account"),),
     "Contact": (("AccountId", "Account"), ("ReportsToId", "Contact")),
+    "Lead": (),
     "Opportunity": (("AccountId", "Account"),),
     "Event": (("WhoId", "Contact"),),
     "Task": (("WhatId", "Account"), ("WhoId", "Contact")),
@@ -56,6 +59,7 @@ class Script:
     there: dict[tuple[str, str], Any] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     operations: int = 0
+    converted: int = 0
 
     def begin(self) -> None:
         accounts = [self.bench.there_create("Account", Name=f"A{i}") for i in range(15)]
@@ -64,18 +68,20 @@ class Script:
             self.bench.there_create("Opportunity", **{**NEW["Opportunity"], "AccountId": account})
             self.bench.there_create("Event", **{**NEW["Event"], "WhoId": contact})
             self.bench.there_create("Task", **{**NEW["Task"], "WhatId": account})
+            lead = self.bench.there_create("Lead", **NEW["Lead"])
+            self.bench.there_create("Task", **{**NEW["Task"], "WhoId": lead})
         self.bench.run()
 
     def offline(self, operations: int) -> None:
-        steps = [self._create_here] * 3 + [self._update_here] * 4 + [self._delete_here]
-        others = [self._create_there, self._update_there, self._update_there, self._delete_there]
+        steps = [self._create_here] * 3 + [self._update_here] * 4 + [self._delete_here, self._convert_here]
+        others = [self._create_there, *[self._update_there] * 3, self._delete_there, self._convert_there]
         while self.operations < operations:
             self.bench.clock.advance(seconds=self.chance.randint(1, 5))
             try:
                 self.chance.choice(steps)()
                 self.operations += 1
             except Fault as fault:  # as a person would be told
-                if fault.code != "DELETE_FAILED":
+                if fault.code not in ("DELETE_FAILED", "CANNOT_UPDATE_CONVERTED_LEAD"):
                     raise
             if self.chance.random() < 0.3:
                 self.chance.choice(others)()
@@ -100,8 +106,8 @@ class Script:
         if record := self._pick(name, self.bench.here(name)):
             column, value = self.chance.choice(FREE[name]), self._text()
             values: dict[str, Any] = {column: value}
-            reference, target = self.chance.choice(REFERENCES[name])
-            if self.chance.random() < 0.3:
+            if REFERENCES[name] and self.chance.random() < 0.3:
+                reference, target = self.chance.choice(REFERENCES[name])
                 values[reference] = self._pick(target, self.bench.here(target))
                 if values[reference] == record:
                     del values[reference]
@@ -112,6 +118,23 @@ class Script:
         name = self.chance.choice(OBJECTS)
         if record := self._pick(name, self.bench.here(name)):
             self.bench.replica.delete(record)
+
+    def _convert_here(self) -> None:
+        lead = self._pick("Lead", self._open_leads(self.bench.here("Lead")))
+        if lead is None:
+            return
+        options: dict[str, Any] = {"create_opportunity": self.chance.random() < 0.6}
+        if self.chance.random() < 0.3:
+            options["account"] = self._pick("Account", self.bench.here("Account"))
+        self.bench.convert(lead, **options)
+        self.converted += 1
+
+    def _convert_there(self) -> None:
+        if lead := self._pick("Lead", self._open_leads(self.bench.there("Lead"))):
+            self.bench.there_convert(lead)
+
+    def _open_leads(self, rows: dict[str, Any]) -> dict[str, Any]:
+        return {i: row for i, row in rows.items() if not row["IsConverted"]}
 
     def _create_there(self) -> None:
         name = self.chance.choice(OBJECTS)
@@ -129,7 +152,7 @@ class Script:
             self.there[record, column] = value
 
     def _delete_there(self) -> None:
-        name = self.chance.choice(("Contact", "Event", "Opportunity", "Task", "Account"))
+        name = self.chance.choice(("Contact", "Event", "Lead", "Opportunity", "Task", "Account"))
         if record := self._pick(name, self.bench.there(name)):
             self.bench.there_delete(record)
 
