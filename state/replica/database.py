@@ -51,15 +51,6 @@ class Database:
             sa.Column("user_id", sa.String(18), primary_key=True),
             sa.Column("password", sa.Text, nullable=False),  # scheme$parameters$salt$hash, never the password
         )
-        self.attempts = sa.Table(
-            "crm_attempt",
-            metadata,
-            sa.Column("key", sa.String(64), primary_key=True),  # a hash of who tried, and from where
-            sa.Column("count", sa.Integer, nullable=False),  # of wrong passwords
-            sa.Column("last", sa.DateTime, nullable=False, index=True),
-            sa.Column("blocked_until", sa.DateTime, nullable=False),
-            sa.Column("good", sa.DateTime),  # when the right password came
-        )
         self.deletions = sa.Table(
             "crm_deletion",
             metadata,
