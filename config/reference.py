@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.crm import ColumnOverride, Crm
+from crmsync.config.exchange import Columns, Credential, Exchange
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.secret import Secret
@@ -20,6 +21,9 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[exchange]", Exchange),
+    ("[exchange.credential.NAME]", Credential),
+    ("[exchange.credential.NAME.columns]", Columns),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[account.NAME]", Account),
@@ -101,10 +105,10 @@ def _types(annotation: Any) -> Iterator[Any]:
 
 def _value(annotation: Any) -> str:
     types = list(_types(annotation))
-    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
-        return ", ".join(f'`"{choice}"`' for choice in choices)
     if any(get_origin(t) is tuple for t in types):
         return "list of texts"
+    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
+        return ", ".join(f'`"{choice}"`' for choice in choices)
     return next(_WORDS[t] for t in types if t in _WORDS)
 
 
@@ -133,6 +137,8 @@ def _default(field: FieldInfo) -> str:
             return f'`"{shown_size(size)}"`'
         case int() as number:
             return f"`{number}`"
+        case tuple():
+            return ""
         case other:
             return f'`"{other}"`'
 

@@ -106,6 +106,8 @@ METHODS: Mapping[str, Method] = {
     "link": Method(Reach.ALL, required=_PARTNERS),
     "unlink": Method(Reach.ALL, required=_ITEM),
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
+    "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
+    "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }

@@ -13,17 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.calls import Failure
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
+    asked,
     decide,
     explain,
     forget,
     links,
     overview,
+    permission,
     probe,
     reconcile,
     repair,
@@ -96,6 +99,9 @@ class Engine:
             total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
         answer["notices"] = total.notices
+        if grant is None and by_hand and not dry_run and self.by_itself.nothing:
+            standing = self.status([a.name for a in self.chosen(names)])["accounts"]
+            answer["notices"] += permission.notices(standing)
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -173,6 +179,11 @@ class Engine:
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        if self.by_itself.nothing:
+            for account in answer["accounts"]:
+                account["waits_for_crm"] = account["pending"]
+                if account["pending"]:
+                    account["notices"].append(permission.waits(account["pending"]))
         return answer
 
     def queue(
@@ -268,12 +279,23 @@ class Engine:
         return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
 
     def undo(self, cycle: int) -> dict[str, Any]:
-        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
+        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``. Raises Failure where it is not for us to
+        say when is written."""
+        if self.by_itself.nothing:
+            raise Failure(permission.CODE, permission.UNDO)
         return undo.undo(self.state, self._contexts(), cycle)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)
         return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+
+    # ── What a CRM has asked for ─────────────────────────────────────────────────────────────────────────────
+
+    def exchange_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.jobs(self.state, limit)
+
+    def exchange_audit(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.audit(self.state, limit)
 
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""

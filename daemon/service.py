@@ -16,6 +16,7 @@ from typing import Any
 from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
+from crmsync.daemon.adaptor.adaptor import Adaptor
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
@@ -110,6 +111,7 @@ class Service:
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
+    adaptor: Adaptor = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -124,7 +126,8 @@ class Service:
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
         self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
-        self.rounds.observed = self.reception.tally.note
+        self.rounds.observed = note = self.reception.tally.note
+        self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, note, self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,6 +136,7 @@ class Service:
             signal.signal(number, self._signalled)
         server.start()
         self.reception.open()
+        self.adaptor.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
@@ -165,6 +169,7 @@ class Service:
 
     def _stop(self, server: ControlServer) -> int:
         self.notify.stopping()
+        self.adaptor.close()
         log.info("stopping", extra={"action": "service.stopping"})
         self.turns.close()
         self.turns.interrupt()
@@ -224,6 +229,7 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config.service
+        self.adaptor.config = config.exchange
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -307,6 +313,10 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[exchange] listen", old.exchange.listen, new.exchange.listen),
+        ("[exchange] url", old.exchange.url, new.exchange.url),
+        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
+        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")
