@@ -279,8 +279,8 @@ class Engine:
         return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
 
     def undo(self, cycle: int) -> dict[str, Any]:
-        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``. Raises Failure where it is not for us to
-        say when is written."""
+        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``. Raises Failure where it is not for us
+        to say when is written."""
         if self.by_itself.nothing:
             raise Failure(permission.CODE, permission.UNDO)
         return undo.undo(self.state, self._contexts(), cycle)
