@@ -35,6 +35,12 @@ def credential(**more: Any) -> Credential:
     )
 
 
+class _Quick(World):
+    def __init__(self, folder: Path) -> None:
+        self.url = f"sqlite:///{folder / 'state.db'}?synchronous=normal"
+        super().__init__(folder)
+
+
 @dataclass
 class Office:
     folder: Path
@@ -43,7 +49,7 @@ class Office:
     settings: Mapping[str, Any] = field(default_factory=dict)  # more of [exchange]
 
     def __post_init__(self) -> None:
-        self.world = World(self.folder)
+        self.world = _Quick(self.folder)
         self.world.engine.by_itself = NOTHING
         self.woken: list[str] = []
         self.asked = 0
