@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
 CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
+TURN = 1.0  # seconds for which a signal may go unnoticed
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
 
@@ -144,9 +145,16 @@ class Service:
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
-        while self._signals.get() == signal.SIGHUP:
+        while self._next_signal() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
+
+    def _next_signal(self) -> int:
+        """Waits in short turns: a signal that comes on the way into a wait does not end it (its handler is Python's,
+        and this thread has to run it). A reload right after another one, or a stop, would never begin."""
+        while True:
+            with suppress(queue.Empty):
+                return self._signals.get(timeout=TURN)
 
     def _keep_claim(self) -> None:
         """A database server that was restarted has forgotten that this is the only service of its state."""
