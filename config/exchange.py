@@ -223,6 +223,17 @@ class Exchange(Table):
                 )
         return credentials
 
+    def warnings(self) -> list[str]:
+        """Looks at the file of the key now."""
+        try:
+            mode = self.key.stat().st_mode if self.key is not None else 0
+        except OSError:
+            return []  # the adaptor says what is wrong when it opens
+        if mode & 0o004:
+            shown = f"{self.key} can be read by every user (mode {mode & 0o7777:04o})"
+            return [f"exchange.key: the private key {shown}; chmod 600 {self.key}"]
+        return []
+
     @property
     def address(self) -> tuple[str, int] | None:
         """None: nobody listens."""

@@ -172,4 +172,5 @@ class Config(Table):
 
     def warnings(self) -> list[str]:
         """What works but is unwise, a sentence each; looks at the files now."""
-        return [f"{path}: {warning}" for path, secret in self.secrets() if (warning := secret.warning())]
+        warnings = [f"{path}: {warning}" for path, secret in self.secrets() if (warning := secret.warning())]
+        return [*warnings, *self.exchange.warnings()]

@@ -24,6 +24,8 @@ def grant_of(job: Job, credential: Credential) -> Grant:
     if job.direction not in credential.directions:
         raise Refusal(Rule.DIRECTION, f"{job.credential} may not ask for a {job.direction} exchange any more")
     kinds = frozenset(Kind(k) for k in job.kinds) & frozenset(Kind(k) for k in credential.kinds)
+    if not kinds:
+        raise Refusal(Rule.KIND, f"{job.credential} may not ask for {', '.join(job.kinds)} any more")
     columns = {Kind(k): some for k in credential.kinds if (some := credential.columns.of(k)) is not None}
     return Grant(frozenset({TARGETS[job.direction]}), kinds, columns, job.since)
 

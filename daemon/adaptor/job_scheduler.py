@@ -224,6 +224,7 @@ class JobScheduler:
             except StateError as error:
                 log.debug("%s", error, extra={"action": "exchange.unreported"})
                 left = True
+            self._tidy()
             self._news.wait(30.0 if left else 300.0)
             self._news.clear()
 
