@@ -34,8 +34,8 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
-from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.plan.grant import ALL, Grant
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.witness import Witness
