@@ -42,13 +42,14 @@ class Tally:
     created: int = 0
     updated: int = 0
     deleted: int = 0
+    converted: int = 0
     rejected: int = 0
     deferred: int = 0
     passes: int = 0
     requests: int = 0
 
     def written(self) -> int:
-        return self.created + self.updated + self.deleted
+        return self.created + self.updated + self.deleted + self.converted
 
     def add(self, other: "Tally") -> None:
         for each in fields(self):
