@@ -83,6 +83,7 @@ METHODS: Mapping[str, Method] = {
     "sync": Method(Reach.EACH, optional={**_NAMES, "dry_run": Kind.FLAG, "full": Kind.FLAG}),
     "reconcile": Method(Reach.EACH, optional=_NAMES),
     "status": Method(optional=_NAMES),
+    "pulse": Method(optional={**_NAMES, "days": Kind.NUMBER}),
     "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
     "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
     "deletions": Method(optional=_NAMES),

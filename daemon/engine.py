@@ -33,6 +33,7 @@ from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.pulse import KEPT
 from crmsync.state.witness import Witness
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
@@ -161,6 +162,11 @@ class Engine:
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
         return answer
 
+    def pulse(self, names: Sequence[str] = (), *, days: int = 1) -> list[dict[str, Any]]:
+        """What moved in each hour of the last days, of these accounts (none given: all) together."""
+        chosen = [a.name for a in self.chosen(names)] if names else None
+        return overview.pulse(self.state, chosen, self.now() - timedelta(days=min(max(days, 1), KEPT.days)))
+
     def queue(
         self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
     ) -> list[dict[str, Any]]:
@@ -264,6 +270,7 @@ class Engine:
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""
         with self.state.transaction() as tx:
+            tx.pulse.prune(self.now() - KEPT)
             return tx.history.prune(self.now() - self.history)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────

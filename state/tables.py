@@ -280,4 +280,17 @@ index_keys = Table(
     Index(None, "key"),
 )
 
+pulse = Table(
+    "pulse",
+    metadata,
+    _text("account", primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    _count("to_ecs"),
+    _count("to_crm"),
+    _count("errors"),
+    _count("waiting"),
+    Column("took", BigInteger, nullable=False),
+    Column("slowest", BigInteger, nullable=False),
+)
+
 forgotten = Table("forgotten", metadata, _text("hash", primary_key=True))

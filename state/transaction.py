@@ -16,6 +16,7 @@ from crmsync.state.history import History
 from crmsync.state.intents import Intents
 from crmsync.state.match_index import MatchIndex
 from crmsync.state.pairs import Pairs
+from crmsync.state.pulse import Pulse
 from crmsync.state.queue import Queue
 from crmsync.state.snapshots import Snapshots
 
@@ -39,6 +40,7 @@ class Tx:
         self.held = HeldItems(connection)
         self.index = MatchIndex(connection)
         self.forgotten = Forgotten(connection)
+        self.pulse = Pulse(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is

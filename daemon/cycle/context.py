@@ -18,6 +18,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.arrivals import Arrivals
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.state.database import State
@@ -118,6 +119,7 @@ class Context:
     )  # CRM changes that are dealt with, by collection
     notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
     doubt: datetime | None = None  # since when our state is known to be older than what we have written
+    arrivals: Arrivals = field(default_factory=Arrivals)
     writes: int = 0
     touched: set[str] = field(default_factory=set)  # keys of the collections that were written to
     paused: bool = False  # a server asked for a pause in this cycle

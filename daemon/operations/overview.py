@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -131,6 +132,11 @@ def rejected(state: State, only: Only = None) -> list[dict[str, Any]]:
             for c in tx.queue.listing(None, limit=100_000)
             if c.state is QueueState.PARKED and within(only, c.account)
         ]
+
+
+def pulse(state: State, names: Sequence[str] | None, since: datetime) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [{"begins": _text(h.begins), **asdict(h.beat)} for h in tx.pulse.since(since, names)]
 
 
 def conflicts(state: State, only: Only = None, *, undecided: bool = False) -> list[dict[str, Any]]:

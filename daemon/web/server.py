@@ -15,6 +15,7 @@ from starlette.routing import Route
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.listening import Listener
 from crmsync.daemon.web.board import Board
+from crmsync.daemon.web.charts import Charts
 from crmsync.daemon.web.decisions import Decisions
 from crmsync.daemon.web.gate import Addresses, Gate
 from crmsync.daemon.web.item import Item
@@ -87,7 +88,8 @@ class WebServer:
 
 
 def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
-    login, status, jobs = Login(site), Status(site, board), Jobs(site, board.spoil)
+    charts = Charts(site)
+    login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
         Route("/healthz", metrics.lives, methods=["GET"]),
@@ -99,6 +101,7 @@ def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
         Route("/logout", site.known(login.leave), methods=["POST"]),
         Route("/", site.known(status.page), methods=["GET"]),
         Route("/troubled", site.known(status.troubled), methods=["GET"]),
+        Route("/charts", site.known(charts.part), methods=["GET"]),
         Route("/events", site.known(live.stream), methods=["GET"]),
         Route("/sync", site.known(syncing.accounts), methods=["POST"]),
         Route("/item", site.known(item.page), methods=["GET"]),
