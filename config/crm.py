@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from crmsync.config.mapping import ColumnRule, Conflict, Direction, defaults, shared_field
 from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret
-from crmsync.config.table import Server, Table
+from crmsync.config.table import Lasting, Table
 from crmsync.config.values import KINDS, Kind, OptionalSecret, Text, Url
 
 
@@ -114,7 +114,7 @@ def _merged(kind: Kind, overrides: Mapping[str, ColumnOverride]) -> dict[str, Co
     return rules
 
 
-class Crm(Server):
+class Crm(Lasting):
     """A CRM and the login that the service has there."""
 
     secret_names: ClassVar[tuple[str, ...]] = ("client_secret", "password", "private_key")

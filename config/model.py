@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, field_validator
 
 from crmsync.config.account import Account
+from crmsync.config.alerts import Alerts
 from crmsync.config.crm import Crm
 from crmsync.config.problems import Expected
 from crmsync.config.secret import Secret
@@ -112,6 +113,7 @@ class Config(Table):
     state: State = Field(State(), description="Where the service keeps what it knows.")
     schedule: Schedule = Field(Schedule(), description="How often, how patiently.")
     service: Service = Field(Service(), description="The service itself.")
+    alerts: Alerts = Field(Alerts(), description="Who is told when something needs a person.")
     crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
     account: dict[Name, Account] = Field(
         default_factory=dict, validate_default=True, description="The people, by a name of your choice."
@@ -127,6 +129,9 @@ class Config(Table):
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """Every secret with the path of its table and name: ``crm.main.password``."""
         yield from ((f"service.{key}", secret) for key, secret in self.service.given_secrets())
+        for way in ("mail", "webhook"):
+            if table := getattr(self.alerts, way):
+                yield from ((f"alerts.{way}.{key}", secret) for key, secret in table.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():

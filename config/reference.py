@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
+from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
@@ -20,6 +21,9 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[alerts]", Alerts),
+    ("[alerts.mail]", MailAlerts),
+    ("[alerts.webhook]", WebhookAlerts),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[account.NAME]", Account),
@@ -114,6 +118,7 @@ _WORDS: dict[Any, str] = {
     Bytes: "size",
     int: "number",
     timedelta: "duration",
+    date: "date",
     Path: "path",
     Secret: "secret",
 }

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.alerts.bells import Bells, tried
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
@@ -57,6 +58,7 @@ class Engine:
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
+    bells: Bells = field(default_factory=Bells)  # how people are told what needs them
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
     _busy: set[str] = field(default_factory=set)
@@ -195,11 +197,11 @@ class Engine:
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self.signer, self._contexts(), write=False, repair=repair)
+        return self._checked(write=False, repair=repair)
 
     def check_write(self, *, repair: bool = False) -> dict[str, Any]:
         """The same, and make an item everywhere, which is taken away again."""
-        return probe.check(self.state, self.signer, self._contexts(), write=True, repair=repair)
+        return self._checked(write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -293,6 +295,11 @@ class Engine:
             for mailbox in account.mailboxes:
                 mailbox.source.close()
         self.state.close()
+
+    def _checked(self, *, write: bool, repair: bool) -> dict[str, Any]:
+        found = probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
+        lines = tried(self.bells, self.now(), write=write)
+        return {"ok": found["ok"] and all(one["ok"] for one in lines), "checks": found["checks"] + lines}
 
     def _meant(self, item: str, names: Sequence[str] = ()) -> str:
         return meant(self.state, self._contexts(names), item)

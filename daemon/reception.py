@@ -83,17 +83,12 @@ class Reception:
 
     def traffic(self) -> list[Traffic]:
         with self.turns.looking() as engine:
-            accounts = list(engine.accounts.values())
-            crms = {a.crm.name: a.crm for a in accounts}
-            sources = {f"crm.{name}": crm.source for name, crm in crms.items()}
-            sources |= {
-                f"account.{a.name}.source[{n}]": box.source
-                for a in accounts
-                for n, box in enumerate(a.mailboxes)
-            }
+            logins = {name: one for a in engine.accounts.values() for name, one in a.logins().items()}
             return [
-                Traffic(name, source.requests(), getattr(source, "usage", 0.0))
-                for name, source in sources.items()
+                Traffic(
+                    name, one.source.requests(), getattr(one.source, "usage", 0.0), one.throttled, one.expires
+                )
+                for name, one in logins.items()
             ]
 
     def metrics_token(self) -> str | None:

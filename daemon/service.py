@@ -16,6 +16,8 @@ from typing import Any
 from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
+from crmsync.daemon.alerts.bells import Bells
+from crmsync.daemon.alerts.watch import Watch
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
@@ -110,6 +112,7 @@ class Service:
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
+    watch: Watch = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -125,6 +128,7 @@ class Service:
         self.nudges = Nudges(self.schedule.soon)
         self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
         self.rounds.observed = self.reception.tally.note
+        self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,6 +137,7 @@ class Service:
             signal.signal(number, self._signalled)
         server.start()
         self.reception.open()
+        self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
@@ -170,6 +175,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.watch.stop()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)

@@ -50,7 +50,9 @@ class Arrivals:
     def document(self) -> dict[str, Any]:
         """For ``sync --json``, and for who counts."""
         to = {f"to_{side.value}": number for side, number in self.to.items()}
-        return {**to, "within": list(self.within), "seconds": round(self.seconds, 3)}
+        bounds: list[int | None] = [*WITHIN, None]
+        within = [[bound, number] for bound, number in zip(bounds, self.within, strict=True)]
+        return {**to, "within": within, "seconds": round(self.seconds, 3)}
 
 
 def since(

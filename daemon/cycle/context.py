@@ -16,7 +16,7 @@ from crmsync.connectors.contract import (
     Side,
     occurrence_of,
 )
-from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.errors import ConnectorError, Throttled
 from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.arrivals import Arrivals
 from crmsync.daemon.cycle.commons import Commons
@@ -204,6 +204,8 @@ class Context:
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
         if isinstance(login, Mailbox):
             login.discovered_at = None  # a collection may have gone
+        if login is not None and isinstance(error, Throttled):
+            login.throttled += 1
         if login is not None and error.retry_after:
             login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
             self.paused = True

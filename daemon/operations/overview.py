@@ -66,6 +66,11 @@ def _account(
         "parked": counts.parked,
         "held": counts.held,
         "conflicts": conflicts,
+        "deletions": tx.held.deletions(name),
+        "logins": [
+            {"name": where, "expires": login.expires.isoformat() if login.expires else None}
+            for where, login in account.logins().items()
+        ],
         "errors": list(last.errors) if failed and last is not None else [],
         "notices": _notices(tx, account, now, undecided=bool(counts.held or conflicts)),
     }

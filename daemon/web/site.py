@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeAlias
 
 import anyio
@@ -38,6 +38,8 @@ class Traffic:
     server: str  # as the configuration names it: crm.main, account.alice.source[0]
     requests: int
     usage: float  # of its daily limit; zero where it has none, or has not told
+    throttled: int = 0  # how often it asked for a pause
+    expires: date | None = None  # when the login stops working, where that is known
 
 
 class Desk(Protocol):

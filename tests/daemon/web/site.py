@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -47,7 +47,10 @@ class FakeDesk:
         return {name: self.clock() + timedelta(seconds=40) for name in self.accounts}
 
     def traffic(self) -> list[Traffic]:
-        return [Traffic("crm.main", 17, 0.25), Traffic("account.alice.source[0]", 4, 0.0)]
+        return [
+            Traffic("crm.main", 17, 0.25, 3, date(2027, 3, 31)),
+            Traffic("account.alice.source[0]", 4, 0.0),
+        ]
 
     def metrics_token(self) -> str | None:
         return self.token
