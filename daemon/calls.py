@@ -77,6 +77,7 @@ class Method:
 _NAMES = {"names": Kind.TEXTS}
 _ITEM = {"item": Kind.TEXT}
 _BY = {**_NAMES, "by": Kind.TEXT}  # only of these accounts; who says so, for the history
+_SAID = {"by": Kind.TEXT}
 _PARTNERS = {"item": Kind.TEXT, "record": Kind.TEXT}
 
 METHODS: Mapping[str, Method] = {
@@ -104,9 +105,17 @@ METHODS: Mapping[str, Method] = {
     "match_ignore": Method(required=_ITEM, optional=_BY),
     "reject_retry": Method(required=_ITEM, optional=_BY),
     "reject_abandon": Method(required=_ITEM, optional=_BY),
-    "link": Method(Reach.ALL, required=_PARTNERS),
-    "unlink": Method(Reach.ALL, required=_ITEM),
-    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
+    "decided": Method(optional=_NAMES),
+    "take_back": Method(required=_ITEM, optional=_BY),
+    "reject_columns": Method(required=_ITEM, optional=_NAMES),
+    "reject_edit": Method(
+        Reach.ALL,
+        required={**_ITEM, "version": Kind.TEXT, "columns": Kind.TEXTS, "values": Kind.TEXTS},
+        optional=_BY,
+    ),
+    "link": Method(Reach.ALL, required=_PARTNERS, optional=_SAID),
+    "unlink": Method(Reach.ALL, required=_ITEM, optional=_SAID),
+    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}, optional=_BY),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }

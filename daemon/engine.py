@@ -20,6 +20,7 @@ from crmsync.daemon.cycle.context import Context, RecordCache, Retries
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
+    amend,
     decide,
     explain,
     forget,
@@ -28,6 +29,7 @@ from crmsync.daemon.operations import (
     probe,
     reconcile,
     repair,
+    taking_back,
     undo,
 )
 from crmsync.daemon.operations.finding import Only, meant
@@ -254,16 +256,41 @@ class Engine:
     def reject_abandon(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         return decide.abandon(self.state, self._meant(item, names), self._who(names, by))
 
-    def link(self, item: str, record: str) -> dict[str, Any]:
-        return self.match_link(item, record)
+    def decided(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return taking_back.decided(self.state, self._only(names))
 
-    def unlink(self, item: str) -> dict[str, Any]:
+    def take_back(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return taking_back.take_back(self.state, item, self._who(names, by))
+
+    def reject_columns(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
+        """What of a refused item may be edited: ``{"item", "version", "columns": [{"column", "value"}]}``."""
+        contexts = self._contexts(names)
+        return amend.shown(self.state, contexts, meant(self.state, contexts, item), self._who(names, ""))
+
+    def reject_edit(
+        self,
+        item: str,
+        version: str,
+        columns: Sequence[str],
+        values: Sequence[str],
+        names: Sequence[str] = (),
+        *,
+        by: str = "",
+    ) -> dict[str, Any]:
+        contexts, changes = self._contexts(names), dict(zip(columns, values, strict=False))
+        item = meant(self.state, contexts, item)
+        return amend.amend(self.state, contexts, item, version, changes, self._who(names, by))
+
+    def link(self, item: str, record: str, *, by: str = "") -> dict[str, Any]:
+        return self.match_link(item, record, by=by)
+
+    def unlink(self, item: str, *, by: str = "") -> dict[str, Any]:
         contexts = self._contexts()
-        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
+        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self._who((), by))
 
-    def undo(self, cycle: int) -> dict[str, Any]:
+    def undo(self, cycle: int, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
-        return undo.undo(self.state, self._contexts(), cycle)
+        return undo.undo(self.state, self._contexts(names), cycle, by)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)

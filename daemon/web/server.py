@@ -111,6 +111,10 @@ def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
         Route("/decisions/conflict", site.known(decisions.conflict), methods=["POST"]),
         Route("/decisions/deletion", site.known(decisions.deletion), methods=["POST"]),
         Route("/decisions/match", site.known(decisions.match), methods=["POST"]),
+        Route("/decisions/back", site.known(decisions.take_back), methods=["POST"]),
+        Route("/decisions/edit", site.known(decisions.edit), methods=["GET"]),
+        Route("/decisions/edit", site.known(decisions.amend), methods=["POST"]),
+        Route("/item/undo", site.known(decisions.undo), methods=["POST"]),
         Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
     ]
 

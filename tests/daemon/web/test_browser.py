@@ -14,7 +14,7 @@ from crmsync.daemon.web.charts import FRESH
 from tests.daemon.fakes import standing, synced
 from tests.daemon.web.site import Scene
 from tests.daemon.web.test_charts import hour
-from tests.daemon.web.test_decisions import CONFLICT, HELD, MATCH, REJECTED
+from tests.daemon.web.test_decisions import CONFLICT, DECIDED, HELD, MATCH, REFUSED, REJECTED
 from tests.servers.chromium import Tab, chromium
 from tests.servers.npm import installed
 
@@ -177,8 +177,30 @@ def axe() -> str:
     return (installed("axe-core@4") / "node_modules/axe-core/axe.min.js").read_text()
 
 
+PAGES = [
+    "/",
+    "/decisions",
+    "/decisions/edit?account=alice&id=ada",
+    "/item",
+    "/item?id=ada",
+    "/nothing",
+    "/login?link=",
+]
+
+
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-@pytest.mark.parametrize("path", ["/", "/decisions", "/item", "/item?id=ada", "/nothing", "/login?link="])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/decisions",
+        "/decisions/edit?account=alice&id=ada",
+        "/item",
+        "/item?id=ada",
+        "/nothing",
+        "/login?link=",
+    ],
+)
 def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: str):
     """As far as axe-core can tell: names, roles, landmarks, headings, contrast."""
     waiting(web)
@@ -186,6 +208,7 @@ def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: s
     begins = web.clock().replace(minute=0, second=0)
     drawn = [hour(begins, to_crm=2, to_ecs=1, took=2000, slowest=900, waiting=3, errors=1)]
     web.desk.answers.update(explain=ITEM, item_history=[line], pulse=drawn)
+    web.desk.answers.update(reject_columns=REFUSED, decided=[DECIDED])
     enter(tab, web, None)
     tab.dark(look == "dark")
     if look == "phone":
