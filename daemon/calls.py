@@ -85,6 +85,7 @@ METHODS: Mapping[str, Method] = {
     "reconcile": Method(Reach.EACH, optional=_NAMES),
     "status": Method(optional=_NAMES),
     "pulse": Method(optional={**_NAMES, "days": Kind.NUMBER}),
+    "visits": Method(optional={"limit": Kind.NUMBER}),
     "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
     "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
     "deletions": Method(optional=_NAMES),

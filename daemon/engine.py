@@ -171,6 +171,10 @@ class Engine:
         chosen = [a.name for a in self.chosen(names)] if names else None
         return overview.pulse(self.state, chosen, self.now() - timedelta(days=min(max(days, 1), KEPT.days)))
 
+    def visits(self, *, limit: int = 500) -> list[dict[str, Any]]:
+        """The audit log of the pages, the newest first."""
+        return overview.visits(self.state, min(max(limit, 0), 10_000))
+
     def queue(
         self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
     ) -> list[dict[str, Any]]:
@@ -300,6 +304,7 @@ class Engine:
         """Forget history that is older than configured; how many lines that were."""
         with self.state.transaction() as tx:
             tx.pulse.prune(self.now() - KEPT)
+            tx.visits.prune(self.now() - self.history)
             return tx.history.prune(self.now() - self.history)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────

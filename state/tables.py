@@ -293,4 +293,16 @@ pulse = Table(
     Column("slowest", BigInteger, nullable=False),
 )
 
+visits = Table(
+    "visits",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False),
+    _text("who"),
+    _text("what"),
+    _verbatim("detail"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 forgotten = Table("forgotten", metadata, _text("hash", primary_key=True))

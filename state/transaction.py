@@ -19,6 +19,7 @@ from crmsync.state.pairs import Pairs
 from crmsync.state.pulse import Pulse
 from crmsync.state.queue import Queue
 from crmsync.state.snapshots import Snapshots
+from crmsync.state.visits import Visits
 
 
 class Tx:
@@ -41,6 +42,7 @@ class Tx:
         self.index = MatchIndex(connection)
         self.forgotten = Forgotten(connection)
         self.pulse = Pulse(connection)
+        self.visits = Visits(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is

@@ -144,6 +144,14 @@ def pulse(state: State, names: Sequence[str] | None, since: datetime) -> list[di
         return [{"begins": _text(h.begins), **asdict(h.beat)} for h in tx.pulse.since(since, names)]
 
 
+def visits(state: State, limit: int) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [
+            {"at": _text(h.at), "who": h.who, "what": h.what, "detail": h.detail}
+            for h in tx.visits.newest(limit)
+        ]
+
+
 def conflicts(state: State, only: Only = None, *, undecided: bool = False) -> list[dict[str, Any]]:
     """By the ids that the item has now: what was moved or created again since must be found by them."""
     with state.reading() as tx:

@@ -171,3 +171,5 @@ class Decisions:
 
     def _log(self, visit: Visit, what: str) -> None:
         log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})
+        named = visit.form.one("item") or visit.form.one("column")
+        self._site.note("decided", f"{what}{f' of {named}' if named else ''}", visit.viewer)

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.listening import Listener
+from crmsync.daemon.web.audit import Audit
 from crmsync.daemon.web.board import Board
 from crmsync.daemon.web.charts import Charts
 from crmsync.daemon.web.decisions import Decisions
@@ -81,10 +82,12 @@ class WebServer:
     def start(self) -> None:
         """Raises Failure."""
         self._listener.start()
+        self.site.diary.start()
 
     def stop(self, seconds: float = 2.0) -> None:
         self._live.close()
         self._listener.stop(seconds)
+        self.site.diary.stop(seconds)
 
 
 def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
@@ -106,6 +109,7 @@ def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
         Route("/sync", site.known(syncing.accounts), methods=["POST"]),
         Route("/item", site.known(item.page), methods=["GET"]),
         Route("/item/sync", site.known(syncing.item), methods=["POST"]),
+        Route("/audit", site.known(Audit(site).page), methods=["GET"]),
         Route("/jobs/{id}", site.known(jobs.page), methods=["GET"]),
         Route("/decisions", site.known(decisions.page), methods=["GET"]),
         Route("/decisions/conflict", site.known(decisions.conflict), methods=["POST"]),

@@ -1,4 +1,4 @@
-"""Charts: what moved, hour by hour."""
+"""Charts: what moved, hour by hour. And an audit log of the pages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,17 @@ def upgrade() -> None:
         sa.Column("slowest", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("account", "hour", name="pk_pulse"),
     )
+    op.create_table(
+        "visits",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        *(sa.Column(name, sa.Text, nullable=False) for name in ("who", "what", "detail")),
+        sa.PrimaryKeyConstraint("id", name="pk_visits"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_visits_at", "visits", ["at"])
 
 
 def downgrade() -> None:
+    op.drop_table("visits")
     op.drop_table("pulse")
