@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from crmsync.config.account import Account
+from crmsync.config.alerts import Alerts
 from crmsync.config.crm import Crm
 from crmsync.config.exchange import EVERYBODY, Exchange
 from crmsync.config.problems import Expected
@@ -123,6 +124,7 @@ class Config(Table):
     state: State = Field(State(), description="Where the service keeps what it knows.")
     schedule: Schedule = Field(Schedule(), description="How often, how patiently.")
     service: Service = Field(Service(), description="The service itself.")
+    alerts: Alerts = Field(Alerts(), description="Who is told when something needs a person.")
     crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
     account: dict[Name, Account] = Field(
         default_factory=dict, validate_default=True, description="The people, by a name of your choice."
@@ -176,6 +178,9 @@ class Config(Table):
         for name, credential in self.exchange.credential.items():
             path = f"exchange.credential.{name}"
             yield from ((f"{path}.{key}", secret) for key, secret in credential.given_secrets())
+        for way in ("mail", "webhook"):
+            if table := getattr(self.alerts, way):
+                yield from ((f"alerts.{way}.{key}", secret) for key, secret in table.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():

@@ -33,6 +33,7 @@ from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
+from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
@@ -113,6 +114,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         history=config.state.history,
         by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
+        bells=Bells.of(config.alerts, now),
         now=now,
     )
 
@@ -141,6 +143,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             for kind, some in rules.items()
         },
         insisted=config.named_fields,
+        expires=config.expires,
     )
 
 
@@ -243,6 +246,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         config.username or "",
         outlook=outlook,
         kinds=_SHOWN[config.type],
+        expires=config.expires,
     )
 
 

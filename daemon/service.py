@@ -17,6 +17,8 @@ from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
 from crmsync.daemon.adaptor.adaptor import Adaptor
+from crmsync.daemon.alerts.bells import Bells
+from crmsync.daemon.alerts.watch import Watch
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
@@ -115,6 +117,7 @@ class Service:
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
     adaptor: Adaptor = field(init=False)
+    watch: Watch = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -132,6 +135,8 @@ class Service:
         self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
         self.rounds.observed = note = self.reception.tally.note
         self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, note, self.now)
+        self.rounds.observed = self.reception.tally.note
+        self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +146,7 @@ class Service:
         server.start()
         self.reception.open()
         self.adaptor.open()
+        self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)
         self.nudges.follow(self.engine.accounts.values())
@@ -187,6 +193,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.watch.stop()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
