@@ -14,12 +14,15 @@ from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[softphone]", Softphone),
+    ("[telephony.NAME]", Telephony),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[account.NAME]", Account),

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from crmsync.connectors.baresip.wire import Frames, command
-from crmsync.connectors.errors import ConnectorError, ProtocolError, Unreachable
+from crmsync.connectors.errors import ConnectorError, Unreachable
 
 PATIENCE = 5.0  # seconds for an answer
 SILENCE = 10.0  # after which it is asked for a sign of life
@@ -95,8 +95,13 @@ class Client:
                 f"baresip on {self._place} does not answer",
                 hint="another programme may have taken its control connection over",
             )
-        if answer.get("ok") is not True:
+        if not accepted(answer):
             raise Refusal(f"baresip does not do that ({str(answer.get('data', ''))[:100].strip()})")
+
+
+def accepted(answer: Mapping[str, Any]) -> bool:
+    """1.0.0 says of a call that is not there: ok, and “call not found (id=…)”."""
+    return answer.get("ok") is True and not str(answer.get("data", "")).startswith("call not found")
 
 
 class Refusal(ConnectorError):
@@ -105,5 +110,3 @@ class Refusal(ConnectorError):
     code = "refused"
     retry = False
 
-
-__all__ = ["PATIENCE", "SILENCE", "Client", "ProtocolError", "Refusal"]

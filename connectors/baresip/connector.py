@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from crmsync.connectors.baresip.client import PATIENCE, SILENCE, Client
+from crmsync.connectors.baresip.client import PATIENCE, SILENCE, Client, accepted
 from crmsync.connectors.baresip.events import Reader
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.telephony.contract import (
@@ -134,7 +134,7 @@ def _asked(client: Client, call: str, patience: float, early: list[Mapping[str, 
         while time.monotonic() < deadline:
             early.extend(client.read(0.1))
             if (answer := client.take(token)) is not None:
-                return answer.get("ok") is True
+                return accepted(answer)
     finally:
         client.forget(token)
     raise Unreachable("baresip does not answer")
