@@ -374,7 +374,8 @@ class Account(Table):
     )
     guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
     telephone: Text | None = Field(
-        None, description="The name of a `[telephony.NAME]` table: the person's calls are shown, and go to the CRM."
+        None,
+        description="The name of a `[telephony.NAME]` table: the person's calls are shown, and go to the CRM.",
     )
     extension: Text | None = Field(
         None, description="The person's extension there; not needed where the telephone is only theirs."

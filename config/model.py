@@ -135,7 +135,10 @@ class Config(Table):
         known = info.data.get("telephony", {})
         for name, one in account.items():
             if one.telephone is not None and one.telephone not in known:
-                raise Expected(f"account.{name}.telephone to be the name of a [telephony.NAME] table", options=list(known))
+                raise Expected(
+                    f"account.{name}.telephone to be the name of a [telephony.NAME] table",
+                    options=list(known),
+                )
         return account
 
     @property

@@ -31,11 +31,13 @@ class Telephony(Table):
     domain: Text | None = Field(
         None, description="`baresip`: host to which numbers are dialled; otherwise that of its account."
     )
-    context: Text = Field("from-internal", description="Asterisk: the dial plan's context for numbers that are dialled.")
+    context: Text = Field(
+        "from-internal", description="Asterisk: the dial plan's context for numbers that are dialled."
+    )
     insecure_host: Text | None = Field(
         None,
-        description="The value of `host`, spelt out again: needed for another machine, because logins and calls can then "
-        "be read on the way.",
+        description="The value of `host`, spelt out again: needed for another machine, because logins and calls "
+        "can then be read on the way.",
     )
 
     @field_validator("username", "password")
@@ -51,7 +53,9 @@ class Telephony(Table):
     @model_validator(mode="after")
     def _not_in_clear(self) -> "Telephony":
         if not is_loopback(self.host.lower()) and self.insecure_host != self.host:
-            raise Expected(f'a host on this machine (or insecure_host = "{self.host}" to accept that anybody on the way listens)')
+            raise Expected(
+                f'a host on this machine (or insecure_host = "{self.host}": anybody on the way listens)'
+            )
         return self
 
     @property
@@ -69,4 +73,3 @@ class Softphone(Table):
         None, description="The database of the calls; otherwise `calls.db` beside the key that signs links."
     )
     internal: Flag = Field(False, description="Whether calls between two extensions go to the CRM as well.")
-

@@ -25,6 +25,7 @@ from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.reception import Reception
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
+from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
@@ -109,6 +110,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     nudges: Nudges = field(init=False)
+    phones: Phones = field(init=False)
     reception: Reception = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
@@ -123,7 +125,10 @@ class Service:
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
-        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
+        self.phones = Phones(self.config, self.turns, self.now, self.schedule.soon)
+        self.reception = Reception(
+            self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
+        )
         self.rounds.observed = self.reception.tally.note
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
@@ -132,6 +137,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
+        self.phones.open()
         self.reception.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.nudges.follow(self.engine.accounts.values())
@@ -170,6 +176,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.phones.close()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -224,6 +231,7 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config.service
+        self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})

@@ -1,7 +1,7 @@
 """A connection to a baresip, and a question to it.
 
-``ctrl_tcp`` serves one programme: a second one that connects takes the events over, and the first is told nothing. So it
-is asked something whenever it is silent for a while; an answer that does not come is the only sign.
+``ctrl_tcp`` serves one programme: a second one that connects takes the events over, and the first is told nothing. So
+it is asked something whenever it is silent for a while; an answer that does not come is the only sign.
 """
 
 import queue
@@ -109,4 +109,3 @@ class Refusal(ConnectorError):
 
     code = "refused"
     retry = False
-

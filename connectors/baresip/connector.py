@@ -29,8 +29,8 @@ LOOK = 0.5  # seconds between two looks whether it is time to stop
 
 
 class Baresip:
-    """``domain``: the host to which numbers are dialled, as ``pbx.example.com`` in ``sip:+4930…@pbx.example.com``; empty:
-    baresip's own account knows."""
+    """``domain``: the host to which numbers are dialled, as ``pbx.example.com`` in ``sip:+4930…@pbx.example.com``;
+    empty: baresip's own account knows."""
 
     actions = frozenset({Dial, Answer, HangUp, Hold, Resume, Transfer})
 

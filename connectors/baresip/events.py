@@ -62,7 +62,9 @@ class Reader:
             del self._known[next(iter(self._known))]
 
 
-_TELLING = frozenset({"CALL_INCOMING", "CALL_OUTGOING", "CALL_RINGING", "CALL_PROGRESS", "CALL_ESTABLISHED", "CALL_CLOSED"})
+_TELLING = frozenset(
+    {"CALL_INCOMING", "CALL_OUTGOING", "CALL_RINGING", "CALL_PROGRESS", "CALL_ESTABLISHED", "CALL_CLOSED"}
+)
 
 
 def _offered(id: str, message: Mapping[str, Any], at: datetime) -> Offered:

@@ -17,7 +17,8 @@ class Frames:
         self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Mapping[str, Any]]:
-        """The messages that are complete now. Raises ProtocolError: after that nothing can be made of the connection."""
+        """The messages that are complete now. Raises ProtocolError: after that nothing can be made of the
+        connection."""
         self._held += data
         while (message := self._next()) is not None:
             yield message

@@ -62,7 +62,7 @@ class CallLogSource:
         return self._requests
 
     def close(self) -> None:
-        """The store is its owner's to close."""
+        self._store.close()
 
     def _count(self) -> None:
         self._requests = next(self._numbers)
@@ -85,7 +85,9 @@ class CallLogConnector:
         while True:
             rows = self._store.since(self._account, serial, _PAGE)
             serial = rows[-1].serial if rows else serial
-            told = (Gone(r.id) if r.gone else self._record(r) for r in rows if not r.gone or since is not None)
+            told = (
+                Gone(r.id) if r.gone else self._record(r) for r in rows if not r.gone or since is not None
+            )
             yield Page(tuple(told), f"{epoch}:{serial}")
             if len(rows) < _PAGE:
                 return

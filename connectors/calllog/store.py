@@ -1,7 +1,8 @@
-"""The database of the calls: one SQLite file beside the state, so that no call is lost that the state does not know yet.
+"""The database of the calls: one SQLite file beside the state, so that no call is lost that the state does not know
+yet.
 
-A call is here from the moment when it is first heard of; it is an *item* once it is over. Every change has a serial number,
-which is what cursors and versions are made of.
+A call is here from the moment when it is first heard of; it is an *item* once it is over. Every change has a serial
+number, which is what cursors and versions are made of.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ from crmsync.connectors.errors import Unreachable
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS items (
-  account TEXT NOT NULL, id TEXT NOT NULL, serial INTEGER NOT NULL UNIQUE, gone INTEGER NOT NULL, modified TEXT NOT NULL,
-  content TEXT NOT NULL, PRIMARY KEY (account, id)
+  account TEXT NOT NULL, id TEXT NOT NULL, serial INTEGER NOT NULL UNIQUE, gone INTEGER NOT NULL, modified TEXT NOT
+  NULL, content TEXT NOT NULL, PRIMARY KEY (account, id)
 );
 CREATE TABLE IF NOT EXISTS going (
   account TEXT NOT NULL, key TEXT NOT NULL, switch TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (account, key)
@@ -74,7 +75,9 @@ class CallStore:
 
     def _connected(self) -> sqlite3.Connection:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))  # numbers and notes are nobody else's business
+        os.close(
+            os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        )  # numbers and notes are nobody else's business
         made = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
         made.execute("PRAGMA journal_mode=WAL")
         made.execute("PRAGMA synchronous=FULL")
@@ -108,15 +111,22 @@ class CallStore:
     def put(
         self, account: str, id: str, content: Mapping[str, Any], at: datetime, *, expected: int | None = None
     ) -> Row | None:
-        """The item as it stands then; None where it has another serial than ``expected`` by now. ``expected`` zero: where it
-        must not be there."""
+        """The item as it stands then; None where it has another serial than ``expected`` by now. ``expected`` zero:
+        where it must not be there."""
         return self._written(account, id, content, at, expected, gone=False)
 
     def remove(self, account: str, id: str, at: datetime, *, expected: int | None = None) -> Row | None:
         return self._written(account, id, {}, at, expected, gone=True)
 
     def _written(
-        self, account: str, id: str, content: Mapping[str, Any], at: datetime, expected: int | None, *, gone: bool
+        self,
+        account: str,
+        id: str,
+        content: Mapping[str, Any],
+        at: datetime,
+        expected: int | None,
+        *,
+        gone: bool,
     ) -> Row | None:
         with self._transaction() as db:
             found = db.execute(
@@ -137,7 +147,10 @@ class CallStore:
 
     def keep(self, account: str, key: str, switch: str, content: Mapping[str, Any]) -> None:
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO going VALUES (?, ?, ?, ?)", (account, key, switch, json.dumps(content)))
+            db.execute(
+                "INSERT OR REPLACE INTO going VALUES (?, ?, ?, ?)",
+                (account, key, switch, json.dumps(content)),
+            )
 
     def drop(self, account: str, key: str) -> None:
         with self._transaction() as db:

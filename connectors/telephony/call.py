@@ -96,7 +96,9 @@ def advanced(call: Call | None, event: Event, region: str | None = None) -> Call
     told once, and a call that is over stays so."""
     if isinstance(event, Offered):
         return call or _begun(event, region)
-    if call is None or (call.over and not isinstance(event, Transferred)):  # who passes a call on is out of it at once
+    if call is None or (
+        call.over and not isinstance(event, Transferred)
+    ):  # who passes a call on is out of it at once
         return call
     match event:
         case Ringing():

@@ -3,11 +3,11 @@
 Theory of operation
 -------------------
 A **switch** is a connection to a telephone system: a programme on the person's machine, or an exchange that serves many
-people. It tells **events** of calls, and carries out **actions**. What an event means for a call is worked out in one place
-(``call.advanced``), so a switch only has to say what happened, in the order in which it happened.
+people. It tells **events** of calls, and carries out **actions**. What an event means for a call is worked out in one
+place (``call.advanced``), so a switch only has to say what happened, in the order in which it happened.
 
-A call has an **id**, by which the switch is told what to do with it, and a **key**, which is the same for everybody who takes
-part and for ever (SIP's Call-ID, Asterisk's Linkedid): however often a call is told of, it is one call.
+A call has an **id**, by which the switch is told what to do with it, and a **key**, which is the same for everybody
+who takes part and for ever (SIP's Call-ID, Asterisk's Linkedid): however often a call is told of, it is one call.
 
 Events carry the time at which they were heard: not every system tells one.
 """

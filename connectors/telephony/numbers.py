@@ -1,4 +1,5 @@
-"""Telephone numbers: E.164 where a number can be read as one, the extension or the name as it stands where not. Pure."""
+"""Telephone numbers: E.164 where a number can be read as one, the extension or the name as it stands where not.
+Pure."""
 
 import re
 from functools import lru_cache

@@ -27,7 +27,13 @@ class Owner:
 
     def add(self, title: str) -> str:
         self.serial += 1
-        content = {"columns": {"subject": title}, "tags": [], "stamp": None, "uid": f"call-{self.serial}", "rest": {"x": 1}}
+        content = {
+            "columns": {"subject": title},
+            "tags": [],
+            "stamp": None,
+            "uid": f"call-{self.serial}",
+            "rest": {"x": 1},
+        }
         assert self.store.put("alice", f"call-{self.serial}", content, now()) is not None
         return f"call-{self.serial}"
 

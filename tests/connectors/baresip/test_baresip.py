@@ -152,7 +152,9 @@ def test_a_call_is_passed_on(ear: Ear, inside: Telephone, outside: Telephone):
         call = ear.only()
         ear.switch.act(Answer(call.id))
         ear.until(lambda: ear.only().phase is Phase.TALKING)
-        third = Ear(connected(carol))  # before she is called: baresip does not tell of calls that came before us
+        third = Ear(
+            connected(carol)
+        )  # before she is called: baresip does not tell of calls that came before us
         ear.switch.act(Transfer(call.id, carol.address))
         third.until(lambda: third.calls)
         third.switch.act(Answer(third.only().id))
@@ -183,5 +185,3 @@ def test_a_baresip_that_is_not_there_is_said_to_be_so():
         switch = Baresip("127.0.0.1", nobody.getsockname()[1], now=lambda: datetime.now(UTC))
         with pytest.raises(Unreachable, match="ctrl_tcp"):
             next(switch.events([], lambda: False))
-
-
