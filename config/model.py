@@ -139,6 +139,10 @@ class Config(Table):
                     f"account.{name}.telephone to be the name of a [telephony.NAME] table",
                     options=list(known),
                 )
+            if one.telephone and known[one.telephone].type != "baresip" and one.extension is None:
+                raise Expected(
+                    f"account.{name}.extension, which an exchange needs to tell whose calls they are"
+                )
         return account
 
     @property

@@ -34,6 +34,9 @@ class Telephony(Table):
     context: Text = Field(
         "from-internal", description="Asterisk: the dial plan's context for numbers that are dialled."
     )
+    technology: Annotated[str, Field(pattern="^[A-Za-z0-9]{1,20}$")] = Field(
+        "PJSIP", description="Asterisk: how it reaches the telephones of the extensions."
+    )
     insecure_host: Text | None = Field(
         None,
         description="The value of `host`, spelt out again: needed for another machine, because logins and calls "

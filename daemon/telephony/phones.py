@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -65,8 +65,9 @@ class Phones:
             threading.Thread(target=self._look, name=f"caller-{number}", daemon=True).start()
         for name in dict.fromkeys(line.switch for line in lines):
             try:
-                switch = switch_of(self.config.telephony[name], self.now)
-            except (Failure, SecretError) as error:
+                extensions = {line.extension for line in lines if line.switch == name} - {""}
+                switch = switch_of(self.config.telephony[name], extensions, self.now)
+            except SecretError as error:
                 log.error(
                     "the telephone %s is not used: %s", name, error, extra={"action": "telephone.failed"}
                 )
@@ -248,9 +249,24 @@ def lines_of(config: Config) -> list[Line]:
     ]
 
 
-def switch_of(config: Telephony, now: Callable[[], datetime]) -> Switch:
-    """Raises Failure, SecretError."""
-    from crmsync.connectors.baresip.connector import Baresip
-
+def switch_of(config: Telephony, extensions: Collection[str], now: Callable[[], datetime]) -> Switch:
+    """Raises SecretError. A system's package is imported when it is used."""
     host, port = config.address
-    return Baresip(host, port, domain=config.domain or "", now=now)
+    if config.type == "baresip":
+        from crmsync.connectors.baresip.connector import Baresip
+
+        return Baresip(host, port, domain=config.domain or "", now=now)
+    from crmsync.connectors.asterisk.ami import Ami
+    from crmsync.connectors.asterisk.ari import Ari
+
+    make = Ami if config.type == "asterisk_ami" else Ari
+    return make(
+        host,
+        port,
+        config.username or "",
+        config.password.reveal() if config.password else "",
+        extensions=extensions,
+        context=config.context,
+        technology=config.technology,
+        now=now,
+    )

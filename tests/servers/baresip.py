@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -14,6 +14,7 @@ import pytest
 from crmsync.connectors.baresip.client import Client
 from tests.servers.process import free_port, running
 
+ATTEMPTS = 3  # it takes the port after its own as well (SIP over TLS), which may not be free
 INSTALL = "apt-get install baresip-core"
 _MODULES = Path("/usr/lib/baresip/modules")
 _CONFIG = """
@@ -62,15 +63,21 @@ def baresip(user: str, name: str = "") -> Iterator[Telephone]:
     program = shutil.which("baresip")
     if program is None:
         pytest.skip(f"baresip is not installed: {INSTALL}")
-    folder = Path(tempfile.mkdtemp(prefix="baresip-"))
-    try:
-        phone = Telephone(user, free_port(), free_port())
-        _prepare(folder, phone, name)
-        command = [program, "-4", "-f", str(folder)]
-        with running(command, folder / "log", lambda: _answers(phone.control)):
-            yield phone
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        for attempt in range(1, ATTEMPTS + 1):
+            folder = Path(tempfile.mkdtemp(prefix="baresip-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            phone = Telephone(user, free_port(), free_port())
+            _prepare(folder, phone, name)
+            command = [program, "-4", "-f", str(folder)]
+            try:
+                stack.enter_context(running(command, folder / "log", lambda: _answers(phone.control)))  # noqa: B023
+            except RuntimeError:
+                if attempt == ATTEMPTS:
+                    raise
+                continue
+            break
+        yield phone
 
 
 def _prepare(folder: Path, phone: Telephone, name: str) -> None:

@@ -1,10 +1,7 @@
 """Two real telephones on loopback call each other; one of them is ours."""
 
-import queue
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,66 +9,23 @@ import pytest
 
 from crmsync.connectors.baresip.client import Refusal
 from crmsync.connectors.baresip.connector import Baresip
-from crmsync.connectors.errors import ConnectorError, Unreachable
-from crmsync.connectors.telephony.call import Call, Disposition, Phase, advanced
+from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.telephony.call import Disposition, Phase
 from crmsync.connectors.telephony.contract import (
     Answer,
     Cause,
     Dial,
     Direction,
     Ended,
-    Event,
     HangUp,
     Hold,
     Resume,
     Transfer,
 )
+from tests.connectors.telephony.ear import Ear
 from tests.servers.baresip import Telephone, baresip
 
 pytestmark = pytest.mark.server
-PATIENCE = 15.0
-
-
-class Ear:
-    """Hears a switch in a thread of its own, and keeps the calls."""
-
-    def __init__(self, switch: Baresip) -> None:
-        self.switch = switch
-        self.calls: dict[str, Call] = {}
-        self.over = threading.Event()
-        self._heard: queue.SimpleQueue[Event | ConnectorError | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-        self.until(lambda: True)  # connected
-
-    def _listen(self) -> None:
-        try:
-            for event in self.switch.events(list(self.calls), self.over.is_set):
-                self._heard.put(event)
-        except ConnectorError as error:
-            self._heard.put(error)
-
-    def until(self, true: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            event = self._heard.get(timeout=PATIENCE)
-            assert time.monotonic() < deadline, self.calls
-            if isinstance(event, ConnectorError):
-                raise event
-            if event is not None:
-                call = advanced(self.calls.get(event.call), event, "DE")
-                assert call is not None
-                self.calls[call.id] = call
-            if true():
-                return
-
-    def only(self) -> Call:
-        (call,) = self.calls.values()
-        return call
-
-    def stop(self) -> None:
-        self.over.set()
-        self._thread.join(10)
 
 
 @pytest.fixture(scope="module")
