@@ -90,7 +90,9 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
-    accounts |= call_logs(config, accounts, now)
+    accounts = (
+        call_logs(config, accounts, now) | accounts
+    )  # a call that is over comes to its person in one sync
     return Engine(
         state=state,
         signer=signer,

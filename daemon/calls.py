@@ -108,6 +108,7 @@ METHODS: Mapping[str, Method] = {
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
     "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
     "softphone_paired": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
     "softphone_revoke": Method(Reach.SERVICE, required={"account": Kind.TEXT}, optional={"id": Kind.TEXT}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),

@@ -59,6 +59,11 @@ class Reception:
         """``{"account", "code", "expires"}``. Raises Failure."""
         return self.phones.make_code(account)
 
+    def softphone_calls(self, account: str) -> dict[str, Any]:
+        """``{"line": {"trouble"}, "calls": [...]}``, as the page has it; calls that go on. Raises Failure."""
+        standing = self.phones.standing(account)
+        return {**standing, "calls": [call for call in standing["calls"] if call["phase"] != "ended"]}
+
     def softphone_paired(self, account: str) -> dict[str, Any]:
         return self.phones.paired(account)
 

@@ -22,6 +22,7 @@ from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
+from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
@@ -285,7 +286,7 @@ class Service:
 
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
-            return [account.name for account in engine.chosen(names)]
+            return [account.name for account in engine.chosen(with_parts(engine.accounts, names))]
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -45,9 +45,10 @@ class Place:
             write_private(file, secrets.token_urlsafe(12))
         return file.read_text()
 
-    def write_config(self, dav: str, crm: str, mail: int, page: int) -> None:
-        """``mail``: port of the mail server, if there is one; ``page``: of the status page."""
-        write_private(self.config, _config(self, dav, crm, mail, page))
+    def write_config(self, dav: str, crm: str, mail: int, page: int, phone: int = 0) -> None:
+        """``mail``: port of the mail server, if there is one; ``page``: of the status page; ``phone``: of Alice's
+        telephone, if there is one."""
+        write_private(self.config, _config(self, dav, crm, mail, page, phone))
 
 
 @contextlib.contextmanager
@@ -110,9 +111,10 @@ def sqlite_url(file: Path) -> str:
     return "sqlite:///" + str(file).translate({ord("%"): "%25", ord("?"): "%3F", ord("#"): "%23"})
 
 
-def _config(place: Place, dav: str, crm: str, mail: int, page: int) -> str:
+def _config(place: Place, dav: str, crm: str, mail: int, page: int, phone: int) -> str:
     shared = _SHARED.format(name=DELEGATE, dav=f"{dav}{OWNER}/{CALENDAR}/")
     account = _ACCOUNT + (_MAIL if mail else "")
+    telephone = _TELEPHONE.format(port=phone) if phone else ""
     return "\n".join([_SERVICE.format(
         ours=OURS,
         state=_quoted(sqlite_url(place.folder / "state.db")),
@@ -121,7 +123,8 @@ def _config(place: Place, dav: str, crm: str, mail: int, page: int) -> str:
         crm=_quoted(crm),
         client=_quoted(CLIENT_ID),
         user=_quoted(SYNC_USER),
-    ), *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR, mail=mail)
+    ), telephone, *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR,
+                                   mail=mail, telephone=_HERS if phone and name == OWNER else "")
          for name in PEOPLE), shared])  # fmt: skip
 
 
@@ -153,11 +156,19 @@ password_file = "secrets/crm-sync"
 external_id = "Crmsync_Id__c"
 """
 
+_TELEPHONE = """\
+[telephony.desk]
+type = "baresip"
+port = {port}
+region = "DE"
+"""
+_HERS = 'telephone = "desk"\n'
+
 _ACCOUNT = """\
 [account.{name}]
 crm = "demo"
 crm_user = "{user}"
-addresses = ["{user}"]
+{telephone}addresses = ["{user}"]
 default_collection.contact = "{book}"
 default_collection.appointment = "{calendar}"
 default_collection.task = "{calendar}"

@@ -15,7 +15,7 @@ import urllib3
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control import Client
 from crmsync.daemon.crm_api.server import CrmServer
-from crmsync.daemon.demo import post
+from crmsync.daemon.demo import post, telephone
 from crmsync.daemon.demo.child import Child, free_port
 from crmsync.daemon.demo.clients import Crm, Dav, Mail, new_pool
 from crmsync.daemon.demo.place import (
@@ -36,6 +36,7 @@ from crmsync.state.replica.org import Client as ApiClient
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.org import Person as User
 
+CUSTOMER = "+493023125000"  # a number for dramas (Bundesnetzagentur), of a telephone of the demo's
 ATTEMPTS = 3  # a free port may be taken before its server listens
 
 _RADICALE = """[server]
@@ -127,6 +128,7 @@ class Stage:
     dav: Child
     crm: CrmServer
     service: Service
+    phones: telephone.Telephones | None = None
 
     def check(self) -> None:
         """Raises Failure when a server has ended by itself."""
@@ -181,19 +183,20 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         dav, radicale = _start_radicale(place, stack)
         crm = stack.enter_context(_crm(place))
         mail = stack.enter_context(post.started(place))
+        phones = stack.enter_context(telephone.started(CUSTOMER))
         pool = new_pool()
         stack.callback(pool.clear)
         people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
         # the same after each restart of the service in the tour
-        place.write_config(dav, crm.url, mail, page=free_port())
+        place.write_config(dav, crm.url, mail, page=free_port(), phone=phones.inside.control if phones else 0)
         arguments = ["--config", str(place.config), "run"]
         service = Service(
             place, Child("the service", "crmsync.daemon.cli", arguments, place.folder / "service.log")
         )
         stack.callback(service.stop)
         service.start()
-        yield Stage(place, people, radicale, crm, service)
+        yield Stage(place, people, radicale, crm, service, phones)
 
 
 def _start_radicale(place: Place, stack: contextlib.ExitStack) -> tuple[str, Child]:

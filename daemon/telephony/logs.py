@@ -39,5 +39,6 @@ def _log(config: Config, account: Account, now: Callable[[], datetime]) -> Accou
         crm_select="linked",  # what else is in the CRM is none of its business
         select_all=False,
         default_collection={},
+        part_of=account.name,
         warnings=(),
     )
