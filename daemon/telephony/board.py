@@ -110,17 +110,18 @@ class Board:
             if call is None or (before is not None and call == before.call):
                 return
             live = replace(before, call=call) if before else Live(call, line.switch)
-            self._keep(line, live)
+            self._keep(line, live, noted=False)
         if before is None:
             self.sought(line.account, call.key, call.number)
         self._tell(line.account)
         if call.over and not (before and before.call.over):
             self.finished(line.account)
 
-    def _keep(self, line: Line, live: Live) -> None:
+    def _keep(self, line: Line, live: Live, *, noted: bool) -> None:
+        """``noted``: the notes are others than before."""
         call = live.call
         if call.over:
-            self._log(line, live)
+            self._log(line, live, noted=noted)
             self.store.drop(line.account, call.key)
         else:
             self.store.keep(line.account, call.key, line.switch, _stored(live))
@@ -130,9 +131,8 @@ class Board:
         for key in over[: max(0, len(over) - KEPT)]:
             del calls[key]
 
-    def _log(self, line: Line, live: Live) -> None:
-        """The item of a call that is over. What the person, or the CRM, has made of it since stays but for the
-        notes."""
+    def _log(self, line: Line, live: Live, *, noted: bool) -> None:
+        """The item of a call that is over. What the person, or the CRM, has made of it since stays."""
         key, person = live.call.key, live.person
         fresh = mapping.columns_of(
             live.call, live.notes, person.name if person else "", person.id if person else ""
@@ -142,7 +142,7 @@ class Board:
             return  # somebody has deleted it
         if row is not None:
             record = mapping.record(key, "", row.content, row.modified, "")
-            columns = {**record.columns, "description": fresh["description"]}
+            columns = {**record.columns, **({"description": fresh["description"]} if noted else {})}
             if not record.columns.get("regarding"):
                 columns["regarding"] = fresh["regarding"]
             tags, stamp = record.tags, record.stamp
@@ -204,7 +204,7 @@ class Board:
             after = change(before)
             if after == before:
                 return True
-            self._keep(line, after)
+            self._keep(line, after, noted=after.notes != before.notes)
         self._tell(account)
         if after.call.over:
             self.finished(account)

@@ -60,7 +60,7 @@ class Refused:
 
 
 # What pages of others may have: a page in a frame (which says itself in whose), and a script that has nothing in it.
-EMBEDDED = {"/softphone": ("navigate", "iframe"), "/softphone/embed.js": ("no-cors", "script")}
+EMBEDDED = {("/softphone", "navigate", "iframe"), ("/softphone/embed.js", "no-cors", "script")}
 
 
 def judge(
@@ -85,9 +85,9 @@ def judge(
 
 def _navigates(method: str, headers: Sequence[tuple[str, str]], path: str) -> bool:
     """A person follows a link on another site: that page gets nothing of ours, the person a page of their own."""
-    mode, dest = EMBEDDED.get(path, ("navigate", "document"))
-    told = {("sec-fetch-mode", mode), ("sec-fetch-dest", dest)}
-    return method in READING and told <= set(headers)
+    wanted = {("navigate", "document"), *((mode, dest) for at, mode, dest in EMBEDDED if at == path)}
+    told = {name: value for name, value in headers if name.startswith("sec-fetch-")}
+    return method in READING and (told.get("sec-fetch-mode"), told.get("sec-fetch-dest")) in wanted
 
 
 class Gate:

@@ -9,7 +9,7 @@ import pytest
 
 from crmsync.connectors.calllog.connector import CALLS, CallLogSource
 from crmsync.connectors.calllog.store import CallStore
-from crmsync.connectors.contract import Delete, Record
+from crmsync.connectors.contract import Delete, Record, Update
 from crmsync.connectors.telephony.contract import Answered, Cause, Direction, Ended, Offered
 from crmsync.connectors.telephony.people import Person
 from crmsync.daemon.telephony.board import Board, Line
@@ -117,6 +117,20 @@ def test_notes_are_kept_after_the_end_too_and_of_a_deleted_call_nothing_comes_ba
     board.note("alice", "key-1", "third")
     assert scene.items() == []
     assert board.note("alice", "unknown", "x") is False
+
+
+def test_what_the_crm_says_of_a_call_is_not_written_over_by_who_is_found_later(scene: Scene):
+    board = scene.board()
+    board.hear("desk", offered())
+    board.note("alice", "key-1", "typed")
+    board.hear("desk", ended())
+    (item,) = scene.items()
+    connector = CallLogSource(scene.store, "alice", scene.clock).open(CALLS)
+    list(connector.apply([Update(item.id, item.version, item.kind, {"description": "from the CRM"})]))
+    board.found("alice", "key-1", [ADA], all=True)
+    assert scene.items()[0].columns["description"] == "from the CRM"
+    board.note("alice", "key-1", "typed again")
+    assert scene.items()[0].columns["description"] == "typed again"
 
 
 def test_a_restart_in_the_middle_of_a_call_loses_neither_it_nor_its_notes(scene: Scene):
