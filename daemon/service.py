@@ -130,7 +130,12 @@ class Service:
         self.reception = Reception(
             self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
         )
-        self.rounds.observed = self.reception.tally.note
+        self.rounds.observed = self._observed
+
+    def _observed(self, account: str, answer: Mapping[str, Any], seconds: float) -> None:
+        self.reception.tally.note(account, answer, seconds)
+        if answer["writes"]:
+            self.phones.synced(account)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 

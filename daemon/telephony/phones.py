@@ -98,6 +98,12 @@ class Phones:
     def _finished(self, account: str) -> None:
         self.wake(LOG_ACCOUNT.format(account))
 
+    def synced(self, name: str) -> None:
+        """A call that has just come into the CRM comes to its person's task list from there."""
+        for line in lines_of(self.config):
+            if name == LOG_ACCOUNT.format(line.account):
+                self.wake(line.account)
+
     # ── Who is calling ───────────────────────────────────────────────────────────────────────────────────────
 
     def _seek(self, account: str, key: str, number: str) -> None:

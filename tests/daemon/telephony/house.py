@@ -38,6 +38,7 @@ origins = ["{origin}"]
 [telephony.desk]
 type = "baresip"
 port = {control}
+domain = "127.0.0.1:{sip}"
 region = "US"
 
 [crm.main]
@@ -157,7 +158,7 @@ def house(folder: Path, phones: Callable[[Telephone, Telephone], None] | None = 
         good, bad = stack.enter_context(page("")), stack.enter_context(page(""))
         origin = f"http://crm.localhost:{good.server_port}"  # type: ignore[attr-defined]
         text = CONFIG.format(
-            folder=folder, origin=origin, control=inside.control, crm=crm.url, client=crm.client_id,
+            folder=folder, origin=origin, control=inside.control, sip=outside.sip, crm=crm.url, client=crm.client_id,
             secret=crm.client_secret, user=crm.sync.username, password=crm.sync.password, dav=dav.principal_url(),
         )  # fmt: skip
         config = parse(text.encode(), folder / "config.toml", {})
