@@ -14,10 +14,10 @@ from crmsync.daemon.replica import standing, upkeep
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
-from crmsync.daemon.replica.texts import values_of
+from crmsync.daemon.replica.texts import conversion_as, values_of
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.local import deciding, edits
+from crmsync.state.replica.local import conversions, deciding, edits
 from crmsync.state.replica.local.database import ForeignLogin
 from crmsync.state.replica.local.deciding import Side
 from crmsync.state.replica.local.rows import Work
@@ -146,11 +146,7 @@ class Replicas:
             if entry is None or entry["state"] != "rejected":
                 raise Fault("NOT_FOUND", f"{item}: the CRM has refused nothing of it")
             if values:
-                if "root" in entry:
-                    raise Fault(
-                        "INVALID_FIELD", f"{item}: a delete has no values; retry it as it is, or abandon it"
-                    )
-                edits.update(work, item, values_of(work, item, values), at)
+                _changed(work, item, entry, values, at)
             entry = deciding.standing(work, item)
             if entry is not None and entry["state"] == "rejected":
                 deciding.retry(work, item)
@@ -216,6 +212,20 @@ class Replicas:
                 if deciding.standing(work, item) is not None:
                     return keeper
         raise Failure("usage", f"{item[:40]}: nothing of a record of that id waits to be sent")
+
+
+def _changed(work: Work, item: str, entry: Mapping[str, Any], values: Sequence[str], at: datetime) -> None:
+    """What was refused, with other values; of a conversion also with other options."""
+    if "root" in entry:
+        raise Fault("INVALID_FIELD", f"{item}: a delete has no values; retry it as it is, or abandon it")
+    rest: Sequence[str] = values
+    if conversion := deciding.conversion_of(work, edits.current_id(work, item)):
+        before = conversions.request(conversion)
+        asked, rest = conversion_as(before, values)
+        if asked != before:
+            conversions.convert(work, asked, at)
+    if rest:
+        edits.update(work, item, values_of(work, item, rest), at)
 
 
 def _error(keeper: Keeper, code: str, message: str, *, retry: bool) -> dict[str, Any]:
