@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,7 @@ from crmsync.connectors.contract import (
     Window,
 )
 from crmsync.connectors.errors import AuthExpired
+from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
@@ -41,14 +43,17 @@ from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from crmsync.daemon.replica.crm import ReplicaCrm
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
+from crmsync.state.replica.org import Client as Application
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
@@ -100,11 +105,15 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
     return Engine(
         state=state,
         signer=signer,
         replicas=Replicas(
-            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+            keepers,
+            now,
+            {n: partial(_api, config.crm[n], keeper, now) for n, keeper in keepers.items()},
+            {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
@@ -150,6 +159,25 @@ def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
     return Keeper(
         name, file_of(chosen.place(name, config.state.folder)), settings, crm.source.replication, now=now
     )
+
+
+def _api(config: CrmConfig, keeper: Keeper, now: Clock) -> ReplicaCrm:
+    """The CRM's own API on its replica."""
+
+    @cache
+    def http() -> Http:
+        ca_file = str(config.ca_file) if config.ca_file else None
+        return Http(config.url, ca_file=ca_file, verify=config.verify, timeout=30.0, now=now)
+
+    def applications() -> tuple[Application, ...]:
+        match config.login:
+            case PasswordLogin(client_id, secret):
+                return (Application(client_id, secret.reveal()),)
+            case ClientCredentialsLogin(client_id, secret):
+                return (Application(client_id, secret.reveal()),)
+        return ()
+
+    return web_services(keeper, verifier(http, config.url), applications, now=now)
 
 
 def _auth(config: CrmConfig) -> Auth:

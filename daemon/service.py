@@ -23,6 +23,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.doors import Doors
 from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
@@ -110,6 +111,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     replicas: ReplicaRounds = field(init=False)
+    doors: Doors = field(default_factory=Doors)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
@@ -138,6 +140,7 @@ class Service:
         self.reception.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)
+        self.doors.follow(self.engine.replicas)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
@@ -174,6 +177,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.doors.close()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -220,6 +224,7 @@ class Service:
         self.turns.close()
         try:
             self._drain()
+            self.doors.close()
             if not self._signals.empty():  # we are to stop: not worth a new engine any more
                 engine.close()
                 return
@@ -233,6 +238,7 @@ class Service:
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
         self.replicas.follow(engine.replicas, self.schedule)
+        self.doors.follow(engine.replicas)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 

@@ -48,7 +48,7 @@ class ReplicaCrm(Crm):
         daily_requests: int = DAILY_REQUESTS,
     ) -> None:
         """`clock` tells the server's time, as far as it is known here. `clients`: the applications that may log in."""
-        self.replica, self.login, self._through = replica, login, through
+        self.replica, self.login, self.through = replica, login, through
         self._clients, self.clock = clients, clock
         self.usage = Usage(clock, daily_requests)
         self.closers = []
@@ -61,6 +61,7 @@ class ReplicaCrm(Crm):
     @property
     def generation(self) -> int:
         with self._lock:
+            self.replica.follow()
             tables, who = self.replica.tables, self.login.who()
             if tables is not self._tables or who != self._who:
                 self._tables, self._who = tables, who
@@ -76,9 +77,9 @@ class ReplicaCrm(Crm):
             who.organisation_name or "Replica", (), self._clients, known_as=who.organisation
         )
         self.users: Mapping[str, str] = {who.username: who.user} if who.username else {}
-        store = ThroughStore(self.replica, self.login.who, self._through, clock=self.clock)
+        store = ThroughStore(self.replica, self.login.who, self.through, clock=self.clock)
         self.store, self.database = store, store.database
-        self.queries = ThroughQueries(store, self._through, clock=self.clock)
+        self.queries = ThroughQueries(store, self.through, clock=self.clock)
         self.searches = Searches(store, self.queries)
         self.recycle_bin = LocalBin(store)
         self.merger = _NoMerger(store)

@@ -140,16 +140,24 @@ class Keeper:
         """The CRM's clock, as far as it is known here."""
         return self._upstream.clock_offset() if self._upstream is not None else timedelta()
 
+    def upstream(self) -> Upstream:
+        """Reaches nobody yet. Raises ConnectorError."""
+        if self._upstream is None:
+            self._upstream = self._connect()
+        return self._upstream
+
+    def noted(self, error: ConnectorError | None) -> None:
+        """What became of a conversation that somebody else had: None for one that came through."""
+        self._note({"code": error.code, "message": str(error)} if error else None)
+
     def _context(self, watch: Progress = unwatched) -> Context:
         def enter(stage: Stage, what: str) -> None:
             self.stages.enter(stage, what)
             watch(stage, what)
 
-        if self._upstream is None:
-            self._upstream = self._connect()
         chosen = self.settings
         return Context(
-            self.database, self._upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted
+            self.database, self.upstream(), chosen.objects, chosen.policy, enter, wanted=chosen.wanted
         )
 
     def _counted(self, context: Context, converse: Callable[[Context], Tally]) -> Tally:

@@ -84,12 +84,12 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
     here.away()
     status, made = api("POST", "sobjects/Account", {"Name": "Beta"})
     assert (status, made["id"][3]) == (201, "z")
-    assert here.line.mode is Mode.OFFLINE
+    assert here.acting is Mode.OFFLINE
     here.back()
     status, other = api("POST", "sobjects/Contact", {"LastName": "Hopper", "AccountId": made["id"]})
     assert (status, other["id"][3]) == (201, "z")  # it refers to what the CRM does not have
     assert api("PATCH", f"sobjects/Account/{here.acme}", {"Phone": "1"})[0] == 204
-    assert here.line.mode is Mode.HYBRID  # as ever, for `auto`
+    assert here.acting is Mode.HYBRID  # as ever, for `auto`
     assert here.there("Account")[here.acme]["Phone"] == "1"
     here.run()
     here.assert_equal()
@@ -97,18 +97,17 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
 
 
 def test_a_create_whose_answer_is_lost_is_made_once(here: Office, api: Api):
-    writes = here.server.crm.store._through.writes
-    real = type(writes).create
+    writes = here.crm_here.through.writes
 
     class Deaf:
         def __getattr__(self, name):
             return getattr(writes, name)
 
         def create(self, rows, *, all_or_none=False):
-            real(writes, rows, all_or_none=all_or_none)
+            writes.create(rows, all_or_none=all_or_none)
             raise Unreachable("the answer is lost")
 
-    object.__setattr__(here.server.crm.store._through, "writes", Deaf())
+    object.__setattr__(here.crm_here.through, "writes", Deaf())
     status, made = api("POST", "sobjects/Account", {"Name": "Beta"})
     assert (status, made["id"][3]) == (201, "z")
     here.run()
