@@ -156,6 +156,8 @@ def invoke(engine: "Engine", name: str, arguments: object, progress: Progress) -
 
 def explained(error: Exception) -> Failure | None:
     """An exception of the engine as an answer to the operator; None for one that nobody foresaw."""
+    from sqlalchemy.exc import DBAPIError
+
     from crmsync.connectors.errors import ConnectorError
     from crmsync.daemon.engine import NoSuchAccount
     from crmsync.daemon.operations.finding import NoSuchItem
@@ -172,5 +174,7 @@ def explained(error: Exception) -> Failure | None:
             return Failure("state_failed", str(error))
         case ConnectorError():
             return Failure(error.code, str(error))
+        case DBAPIError():  # of a replica: those of the state are StateErrors
+            return Failure("state_failed", f"the database of a replica failed: {error.orig}")
         case _:
             return None

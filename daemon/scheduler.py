@@ -78,6 +78,10 @@ class Schedule:
             interval, due, id, first=first, jitter=interval.total_seconds() * SPREAD, executor="replicas"
         )
 
+    def hurry(self, id: str) -> None:
+        """Its turn comes now."""
+        self._postpone(id, timedelta())
+
     def beat(self, every: timedelta, alive: Callable[[], None]) -> None:
         """Calls ``alive`` from the scheduler's own thread: only while that one does its work."""
         self._every(every, alive, "beat", executor="here", first=self._now())

@@ -274,7 +274,10 @@ class Service:
                 return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
-                    return invoke(engine, name, fitting, watched)
+                    answer = invoke(engine, name, fitting, watched)
+                if method.part == "replicas":
+                    self.replicas.decided(name, fitting, answer, self.schedule)
+                return answer
 
     def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""

@@ -9,7 +9,7 @@ import click
 from crmsync.daemon.commands import show
 from crmsync.daemon.commands.shell import Shell, in_silence, json_option
 
-NEXT = "The next pass carries it out: by itself where the service runs, or now with crmsync crm replica sync."
+NEXT = "The next pass carries it out: at once where the service runs, else with crmsync crm replica sync."
 STATUS = {
     "name": "Replica",
     "light": "Light",

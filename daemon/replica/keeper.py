@@ -136,15 +136,16 @@ class Keeper:
             work.set_property("last success", self._now().isoformat())
         return tally
 
+    def upstream(self) -> Upstream:
+        """Raises ConnectorError for secrets that cannot be read."""
+        with self._guard:
+            if self._upstream is None:
+                self._upstream = self._connect()
+            return self._upstream
+
     def offset(self) -> timedelta:
         """The CRM's clock, as far as it is known here."""
         return self._upstream.clock_offset() if self._upstream is not None else timedelta()
-
-    def upstream(self) -> Upstream:
-        """Reaches nobody yet. Raises ConnectorError."""
-        if self._upstream is None:
-            self._upstream = self._connect()
-        return self._upstream
 
     def noted(self, error: ConnectorError | None) -> None:
         """What became of a conversation that somebody else had: None for one that came through."""
@@ -155,10 +156,8 @@ class Keeper:
             self.stages.enter(stage, what)
             watch(stage, what)
 
-        chosen = self.settings
-        return Context(
-            self.database, self.upstream(), chosen.objects, chosen.policy, enter, wanted=chosen.wanted
-        )
+        upstream, chosen = self.upstream(), self.settings
+        return Context(self.database, upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted)
 
     def _counted(self, context: Context, converse: Callable[[Context], Tally]) -> Tally:
         try:

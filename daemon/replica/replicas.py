@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.replica import standing
+from crmsync.daemon.replica import standing, upkeep
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
@@ -54,6 +54,17 @@ class Replicas:
     def close(self) -> None:
         for keeper in self.keepers.values():
             keeper.close()
+
+    # ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check(self) -> list[dict[str, Any]]:
+        return [upkeep.check(keeper) for keeper in self.keepers.values()]
+
+    def tidy(self, before: datetime) -> int:
+        return sum(upkeep.prune(keeper, before) for keeper in self.keepers.values())
+
+    def forget(self, address: str) -> int:
+        return sum(upkeep.erase(keeper, address) for keeper in self.keepers.values())
 
     # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,7 +1,7 @@
 """What the service does with a replica when its time has come."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,16 @@ class ReplicaRounds:
     def follow(self, replicas: Replicas, schedule: "Schedule") -> None:
         for name, keeper in replicas.keepers.items():
             schedule.also(f"replica:{name}", keeper.settings.interval, partial(self.turn, name))
+
+    def decided(
+        self, method: str, arguments: Mapping[str, Any], answer: Mapping[str, Any], schedule: "Schedule"
+    ) -> None:
+        """Whoever has decided something waits for the pass that carries it out."""
+        if method in ("replica_resolve", "replica_retry", "replica_abandon"):
+            schedule.hurry(f"replica:{answer['crm']}")
+        elif method == "replica_mode" and arguments.get("mode"):
+            for one in answer["replicas"]:
+                schedule.hurry(f"replica:{one['name']}")
 
     def turn(self, name: str) -> timedelta | None:
         """A pass. How long to leave it alone then; None: until its next turn."""

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import AWAY, Mode, acting
 from crmsync.state.errors import StateError
@@ -37,7 +39,7 @@ def of(keeper: Keeper, now: datetime) -> dict[str, Any]:
     """A file that cannot be opened is a light, too: the accounts have nothing to do with it."""
     try:
         return _read(keeper, now)
-    except StateError as error:
+    except (StateError, sa.exc.DBAPIError) as error:
         mode = keeper.settings.mode.value
         trouble = {"code": "state_failed", "message": str(error), "since": _text(now)}
         return _document(keeper, "failing", mode, mode, None, dict.fromkeys(COUNTS, 0), trouble)

@@ -46,6 +46,10 @@ def made_again(work: Work, name: str, record_id: str) -> str:
 def unmade(work: Work, name: str, record_id: str, at: datetime) -> None:
     """A row that was made here is given up. References to it go back to what they were; raises Fault where a row cannot
     do without it."""
+    conversions = work.shared.conversions
+    for each in work.where(conversions, conversions.c[ROLES[name]] == record_id) if name in ROLES else ():
+        what = f"{each['lead']} is to be converted into this record: abandon that first"
+        raise Fault("DELETE_FAILED", what)
     for type_, field in work.shapes.pointing(name):
         group = work.group(type_.name)
         for row in work.where(group.main, group.main.c[field.name] == record_id):

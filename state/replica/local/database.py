@@ -1,4 +1,4 @@
-"""The database of one replica: a file of its own for one CRM login, which answers nobody else.
+"""The database of one replica, on SQLite or PostgreSQL: of its own for one CRM login, which answers nobody else.
 
 Its tables have the shapes that the upstream last described. A new description migrates them where they stand, in the
 transaction that stores it.
@@ -24,6 +24,9 @@ __all__ = ["ForeignLogin", "LocalDatabase"]
 LEARNT = "learnt"  # how often the schemas have changed
 
 
+_WRITERS_TURN = 0x7265706C  # the advisory lock on PostgreSQL; any number that nobody else uses
+
+
 class ForeignLogin(Exception):
     """The file belongs to another login: what that one may see is none of this one's business."""
 
@@ -35,6 +38,11 @@ class LocalDatabase:
         """`url` as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests."""
         self._engine = open_engine(url, durable)
         self._writing = self._engine.execution_options(crm_write=True)
+        self._reading = self._engine
+        if (
+            self._engine.dialect.name == "postgresql"
+        ):  # else each statement would see what was committed before it
+            self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._turn = Lock()
         self.tables = Tables(Shapes({}))
         with self.write() as work:
@@ -46,7 +54,7 @@ class LocalDatabase:
     @contextmanager
     def read(self) -> Iterator[Work]:
         """A consistent view."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._reading.connect() as connection, connection.begin():
             yield Work(connection, self.tables)
 
     @contextmanager
@@ -58,6 +66,10 @@ class LocalDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Work]:
         with self._writing.connect() as connection, connection.begin():
+            if (
+                connection.dialect.name == "postgresql"
+            ):  # writers of other processes wait, as they do for a file
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_TURN)))
             yield Work(connection, self.tables)
 
     def claim(self, organisation: str, user: str) -> None:

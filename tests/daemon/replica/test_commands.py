@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,38 @@ def test_a_person_reads_it(desk: Desk, crmsync: Answer, capsys: pytest.CaptureFi
         assert words in said
 
 
+@pytest.mark.parametrize(
+    ("objects", "wanted", "ok", "words"),
+    [
+        (("Account", "Contact"), {}, True, "Account, Contact in"),
+        (("Account", "Nothing"), {}, False, "Nothing"),
+        (("Account",), {"Account": frozenset({"Colour"})}, False, "Account has no field Colour"),
+    ],
+)
+def test_check_names_what_is_not_there(desk: Desk, objects: Any, wanted: Any, ok: bool, words: str):
+    desk.keeper.settings = Settings(objects, wanted)
+    (line,) = desk.engine.replicas.check()
+    assert (line["name"], line["ok"]) == ("replica of crm.main", ok)
+    assert words in line["message"]
+    assert bool(line["hint"]) == (not ok)
+
+
+def test_what_the_conflict_log_must_not_keep(desk: Desk, crmsync: Answer):
+    account = refused(desk, crmsync)
+    desk.cable.pulled = True
+    desk.keeper.update(account, {"Phone": "Ask ada@example.com"})
+    assert crmsync("crm", "replica", "abandon", account)[0] == 0
+    assert "ada@example.com" in str(crmsync("crm", "replica", "conflicts"))
+    assert desk.engine.replicas.tidy(desk.bench.clock() - timedelta(days=1)) == 0
+    desk.engine.forget("Ada@example.com")
+    assert crmsync("crm", "replica", "conflicts") == (0, [])
+    desk.keeper.update(account, {"Phone": "3"})
+    crmsync("crm", "replica", "abandon", account)
+    desk.bench.clock.advance(days=2)
+    assert desk.engine.replicas.tidy(desk.bench.clock() - timedelta(days=1)) == 1
+    assert crmsync("crm", "replica", "conflicts") == (0, [])
+
+
 # ── Beside a service ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -317,3 +350,24 @@ def test_no_turn_where_it_is_to_work_offline(desk: Desk, service: Service):
     asked = desk.cable.asked
     assert service.replicas.turn("main") is None
     assert desk.cable.asked == asked
+
+
+class Hurried:
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def hurry(self, id: str) -> None:
+        self.ids.append(id)
+
+
+def test_a_decision_is_carried_out_at_once(desk: Desk, crmsync: Answer, service: Service):
+    account = refused(desk, crmsync)
+    hurried = Hurried()
+    service.schedule = hurried
+    crmsync("crm", "replica", "status")
+    crmsync("crm", "replica", "rejected")
+    crmsync("crm", "replica", "mode")
+    assert hurried.ids == []
+    crmsync("crm", "replica", "retry", account)
+    crmsync("crm", "replica", "mode", "hybrid")
+    assert hurried.ids == ["replica:main"] * 2

@@ -3,8 +3,11 @@
 The script is random, from a seed. What must come of it is worked out from the script alone: a field that one side
 wrote has that side's last value; one that both wrote has one of the two, and the other stands in the conflict log. A
 row that is left alone after one side deleted it is gone; if the other side has touched it, the log or a person's list
-says so."""
+says so.
 
+`CRMSYNC_OUTAGE=500` makes the outages with kills and refusals as long as the plain one."""
+
+import os
 import random
 import signal
 import subprocess
@@ -23,6 +26,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.temporary import is_temporary
 from tests.daemon.replica.bench import OBJECTS, Bench, Killed, bench
 
+LONG, SHORT = 500, int(os.environ.get("CRMSYNC_OUTAGE", "200"))
 FREE: dict[str, tuple[str, ...]] = {  # fields that nobody but people writes
     "Account": ("Phone", "Fax", "Description", "BillingCity"),
     "Contact": ("Phone", "Title", "Description", "MailingCity"),
@@ -195,15 +199,21 @@ class Script:
         """A person goes through the list and gives up what the CRM does not take."""
         for _ in range(20):
             for each in self.bench.replica.waiting():
-                try:
-                    self.bench.replica.abandon(each.id)
-                except Fault as fault:
-                    if fault.code not in ("DELETE_FAILED", "NOT_FOUND"):
-                        raise
+                self._give_up(each.id)
             self.bench.run()
             if not self.bench.replica.waiting():
                 return
         raise AssertionError(self.bench.replica.waiting())
+
+    def _give_up(self, record: str) -> None:
+        try:
+            self.bench.replica.abandon(record)
+        except Fault as fault:
+            if fault.code == "DELETE_FAILED":  # what needs it is named, and has to be given up first
+                self._give_up(fault.message.split()[0])
+                self._give_up(record)
+            elif fault.code != "NOT_FOUND":
+                raise
 
 
 @pytest.fixture
@@ -214,16 +224,16 @@ def script(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Script]:
         yield script
 
 
-@pytest.mark.parametrize("script", [1, 2], indirect=True)
 def test_both_agree_afterwards(script: Script):
-    script.offline(300)
+    script.offline(LONG)
+    assert script.converted > 20
     script.bench.run()
     script.settle_everything()
     script.check()
 
 
 def test_a_kill_at_every_stage_boundary_changes_nothing(script: Script):
-    script.offline(200)
+    script.offline(SHORT)
     for stage in [s for s in Stage if s is not Stage.SESSION]:
         script.bench.kill = lambda at, what, stage=stage: at is stage
         with pytest.raises(Killed):
@@ -236,9 +246,9 @@ def test_a_kill_at_every_stage_boundary_changes_nothing(script: Script):
 
 
 def test_so_does_a_real_one(script: Script):
-    """kill -9, of a process that runs the pass."""
-    script.offline(60)
-    for stage in [s for s in Stage if s is not Stage.SESSION]:
+    """kill -9, of a process that runs the pass: a sample of the boundaries, the writing ones."""
+    script.offline(SHORT // 2)
+    for stage in (Stage.LOCAL_DELETES, Stage.UPDATES, Stage.FINISH):
         script.bench.clock.advance(minutes=2)
         assert _child(script.bench, stage) == -signal.SIGKILL
     script.bench.run()
@@ -254,7 +264,7 @@ def _child(bench: Bench, stage: Stage) -> int:
 
 def test_of_no_write_the_answer_is_ever_heard(script: Script):
     """Each is carried out, and then the process is gone. Nothing is made twice."""
-    script.offline(100)
+    script.offline(60)
     known = {name: script.bench.there(name).keys() for name in OBJECTS}
     mine = {name: sum(map(is_temporary, script.bench.here(name))) for name in OBJECTS}
     lost = 0
@@ -293,7 +303,7 @@ def test_an_upstream_that_refuses_a_tenth_of_the_writes(script: Script):
         return Refused("", "rule", "is refused by a trigger in the CRM") if chance.random() < 0.1 else None
 
     script.bench.between.refuse = refuse
-    script.offline(200)
+    script.offline(SHORT)
     script.bench.run()
     refused = [w for w in script.bench.replica.waiting() if w.state == "rejected"]
     assert refused
