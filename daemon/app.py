@@ -177,7 +177,13 @@ def _api(config: CrmConfig, keeper: Keeper, now: Clock) -> ReplicaCrm:
                 return (Application(client_id, secret.reveal()),)
         return ()
 
-    return web_services(keeper, verifier(http, config.url), applications, now=now)
+    def own() -> tuple[str, str] | None:
+        match config.login:
+            case PasswordLogin(_, _, username, password):
+                return username, password.reveal()
+        return None
+
+    return web_services(keeper, verifier(http, config.url), applications, own, now=now)
 
 
 def _auth(config: CrmConfig) -> Auth:

@@ -8,11 +8,11 @@ from typing import Any, cast
 from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce import soap_login
 from crmsync.connectors.salesforce.direct import Direct
-from crmsync.daemon.replica.crm import ReplicaCrm
+from crmsync.daemon.replica.crm import GLANCE, ReplicaCrm
 from crmsync.daemon.replica.direct import Through, Writes
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.line import PAUSE, Line
-from crmsync.daemon.replica.login import Login, Verify
+from crmsync.daemon.replica.login import Login, Own, Verify
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.state.replica.local.identity import Identity
@@ -25,22 +25,24 @@ def web_services(
     keeper: Keeper,
     verify: Verify,
     applications: Callable[[], tuple[Application, ...]] = tuple,
+    own: Own = lambda: None,
     *,
     now: Callable[[], datetime],
     pause: float = PAUSE,
 ) -> ReplicaCrm:
     """`verify` asks the CRM about a person's password; `applications` may log in by OAuth, beside everybody who does by
-    SOAP. Raises StateError."""
+    SOAP; `own` is the password that fills the replica. Raises StateError."""
     line = Line(keeper.mode, note=keeper.noted, pause=pause)
     upstream = cast(Upstream, _Lazily(keeper.upstream))
     writes = cast(Writes, _Lazily(lambda: Direct(keeper.upstream().client)))  # type: ignore[attr-defined]
     through = Through(line, upstream, writes, keeper.settings.policy)
     return ReplicaCrm(
         keeper.database,
-        Login(keeper.database, verify, line),
+        Login(keeper.database, verify, line, own),
         through,
         clients=applications(),
         clock=lambda: now() + keeper.offset(),
+        glance=min(pause, GLANCE),
     )
 
 
