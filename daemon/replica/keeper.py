@@ -109,6 +109,10 @@ class Keeper:
     def acting(self) -> Mode:
         return acting(self.mode(), str((self.trouble() or {}).get("code", "")))
 
+    def away(self) -> bool:
+        """Whether nobody was found there the last time that somebody looked."""
+        return (self.trouble() or {}).get("code") in AWAY
+
     def trouble(self) -> Mapping[str, Any] | None:
         """``{"code", "message", "since"}`` of the conversation that failed last; None: the last one came through."""
         with self.database.read() as work:

@@ -32,7 +32,7 @@ def web_services(
 ) -> ReplicaCrm:
     """`verify` asks the CRM about a person's password; `applications` may log in by OAuth, beside everybody who does by
     SOAP; `own` is the password that fills the replica. Raises StateError."""
-    line = Line(keeper.mode, note=keeper.noted, pause=pause)
+    line = Line(keeper.mode, note=keeper.noted, away=keeper.away, pause=pause)
     upstream = cast(Upstream, _Lazily(keeper.upstream))
     writes = cast(Writes, _Lazily(lambda: Direct(keeper.upstream().client)))  # type: ignore[attr-defined]
     through = Through(line, upstream, writes, keeper.settings.policy)

@@ -203,3 +203,15 @@ def test_after_a_failure_nobody_waits_for_another_one():
     assert line.writing
     line.answers()
     assert line.mode is Mode.HYBRID
+
+
+def test_what_a_pass_has_found_out_everybody_knows():
+    now, away = [0.0], [True]
+    line = Line(away=lambda: away[0], monotonic=lambda: now[0], pause=15)
+    assert not line.writing
+    now[0] = 15.0
+    assert line.writing  # somebody has to look
+    line.fails(Unreachable("gone"))
+    assert not line.writing
+    away[0] = False  # a pass has come through
+    assert line.writing
