@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -31,29 +31,30 @@ from crmsync.connectors.contract import (
     Window,
 )
 from crmsync.connectors.errors import AuthExpired
-from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.telephony.people import Acquainted, Person
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
+from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
-from crmsync.daemon.replica.crm import ReplicaCrm
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.offering import offered
 from crmsync.daemon.replica.replicas import Replicas
-from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
-from crmsync.state.replica.org import Client as Application
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
@@ -106,20 +107,25 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         for name, account in config.account.items()
     }
     keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
+    accounts = (
+        call_logs(config, accounts, now) | accounts
+    )  # a call that is over comes to its person in one sync
     return Engine(
         state=state,
         signer=signer,
         replicas=Replicas(
             keepers,
             now,
-            {n: partial(_api, config.crm[n], keeper, now) for n, keeper in keepers.items()},
+            {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
             {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
+        by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
+        bells=Bells.of(config.alerts, now),
         now=now,
     )
 
@@ -148,6 +154,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             for kind, some in rules.items()
         },
         insisted=config.named_fields,
+        expires=config.expires,
     )
 
 
@@ -159,31 +166,6 @@ def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
     return Keeper(
         name, file_of(chosen.place(name, config.state.folder)), settings, crm.source.replication, now=now
     )
-
-
-def _api(config: CrmConfig, keeper: Keeper, now: Clock) -> ReplicaCrm:
-    """The CRM's own API on its replica."""
-
-    @cache
-    def http() -> Http:
-        ca_file = str(config.ca_file) if config.ca_file else None
-        return Http(config.url, ca_file=ca_file, verify=config.verify, timeout=30.0, now=now)
-
-    def applications() -> tuple[Application, ...]:
-        match config.login:
-            case PasswordLogin(client_id, secret):
-                return (Application(client_id, secret.reveal()),)
-            case ClientCredentialsLogin(client_id, secret):
-                return (Application(client_id, secret.reveal()),)
-        return ()
-
-    def own() -> tuple[str, str] | None:
-        match config.login:
-            case PasswordLogin(_, _, username, password):
-                return username, password.reveal()
-        return None
-
-    return web_services(keeper, verifier(http, config.url), applications, own, now=now)
 
 
 def _auth(config: CrmConfig) -> Auth:
@@ -275,6 +257,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         config.username or "",
         outlook=outlook,
         kinds=_SHOWN[config.type],
+        expires=config.expires,
     )
 
 
@@ -304,6 +287,10 @@ class LazySource:
 
     def open(self, collection: Collection) -> Connector:
         return self._source().open(collection)
+
+    def people(self, number: str, user: str) -> Sequence[Person]:
+        source = self._source()
+        return source.people(number, user) if isinstance(source, Acquainted) else ()
 
     def clock_offset(self) -> timedelta:
         return self._made.clock_offset() if self._made is not None else timedelta(0)
