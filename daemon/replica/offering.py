@@ -34,4 +34,10 @@ def offered(config: Crm, keeper: Keeper, now: Callable[[], datetime]) -> Replica
                 return username, password.reveal()
         return None
 
-    return web_services(keeper, verifier(http, config.url), applications, own, now=now)
+    def close() -> None:
+        if http.cache_info().currsize:
+            http().close()
+
+    crm = web_services(keeper, verifier(http, config.url), applications, own, now=now)
+    crm.closers.append(close)
+    return crm

@@ -179,6 +179,11 @@ def test_a_field_that_the_login_may_not_write_is_refused_here_too(here: Office, 
     status, told = api("PATCH", f"sobjects/Account/{here.acme}", {"CreatedDate": "2026-01-01T00:00:00Z"})
     assert (status, told[0]["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
     assert api("DELETE", f"sobjects/User/{here.crm.sync.id}")[0] == 403
+    made = api("POST", "sobjects/Account", {"Name": "Beta"})[1]["id"]
+    access = f"UserId='{here.crm.sync.id}'+AND+RecordId+IN+('{made}','{here.crm.sync.id}')"
+    query = f"query?q=SELECT+RecordId,HasEditAccess,HasDeleteAccess+FROM+UserRecordAccess+WHERE+{access}"
+    rights = {each["RecordId"]: each["HasDeleteAccess"] for each in api("GET", query)[1]["records"]}
+    assert rights == {made: True, here.crm.sync.id: False}
     assert api("GET", "query?q=SELECT+Nonsense+FROM+Account")[1][0]["errorCode"] == "INVALID_FIELD"
 
 
