@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,7 @@ from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.offering import offered
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
@@ -104,6 +106,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
     accounts = (
         call_logs(config, accounts, now) | accounts
     )  # a call that is over comes to its person in one sync
@@ -111,7 +114,10 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         state=state,
         signer=signer,
         replicas=Replicas(
-            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+            keepers,
+            now,
+            {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
+            {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,

@@ -27,6 +27,7 @@ from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.doors import Doors
 from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
@@ -116,6 +117,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     replicas: ReplicaRounds = field(init=False)
+    doors: Doors = field(default_factory=Doors)
     nudges: Nudges = field(init=False)
     phones: Phones = field(init=False)
     reception: Reception = field(init=False)
@@ -160,6 +162,7 @@ class Service:
         self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)
+        self.doors.follow(self.engine.replicas)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
@@ -204,6 +207,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.doors.close()
         self.watch.stop()
         self.phones.close()
         self.reception.close()
@@ -252,6 +256,7 @@ class Service:
         self.turns.close()
         try:
             self._drain()
+            self.doors.close()
             if not self._signals.empty():  # we are to stop: not worth a new engine any more
                 engine.close()
                 return
@@ -267,6 +272,7 @@ class Service:
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
         self.replicas.follow(engine.replicas, self.schedule)
+        self.doors.follow(engine.replicas)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 

@@ -127,6 +127,7 @@ class _Endpoint:
         generation = self._crm.generation
         with self._lock:
             if self._built.generation != generation:
+                self._built.bulk.close()  # its jobs go on with the new one
                 self._built = _Built(self._crm)
             return self._built
 

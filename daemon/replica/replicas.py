@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.calls import Failure
@@ -22,6 +22,9 @@ from crmsync.state.replica.local.database import ForeignLogin
 from crmsync.state.replica.local.deciding import Side
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.values import encode_datetime
+
+if TYPE_CHECKING:
+    from crmsync.daemon.replica.crm import ReplicaCrm
 
 __all__ = ["CONFIGURED", "Replicas"]
 
@@ -41,6 +44,12 @@ class Replicas:
 
     keepers: Mapping[str, Keeper] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    services: Mapping[str, Callable[[], "ReplicaCrm"]] = field(
+        default_factory=dict
+    )  # to serve as the CRM's API
+    addresses: Mapping[str, tuple[str, int]] = field(
+        default_factory=dict
+    )  # where, of those that are to be served
 
     def close(self) -> None:
         for keeper in self.keepers.values():
