@@ -51,6 +51,11 @@ class Replication:
     def requests(self) -> int:
         return self.client.requests()
 
+    @property
+    def usage(self) -> float:
+        """Share of the organisation's daily requests that is used up, as last told."""
+        return self.client.usage
+
     # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def describe(self, table: str) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
 """What the stages of a pass share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -65,6 +65,7 @@ class Context:
     progress: Progress
     compare: timedelta = timedelta(days=1)  # between two comparisons of all ids
     workers: int = 4  # objects that are read at the same time
+    wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of an object only these fields
     user: str = ""  # who we are upstream
     tally: Tally = field(default_factory=Tally)
     lock: Lock = field(default_factory=Lock)  # of the tally

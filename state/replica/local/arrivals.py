@@ -136,7 +136,9 @@ def gone(
     for record_id, conversion in converting.items():
         _conversion_lost(work, record_id, conversion, at)
     free = [i for i in ids if (i not in waiting or policy is Policy.SERVER) and i not in converting]
-    left = len(work.many(group.main, free))
+    leaving = work.many(group.main, free)
+    left = len(leaving)
+    work.bury(name, leaving, at)
     for table in (group.main, group.orig, group.synced, group.tosync):
         work.drop(table, free)
     return left

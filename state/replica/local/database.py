@@ -4,6 +4,7 @@ Its tables have the shapes that the upstream last described. A new description m
 transaction that stores it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -12,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import open_engine
+from crmsync.state.replica.describe import BASE, ORIGIN
 from crmsync.state.replica.local.migrate import migrate
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Shapes
@@ -43,7 +45,8 @@ class LocalDatabase:
         self.tables = Tables(Shapes({}))
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
-            self.tables = Tables(Shapes(self._described(work)))
+            self._known: Mapping[str, Any] = self._described(work)
+            self.tables = Tables(Shapes(self._known))
 
     @contextmanager
     def read(self) -> Iterator[Work]:
@@ -85,12 +88,18 @@ class LocalDatabase:
                 known = self._described(work)
                 new = {name: _kept(reply) for name, reply in replies.items()}
                 if all(known.get(name) == reply for name, reply in new.items()):
+                    self._follow(known)
                     return frozenset()
                 tables = Tables(Shapes({**known, **new}))
                 refill = migrate(work, tables)
                 self._store(work, new, refill)
-            self.tables = tables
+            self.tables, self._known = tables, {**known, **new}
         return refill
+
+    def _follow(self, known: Mapping[str, Any]) -> None:
+        """Another process may have migrated the tables since."""
+        if known != self._known:
+            self.tables, self._known = Tables(Shapes(known)), known
 
     def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> None:
         schemas = work.shared.schemas
@@ -108,5 +117,22 @@ class LocalDatabase:
 
 
 def _kept(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what names a host: the same object behind another address has not changed."""
-    return {name: value for name, value in reply.items() if name not in ("urls", "recordTypeInfos")}
+    """Its addresses without host and version: the same object behind another address has not changed."""
+    kept = dict(reply)
+    if isinstance(kept.get("urls"), dict):
+        kept["urls"] = _placeless(kept["urls"])
+    if isinstance(kept.get("recordTypeInfos"), list):
+        kept["recordTypeInfos"] = [
+            {**each, "urls": _placeless(each["urls"])} if isinstance(each.get("urls"), dict) else each
+            for each in kept["recordTypeInfos"]
+        ]
+    return kept
+
+
+def _placeless(urls: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _placeless_one(str(url)) for name, url in urls.items()}
+
+
+def _placeless_one(url: str) -> str:
+    path = re.sub(r"^https?://[^/]*", ORIGIN, url)
+    return re.sub(r"^/services/data/v[0-9.]+", BASE, path)

@@ -19,7 +19,7 @@ from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Row
 from crmsync.state.replica.local.tables import LEAD
 
-__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "waiting"]
+__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "standing", "waiting"]
 
 
 class Action(StrEnum):
@@ -65,6 +65,18 @@ def waiting(work: Work) -> Iterator[Waiting]:
                 yield Waiting(Action.UPDATE, name, row["Id"], state, fields, row["code"], row["reason"])
 
 
+def standing(work: Work, record_id: str) -> Mapping[str, Any] | None:
+    """The entry of the queue in which this record waits to be sent, however it stands."""
+    try:
+        current = edits.current_id(work, record_id)
+        type_ = work.type_of(current)
+    except Fault:
+        return None
+    shared = work.shared
+    tables = (shared.deletelist, shared.createlist, work.group(type_.name).tosync)
+    return next((found for table in tables if (found := work.get(table, current))), None)
+
+
 def choose(
     work: Work,
     record_id: str,
@@ -77,7 +89,7 @@ def choose(
 
     `fields`: of several held ones, only these. Raises Fault where there is no conflict.
     """
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     if conversion := _conversion(work, record_id, "held", "gone"):
         _choose_conversion(work, conversion, choice, at)
         return
@@ -97,7 +109,7 @@ def choose(
 
 def retry(work: Work, record_id: str) -> None:
     """The upstream is asked once more. Raises Fault where it refused nothing."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     if conversion := _conversion(work, record_id, "rejected"):
         work.change(work.shared.createlist, conversion["Id"], state="ready", code="", reason="")
         return
@@ -108,7 +120,7 @@ def retry(work: Work, record_id: str) -> None:
 def abandon(work: Work, record_id: str, at: datetime) -> None:
     """The local change is given up: the row is as the upstream has it, and the values stand in the log. Raises Fault
     where nothing waits to be sent, and where other rows cannot do without one that was made here."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     type_ = work.type_of(record_id)
     if entry := work.get(work.shared.deletelist, record_id):
         _restore(work, entry)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,9 @@ from crmsync.state.replica.local.tables import CONVERTED, CREATED, LEAD, UPDATED
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.records import AT_ONCE
 
-__all__ = ["Work"]
+__all__ = ["TOLD", "Work"]
+
+TOLD = timedelta(days=15)  # how long what was deleted is told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,14 @@ class Work:
         while new := self.connection.execute(sa.select(table.c.new).where(table.c.old == current)).scalar():
             current = new
         return current
+
+    # ── Tombs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def bury(self, name: str, record_ids: Iterable[str], at: datetime) -> None:
+        """What left main, for those who ask what was deleted; the list reaches back as far as the CRM's own."""
+        tombs = self.shared.tombs
+        self.connection.execute(tombs.delete().where(tombs.c.at < at - TOLD))
+        self.put(tombs, [{"Id": each, "object": name, "at": at} for each in dict.fromkeys(record_ids)])
 
     # ── Conflicts ────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,6 +33,7 @@ class Shapes:
     """All objects of one replica, from their describe replies by name."""
 
     def __init__(self, replies: Mapping[str, Mapping[str, Any]]) -> None:
+        self.replies = replies
         self.schema = Schema(shape(reply) for reply in replies.values())
         self.edges = tuple(edge for reply in replies.values() for edge in _edges(reply))
 

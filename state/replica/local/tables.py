@@ -68,6 +68,7 @@ class Shared:
         self.schemas = _schemas(metadata)
         self.properties = _properties(metadata)
         self.aliases = _aliases(metadata)
+        self.tombs = _tombs(metadata)
         self.conflicts = _conflicts(metadata)
 
 
@@ -146,6 +147,17 @@ def _aliases(metadata: sa.MetaData) -> sa.Table:
         metadata,
         sa.Column("old", _ID, primary_key=True),
         sa.Column("new", _ID, nullable=False, index=True),
+    )
+
+
+def _tombs(metadata: sa.MetaData) -> sa.Table:
+    """What left main not long ago."""
+    return sa.Table(
+        "_tomb",
+        metadata,
+        sa.Column("Id", _ID, primary_key=True),
+        sa.Column("object", sa.Text, nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False, index=True),
     )
 
 

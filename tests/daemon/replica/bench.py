@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crmsync.connectors.contract import Outcome
+from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.salesforce.auth import ClientCredentials
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.replication import Replication
@@ -80,6 +81,28 @@ class Between:
         self.after(verb, table, answered)
         answers = iter(answered)
         return [no if no is not None else next(answers) for no in refused]
+
+
+class Cable:
+    """Between a keeper and the upstream; a test can pull it."""
+
+    def __init__(self, upstream: Any) -> None:
+        self._upstream = upstream
+        self.pulled = False
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._upstream, name)
+        if name in ("clock_offset", "requests", "usage"):
+            return found
+
+        def call(*arguments: Any) -> Any:
+            self.asked += 1
+            if self.pulled:
+                raise Unreachable("nobody answers")
+            return found(*arguments)
+
+        return call
 
 
 @dataclass
