@@ -20,7 +20,7 @@ from crmsync.state.replica.converting import (
     taken,
 )
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.local import arrivals, edits
+from crmsync.state.replica.local import arrivals, edits, veil
 from crmsync.state.replica.local.births import next_temporary, renamed, unmade
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.rows import Work
@@ -38,6 +38,10 @@ def convert(work: Work, asked: Conversion, at: datetime) -> Converted:
     type_, lead = edits.find(work, asked.lead)
     if type_.name != LEAD:
         raise faults.wrong_type_of_id("Lead ID", asked.lead)
+    if (
+        not set(veil.SHOWN[:2]) <= lead.keys()
+    ):  # the login may not see them: nobody could say what became of it
+        raise faults.no_access()
     if earlier := work.converting([lead["Id"]]).get(lead["Id"]):
         _only_if_it_waits(work, earlier)
         abandon(work, earlier, at)
