@@ -191,7 +191,7 @@ def _values(name: str, asked: Conversion, lead: Row, at: datetime) -> Row:
     if name == "Account":
         return taken(ACCOUNT, known)
     if name == "Contact":
-        return {**taken(CONTACT, known), "Name": lead.get("Name")}
+        return taken(CONTACT, known)
     return {
         "Name": asked.opportunity_name or f"{known['Company']}-",
         "StageName": FIRST_STAGE,
@@ -203,11 +203,8 @@ def _values(name: str, asked: Conversion, lead: Row, at: datetime) -> Row:
 def _new(work: Work, name: str, values: Row, at: datetime) -> Row:
     type_ = work.shapes.of(name)
     row = edits.blank(type_)
-    stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at)
-    given = {**stamps, **{n: v for n, v in values.items() if v is not None}}
-    row |= {"Id": next_temporary(work, type_.prefix), **{n: v for n, v in given.items() if n in row}}
-    work.main(name, [row], created=True)
-    return row
+    given = {n: v for n, v in values.items() if v is not None and n in row}
+    return edits.made(work, type_, {**row, **given}, given, at)
 
 
 # ── Activities go with the person ────────────────────────────────────────────────────────────────────────────

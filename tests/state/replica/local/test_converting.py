@@ -28,6 +28,7 @@ def test_what_lies_under_a_converted_lead_is_kept(leads: Desk):
     made = convert(leads, lead)
     assert is_temporary(made.account)
     assert leads.row("Lead", lead)["_converted"]
+    assert leads.row("Contact", made.contact)["Name"] == "Doe"
     leads.arrive("Lead", lead, first=False, Phone="5", Status="Working - Contacted", IsConverted=False)
     leads.move("Lead")
     shown = leads.row("Lead", lead)
