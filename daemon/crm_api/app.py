@@ -121,6 +121,16 @@ class _Endpoint:
                 return self._oauth.token(
                     form, message.headers.get("authorization", ""), message.origin, message.address
                 )
+            case ("services", "oauth2", "authorize"):
+                return self._oauth.web.authorize({**message.query, **message.form()})
+            case () if message.query.get("ec") == "302" and message.method == "POST":
+                return self._oauth.web.log_in(message.query, message.form(), message.address)
+            case () if message.query.get("ec") == "302":
+                return self._oauth.web.show(message.query)
+            case ("services", "oauth2", "introspect"):
+                return self._oauth.introspect(
+                    message.form(), message.headers.get("authorization", ""), message.address
+                )
             case ("services", "oauth2", "revoke"):
                 return self._oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
