@@ -31,6 +31,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.witness import Witness
@@ -52,6 +53,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    replicas: Replicas = field(default_factory=Replicas)
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
@@ -159,6 +161,7 @@ class Engine:
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
         return answer
 
     def queue(
@@ -189,11 +192,11 @@ class Engine:
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self.signer, self._contexts(), write=False, repair=repair)
+        return self._probed(write=False, repair=repair)
 
     def check_write(self, *, repair: bool = False) -> dict[str, Any]:
         """The same, and make an item everywhere, which is taken away again."""
-        return probe.check(self.state, self.signer, self._contexts(), write=True, repair=repair)
+        return self._probed(write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -259,12 +262,16 @@ class Engine:
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)
-        return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        answer = forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        self.replicas.forget(address.strip())
+        return answer
 
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""
+        before = self.now() - self.history
         with self.state.transaction() as tx:
-            return tx.history.prune(self.now() - self.history)
+            gone = tx.history.prune(before)
+        return gone + self.replicas.tidy(before)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,7 +292,13 @@ class Engine:
         for account in self.accounts.values():
             for mailbox in account.mailboxes:
                 mailbox.source.close()
+        self.replicas.close()
         self.state.close()
+
+    def _probed(self, *, write: bool, repair: bool) -> dict[str, Any]:
+        answer = probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
+        checks = [*answer["checks"], *self.replicas.check()]
+        return {**answer, "ok": all(c["ok"] for c in checks), "checks": checks}
 
     def _meant(self, item: str, names: Sequence[str] = ()) -> str:
         return meant(self.state, self._contexts(names), item)

@@ -40,7 +40,7 @@ def demo(tour: bool, directory: Path | None, ready_file: Path | None) -> int:
 
 @click.group()
 def crm() -> None:
-    """The embedded CRM alone."""
+    """The embedded CRM alone; the copy of a CRM that is kept here."""
 
 
 @crm.command()

@@ -93,7 +93,7 @@ class Records:
     def _show(self, call: Call, type_: ObjectType, row: Row) -> Reply:
         names = call.query.get("fields")
         chosen = chosen_fields(type_, names.split(",") if names else None)
-        headers = {"ETag": _etag(row), "Last-Modified": _http_date(row["LastModifiedDate"])}
+        headers = {"ETag": _etag(row), "Last-Modified": _http_date(_stamp(row))}
         if _unmodified(call.headers, row):
             return Reply(304, None, headers)
         return Reply(200, to_json(type_, row, chosen, call.base), headers)
@@ -162,9 +162,13 @@ def _condition(headers: Mapping[str, str]) -> Any:
 
 
 def _modified(row: Row) -> datetime.datetime:
-    moment = row["LastModifiedDate"]
+    return _stamp(row).replace(tzinfo=datetime.UTC)
+
+
+def _stamp(row: Row) -> datetime.datetime:
+    moment = row.get("LastModifiedDate") or row["SystemModstamp"]
     assert isinstance(moment, datetime.datetime)
-    return moment.replace(tzinfo=datetime.UTC)
+    return moment
 
 
 def _listed(tags: str, row: Row) -> bool:

@@ -70,7 +70,11 @@ class Resources:
         return Reply(200, describe_global(self._schema, call.base))
 
     def object(self, call: Call, object: str) -> Reply:
-        return Reply(200, {"objectDescribe": summary(self._type(object), call.base), "recentItems": []})
+        return Reply(200, {"objectDescribe": self._summary(call, object), "recentItems": []})
+
+    def _summary(self, call: Call, name: str) -> dict[str, Any]:
+        type_ = self._type(name)
+        return summary(type_, call.base, self._schema.told(type_.name))
 
     def describe(self, call: Call, object: str) -> Reply:
         return Reply(200, describe_object(self._schema, self._type(object), call.base, call.origin))

@@ -60,10 +60,12 @@ class CrmServer:
         clock: Clock = system_clock,
         durable: bool = True,
         daily_requests: int = DAILY_REQUESTS,
+        crm: Crm | None = None,
     ) -> None:
         """`directory` receives the certificates, unless they are given; a port of 0 is a free one.
 
         `proxy` needs `https`, and certificates made here: no others are valid for the names that it answers for.
+        `crm`, if it is given, is served instead of one that is made of organisation and database.
         """
         self._sockets: list[tuple[socket.socket, bool]] = []
         self._thread: Thread | None = None
@@ -74,7 +76,7 @@ class CrmServer:
         names = proxy.hosts if proxy else ()
         self._certificates = make_certificates(directory, clock(), names) if made else certificates
         self._proxy: tuple[socket.socket, Proxy] | None = None
-        self.crm = Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
+        self.crm = crm or Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
         try:
             self.url = self._listen("http", host, port) if http else ""
             self.https_url = self._listen("https", host, https_port) if https else None

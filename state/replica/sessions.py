@@ -55,7 +55,7 @@ class Sessions:
         name = username.casefold()[:255]
         if self._attempts.wait(name, address):
             raise TooManyAttempts(username)
-        user_id = check_password(self._store, name, password)
+        user_id = self._checked(name, password)
         if user_id is None:
             self._attempts.failed(name, address)
             raise LoginRefused(username)
@@ -68,6 +68,10 @@ class Sessions:
 
     def client_failed(self, client_id: str, address: str) -> None:
         self._attempts.failed(f"client {client_id[:255]}", address)
+
+    def _checked(self, name: str, password: str) -> str | None:
+        """The id of the user whose password this is."""
+        return check_password(self._store, name, password)
 
     def open(self, user_id: str) -> str:
         """A new session id for a user; raises LoginRefused when the user is gone or inactive."""

@@ -95,7 +95,7 @@ def _ordered(names: str, values: Mapping[str, Any]) -> dict[str, Any]:
     ordered = {}
     for each in names.split():
         name = each.rstrip("?")
-        value = values[name]
+        value = values.get(name)  # an upstream of another version may not have it
         if value is not None or not each.endswith("?"):
             ordered[name] = value
     return ordered
@@ -114,7 +114,7 @@ def describe_tabs(soap: Soap, message: Message) -> list[dict[str, Any]]:
             "logoUrl": f"{soap.origin}/logo.png",
             "selected": label == "Sales",
             "tabSetId": f"standard__{label}",
-            "tabs": [_tab(soap, soap.crm.store.schema.objects[name]) for name in names],
+            "tabs": [_tab(soap, type_) for name in names if (type_ := soap.crm.store.schema.find(name))],
         }
         for label, names in TABS.items()
     ]

@@ -96,6 +96,7 @@ class Endpoint:
         except LoginRefused:
             what = "Invalid username, password, security token; or user locked out."
             raise Fault("INVALID_LOGIN", what) from None
+        url = f"{url.rpartition('/')[0]}/{self.crm.org.id[:15]}"  # the very first login to a replica tells it
         return {
             "metadataServerUrl": url.replace("/Soap/u/", "/Soap/m/"),
             "passwordExpired": False,

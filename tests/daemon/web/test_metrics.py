@@ -1,5 +1,6 @@
 """``/metrics``, ``/healthz`` and ``/readyz``: who may read them, and what stands there."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.replica.context import Tally as Counted
 from crmsync.daemon.web.metrics import WRONG
 from tests.daemon.fakes import cycle, error, standing, synced
 from tests.daemon.web.site import Scene
@@ -49,6 +51,39 @@ def test_requests_to_each_server(web: Scene):
     found = read(web)
     assert found["crmsync_requests_total", "crm.main"] == 17
     assert found["crmsync_limit_ratio", "crm.main"] == 0.25
+
+
+def test_how_the_replicas_stand(web: Scene):
+    success = web.clock().isoformat()
+    replica = {
+        "name": "main",
+        "light": "syncing",
+        "mode": "auto",
+        "acting": "hybrid",
+        "last_success": success,
+        "waiting": 1,
+        "conflicts": 2,
+        "rejected": 3,
+        "progress": {"stage": "creates", "number": 8, "of": 11, "what": ""},
+        "error": {"message": "ada@example.com"},
+        "total": {**asdict(Counted(pulled=4, passes=5)), "seconds": {"creates": 1.5}},
+    }
+    web.desk.answers["status"] = {"accounts": [standing("alice")], "replicas": [replica]}
+    found = read(web)
+    assert found["crmsync_replica_light", "main", "syncing"] == 1
+    assert found["crmsync_replica_light", "main", "in_step"] == 0
+    assert [found["crmsync_replica_waiting", "main", w] for w in ("waiting", "conflicts", "rejected")] == [
+        1,
+        2,
+        3,
+    ]
+    assert found["crmsync_replica_stage", "main", "creates"] == 1
+    assert found["crmsync_replica_stage", "main", "updates"] == 0
+    assert found["crmsync_replica_offline", "main"] == 0
+    assert found["crmsync_replica_last_success_timestamp_seconds", "main"] == web.clock().timestamp()
+    assert found["crmsync_replica_rows_total", "main", "pulled"] == 4
+    assert found["crmsync_replica_passes_total", "main"] == 5
+    assert found["crmsync_replica_stage_seconds_total", "main", "creates"] == 1.5
 
 
 def test_labels_hold_no_person_and_no_address(web: Scene):
