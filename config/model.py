@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from crmsync.config.account import Account
 from crmsync.config.crm import Crm
+from crmsync.config.exchange import EVERYBODY, Exchange
 from crmsync.config.problems import Expected
 from crmsync.config.replica import apart
 from crmsync.config.secret import Secret
@@ -76,6 +77,11 @@ class Schedule(Table):
     reconcile: Duration = Field(
         timedelta(hours=24), description="Between two complete comparisons for deletions."
     )
+    authority: Literal["self", "crm"] = Field(
+        "self",
+        description="Who says when is exchanged: the service itself, or the CRM's scheduler (see `[exchange]`); then "
+        "the service only notes what changes.",
+    )
     retries: Annotated[Count, Field(ge=0, le=1000)] = Field(
         8, description="Attempts after which an item is parked for a person, 0 to 1000."
     )
@@ -130,6 +136,33 @@ class Config(Table):
             apart({"the state": state.url, **{f"crm.{name}": url for name, url in replicas.items()}})
         return crm
 
+    exchange: Exchange = Field(
+        Exchange(), validate_default=True, description="Where a CRM's scheduler asks for an exchange."
+    )
+
+    @field_validator("exchange")
+    @classmethod
+    def _somebody_says_when(cls, exchange: Exchange, info: ValidationInfo) -> Exchange:
+        schedule, accounts = info.data.get("schedule"), info.data.get("account")
+        if schedule is not None and schedule.authority == "crm":
+            if exchange.address is None:
+                raise Expected(
+                    'listen = "ADDRESS:PORT", where schedule.authority = "crm"',
+                    found="nowhere to ask for an exchange",
+                )
+            if not exchange.credential:
+                raise Expected(
+                    'an [exchange.credential.NAME], where schedule.authority = "crm"',
+                    found="nobody who may ask",
+                )
+        for name, credential in exchange.credential.items():
+            strange = [a for a in credential.accounts if a != EVERYBODY and a not in (accounts or {a: None})]
+            if strange:
+                raise Expected(
+                    f"names of [account.NAME] tables in credential.{name}.accounts", found=strange[0]
+                )
+        return exchange
+
     @field_validator("account")
     @classmethod
     def _someone(cls, account: dict[str, Account]) -> dict[str, Account]:
@@ -140,6 +173,9 @@ class Config(Table):
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """Every secret with the path of its table and name: ``crm.main.password``."""
         yield from ((f"service.{key}", secret) for key, secret in self.service.given_secrets())
+        for name, credential in self.exchange.credential.items():
+            path = f"exchange.credential.{name}"
+            yield from ((f"{path}.{key}", secret) for key, secret in credential.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():
@@ -149,4 +185,5 @@ class Config(Table):
 
     def warnings(self) -> list[str]:
         """What works but is unwise, a sentence each; looks at the files now."""
-        return [f"{path}: {warning}" for path, secret in self.secrets() if (warning := secret.warning())]
+        warnings = [f"{path}: {warning}" for path, secret in self.secrets() if (warning := secret.warning())]
+        return [*warnings, *self.exchange.warnings()]

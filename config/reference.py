@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefinedType
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.crm import ColumnOverride, Crm
+from crmsync.config.exchange import Columns, Credential, Exchange
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
@@ -23,6 +24,9 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[exchange]", Exchange),
+    ("[exchange.credential.NAME]", Credential),
+    ("[exchange.credential.NAME.columns]", Columns),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[crm.NAME.replica_settings]", ReplicaSettings),
@@ -105,11 +109,11 @@ def _types(annotation: Any) -> Iterator[Any]:
 
 def _value(annotation: Any) -> str:
     types = list(_types(annotation))
-    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
-        return ", ".join(f'`"{choice}"`' for choice in choices)
     if any(get_origin(t) is tuple for t in types):
         lists = any(get_origin(t) is dict for t in types)
         return "table of lists of texts" if lists else "list of texts"
+    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
+        return ", ".join(f'`"{choice}"`' for choice in choices)
     return next(_WORDS[t] for t in types if t in _WORDS)
 
 
@@ -140,6 +144,8 @@ def _default(field: FieldInfo) -> str:
             return f'`"{shown_size(size)}"`'
         case int() as number:
             return f"`{number}`"
+        case tuple():
+            return ""
         case other:
             return f'`"{other}"`'
 

@@ -38,6 +38,7 @@ from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -110,6 +111,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
+        by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
         now=now,
     )

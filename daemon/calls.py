@@ -112,6 +112,8 @@ METHODS: Mapping[str, Method] = {
     "link": Method(Reach.ALL, required=_PARTNERS),
     "unlink": Method(Reach.ALL, required=_ITEM),
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
+    "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
+    "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
     "replica_status": Method(optional=_CRMS, part="replicas"),
     "replica_sync": Method(Reach.REPLICA, optional=_CRMS, part="replicas"),

@@ -13,17 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.calls import Failure
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
+    asked,
     decide,
     explain,
     forget,
     links,
     overview,
+    permission,
     probe,
     reconcile,
     repair,
@@ -31,6 +34,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
@@ -58,6 +62,7 @@ class Engine:
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
+    by_itself: Grant = ALL  # what is exchanged without anybody's word
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
     _busy: set[str] = field(default_factory=set)
@@ -77,16 +82,18 @@ class Engine:
         settle: timedelta = timedelta(0),
         keep_idle: bool = True,
         poll_every: timedelta = timedelta(0),
+        grant: Grant | None = None,
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
-        """Sync these accounts, or all, one after the other, until nothing changes."""
+        """Sync these accounts, or all, one after the other, until nothing changes. ``grant``: what may be exchanged;
+        None: what the service may exchange by itself."""
         total = Report()
         # whoever asks by hand may just have made a collection, and will not come again in a minute
         by_hand = not poll_every
         discovered = timedelta(0) if by_hand else DISCOVERED
         wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered, patient=not by_hand)
         for account in self.chosen(names):
-            report = self.sync_one(account, wish, dry_run=dry_run, progress=progress)
+            report = self.sync_one(account, wish, dry_run=dry_run, grant=grant, progress=progress)
             total.cycles += report.cycles
             total.writes += report.writes
             total.errors += report.errors
@@ -94,6 +101,9 @@ class Engine:
             total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
         answer["notices"] = total.notices
+        if grant is None and by_hand and not dry_run and self.by_itself.nothing:
+            standing = self.status([a.name for a in self.chosen(names)])["accounts"]
+            answer["notices"] += permission.notices(standing)
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -102,15 +112,17 @@ class Engine:
         wish: Wish,
         *,
         dry_run: bool = False,
+        grant: Grant | None = None,
         progress: Progress = no_progress,
     ) -> Report:
+        grant = grant or (ALL if dry_run else self.by_itself)  # what would be done if the CRM had its way
         try:
             with self.state.lock(account.name), self._at_work(account.name):
                 if dry_run:
                     # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
                     with account.crm.lock, self.state.rehearsal() as rehearsed:
-                        return self._synced(account, rehearsed, progress, wish, dry=True)
-                report = self._synced(account, self.state, progress, wish)
+                        return self._synced(account, rehearsed, progress, wish, grant, dry=True)
+                report = self._synced(account, self.state, progress, wish, grant)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
         except StateError as error:
@@ -120,13 +132,21 @@ class Engine:
         return report
 
     def _synced(
-        self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
+        self,
+        account: Account,
+        state: State,
+        progress: Progress,
+        wish: Wish,
+        grant: Grant,
+        *,
+        dry: bool = False,
     ) -> Report:
         repair.demand_key(state, self.signer)
         found = None
         if self.witness is not None:
             found = doubt.compare(state, self.witness, account.name, self.now())
-        report = sync(self._maker(account, state, progress, dry=dry), self._bound(account), wish)
+        make = self._maker(account, state, progress, grant, dry=dry)
+        report = sync(make, self._bound(account), wish)
         if found is not None:
             report.notices.insert(0, noticed(account.name, found.sentence))
         if (
@@ -162,6 +182,11 @@ class Engine:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
         answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
+        if self.by_itself.nothing:
+            for account in answer["accounts"]:
+                account["waits_for_crm"] = account["pending"]
+                if account["pending"]:
+                    account["notices"].append(permission.waits(account["pending"]))
         return answer
 
     def queue(
@@ -257,7 +282,10 @@ class Engine:
         return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
 
     def undo(self, cycle: int) -> dict[str, Any]:
-        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
+        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``. Raises Failure where it is not for us
+        to say when is written."""
+        if self.by_itself.nothing:
+            raise Failure(permission.CODE, permission.UNDO)
         return undo.undo(self.state, self._contexts(), cycle)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
@@ -265,6 +293,14 @@ class Engine:
         answer = forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
         self.replicas.forget(address.strip())
         return answer
+
+    # ── What a CRM has asked for ─────────────────────────────────────────────────────────────────────────────
+
+    def exchange_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.jobs(self.state, limit)
+
+    def exchange_audit(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.audit(self.state, limit)
 
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""
@@ -283,7 +319,7 @@ class Engine:
         return [a for n, a in self.accounts.items() if not names or n in names]
 
     def context(self, account: Account, *, progress: Progress = no_progress) -> Context:
-        return self._maker(account, self.state, progress)()
+        return self._maker(account, self.state, progress, ALL)()
 
     def close(self) -> None:
         crms: dict[str, Crm] = {a.crm.name: a.crm for a in self.accounts.values()}
@@ -313,7 +349,7 @@ class Engine:
         return frozenset(a.name for a in self.chosen(names)) if names else None
 
     def _maker(
-        self, account: Account, state: State, progress: Progress, *, dry: bool = False
+        self, account: Account, state: State, progress: Progress, grant: Grant, *, dry: bool = False
     ) -> Callable[[], Context]:
         records, bound = RecordCache(), self._bound(account)
         return lambda: Context(
@@ -327,6 +363,7 @@ class Engine:
             bound=bound,
             commons=self._commons,
             dry=dry,
+            grant=grant,
             progress=lambda what, count: progress(account.name, what, count),
         )
 

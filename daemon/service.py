@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -16,6 +16,7 @@ from typing import Any
 from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
+from crmsync.daemon.adaptor.adaptor import Adaptor
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
 CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
+TURN = 1.0  # seconds for which a signal may go unnoticed
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
 
@@ -112,6 +114,7 @@ class Service:
     replicas: ReplicaRounds = field(init=False)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
+    adaptor: Adaptor = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -127,7 +130,8 @@ class Service:
         self.replicas = ReplicaRounds(self.turns, self.jitter)
         self.nudges = Nudges(self.schedule.soon)
         self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
-        self.rounds.observed = self.reception.tally.note
+        self.rounds.observed = note = self.reception.tally.note
+        self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, note, self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,6 +140,7 @@ class Service:
             signal.signal(number, self._signalled)
         server.start()
         self.reception.open()
+        self.adaptor.open()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)
         self.nudges.follow(self.engine.accounts.values())
@@ -144,9 +149,16 @@ class Service:
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
-        while self._signals.get() == signal.SIGHUP:
+        while self._next_signal() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
+
+    def _next_signal(self) -> int:
+        """Waits in short turns: a signal that comes on the way into a wait does not end it (its handler is Python's,
+        and this thread has to run it). A reload right after another one, or a stop, would never begin."""
+        while True:
+            with suppress(queue.Empty):
+                return self._signals.get(timeout=TURN)
 
     def _keep_claim(self) -> None:
         """A database server that was restarted has forgotten that this is the only service of its state."""
@@ -169,6 +181,7 @@ class Service:
 
     def _stop(self, server: ControlServer) -> int:
         self.notify.stopping()
+        self.adaptor.close()
         log.info("stopping", extra={"action": "service.stopping"})
         self.turns.close()
         self.turns.interrupt()
@@ -228,6 +241,7 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config.service
+        self.adaptor.config = config.exchange
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -322,6 +336,10 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[exchange] listen", old.exchange.listen, new.exchange.listen),
+        ("[exchange] url", old.exchange.url, new.exchange.url),
+        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
+        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

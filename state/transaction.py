@@ -14,6 +14,7 @@ from crmsync.state.forgotten import Forgotten
 from crmsync.state.held import HeldItems
 from crmsync.state.history import History
 from crmsync.state.intents import Intents
+from crmsync.state.jobs import Audit, Jobs
 from crmsync.state.match_index import MatchIndex
 from crmsync.state.pairs import Pairs
 from crmsync.state.queue import Queue
@@ -39,6 +40,8 @@ class Tx:
         self.held = HeldItems(connection)
         self.index = MatchIndex(connection)
         self.forgotten = Forgotten(connection)
+        self.jobs = Jobs(connection)
+        self.audit = Audit(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is
