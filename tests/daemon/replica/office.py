@@ -29,7 +29,7 @@ class Office(Bench):
     server: CrmServer = field(init=False)
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
         return self.server.url
 
     def serve(self) -> "Office":

@@ -27,7 +27,7 @@ class Api:
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
         text = None if body is None else json.dumps(body)
-        reply = self.pool.request(method, f"{self.here.url}{V}/{path}", body=text, headers=sent)
+        reply = self.pool.request(method, f"{self.here.address}{V}/{path}", body=text, headers=sent)
         return reply.status, json.loads(reply.data) if reply.data else None
 
 

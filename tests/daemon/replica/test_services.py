@@ -204,7 +204,7 @@ def test_soap_by_the_wsdl_to_the_letter(here: Office):
         warnings.simplefilter("ignore")
         transport = zeep.Transport(session=session)
         client = zeep.Client(str(wsdl), transport=transport, settings=zeep.Settings(strict=True))
-        partner = Partner(client, here.url, "sync@example.com", "sync-password")
+        partner = Partner(client, here.address, "sync@example.com", "sync-password")
         organisation = here.crm.crm.org.id
         assert partner.result.userInfo.organizationId == organisation
         assert partner.result.serverUrl.endswith(organisation[:15])
