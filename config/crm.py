@@ -10,7 +10,7 @@ from crmsync.config.mapping import ColumnRule, Conflict, Direction, defaults, sh
 from crmsync.config.problems import Expected
 from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
-from crmsync.config.table import Server, Table
+from crmsync.config.table import Lasting, Table
 from crmsync.config.values import KINDS, Flag, Kind, OptionalSecret, Text, Url
 
 
@@ -115,7 +115,7 @@ def _merged(kind: Kind, overrides: Mapping[str, ColumnOverride]) -> dict[str, Co
     return rules
 
 
-class Crm(Server):
+class Crm(Lasting):
     """A CRM and the login that the service has there."""
 
     secret_names: ClassVar[tuple[str, ...]] = ("client_secret", "password", "private_key")

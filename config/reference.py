@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefinedType
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
+from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.exchange import Columns, Credential, Exchange
 from crmsync.config.mapping import defaults
@@ -18,6 +19,7 @@ from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
@@ -27,6 +29,11 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[exchange]", Exchange),
     ("[exchange.credential.NAME]", Credential),
     ("[exchange.credential.NAME.columns]", Columns),
+    ("[alerts]", Alerts),
+    ("[alerts.mail]", MailAlerts),
+    ("[alerts.webhook]", WebhookAlerts),
+    ("[softphone]", Softphone),
+    ("[telephony.NAME]", Telephony),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[crm.NAME.replica_settings]", ReplicaSettings),
@@ -123,6 +130,7 @@ _WORDS: dict[Any, str] = {
     Bytes: "size",
     int: "number",
     timedelta: "duration",
+    date: "date",
     Path: "path",
     Secret: "secret",
 }

@@ -32,7 +32,9 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.telephony.people import Acquainted, Person
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
+from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
@@ -47,6 +49,7 @@ from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
@@ -101,6 +104,9 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    accounts = (
+        call_logs(config, accounts, now) | accounts
+    )  # a call that is over comes to its person in one sync
     return Engine(
         state=state,
         signer=signer,
@@ -113,6 +119,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         history=config.state.history,
         by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
+        bells=Bells.of(config.alerts, now),
         now=now,
     )
 
@@ -141,6 +148,7 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             for kind, some in rules.items()
         },
         insisted=config.named_fields,
+        expires=config.expires,
     )
 
 
@@ -243,6 +251,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         config.username or "",
         outlook=outlook,
         kinds=_SHOWN[config.type],
+        expires=config.expires,
     )
 
 
@@ -272,6 +281,10 @@ class LazySource:
 
     def open(self, collection: Collection) -> Connector:
         return self._source().open(collection)
+
+    def people(self, number: str, user: str) -> Sequence[Person]:
+        source = self._source()
+        return source.people(number, user) if isinstance(source, Acquainted) else ()
 
     def clock_offset(self) -> timedelta:
         return self._made.clock_offset() if self._made is not None else timedelta(0)

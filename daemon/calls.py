@@ -80,6 +80,7 @@ class Method:
 _NAMES = {"names": Kind.TEXTS}
 _ITEM = {"item": Kind.TEXT}
 _BY = {**_NAMES, "by": Kind.TEXT}  # only of these accounts; who says so, for the history
+_SAID = {"by": Kind.TEXT}
 _PARTNERS = {"item": Kind.TEXT, "record": Kind.TEXT}
 _CRMS = {"crms": Kind.TEXTS}
 _CRM = {"crm": Kind.TEXT}
@@ -89,6 +90,8 @@ METHODS: Mapping[str, Method] = {
     "sync": Method(Reach.EACH, optional={**_NAMES, "dry_run": Kind.FLAG, "full": Kind.FLAG}),
     "reconcile": Method(Reach.EACH, optional=_NAMES),
     "status": Method(optional=_NAMES),
+    "pulse": Method(optional={**_NAMES, "days": Kind.NUMBER}),
+    "visits": Method(optional={"limit": Kind.NUMBER}),
     "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
     "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
     "deletions": Method(optional=_NAMES),
@@ -109,11 +112,19 @@ METHODS: Mapping[str, Method] = {
     "match_ignore": Method(required=_ITEM, optional=_BY),
     "reject_retry": Method(required=_ITEM, optional=_BY),
     "reject_abandon": Method(required=_ITEM, optional=_BY),
-    "link": Method(Reach.ALL, required=_PARTNERS),
-    "unlink": Method(Reach.ALL, required=_ITEM),
-    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
     "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
     "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
+    "decided": Method(optional=_NAMES),
+    "take_back": Method(required=_ITEM, optional=_BY),
+    "reject_columns": Method(required=_ITEM, optional=_NAMES),
+    "reject_edit": Method(
+        Reach.ALL,
+        required={**_ITEM, "version": Kind.TEXT, "columns": Kind.TEXTS, "values": Kind.TEXTS},
+        optional=_BY,
+    ),
+    "link": Method(Reach.ALL, required=_PARTNERS, optional=_SAID),
+    "unlink": Method(Reach.ALL, required=_ITEM, optional=_SAID),
+    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}, optional=_BY),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
     "replica_status": Method(optional=_CRMS, part="replicas"),
     "replica_sync": Method(Reach.REPLICA, optional=_CRMS, part="replicas"),
@@ -125,6 +136,10 @@ METHODS: Mapping[str, Method] = {
     "replica_retry": Method(required=_ITEM, optional=_VALUES, part="replicas"),
     "replica_abandon": Method(required=_ITEM, optional=_CRM, part="replicas"),
     "replica_mode": Method(optional={"mode": Kind.TEXT, **_CRM}, part="replicas"),
+    "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_paired": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_revoke": Method(Reach.SERVICE, required={"account": Kind.TEXT}, optional={"id": Kind.TEXT}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }
 
