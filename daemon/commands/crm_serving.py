@@ -38,6 +38,11 @@ def serve_at(
     if not tls and not _loopback(host):
         raise Failure("usage", f"{host} is not loopback: passwords would go there in clear; add --tls")
     own = _own(certificate, key)
+    if own is None and not _loopback(host):
+        raise Failure(
+            "usage",
+            f"a certificate made on the spot is for loopback only: for {host} add --certificate and --key",
+        )
     if proxy and own is not None:
         raise Failure("usage", "--proxy needs certificates made on the spot; leave --certificate out")
     logins = place / "logins.json"
@@ -60,12 +65,14 @@ def serve_at(
             "usage", f"the embedded CRM cannot start: {error}; see --port and --directory"
         ) from error
     try:
-        serve_crm(server, announce=lambda _: show.say("\n".join(_announcement(server, logins))))
+        serve_crm(
+            server, announce=lambda _: show.say("\n".join(_announcement(server, logins, _hosts(proxy_hosts))))
+        )
     finally:
         server.stop()
 
 
-def _announcement(server: CrmServer, logins: Path) -> Iterator[str]:
+def _announcement(server: CrmServer, logins: Path, hosts: Sequence[str]) -> Iterator[str]:
     yield "The embedded CRM answers."
     yield from (f"  {url}" for url in (server.url, server.https_url) if url)
     if server.ca_file is not None:
@@ -77,7 +84,7 @@ def _announcement(server: CrmServer, logins: Path) -> Iterator[str]:
             f"    export {name}={server.ca_file}"
             for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
         )
-        yield "  Its CA vouches for these names only, and is installed nowhere: that is the reader's to do or to leave."
+        yield f"  It answers for {', '.join(hosts)} and for nothing else. Its CA is good for these alone, and installed nowhere."
     yield f"  logins: {logins}"
     yield "Ctrl-C ends it."
 
