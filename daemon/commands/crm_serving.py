@@ -39,10 +39,8 @@ def serve_at(
         raise Failure("usage", f"{host} is not loopback: passwords would go there in clear; add --tls")
     own = _own(certificate, key)
     if own is None and not _loopback(host):
-        raise Failure(
-            "usage",
-            f"a certificate made on the spot is for loopback only: for {host} add --certificate and --key",
-        )
+        what = f"a certificate made on the spot is for loopback only: for {host} add --certificate and --key"
+        raise Failure("usage", what)
     if proxy and own is not None:
         raise Failure("usage", "--proxy needs certificates made on the spot; leave --certificate out")
     logins = place / "logins.json"
@@ -84,7 +82,8 @@ def _announcement(server: CrmServer, logins: Path, hosts: Sequence[str]) -> Iter
             f"    export {name}={server.ca_file}"
             for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
         )
-        yield f"  It answers for {', '.join(hosts)} and for nothing else. Its CA is good for these alone, and installed nowhere."
+        yield f"  It answers for {', '.join(hosts)}, and nothing else."
+        yield "  Its CA is good for these names and loopback alone, and installed nowhere."
     yield f"  logins: {logins}"
     yield "Ctrl-C ends it."
 
