@@ -32,7 +32,12 @@ def serve_at(place: Path, users: Sequence[str], **options: Any) -> None:
 
     server = _server(place, made, **options)
     try:
-        serve_crm(server, announce=lambda _: _say(server, "The embedded CRM answers.", f"logins: {logins}"))
+        serve_crm(
+            server,
+            announce=lambda _: _say(
+                server, "The embedded CRM answers.", f"logins: {logins}", _hosts(options["proxy_hosts"])
+            ),
+        )
     finally:
         server.stop()
 
@@ -45,7 +50,7 @@ def serve_replica(place: Path, replicas: Replicas, name: str, **options: Any) ->
     login = f"log in with the password that crm.{name} knows you by"
 
     def announce(_: Sequence[str]) -> None:
-        _say(server, f"The replica of crm.{name} answers.", login)
+        _say(server, f"The replica of crm.{name} answers.", login, _hosts(options["proxy_hosts"]))
 
     try:
         with Passes(replicas, keeper, show.say):
@@ -72,6 +77,9 @@ def _server(
     if not tls and not _loopback(host):
         raise Failure("usage", f"{host} is not loopback: passwords would go there in clear; add --tls")
     own = _own(certificate, key)
+    if own is None and not _loopback(host):
+        what = f"a certificate made on the spot is for loopback only: for {host} add --certificate and --key"
+        raise Failure("usage", what)
     if proxy and own is not None:
         raise Failure("usage", "--proxy needs certificates made on the spot; leave --certificate out")
     try:
@@ -96,11 +104,11 @@ def _server(
         ) from error
 
 
-def _say(server: CrmServer, first: str, logins: str) -> None:
-    show.say("\n".join([first, *_announcement(server), f"  {logins}", "Ctrl-C ends it."]))
+def _say(server: CrmServer, first: str, logins: str, hosts: Sequence[str]) -> None:
+    show.say("\n".join([first, *_announcement(server, hosts), f"  {logins}", "Ctrl-C ends it."]))
 
 
-def _announcement(server: CrmServer) -> Iterator[str]:
+def _announcement(server: CrmServer, hosts: Sequence[str]) -> Iterator[str]:
     yield from (f"  {url}" for url in (server.url, server.https_url) if url)
     if server.ca_file is not None:
         yield f"  CA of the HTTPS address: {server.ca_file}"
@@ -111,7 +119,8 @@ def _announcement(server: CrmServer) -> Iterator[str]:
             f"    export {name}={server.ca_file}"
             for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
         )
-        yield "  Its CA vouches for these names only, and is installed nowhere: that is the reader's to do or to leave."
+        yield f"  It answers for {', '.join(hosts)}, and nothing else."
+        yield "  Its CA is good for these names and loopback alone, and installed nowhere."
 
 
 def _loopback(host: str) -> bool:

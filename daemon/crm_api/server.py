@@ -126,8 +126,8 @@ class CrmServer:
         listener, https = self._sockets[-1]
         if not https:
             raise ValueError("the proxy needs the HTTPS address")
-        place = listener.getsockname()[1]
-        near = LOOPBACK if listener.family == socket.AF_INET else "::1"
+        near, place = listener.getsockname()[:2]
+        near = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(near, near)
         own = _bound(LOOPBACK, settings.port, "the proxy")
         self._proxy = (own, Proxy(settings.hosts, (near, place)))
         return f"http://{LOOPBACK}:{own.getsockname()[1]}"
