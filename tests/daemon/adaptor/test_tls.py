@@ -11,8 +11,10 @@ import pytest
 import urllib3
 
 from crmsync.daemon.adaptor.signing import NONCE, TIME
+from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from tests.daemon.adaptor.certificates import Authority, Paper
 from tests.daemon.adaptor.office import REVERSE, Office, credential, until
+from tests.daemon.adaptor.test_crm_scheduler import Crms
 
 
 class House:
@@ -124,3 +126,12 @@ def test_who_has_to_show_both_has_to_show_both(tmp_path: Path) -> None:
     assert house.ask(None, signed)[1]["error"] == "no_certificate"
     assert house.ask(house.crm, signed)[0] == 202
     house.office.close()
+
+
+def test_the_embedded_crm_shows_a_certificate_too(house: House, tmp_path: Path) -> None:
+    made = Crms(tmp_path, house.office)
+    paper = (str(house.crm.file), str(house.crm.key))
+    target = Target(house.office.url, "main", "not needed", str(house.ours.file), paper)
+    made.scheduler = ExchangeScheduler(made.crm, target)
+    assert made.over(made.add(RunNow__c=True))["State__c"] == "done"
+    made.close()
