@@ -9,9 +9,11 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationInfo, field_validator
 
 from crmsync.config.account import Account
+from crmsync.config.alerts import Alerts
 from crmsync.config.crm import Crm
 from crmsync.config.exchange import EVERYBODY, Exchange
 from crmsync.config.problems import Expected
+from crmsync.config.replica import apart
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
 from crmsync.config.values import (
@@ -55,10 +57,14 @@ class State(Table):
         return Path(unquote(url.path[1:])) if url.scheme == "sqlite" else None
 
     @property
+    def folder(self) -> Path:
+        """For what stands beside the state."""
+        return self.file.parent if self.file else STATE_FOLDER
+
+    @property
     def key_path(self) -> Path:
         """Where the key is, whether it was configured or not."""
-        folder = self.file.parent if self.file else STATE_FOLDER
-        return self.key_file or folder / "link.key"
+        return self.key_file or self.folder / "link.key"
 
 
 class Schedule(Table):
@@ -118,10 +124,19 @@ class Config(Table):
     state: State = Field(State(), description="Where the service keeps what it knows.")
     schedule: Schedule = Field(Schedule(), description="How often, how patiently.")
     service: Service = Field(Service(), description="The service itself.")
+    alerts: Alerts = Field(Alerts(), description="Who is told when something needs a person.")
     crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
     account: dict[Name, Account] = Field(
         default_factory=dict, validate_default=True, description="The people, by a name of your choice."
     )
+
+    @field_validator("crm")
+    @classmethod
+    def _replicas_apart(cls, crm: dict[str, Crm], info: ValidationInfo) -> dict[str, Crm]:
+        if isinstance(state := info.data.get("state"), State):
+            replicas = {n: c.replica_settings.place(n, state.folder) for n, c in crm.items() if c.replica}
+            apart({"the state": state.url, **{f"crm.{name}": url for name, url in replicas.items()}})
+        return crm
 
     exchange: Exchange = Field(
         Exchange(), validate_default=True, description="Where a CRM's scheduler asks for an exchange."
@@ -163,6 +178,9 @@ class Config(Table):
         for name, credential in self.exchange.credential.items():
             path = f"exchange.credential.{name}"
             yield from ((f"{path}.{key}", secret) for key, secret in credential.given_secrets())
+        for way in ("mail", "webhook"):
+            if table := getattr(self.alerts, way):
+                yield from ((f"alerts.{way}.{key}", secret) for key, secret in table.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():

@@ -17,6 +17,8 @@ from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
 from crmsync.daemon.adaptor.adaptor import Adaptor
+from crmsync.daemon.alerts.bells import Bells
+from crmsync.daemon.alerts.watch import Watch
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
@@ -24,6 +26,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
@@ -110,9 +113,11 @@ class Service:
     turns: Turns = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
+    replicas: ReplicaRounds = field(init=False)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
     adaptor: Adaptor = field(init=False)
+    watch: Watch = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -125,10 +130,13 @@ class Service:
         self.turns = Turns(self.engine)
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
+        self.replicas = ReplicaRounds(self.turns, self.jitter)
         self.nudges = Nudges(self.schedule.soon)
         self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
         self.rounds.observed = note = self.reception.tally.note
         self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, note, self.now)
+        self.rounds.observed = self.reception.tally.note
+        self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +146,9 @@ class Service:
         server.start()
         self.reception.open()
         self.adaptor.open()
+        self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
+        self.replicas.follow(self.engine.replicas, self.schedule)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
@@ -183,6 +193,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.watch.stop()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -242,6 +253,7 @@ class Service:
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
+        self.replicas.follow(engine.replicas, self.schedule)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 
@@ -270,11 +282,17 @@ class Service:
             case Reach.ALL:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
+            case Reach.REPLICA:
+                with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
+                    return invoke(engine, name, fitting, watched)
             case Reach.SERVICE:
                 return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
-                    return invoke(engine, name, fitting, watched)
+                    answer = invoke(engine, name, fitting, watched)
+                if method.part == "replicas":
+                    self.replicas.decided(name, fitting, answer, self.schedule)
+                return answer
 
     def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""
@@ -292,6 +310,10 @@ class Service:
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
             return [account.name for account in engine.chosen(names)]
+
+    def _taken(self, crms: Any) -> list[str]:
+        with self.turns.looking() as engine:
+            return [taken(keeper.name) for keeper in engine.replicas.chosen(crms)]
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 

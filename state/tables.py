@@ -280,6 +280,31 @@ index_keys = Table(
     Index(None, "key"),
 )
 
+pulse = Table(
+    "pulse",
+    metadata,
+    _text("account", primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    _count("to_ecs"),
+    _count("to_crm"),
+    _count("errors"),
+    _count("waiting"),
+    Column("took", BigInteger, nullable=False),
+    Column("slowest", BigInteger, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False),
+    _text("who"),
+    _text("what"),
+    _verbatim("detail"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 forgotten = Table("forgotten", metadata, _text("hash", primary_key=True))
 
 jobs = Table(

@@ -10,6 +10,7 @@ from functools import partial
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.meetings import missing
@@ -199,6 +200,9 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
         shown = task.done.record.columns
         notes.awaited[pair.id] |= missing(cx, task.place, pair.kind, task.columns, shown)
     cx.count("created")
+    offset = newcomer.place.clock_offset()
+    when = since([newcomer.row], newcomer.side, newcomer.record, offset)
+    cx.arrivals.note(task.side, cx.now(), when or cx.now())
     stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
     if task.repeated or task.cut:
         return  # its row stays: the merge looks at what both sides show by now

@@ -8,6 +8,7 @@ from datetime import datetime
 from crmsync.connectors.contract import Columns, Side, Stale, Update, with_group
 from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.barred import park_barred
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.meetings import missing
@@ -66,7 +67,9 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     for task in draft.tasks.values():
         if task.done is not None:
             notes.history += column_entries(cx, cycle, work, task, merged)
-            cx.count("updated", 1 if task.columns else 0)
+            if task.columns:
+                cx.count("updated")
+                _note_arrival(cx, work, task.side)
     notes.staying.append(work.pair.id)
     sent = draft.tasks.get(Side.CRM)
     if sent is not None and sent.done is not None:
@@ -99,6 +102,13 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     if work.clocks:
         notes.in_step.append(pair.id)
         notes.clocks.update(_still_apart(cx, draft, snapshot))
+
+
+def _note_arrival(cx: Context, work: Work, side: Side) -> None:
+    source, known = side.other, work.pair.synced_at
+    offset = _place(cx, work.pair, source).clock_offset()
+    when = since(work.rows, source, work.record(source), offset, known)
+    cx.arrivals.note(side, cx.now(), when or cx.now())
 
 
 def _still_apart(

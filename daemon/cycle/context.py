@@ -16,8 +16,9 @@ from crmsync.connectors.contract import (
     Side,
     occurrence_of,
 )
-from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.errors import ConnectorError, Throttled
 from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.arrivals import Arrivals
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.plan.grant import ALL, Grant
@@ -120,6 +121,7 @@ class Context:
     )  # CRM changes that are dealt with, by collection
     notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
     doubt: datetime | None = None  # since when our state is known to be older than what we have written
+    arrivals: Arrivals = field(default_factory=Arrivals)
     writes: int = 0
     touched: set[str] = field(default_factory=set)  # keys of the collections that were written to
     paused: bool = False  # a server asked for a pause in this cycle
@@ -204,6 +206,8 @@ class Context:
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
         if isinstance(login, Mailbox):
             login.discovered_at = None  # a collection may have gone
+        if login is not None and isinstance(error, Throttled):
+            login.throttled += 1
         if login is not None and error.retry_after:
             login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
             self.paused = True

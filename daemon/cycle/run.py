@@ -269,7 +269,10 @@ def _conclude(cx: Context, report: Report, record: bool, requests: int) -> None:
         number = cx.cycle
         with cx.state.transaction() as tx:
             tx.cycles.finish(number, cx.now(), counts, cx.errors)
-    report.cycles.append({"id": number, "account": cx.account.name, **counts})
+            left = tx.queue.counts(cx.account.name).pending
+            tx.pulse.add(cx.account.name, cx.now(), cx.arrivals.beat(len(cx.errors), left))
+    moved = {"arrivals": cx.arrivals.document()} if cx.arrivals.all and not cx.dry else {}
+    report.cycles.append({"id": number, "account": cx.account.name, **counts, **moved})
     report.writes += cx.writes
     report.errors += [e for e in cx.errors if e not in report.errors]
     report.plan += cx.plan
