@@ -95,6 +95,15 @@ def test_jobs_and_audit_in_words(crmsync: Run, engine: FakeEngine) -> None:
     assert engine.asked("exchange_audit")[0] == {"limit": 50}
 
 
+def test_check_tries_the_secrets(crmsync: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fixture's configuration has no environment: nothing is there to be read."""
+    engine.answers["check"] = {"ok": True, "checks": []}
+    code, out, _ = crmsync("check", "--json")
+    (line,) = json.loads(out)["checks"]
+    assert (code, line["ok"], json.loads(out)["ok"]) == (1, False, False)
+    assert "EXCHANGE_SECRET is not set" in line["message"]
+
+
 def test_the_service_does_as_the_crm_asks(
     config: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from crmsync.daemon.adaptor.checking import checks
 from crmsync.daemon.adaptor.signing import NONCE, TIME
 from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from tests.daemon.adaptor.certificates import Authority, Paper
@@ -135,3 +136,12 @@ def test_the_embedded_crm_shows_a_certificate_too(house: House, tmp_path: Path) 
     made.scheduler = ExchangeScheduler(made.crm, target)
     assert made.over(made.add(RunNow__c=True))["State__c"] == "done"
     made.close()
+
+
+def test_what_is_wrong_with_the_files_is_said_before(house: House, tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    config = house.office.adaptor.config.model_copy(update={"listen": "127.0.0.1:8760"})
+    (line,) = checks(config)
+    assert (line["ok"], line["message"]) == (True, "127.0.0.1:8760, TLS; may ask: main, signing")
+    (line,) = checks(config.model_copy(update={"key": tmp_path / "broken.pem"}))
+    assert (line["ok"], "cannot be used" in line["message"]) == (False, True)
