@@ -16,6 +16,7 @@ from crmsync.config.problems import Expected
 from crmsync.config.replica import apart
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import (
     OFF,
     Count,
@@ -126,6 +127,10 @@ class Config(Table):
     service: Service = Field(Service(), description="The service itself.")
     alerts: Alerts = Field(Alerts(), description="Who is told when something needs a person.")
     crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
+    telephony: dict[Name, Telephony] = Field(
+        default_factory=dict, description="The telephone systems, by a name of your choice."
+    )
+    softphone: Softphone = Field(Softphone(), description="The softphone in the browser.")
     account: dict[Name, Account] = Field(
         default_factory=dict, validate_default=True, description="The people, by a name of your choice."
     )
@@ -172,6 +177,27 @@ class Config(Table):
             raise Expected("at least one [account.NAME] table", found="none")
         return account
 
+    @field_validator("account")
+    @classmethod
+    def _telephones(cls, account: dict[str, Account], info: ValidationInfo) -> dict[str, Account]:
+        known = info.data.get("telephony", {})
+        for name, one in account.items():
+            if one.telephone is not None and one.telephone not in known:
+                raise Expected(
+                    f"account.{name}.telephone to be the name of a [telephony.NAME] table",
+                    options=list(known),
+                )
+            if one.telephone and known[one.telephone].type != "baresip" and one.extension is None:
+                raise Expected(
+                    f"account.{name}.extension, which an exchange needs to tell whose calls they are"
+                )
+        return account
+
+    @property
+    def call_log(self) -> Path:
+        """Where the database of the calls is, whether it was configured or not."""
+        return self.softphone.log or self.state.key_path.with_name("calls.db")
+
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """Every secret with the path of its table and name: ``crm.main.password``."""
         yield from ((f"service.{key}", secret) for key, secret in self.service.given_secrets())
@@ -181,6 +207,8 @@ class Config(Table):
         for way in ("mail", "webhook"):
             if table := getattr(self.alerts, way):
                 yield from ((f"alerts.{way}.{key}", secret) for key, secret in table.given_secrets())
+        for name, switch in self.telephony.items():
+            yield from ((f"telephony.{name}.{key}", secret) for key, secret in switch.given_secrets())
         for name, crm in self.crm.items():
             yield from ((f"crm.{name}.{key}", secret) for key, secret in crm.given_secrets())
         for name, account in self.account.items():

@@ -19,6 +19,7 @@ from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
@@ -31,6 +32,8 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[alerts]", Alerts),
     ("[alerts.mail]", MailAlerts),
     ("[alerts.webhook]", WebhookAlerts),
+    ("[softphone]", Softphone),
+    ("[telephony.NAME]", Telephony),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[crm.NAME.replica_settings]", ReplicaSettings),

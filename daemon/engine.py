@@ -37,6 +37,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.operations.parts import folded, with_parts
 from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
@@ -179,9 +180,9 @@ class Engine:
     def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
         with self._guard:
             busy = frozenset(self._busy)
-        answer = overview.status(
-            self.state, self.chosen(names), self.now(), busy, self.stale_after, self._successes
-        )
+        wanted = self.chosen(with_parts(self.accounts, names))
+        answer = overview.status(self.state, wanted, self.now(), busy, self.stale_after, self._successes)
+        answer["accounts"] = folded(answer["accounts"], self.accounts)
         if not repair.key_fits(self.state, self.signer):
             for account in answer["accounts"]:
                 account["light"] = "failing"
@@ -206,7 +207,8 @@ class Engine:
     def queue(
         self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
     ) -> list[dict[str, Any]]:
-        return overview.queue(self.state, self.chosen(names), troubled=troubled, limit=limit)
+        wanted = self.chosen(with_parts(self.accounts, names))
+        return overview.queue(self.state, wanted, troubled=troubled, limit=limit)
 
     def conflicts(self, names: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
         return overview.conflicts(self.state, self._only(names), undecided=undecided)
@@ -382,13 +384,14 @@ class Engine:
         return meant(self.state, self._contexts(names), item)
 
     def _contexts(self, names: Sequence[str] = ()) -> list[Context]:
-        return [self.context(a) for a in self.chosen(names)]
+        return [self.context(a) for a in self.chosen(with_parts(self.accounts, names))]
 
     def _who(self, names: Sequence[str], by: str) -> Who:
         return Who(self.now(), self._only(names), by)
 
     def _only(self, names: Sequence[str]) -> Only:
-        return frozenset(a.name for a in self.chosen(names)) if names else None
+        wanted = self.chosen(with_parts(self.accounts, names))
+        return frozenset(a.name for a in wanted) if names else None
 
     def _maker(
         self, account: Account, state: State, progress: Progress, grant: Grant, *, dry: bool = False

@@ -25,10 +25,12 @@ from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
+from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
 from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
+from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
@@ -115,6 +117,7 @@ class Service:
     schedule: Schedule = field(init=False)
     replicas: ReplicaRounds = field(init=False)
     nudges: Nudges = field(init=False)
+    phones: Phones = field(init=False)
     reception: Reception = field(init=False)
     adaptor: Adaptor = field(init=False)
     watch: Watch = field(init=False)
@@ -132,11 +135,18 @@ class Service:
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.replicas = ReplicaRounds(self.turns, self.jitter)
         self.nudges = Nudges(self.schedule.soon)
-        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
-        self.rounds.observed = note = self.reception.tally.note
-        self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, note, self.now)
-        self.rounds.observed = self.reception.tally.note
+        self.phones = Phones(self.config, self.turns, self.now, self.schedule.soon)
+        self.reception = Reception(
+            self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
+        )
+        self.rounds.observed = self._observed
+        self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, self._observed, self.now)
         self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
+
+    def _observed(self, account: str, answer: Mapping[str, Any], seconds: float) -> None:
+        self.reception.tally.note(account, answer, seconds)
+        if answer["writes"]:
+            self.phones.synced(account)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +154,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
+        self.phones.open()
         self.reception.open()
         self.adaptor.open()
         self.watch.start()
@@ -194,6 +205,7 @@ class Service:
         self.nudges.stop()
         self.schedule.stop()
         self.watch.stop()
+        self.phones.close()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -249,6 +261,7 @@ class Service:
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config.service
         self.adaptor.config = config.exchange
+        self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -309,7 +322,7 @@ class Service:
 
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
-            return [account.name for account in engine.chosen(names)]
+            return [account.name for account in engine.chosen(with_parts(engine.accounts, names))]
 
     def _taken(self, crms: Any) -> list[str]:
         with self.turns.looking() as engine:

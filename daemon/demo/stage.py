@@ -18,7 +18,7 @@ from crmsync.daemon.calls import Failure
 from crmsync.daemon.control import Client
 from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from crmsync.daemon.crm_api.server import CrmServer
-from crmsync.daemon.demo import post
+from crmsync.daemon.demo import post, telephone
 from crmsync.daemon.demo.child import Child, free_port
 from crmsync.daemon.demo.clients import Crm, Dav, Mail, new_pool, poll
 from crmsync.daemon.demo.place import (
@@ -41,6 +41,7 @@ from crmsync.state.replica.org import Org
 from crmsync.state.replica.org import Person as User
 
 RELOAD = 30.0  # seconds for the service to read another configuration
+CUSTOMER = "+493023125000"  # a number for dramas (Bundesnetzagentur), of a telephone of the demo's
 ATTEMPTS = 3  # a free port may be taken before its server listens
 
 _RADICALE = """[server]
@@ -150,6 +151,7 @@ class Stage:
     dav: Child
     crm: CrmServer
     service: Service
+    phones: telephone.Telephones | None = None
 
     def check(self) -> None:
         """Raises Failure when a server has ended by itself."""
@@ -204,13 +206,15 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         dav, radicale = _start_radicale(place, stack)
         crm = stack.enter_context(_crm(place))
         mail = stack.enter_context(post.started(place))
+        phones = stack.enter_context(telephone.started(CUSTOMER))
         pool = new_pool()
         stack.callback(pool.clear)
         people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
         # the same after each restart of the service in the tour
         exchange = free_port()
-        place.write_config(dav, crm.url, mail, page=free_port(), exchange=exchange)
+        phone = phones.inside.control if phones else 0
+        place.write_config(dav, crm.url, mail, page=free_port(), exchange=exchange, phone=phone)
         target = Target(f"http://127.0.0.1:{exchange}", EXCHANGE, place.secret(EXCHANGE))
         scheduler = ExchangeScheduler(crm.crm, target)
         stack.callback(scheduler.stop)
@@ -221,7 +225,7 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         )
         stack.callback(service.stop)
         service.start()
-        yield Stage(place, people, radicale, crm, service)
+        yield Stage(place, people, radicale, crm, service, phones)
 
 
 def _start_radicale(place: Place, stack: contextlib.ExitStack) -> tuple[str, Child]:

@@ -26,6 +26,7 @@ from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.metrics import Metrics, Tally
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
+from crmsync.daemon.web.softphone import Phones, Softphone
 from crmsync.daemon.web.status import Live, Status
 from crmsync.daemon.web.syncing import Syncing
 
@@ -50,7 +51,13 @@ class WebServer:
     """Serves in a thread of its own."""
 
     def __init__(
-        self, place: Place, desk: Desk, links: Links, tally: Tally, now: Callable[[], datetime]
+        self,
+        place: Place,
+        desk: Desk,
+        links: Links,
+        tally: Tally,
+        now: Callable[[], datetime],
+        phones: Phones | None = None,
     ) -> None:
         """Raises Failure where the address is taken."""
         door = _bound(place)
@@ -59,8 +66,9 @@ class WebServer:
         self.site = Site(desk, now, addresses, links, Sessions(now))
         board = Board(lambda: self.site.asked("status", {}), desk.due, now)
         self._live = Live(self.site, board)
+        self._softphone = Softphone(self.site, phones)
         config = uvicorn.Config(
-            application(self.site, board, self._live, Metrics(self.site, board, tally)),
+            application(self.site, board, self._live, Metrics(self.site, board, tally), self._softphone),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -86,15 +94,17 @@ class WebServer:
 
     def stop(self, seconds: float = 2.0) -> None:
         self._live.close()
+        self._softphone.close()
         self._listener.stop(seconds)
         self.site.diary.stop(seconds)
 
 
-def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
+def application(site: Site, board: Board, live: Live, metrics: Metrics, softphone: Softphone) -> Gate:
     charts = Charts(site)
     login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
+        *softphone.routes(),
         Route("/healthz", metrics.lives, methods=["GET"]),
         Route("/readyz", metrics.works, methods=["GET"]),
         Route("/metrics", metrics.page, methods=["GET"]),
