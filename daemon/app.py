@@ -40,6 +40,7 @@ from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.operations import permission
 from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
@@ -111,7 +112,9 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         state=state,
         signer=signer,
         replicas=Replicas(
-            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica},
+            now,
+            permission.REPLICA if config.schedule.authority == "crm" else "",
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,

@@ -41,6 +41,7 @@ class Replicas:
 
     keepers: Mapping[str, Keeper] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    forbidden: str = ""  # why a pass is not ours to begin, as a sentence
 
     def close(self) -> None:
         for keeper in self.keepers.values():
@@ -87,6 +88,8 @@ class Replicas:
     def replica_sync(self, crms: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """``{"replicas": [what was done], "errors": [{"replica", "code", "message", "retry"}]}``; one that fails keeps
         none of the others from it."""
+        if self.forbidden:
+            raise Failure("not_granted", self.forbidden)
         done: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         for keeper in self.chosen(crms):
