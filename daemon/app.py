@@ -41,6 +41,7 @@ from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.operations import permission
 from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
@@ -118,6 +119,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
             now,
             {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
             {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
+            permission.REPLICA if config.schedule.authority == "crm" else "",
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,

@@ -106,6 +106,10 @@ class Keeper:
         with self.database.write() as work:
             work.set_property("mode", mode)
 
+    def resting(self) -> bool:
+        """Somebody has said that it is to work offline."""
+        return self.mode() is Mode.OFFLINE
+
     def acting(self) -> Mode:
         return acting(self.mode(), str((self.trouble() or {}).get("code", "")))
 

@@ -50,6 +50,7 @@ class Replicas:
     addresses: Mapping[str, tuple[str, int]] = field(
         default_factory=dict
     )  # where, of those that are to be served
+    forbidden: str = ""  # why a pass is not ours to begin, as a sentence
 
     def close(self) -> None:
         for keeper in self.keepers.values():
@@ -96,6 +97,8 @@ class Replicas:
     def replica_sync(self, crms: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """``{"replicas": [what was done], "errors": [{"replica", "code", "message", "retry"}]}``; one that fails keeps
         none of the others from it."""
+        if self.forbidden:
+            raise Failure("not_granted", self.forbidden)
         done: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         for keeper in self.chosen(crms):
