@@ -61,6 +61,12 @@ type = "caldav"
 url = "{dav}"
 username = "alice"
 password = "alice-secret"
+
+[[account.alice.source]]
+type = "carddav"
+url = "{dav}"
+username = "alice"
+password = "alice-secret"
 """
 
 
@@ -155,6 +161,7 @@ def house(folder: Path, phones: Callable[[Telephone, Telephone], None] | None = 
         crm = stack.enter_context(embedded_crm())
         dav = stack.enter_context(radicale(folder / "dav"))
         calendar = dav.make_calendar()
+        dav.make_book()
         good, bad = stack.enter_context(page("")), stack.enter_context(page(""))
         origin = f"http://crm.localhost:{good.server_port}"  # type: ignore[attr-defined]
         text = CONFIG.format(

@@ -223,6 +223,25 @@ def test_who_calls_is_known_within_a_tenth_of_a_second(place: House):
     assert min(local for _, local in took) < 0.05
 
 
+def test_who_is_in_the_address_book_is_known_without_the_crm(place: House):
+    place.sync("alice")
+    (known,) = pop.known(place.engine, "alice", "+16505550100")
+    assert (known.name, known.kind) == ("Dora Muster", "contact")
+
+
+def test_a_call_that_is_deleted_in_the_crm_does_not_come_back(place: House):
+    (task,) = place.rows("SELECT Id, Subject FROM Task WHERE CallType = 'Outbound'")
+    place.sync()
+    store = place.crm.crm.store
+    store.delete(store.caller(place.crm.alice.id), [task["Id"]])
+    place.sync()
+    place.sync()
+    assert place.rows("SELECT Id FROM Task WHERE CallType = 'Outbound'") == []
+    print(place.dav.send("GET", place.calendar).data.decode().count("Call to Cleo"))
+    log = place.engine.accounts["alice.calls"].mailboxes[0].source
+    print([r for r in log.open(log.collections()[0]).listing()])
+
+
 def test_everybody_can_use_it(tab: Tab, place: House):
     """As far as axe-core can tell, with a call and somebody who is known."""
     axe = (installed("axe-core@4") / "node_modules/axe-core/axe.min.js").read_text()
