@@ -1,6 +1,7 @@
 """A person with a telephone: groupware, a CRM, two real telephones, and the service's pages, in one process."""
 
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -111,6 +112,12 @@ class House:
     def sync(self, *names: str) -> None:
         answer = self.engine.sync(names)
         assert answer["errors"] == []
+
+    def tasks(self) -> dict[str, str]:
+        """By name, what the task list holds."""
+        answer = self.dav.send("PROPFIND", self.calendar, headers={"Depth": "1"})
+        names = re.findall(r"<href>[^<]*/([^/<]+)</href>", answer.data.decode())
+        return {name: self.dav.send("GET", self.calendar + name).data.decode() for name in names}
 
     def make(self, table: str, **fields: Any) -> str:
         store = self.crm.crm.store

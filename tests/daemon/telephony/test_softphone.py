@@ -229,17 +229,20 @@ def test_who_is_in_the_address_book_is_known_without_the_crm(place: House):
     assert (known.name, known.kind) == ("Dora Muster", "contact")
 
 
-def test_a_call_that_is_deleted_in_the_crm_does_not_come_back(place: House):
-    (task,) = place.rows("SELECT Id, Subject FROM Task WHERE CallType = 'Outbound'")
+def test_a_call_that_is_deleted_on_one_side_goes_everywhere_and_stays_away(place: House):
+    """It has two links, and both of them are Alice's."""
     place.sync()
+    (task,) = place.rows("SELECT Id FROM Task WHERE CallType = 'Outbound'")
     store = place.crm.crm.store
     store.delete(store.caller(place.crm.alice.id), [task["Id"]])
-    place.sync()
-    place.sync()
-    assert place.rows("SELECT Id FROM Task WHERE CallType = 'Outbound'") == []
-    print(place.dav.send("GET", place.calendar).data.decode().count("Call to Cleo"))
+    (name,) = (name for name, text in place.tasks().items() if "Call from Ada" in text)
+    place.dav.send("DELETE", place.calendar + name)
+    for _ in range(3):
+        place.sync()
+    assert place.rows("SELECT Id FROM Task WHERE CallDisposition = 'Answered'") == []
+    assert [t for t in place.tasks().values() if "Call to Cleo" in t or "Call from Ada" in t] == []
     log = place.engine.accounts["alice.calls"].mailboxes[0].source
-    print([r for r in log.open(log.collections()[0]).listing()])
+    assert len(list(log.open(log.collections()[0]).listing())) == 1  # the missed one
 
 
 def test_everybody_can_use_it(tab: Tab, place: House):
