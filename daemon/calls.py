@@ -107,6 +107,7 @@ METHODS: Mapping[str, Method] = {
     "unlink": Method(Reach.ALL, required=_ITEM),
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
+    "telephones": Method(Reach.SERVICE),
     "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
     "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
     "softphone_paired": Method(Reach.SERVICE, required={"account": Kind.TEXT}),

@@ -213,6 +213,10 @@ class Phones:
             raise Failure("usage", f"No telephone is configured for {account}.")
         return found
 
+    def troubles(self) -> dict[str, str | None]:
+        """By system; those that nobody has are not listened to."""
+        return {name: watch.trouble for name, watch in self._watches.items()}
+
     # ── What commands ask ────────────────────────────────────────────────────────────────────────────────────
 
     def make_code(self, account: str) -> dict[str, Any]:

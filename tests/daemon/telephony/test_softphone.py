@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crmsync.daemon.telephony import pop
+from tests.daemon.fakes import eventually
 from tests.daemon.telephony.house import House, house, now
 from tests.servers.chromium import Tab, chromium
 from tests.servers.npm import installed
@@ -257,6 +258,16 @@ def test_everybody_can_use_it(tab: Tab, place: House):
         assert wrong == []
     tab.dark(False)
     assert tab.script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_another_configuration_is_taken_in_without_losing_the_browsers(tab: Tab, place: House):
+    paired(tab, place)
+    place.phones.reopen(place.phones.config)
+    eventually(lambda: place.phones.troubles() == {"desk": None})
+    place.outside.tell("dial", place.inside.address)
+    tab.until(lambda: state(tab) == "Incoming: Ringing")
+    tab.click("#calls li:first-child [data-act=hang_up]")
+    tab.until(lambda: state(tab) == "Incoming: rejected")
 
 
 def test_a_revoked_browser_shows_nothing_any_more(tab: Tab, place: House):
