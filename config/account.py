@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from crmsync.config.problems import Expected
-from crmsync.config.table import Server, Table
+from crmsync.config.table import Lasting, Table
 from crmsync.config.values import (
     Address,
     Bytes,
@@ -129,7 +129,7 @@ _LOGINS: Mapping[str, tuple[str, ...]] = {
 _OPTIONAL = frozenset({"mailbox"})  # where it is not needed
 
 
-class Source(Server):
+class Source(Lasting):
     """One login on the groupware side."""
 
     secret_names: ClassVar[tuple[str, ...]] = ("password", "client_secret", "token")

@@ -1,7 +1,7 @@
 """The service's side of the status page: it opens and closes it, lets people in, and answers what the pages ask."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,12 @@ from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.diary import Line
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
 from crmsync.daemon.web.site import Traffic
+from crmsync.state.visits import Happening
 
 log = logging.getLogger(__name__)
 
@@ -104,18 +106,17 @@ class Reception:
 
     def traffic(self) -> list[Traffic]:
         with self.turns.looking() as engine:
-            accounts = list(engine.accounts.values())
-            crms = {a.crm.name: a.crm for a in accounts}
-            sources = {f"crm.{name}": crm.source for name, crm in crms.items()}
-            sources |= {
-                f"account.{a.name}.source[{n}]": box.source
-                for a in accounts
-                for n, box in enumerate(a.mailboxes)
-            }
+            logins = {name: one for a in engine.accounts.values() for name, one in a.logins().items()}
             return [
-                Traffic(name, source.requests(), getattr(source, "usage", 0.0))
-                for name, source in sources.items()
+                Traffic(
+                    name, one.source.requests(), getattr(one.source, "usage", 0.0), one.throttled, one.expires
+                )
+                for name, one in logins.items()
             ]
+
+    def keep(self, lines: Sequence[Line]) -> None:
+        with self.turns.looking() as engine, engine.state.transaction() as tx:
+            tx.visits.add([Happening(one.at, one.who, one.what, one.detail) for one in lines])
 
     def metrics_token(self) -> str | None:
         token = self.config.metrics_token

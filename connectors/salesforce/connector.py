@@ -42,6 +42,7 @@ from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
 from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.replication import Replication
 from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
@@ -231,6 +232,10 @@ class SalesforceSource:
         }
         self._conditions = Conditions(list(self._tables.values()))
         self._now, self._overlap = now, overlap
+
+    def replication(self) -> Replication:
+        """The same login, for a replica."""
+        return Replication(self._client)
 
     def identity(self) -> str:
         """The organisation's id, 18 characters."""

@@ -32,6 +32,7 @@ from crmsync.daemon.demo.scene import (
     Tour,
     make_cast,
 )
+from crmsync.daemon.demo.scheduled import by_the_crm
 from crmsync.daemon.demo.stage import Stage
 
 Step: TypeAlias = Callable[[Tour], None]  # raises NotSo when it does not come out
@@ -232,6 +233,7 @@ STEPS: tuple[NamedStep, ...] = (
     ("A mail is tagged and becomes an activity of everyone who is named in it", mail),
     ("Somebody calls, and the call is in the CRM", call),
     ("A delegate tags in the owner's calendar, and it is the owner's record, once", delegate),
+    ("The CRM's scheduler says when is exchanged, and in which direction", by_the_crm),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
     ("A delete storm is held, then rejected, and everything is back", delete_storm),
