@@ -12,14 +12,14 @@ from typing import Any
 
 from crmsync.config.load import parse
 from crmsync.daemon.app import build
-from crmsync.daemon.calls import Progress, invoke
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
-from crmsync.daemon.web.site import Traffic
+from tests.daemon.fakes import Clock
+from tests.daemon.web.site import EngineDesk
 from tests.servers.baresip import Telephone, baresip
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -73,26 +73,6 @@ password = "alice-secret"
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass
-class Desk:
-    engine: Engine
-
-    def handle(self, name: str, arguments: object, progress: Progress) -> Any:
-        return invoke(self.engine, name, arguments, progress)
-
-    def names(self) -> list[str]:
-        return list(self.engine.accounts)
-
-    def due(self) -> dict[str, datetime]:
-        return {}
-
-    def traffic(self) -> list[Traffic]:
-        return []
-
-    def metrics_token(self) -> str | None:
-        return None
 
 
 @dataclass
@@ -182,7 +162,14 @@ def house(folder: Path, phones: Callable[[Telephone, Telephone], None] | None = 
         telephones = Phones(config, Turns(engine), now, woken.append)
         telephones.open()
         stack.callback(telephones.close)
-        web = WebServer(Place("127.0.0.1", 0), Desk(engine), Links(now), Tally(), now, telephones)
+        web = WebServer(
+            Place("127.0.0.1", 0),
+            EngineDesk(Clock(now()), engine=engine),
+            Links(now),
+            Tally(),
+            now,
+            telephones,
+        )
         web.start()
         stack.callback(web.stop)
         good.body[0] = HOST.format(url=web.url)  # type: ignore[attr-defined]
