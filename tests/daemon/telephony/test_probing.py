@@ -60,9 +60,16 @@ def test_what_the_service_hears():
             "account.alice.extension",
         ),
         ('[softphone]\norigins = ["*"]', "", "softphone.origins"),
+        ('[softphone]\norigins = ["https://a.example;script-src"]', "", "softphone.origins"),
         ('[softphone]\norigins = ["https://crm.example.com/x"]', "", "softphone.origins"),
     ],
 )
 def test_what_is_wrong_with_a_configuration_is_said(tmp_path: Path, more: str, account: str, expected: str):
     with pytest.raises(ConfigError, match=expected):
         config(tmp_path, "\n" + more, account)
+
+
+def test_origins_as_browsers_say_them(tmp_path: Path):
+    told = '["https://CRM.example.com:443/", "http://crm.example.com:8080", "http://[::1]:80"]'
+    found = config(tmp_path, f"\n[softphone]\norigins = {told}").softphone.origins
+    assert found == ("https://crm.example.com", "http://crm.example.com:8080", "http://[::1]")
