@@ -1,8 +1,9 @@
 """Telephone systems, and the softphone in the browser."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from crmsync.config.problems import Expected
 from crmsync.config.table import Table
@@ -66,10 +67,22 @@ class Telephony(Table):
         return self.host, self.port or _PORTS[self.type]
 
 
+def _as_browsers_say(value: str) -> str:
+    """In lower case, without the port that goes without saying; nothing that would mean something in a policy."""
+    plain = value.lower()
+    if not re.fullmatch(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?", plain):
+        raise Expected("an origin such as https://crm.example.com")
+    port = ":443" if plain.startswith("https:") else ":80"
+    return plain.removesuffix(port)
+
+
+Embedder = Annotated[Origin, AfterValidator(_as_browsers_say)]
+
+
 class Softphone(Table):
     """The softphone, which a CRM's pages can embed."""
 
-    origins: tuple[Origin, ...] = Field(
+    origins: tuple[Embedder, ...] = Field(
         (), description="Origins of the CRM's pages that may embed it, such as `https://crm.example.com`."
     )
     log: FreePath | None = Field(

@@ -110,6 +110,11 @@ class Account:
         """Of a task that stands for a phone call, a letter or a fax, by that kind."""
         return self.deletes.get(kind, DeleteRule.MIRROR)
 
+    def is_theirs(self, account: str) -> bool:
+        """Whether it is this account, or another one of the same person: what belongs to ``alice`` is called
+        ``alice.…``, and no account of the configuration has a dot in its name."""
+        return account.partition(".")[0] == (self.part_of or self.name)
+
     def is_person(self, owner: str) -> bool:
         """Whether a server that names the owner of a collection so means this account's person."""
         told = {self.name, self.crm_user, *self.names, *(m.username for m in self.mailboxes)}

@@ -126,6 +126,7 @@ METHODS: Mapping[str, Method] = {
     "unlink": Method(Reach.ALL, required=_ITEM, optional=_SAID),
     "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}, optional=_BY),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
+    "telephones": Method(Reach.SERVICE),
     "replica_status": Method(optional=_CRMS, part="replicas"),
     "replica_sync": Method(Reach.REPLICA, optional=_CRMS, part="replicas"),
     "replica_conflicts": Method(optional={**_CRMS, "undecided": Kind.FLAG}, part="replicas"),

@@ -57,6 +57,10 @@ class Reception:
         if self.web is not None:
             self.web.stop(1.0)
 
+    def telephones(self) -> dict[str, str | None]:
+        """By name, why nothing is heard of it; None: all is well."""
+        return self.phones.troubles()
+
     def softphone_pair(self, account: str) -> dict[str, Any]:
         """``{"account", "code", "expires"}``. Raises Failure."""
         return self.phones.make_code(account)

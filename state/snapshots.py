@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select
 
+from crmsync.connectors.contract import Kind
+from crmsync.state.model import PairState
 from crmsync.state.rows import chunked, upsert
 from crmsync.state.snapshot import Snapshot, from_xml, to_xml
-from crmsync.state.tables import snapshots
+from crmsync.state.tables import pairs, snapshots
 
 _c = snapshots.c
 
@@ -27,6 +29,21 @@ class Snapshots:
                 select(_c.pair_id, _c.xml).where(_c.pair_id.in_(chunk))
             )
         }
+
+    def with_digits(self, account: str, digits: str, *, limit: int) -> list[Snapshot]:
+        """Linked contacts of the account with these digits, in this order, after the beginning of a number of theirs: a
+        few more than have such a number."""
+        pattern = '%name="phone!_%' + "%".join(digits) + "%"
+        query = (
+            select(_c.xml)
+            .join(pairs, pairs.c.id == _c.pair_id)
+            .where(
+                pairs.c.account == account, pairs.c.kind == Kind.CONTACT, pairs.c.state == PairState.LINKED
+            )
+            .where(_c.xml.like(pattern, escape="!"))
+            .limit(limit)
+        )
+        return [from_xml(xml.encode()) for xml in self._connection.scalars(query)] if digits.isdigit() else []
 
     def text(self, pair_id: int) -> str | None:
         """The XML as it is stored, for ``explain``."""

@@ -9,18 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import phonenumbers
-
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce import search, soql
 from crmsync.connectors.salesforce.client import Client, Row
 from crmsync.connectors.salesforce.faults import InvalidField
 from crmsync.connectors.salesforce.table import row_id
 from crmsync.connectors.salesforce.values import ABSENT, at
+from crmsync.connectors.telephony.numbers import TELLING, is_number, national
 from crmsync.connectors.telephony.people import MOST, Line, Person
 
-_TELLING = 7  # digits: what has fewer is an extension
-_CODE = 5  # digits: a country's code with 00 before it
 _SIFTED = 200  # rows that are looked through
 _LAST = 5  # cases and activities of each sort
 _NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +48,7 @@ def with_number(client: Client, number: str) -> list[tuple[str, Row]]:
     digits = national(number)
     if not digits:
         return []
-    pattern = soql.quote("%" + "%".join(digits[-_TELLING:]))
+    pattern = soql.quote("%" + "%".join(digits[-TELLING:]))
     found: list[tuple[str, Row]] = []
     for table, fields in _NUMBERS.items():
         where = " OR ".join(f"{field} LIKE {pattern}" for field in fields)
@@ -59,25 +56,8 @@ def with_number(client: Client, number: str) -> list[tuple[str, Row]]:
             where = f"IsConverted = false AND ({where})"
         text = soql.select((*_FIELDS[table], *fields), table, where) + f" LIMIT {_SIFTED}"
         rows = _rows(client, text, table)
-        found += [(table, row) for row in rows if any(_is(_text(row, f), digits) for f in fields)]
+        found += [(table, row) for row in rows if any(is_number(_text(row, f), digits) for f in fields)]
     return found[: 2 * MOST]
-
-
-def national(number: str) -> str:
-    """The digits that stand in every spelling: without the country's code, and the zero that takes its place."""
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except phonenumbers.NumberParseException:
-        return "".join(c for c in number if c.isdigit() and c.isascii())
-    return str(parsed.national_number)
-
-
-def _is(stored: str, digits: str) -> bool:
-    """Nothing but a country's code, and zeros, may come before; an extension has to be all of it."""
-    plain = "".join(c for c in stored if c.isdigit() and c.isascii())
-    if len(digits) < _TELLING:
-        return plain == digits
-    return plain.endswith(digits) and len(plain) - len(digits) <= _CODE
 
 
 def people(client: Client, number: str, user: str) -> Sequence[Person]:

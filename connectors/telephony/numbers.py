@@ -9,7 +9,8 @@ import phonenumbers
 
 LONGEST = 64  # characters of what is kept of a number that is none
 _SIP = re.compile(r"sips?:(?:([^@;?>]*)@)?([^;?>]*)", re.IGNORECASE)
-_SHORTEST = 7  # digits: what has fewer is an extension, or a service number of the house
+TELLING = _SHORTEST = 7  # digits: what has fewer is an extension, or a service number of the house
+_CODE = 5  # digits: a country's code with 00 before it
 _FILLING = re.compile(r"[\s()./\-\u00a0\u2010-\u2015]+")
 
 
@@ -57,3 +58,21 @@ def dialled(text: str, region: str | None = None) -> str:
     the telephone send anything to any host otherwise."""
     number = e164(text, region)
     return number if re.fullmatch(r"\+?[0-9*#]{1,20}", number) else ""
+
+
+def national(number: str) -> str:
+    """The digits that stand in every spelling: without the country's code, and the zero that takes its place."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return "".join(c for c in number if c.isdigit() and c.isascii())
+    return str(parsed.national_number)
+
+
+def is_number(stored: str, digits: str) -> bool:
+    """Whether ``stored`` is a spelling of the number with these national digits: nothing but a country's code, and
+    zeros, may come before; an extension has to be all of it."""
+    plain = "".join(c for c in stored if c.isdigit() and c.isascii())
+    if len(digits) < TELLING:
+        return bool(digits) and plain == digits
+    return plain.endswith(digits) and len(plain) - len(digits) <= _CODE

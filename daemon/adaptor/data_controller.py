@@ -9,6 +9,7 @@ from crmsync.config.exchange import Credential
 from crmsync.connectors.contract import Kind, Side
 from crmsync.daemon.adaptor.refusals import Refusal, Rule
 from crmsync.daemon.calls import Failure, Progress, explained
+from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.plan.grant import Grant
 from crmsync.daemon.replica.rounds import taken
 from crmsync.daemon.turns import Turns
@@ -77,9 +78,11 @@ class DataController:
             self.turns.checkpoint(account, what, count)
 
         try:
-            with self.turns.patiently([name]) as engine:
+            with self.turns.looking() as engine:
+                names = with_parts(engine.accounts, [name])  # the person's calls, too
+            with self.turns.patiently(names) as engine:
                 begun = time.monotonic()
-                answer = engine.sync([name], grant=grant, progress=watched)
+                answer = engine.sync(names, grant=grant, progress=watched)
         except Exception as error:  # whatever it is, it stays this account's
             failure = explained(error) or Failure("defect", f"a defect of crmsync ({type(error).__name__})")
             if failure.code == "stopping":

@@ -65,7 +65,7 @@ def check(shell: Shell, write: bool, repair: bool) -> int:
         shell.hint(f"warning: {warning}")
     moved = _salvaged(shell) if repair else []
     answer = shell.call_fresh("check_write" if write else "check", repair=repair)
-    answer["checks"] = moved + answer["checks"] + _exchange(shell)
+    answer["checks"] = moved + answer["checks"] + _exchange(shell) + _telephones(shell)
     answer["ok"] = all(c["ok"] for c in answer["checks"])
     shell.answer({**answer, "warnings": warnings}, lambda: _checked(answer["checks"]))
     return 0 if answer["ok"] else 1
@@ -79,6 +79,24 @@ def _exchange(shell: Shell) -> list[dict[str, Any]]:
     from crmsync.daemon.adaptor.checking import checks  # loads a web server
 
     return checks(exchange)
+
+
+def _telephones(shell: Shell) -> list[dict[str, Any]]:
+    """As the running service hears them; by ourselves where none runs."""
+    from datetime import UTC, datetime
+
+    config = shell.config()
+    if not config.telephony:
+        return []
+    from crmsync.daemon.telephony import probing
+
+    try:
+        troubles = shell.ask_service("telephones")
+    except Failure as error:
+        if error.code != "no_service":
+            raise
+        return probing.probed(config, lambda: datetime.now(UTC))
+    return [probing.answer(name, troubles.get(name, "")) for name in config.telephony]
 
 
 def _salvaged(shell: Shell) -> list[dict[str, Any]]:

@@ -161,7 +161,7 @@ def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
     return Ties(
         rule=cx.account.delete_rule(acted(work)),
         owned=owner == cx.user,
-        elsewhere=any(p.account != cx.account.name and not is_copy_of(pair, p) for p in others),
+        elsewhere=any(not cx.account.is_theirs(p.account) and not is_copy_of(pair, p) for p in others),
         deletable=work.access.delete if ecs is Seen.GONE else ecs_writable,
     )
 

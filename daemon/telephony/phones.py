@@ -3,7 +3,8 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -139,14 +140,17 @@ class Phones:
     def account(self, token: str) -> str | None:
         if self.pairing is None or self.board is None:
             return None
-        return self.pairing.account(token, {line.account for line in self.board.lines})
+        with _stored():
+            return self.pairing.account(token, {line.account for line in self.board.lines})
 
     def pair(self, code: str) -> tuple[str, str] | None:
-        return self.pairing.pair(code) if self.pairing is not None else None
+        with _stored():
+            return self.pairing.pair(code) if self.pairing is not None else None
 
     def forget(self, token: str) -> None:
         if self.pairing is not None:
-            self.pairing.forget(token)
+            with _stored():
+                self.pairing.forget(token)
 
     def listen(self, account: str, told: Callable[[], None]) -> Callable[[], None]:
         return self._board().listen(account, told)
@@ -193,14 +197,17 @@ class Phones:
         return _ACTIONS[what](live.call.id)
 
     def note(self, account: str, key: str, notes: str) -> None:
-        if not self._board().note(account, key, notes):
+        with _stored():
+            there = self._board().note(account, key, notes)
+        if not there:
             raise Failure("choice", "This call is not there any more.")
 
     def choose(self, account: str, key: str, person: str) -> None:
         live = self._board().get(account, key)
         if live is None or all(p.id != person for p in live.people):
             raise Failure("choice", "This person is not one of those who have the number.")
-        self._board().choose(account, key, person)
+        with _stored():
+            self._board().choose(account, key, person)
 
     def _board(self) -> Board:
         if self.board is None:
@@ -212,6 +219,10 @@ class Phones:
         if found is None:
             raise Failure("usage", f"No telephone is configured for {account}.")
         return found
+
+    def troubles(self) -> dict[str, str | None]:
+        """By system; those that nobody has are not listened to."""
+        return {name: watch.trouble for name, watch in self._watches.items()}
 
     # ── What commands ask ────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,6 +249,18 @@ class Phones:
         self._line(account)
         assert self.pairing is not None
         return {"account": account, "paired": self.pairing.paired(account)}
+
+
+@contextmanager
+def _stored() -> Iterator[None]:
+    """Raises Failure where the call log cannot be used."""
+    try:
+        yield
+    except ConnectorError as error:
+        log.error("%s", error, extra={"action": "telephone.store"})
+        raise Failure(
+            "busy", "The call log cannot be used just now; the log of the service says why."
+        ) from error
 
 
 def lines_of(config: Config) -> list[Line]:

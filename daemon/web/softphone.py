@@ -113,7 +113,10 @@ class Softphone:
         found = None
         if self._phones is not None and said.get("code"):
             phones, code = self._phones, said["code"]
-            found = await self._site.in_thread(lambda: phones.pair(code))
+            try:
+                found = await self._site.in_thread(lambda: phones.pair(code))
+            except Failure as error:
+                return _sorry(error)
         if found is None:
             return self._wrong(request, "a code that pairs nothing: unknown, used or too old")
         account, token = found
@@ -125,7 +128,10 @@ class Softphone:
         if isinstance(known, Response):
             return known
         phones, _, token = known
-        await self._site.in_thread(lambda: phones.forget(token))
+        try:
+            await self._site.in_thread(lambda: phones.forget(token))
+        except Failure as error:
+            return _sorry(error)
         return Response(status_code=204)
 
     async def _known(self, request: Request) -> tuple[Phones, str, str] | Response:
@@ -134,7 +140,10 @@ class Softphone:
         phones = self._phones
         if phones is None or scheme.lower() != "bearer" or not 20 <= len(token) <= 100:
             return self._wrong(request, "a softphone without a token")
-        account = await self._site.in_thread(lambda: phones.account(token))
+        try:
+            account = await self._site.in_thread(lambda: phones.account(token))
+        except Failure as error:
+            return _sorry(error)
         if account is None:
             return self._wrong(request, "a softphone whose token is not known, or not any more")
         return phones, account, token
@@ -239,6 +248,10 @@ class Softphone:
                     await changed.wait()
                     continue
             yield ":\n\n"
+
+
+def _sorry(error: Failure) -> Response:
+    return JSONResponse({"sentence": error.message}, 503, {"Retry-After": "10"})
 
 
 def _differences(account: str, known: dict[str, Any] | None, standing: dict[str, Any]) -> list[str]:

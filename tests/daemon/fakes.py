@@ -68,6 +68,7 @@ def standing(name: str = "alice", **counts: int) -> dict[str, Any]:
 @dataclass(frozen=True)
 class Named:
     name: str
+    part_of: str = ""
 
 
 @dataclass

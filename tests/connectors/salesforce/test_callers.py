@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from crmsync.connectors.salesforce.auth import Password
-from crmsync.connectors.salesforce.callers import national
 from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.telephony.numbers import national
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
 

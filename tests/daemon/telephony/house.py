@@ -1,6 +1,7 @@
 """A person with a telephone: groupware, a CRM, two real telephones, and the service's pages, in one process."""
 
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,14 +12,14 @@ from typing import Any
 
 from crmsync.config.load import parse
 from crmsync.daemon.app import build
-from crmsync.daemon.calls import Progress, invoke
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
-from crmsync.daemon.web.site import Traffic
+from tests.daemon.fakes import Clock
+from tests.daemon.web.site import EngineDesk
 from tests.servers.baresip import Telephone, baresip
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -61,31 +62,17 @@ type = "caldav"
 url = "{dav}"
 username = "alice"
 password = "alice-secret"
+
+[[account.alice.source]]
+type = "carddav"
+url = "{dav}"
+username = "alice"
+password = "alice-secret"
 """
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass
-class Desk:
-    engine: Engine
-
-    def handle(self, name: str, arguments: object, progress: Progress) -> Any:
-        return invoke(self.engine, name, arguments, progress)
-
-    def names(self) -> list[str]:
-        return list(self.engine.accounts)
-
-    def due(self) -> dict[str, datetime]:
-        return {}
-
-    def traffic(self) -> list[Traffic]:
-        return []
-
-    def metrics_token(self) -> str | None:
-        return None
 
 
 @dataclass
@@ -105,6 +92,12 @@ class House:
     def sync(self, *names: str) -> None:
         answer = self.engine.sync(names)
         assert answer["errors"] == []
+
+    def tasks(self) -> dict[str, str]:
+        """By name, what the task list holds."""
+        answer = self.dav.send("PROPFIND", self.calendar, headers={"Depth": "1"})
+        names = re.findall(r"<href>[^<]*/([^/<]+)</href>", answer.data.decode())
+        return {name: self.dav.send("GET", self.calendar + name).data.decode() for name in names}
 
     def make(self, table: str, **fields: Any) -> str:
         store = self.crm.crm.store
@@ -155,6 +148,7 @@ def house(folder: Path, phones: Callable[[Telephone, Telephone], None] | None = 
         crm = stack.enter_context(embedded_crm())
         dav = stack.enter_context(radicale(folder / "dav"))
         calendar = dav.make_calendar()
+        dav.make_book()
         good, bad = stack.enter_context(page("")), stack.enter_context(page(""))
         origin = f"http://crm.localhost:{good.server_port}"  # type: ignore[attr-defined]
         text = CONFIG.format(
@@ -168,7 +162,14 @@ def house(folder: Path, phones: Callable[[Telephone, Telephone], None] | None = 
         telephones = Phones(config, Turns(engine), now, woken.append)
         telephones.open()
         stack.callback(telephones.close)
-        web = WebServer(Place("127.0.0.1", 0), Desk(engine), Links(now), Tally(), now, telephones)
+        web = WebServer(
+            Place("127.0.0.1", 0),
+            EngineDesk(Clock(now()), engine=engine),
+            Links(now),
+            Tally(),
+            now,
+            telephones,
+        )
         web.start()
         stack.callback(web.stop)
         good.body[0] = HOST.format(url=web.url)  # type: ignore[attr-defined]

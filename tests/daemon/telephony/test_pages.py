@@ -22,14 +22,19 @@ TOKEN = "t" * 43
 @dataclass
 class FakePhones:
     origins: Sequence[str] = (ORIGIN,)
+    broken: Failure | None = None
     done: list[tuple[str, ...]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: "alice"})
     listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def account(self, token: str) -> str | None:
+        if self.broken:
+            raise self.broken
         return self.tokens.get(token)
 
     def pair(self, code: str) -> tuple[str, str] | None:
+        if self.broken:
+            raise self.broken
         return ("alice", TOKEN) if code == "GOOD" else None
 
     def forget(self, token: str) -> None:
@@ -157,6 +162,13 @@ def test_only_json_of_our_own_page(web: Scene):
     assert web.post("act", {"what": "answer"}, content_type="text/plain").status == 400
     assert web.post("act", {"what": "answer"}, origin=ORIGIN).status == 403
     assert web.post("act", {"what": "answer"}, host="evil.example:8750").status == 421
+    assert web.phones.done == []
+
+
+def test_a_call_log_that_cannot_be_used_is_said_to_be_so(web: Scene):
+    web.phones.broken = Failure("busy", "not now")
+    assert web.post("act", {"what": "answer"}).status == 503
+    assert web.post("pair", {"code": "GOOD"}, token="").status == 503
     assert web.phones.done == []
 
 

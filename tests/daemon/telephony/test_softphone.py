@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crmsync.daemon.telephony import pop
+from tests.daemon.fakes import eventually
 from tests.daemon.telephony.house import House, house, now
 from tests.servers.chromium import Tab, chromium
 from tests.servers.npm import installed
@@ -223,6 +224,28 @@ def test_who_calls_is_known_within_a_tenth_of_a_second(place: House):
     assert min(local for _, local in took) < 0.05
 
 
+def test_who_is_in_the_address_book_is_known_without_the_crm(place: House):
+    place.sync("alice")
+    (known,) = pop.known(place.engine, "alice", "+16505550100")
+    assert (known.name, known.kind) == ("Dora Muster", "contact")
+
+
+def test_a_call_that_is_deleted_on_one_side_goes_everywhere_and_stays_away(place: House):
+    """It has two links, and both of them are Alice's."""
+    place.sync()
+    (task,) = place.rows("SELECT Id FROM Task WHERE CallType = 'Outbound'")
+    store = place.crm.crm.store
+    store.delete(store.caller(place.crm.alice.id), [task["Id"]])
+    (name,) = (name for name, text in place.tasks().items() if "Call from Ada" in text)
+    place.dav.send("DELETE", place.calendar + name)
+    for _ in range(3):
+        place.sync()
+    assert place.rows("SELECT Id FROM Task WHERE CallDisposition = 'Answered'") == []
+    assert [t for t in place.tasks().values() if "Call to Cleo" in t or "Call from Ada" in t] == []
+    log = place.engine.accounts["alice.calls"].mailboxes[0].source
+    assert len(list(log.open(log.collections()[0]).listing())) == 1  # the missed one
+
+
 def test_everybody_can_use_it(tab: Tab, place: House):
     """As far as axe-core can tell, with a call and somebody who is known."""
     axe = (installed("axe-core@4") / "node_modules/axe-core/axe.min.js").read_text()
@@ -230,11 +253,22 @@ def test_everybody_can_use_it(tab: Tab, place: House):
     tab.until(lambda: tab.text("#calls"))
     for dark in (False, True):
         tab.dark(dark)
+        tab.until(lambda: tab.script("return document.getAnimations().length === 0"))  # colours change slowly
         found = tab.script_later(axe + ";axe.run().then(arguments[arguments.length - 1])")
         wrong = [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]]
         assert wrong == []
     tab.dark(False)
     assert tab.script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_another_configuration_is_taken_in_without_losing_the_browsers(tab: Tab, place: House):
+    paired(tab, place)
+    place.phones.reopen(place.phones.config)
+    eventually(lambda: place.phones.troubles() == {"desk": None})
+    place.outside.tell("dial", place.inside.address)
+    tab.until(lambda: state(tab) == "Incoming: Ringing")
+    tab.click("#calls li:first-child [data-act=hang_up]")
+    tab.until(lambda: state(tab) == "Incoming: rejected")
 
 
 def test_a_revoked_browser_shows_nothing_any_more(tab: Tab, place: House):
