@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
+from crmsync.config.logins import Logins, OidcLogin, ProxyLogin
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.secret import Secret
@@ -21,6 +22,9 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[login]", Logins),
+    ("[login.proxy]", ProxyLogin),
+    ("[login.oidc]", OidcLogin),
     ("[alerts]", Alerts),
     ("[alerts.mail]", MailAlerts),
     ("[alerts.webhook]", WebhookAlerts),

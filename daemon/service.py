@@ -126,7 +126,7 @@ class Service:
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
         self.nudges = Nudges(self.schedule.soon)
-        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
+        self.reception = Reception(self.config, self.turns, self.schedule.due, self.handle, self.now)
         self.rounds.observed = self.reception.tally.note
         self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
 
@@ -229,7 +229,7 @@ class Service:
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
-        self.reception.config = config.service
+        self.reception.config = config
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
@@ -313,6 +313,8 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[login.proxy]", old.login.proxy, new.login.proxy),
+        ("[login.oidc]", old.login.oidc, new.login.oidc),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")
