@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from crmsync.config.account import Account
 from crmsync.config.alerts import Alerts
 from crmsync.config.crm import Crm
 from crmsync.config.logins import Logins
 from crmsync.config.problems import Expected
+from crmsync.config.replica import apart
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
 from crmsync.config.values import (
@@ -56,10 +57,14 @@ class State(Table):
         return Path(unquote(url.path[1:])) if url.scheme == "sqlite" else None
 
     @property
+    def folder(self) -> Path:
+        """For what stands beside the state."""
+        return self.file.parent if self.file else STATE_FOLDER
+
+    @property
     def key_path(self) -> Path:
         """Where the key is, whether it was configured or not."""
-        folder = self.file.parent if self.file else STATE_FOLDER
-        return self.key_file or folder / "link.key"
+        return self.key_file or self.folder / "link.key"
 
 
 class Schedule(Table):
@@ -120,6 +125,14 @@ class Config(Table):
     account: dict[Name, Account] = Field(
         default_factory=dict, validate_default=True, description="The people, by a name of your choice."
     )
+
+    @field_validator("crm")
+    @classmethod
+    def _replicas_apart(cls, crm: dict[str, Crm], info: ValidationInfo) -> dict[str, Crm]:
+        if isinstance(state := info.data.get("state"), State):
+            replicas = {n: c.replica_settings.place(n, state.folder) for n, c in crm.items() if c.replica}
+            apart({"the state": state.url, **{f"crm.{name}": url for name, url in replicas.items()}})
+        return crm
 
     @field_validator("account")
     @classmethod

@@ -1,5 +1,6 @@
 """Writes docs/configuration.md from the model: ``python -m crmsync.config.reference > docs/configuration.md``."""
 
+import json
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefinedType
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
@@ -14,6 +16,7 @@ from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.logins import Logins, OidcLogin, ProxyLogin
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
+from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
@@ -30,6 +33,7 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[alerts.webhook]", WebhookAlerts),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
+    ("[crm.NAME.replica_settings]", ReplicaSettings),
     ("[account.NAME]", Account),
     ("[account.NAME.default_collection]", DefaultCollection),
     ("[account.NAME.delete]", Delete),
@@ -112,7 +116,8 @@ def _value(annotation: Any) -> str:
     if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
         return ", ".join(f'`"{choice}"`' for choice in choices)
     if any(get_origin(t) is tuple for t in types):
-        return "list of texts"
+        lists = any(get_origin(t) is dict for t in types)
+        return "table of lists of texts" if lists else "list of texts"
     return next(_WORDS[t] for t in types if t in _WORDS)
 
 
@@ -132,8 +137,10 @@ def _default(field: FieldInfo) -> str:
     match field.get_default(call_default_factory=False):
         case _ if field.is_required():
             return "required"
-        case None | ():
+        case None | () | PydanticUndefinedType():
             return ""
+        case tuple() as texts:
+            return f"`{json.dumps(texts)}`"
         case bool() as flag:
             return f"`{str(flag).lower()}`"
         case timedelta() as duration:

@@ -68,7 +68,7 @@ class Private(StrEnum):
     SYNC = "sync"  # like all others
 
 
-_SHOWN_OF_MASKED = frozenset({"start", "end", "all_day", "time_zone", "show_as", "sensitivity"})
+_SHOWN_OF_MASKED = frozenset({"start", "end", "all_day", "time_zone", "recurrence", "show_as", "sensitivity"})
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
+from crmsync.config.replica import file_of
 from crmsync.config.secret import SecretError
 from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
@@ -41,13 +42,24 @@ from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from crmsync.daemon.replica.keeper import Keeper, Settings
+from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
+from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
+_CONFLICTS = {
+    "ask": ReplicaPolicy.HOLD,
+    "latest": ReplicaPolicy.LATEST,
+    "local": ReplicaPolicy.LOCAL,
+    "server": ReplicaPolicy.SERVER,
+}
 _WATCHED = frozenset(
     {"ews", "imap"}
 )  # types of sources that are ``Watching``, which is asked before one is made
@@ -93,6 +105,9 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     return Engine(
         state=state,
         signer=signer,
+        replicas=Replicas(
+            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+        ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
@@ -128,6 +143,16 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
         },
         insisted=config.named_fields,
         expires=config.expires,
+    )
+
+
+def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
+    chosen = config.crm[name].replica_settings
+    assert isinstance(crm.source, LazySource)
+    wanted = {name: fields for name in chosen.objects if (fields := chosen.wanted(name)) is not None}
+    settings = Settings(chosen.objects, wanted, chosen.interval, _CONFLICTS[chosen.policy], Mode(chosen.mode))
+    return Keeper(
+        name, file_of(chosen.place(name, config.state.folder)), settings, crm.source.replication, now=now
     )
 
 
@@ -256,6 +281,12 @@ class LazySource:
 
     def requests(self) -> int:
         return self._made.requests() if self._made is not None else 0
+
+    def replication(self) -> Upstream:
+        """Of a CRM."""
+        source = self._source()
+        assert isinstance(source, SalesforceSource)
+        return source.replication()
 
     def lacking(self) -> Sequence[str]:
         source = self._source()

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.commands import byhand, deciding, looking, serving, setup, syncing
+from crmsync.daemon.commands import byhand, deciding, looking, replica, serving, setup, syncing
 from crmsync.daemon.commands.shell import Shell, World
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ for command in (
     serving.crm,
 ):
     cli.add_command(command)
+serving.crm.add_command(replica.replica)
 
 
 def main(arguments: Sequence[str] | None = None, world: World | None = None) -> int:

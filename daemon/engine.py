@@ -34,6 +34,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.pulse import KEPT
@@ -56,6 +57,7 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    replicas: Replicas = field(default_factory=Replicas)
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
@@ -164,6 +166,7 @@ class Engine:
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
         return answer
 
     def pulse(self, names: Sequence[str] = (), *, days: int = 1) -> list[dict[str, Any]]:
@@ -203,11 +206,11 @@ class Engine:
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return self._checked(write=False, repair=repair)
+        return self._probed(write=False, repair=repair)
 
     def check_write(self, *, repair: bool = False) -> dict[str, Any]:
         """The same, and make an item everywhere, which is taken away again."""
-        return self._checked(write=True, repair=repair)
+        return self._probed(write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -298,14 +301,18 @@ class Engine:
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)
-        return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        answer = forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        self.replicas.forget(address.strip())
+        return answer
 
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""
+        before = self.now() - self.history
         with self.state.transaction() as tx:
             tx.pulse.prune(self.now() - KEPT)
-            tx.visits.prune(self.now() - self.history)
-            return tx.history.prune(self.now() - self.history)
+            tx.visits.prune(before)
+            gone = tx.history.prune(before)
+        return gone + self.replicas.tidy(before)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -326,12 +333,14 @@ class Engine:
         for account in self.accounts.values():
             for mailbox in account.mailboxes:
                 mailbox.source.close()
+        self.replicas.close()
         self.state.close()
 
-    def _checked(self, *, write: bool, repair: bool) -> dict[str, Any]:
-        found = probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
-        lines = tried(self.bells, self.now(), write=write)
-        return {"ok": found["ok"] and all(one["ok"] for one in lines), "checks": found["checks"] + lines}
+    def _probed(self, *, write: bool, repair: bool) -> dict[str, Any]:
+        answer = probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
+        alerts = tried(self.bells, self.now(), write=write)
+        checks = [*answer["checks"], *self.replicas.check(), *alerts]
+        return {**answer, "ok": all(c["ok"] for c in checks), "checks": checks}
 
     def _meant(self, item: str, names: Sequence[str] = ()) -> str:
         return meant(self.state, self._contexts(names), item)

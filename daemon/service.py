@@ -25,6 +25,7 @@ from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.turns import Turns
@@ -110,6 +111,7 @@ class Service:
     turns: Turns = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
+    replicas: ReplicaRounds = field(init=False)
     nudges: Nudges = field(init=False)
     reception: Reception = field(init=False)
     watch: Watch = field(init=False)
@@ -125,6 +127,7 @@ class Service:
         self.turns = Turns(self.engine)
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
+        self.replicas = ReplicaRounds(self.turns, self.jitter)
         self.nudges = Nudges(self.schedule.soon)
         self.reception = Reception(self.config, self.turns, self.schedule.due, self.handle, self.now)
         self.rounds.observed = self.reception.tally.note
@@ -139,6 +142,7 @@ class Service:
         self.reception.open()
         self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
+        self.replicas.follow(self.engine.replicas, self.schedule)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
@@ -234,6 +238,7 @@ class Service:
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
+        self.replicas.follow(engine.replicas, self.schedule)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 
@@ -262,11 +267,17 @@ class Service:
             case Reach.ALL:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
+            case Reach.REPLICA:
+                with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
+                    return invoke(engine, name, fitting, watched)
             case Reach.SERVICE:
                 return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
-                    return invoke(engine, name, fitting, watched)
+                    answer = invoke(engine, name, fitting, watched)
+                if method.part == "replicas":
+                    self.replicas.decided(name, fitting, answer, self.schedule)
+                return answer
 
     def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""
@@ -284,6 +295,10 @@ class Service:
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
             return [account.name for account in engine.chosen(names)]
+
+    def _taken(self, crms: Any) -> list[str]:
+        with self.turns.looking() as engine:
+            return [taken(keeper.name) for keeper in engine.replicas.chosen(crms)]
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 

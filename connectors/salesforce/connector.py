@@ -39,9 +39,10 @@ from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
-from crmsync.connectors.salesforce.describe import Missing
+from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
 from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.replication import Replication
 from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
@@ -65,12 +66,20 @@ class SalesforceConnector:
         self._table = table
         self._poll = poll
         self._conditions = conditions
+        self._able: tuple[Schema | None, frozenset[str], Capabilities] | None = None
 
     @property
     def capabilities(self) -> Capabilities:
-        schema = self._table.described()
+        """Asked for with each item, and worked out once for what is known of the object."""
+        schema, missing = self._table.described(), self._table.missing()
+        able = self._able
+        if able is None or able[0] is not schema or able[1] is not missing:
+            able = schema, missing, self._can(schema, missing)
+            self._able = able
+        return able[2]
+
+    def _can(self, schema: Schema | None, missing: frozenset[str]) -> Capabilities:
         held, read_only = self._table.mapper.held(schema)
-        missing = self._table.missing()
         there = frozenset(c for c in held if self._table.mapper.fields[c].lower() not in missing)
         return Capabilities(
             {self._table.kind: there},
@@ -222,6 +231,10 @@ class SalesforceSource:
         }
         self._conditions = Conditions(list(self._tables.values()))
         self._now, self._overlap = now, overlap
+
+    def replication(self) -> Replication:
+        """The same login, for a replica."""
+        return Replication(self._client)
 
     def identity(self) -> str:
         """The organisation's id, 18 characters."""

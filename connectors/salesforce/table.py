@@ -63,6 +63,7 @@ class Table:
         self.owned = mapper.kind not in OWNERLESS
         self.recycle_bin = True  # queryAll is allowed
         self._noted: frozenset[str] = frozenset()
+        self._missing: tuple[Schema, frozenset[str]] | None = None  # worked out for this schema
 
     # ── What it can hold ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,7 +84,11 @@ class Table:
         schema = self.described()
         if schema is None:
             return self._noted
-        return frozenset(f.lower() for f in self._wanted() if not schema.has(f))
+        known = self._missing
+        if known is None or known[0] is not schema:
+            known = schema, frozenset(f.lower() for f in self._wanted() if not schema.has(f))
+            self._missing = known
+        return known[1]
 
     def missing_columns(self) -> Missing | None:
         """For the operator; describes the object."""

@@ -56,6 +56,11 @@ class Usage:
 class Crm:
     """One organisation with its records, queries and sessions. `users` are ids by username."""
 
+    @property
+    def generation(self) -> int:
+        """When it is another one, what was built upon the parts has to be built anew."""
+        return 0
+
     def __init__(
         self,
         url: str,

@@ -27,6 +27,8 @@ from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
 
+PROVISIONAL = "provisional"  # code of rows whose write only a copy has
+
 
 @dataclass(slots=True)
 class Task:
@@ -54,13 +56,20 @@ class Task:
 
     @property
     def done(self) -> Done | None:
-        return self.outcome if isinstance(self.outcome, Done) else None
+        """None, too, for what only a copy has: nothing is agreed before the server has it."""
+        return self.outcome if isinstance(self.outcome, Done) and not self.provisional else None
+
+    @property
+    def provisional(self) -> bool:
+        return isinstance(self.outcome, Done) and self.outcome.provisional
 
     @property
     def over(self) -> list[int]:
         """The intents of a write of which it is known what became. A server that failed, or that asks to try again,
-        may have written nonetheless: the next cycle looks, as if the answer had been lost."""
-        return [] if self.outcome is None or isinstance(self.outcome, Deferred) else self.intents
+        may have written nonetheless: the next cycle looks, as if the answer had been lost. So it does for what only a
+        copy has."""
+        open_ = self.outcome is None or isinstance(self.outcome, Deferred) or self.provisional
+        return [] if open_ else self.intents
 
     @property
     def action(self) -> str:
@@ -143,7 +152,7 @@ def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
     outcomes = place.connector.apply([t.write for t in tasks])
     for task, outcome in zip(tasks, outcomes, strict=False):
         task.outcome = outcome
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Done) and not outcome.provisional:
             if task.side is Side.ECS and outcome.record is not None:
                 task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
             cx.writes += 1
@@ -156,6 +165,8 @@ def leave_queued(cx: Context, tx: Tx, rows: Sequence[Change], task: Task, label:
     ids = [r.id for r in rows]
     attempts = max((r.attempts for r in rows), default=0)
     match task.outcome:
+        case Done(provisional=True):
+            tx.queue.wait(ids, cx.now() + cx.retries.first, PROVISIONAL, "waits in the copy of the CRM")
         case None | Done():
             return  # unknown: the rows stay due
         case Stale():

@@ -49,6 +49,7 @@ class Row:
 class Standing:
     at: datetime
     rows: Mapping[str, Row]
+    replicas: tuple[Mapping[str, Any], ...] = ()  # as `status` has them
 
     def seen_by(self, viewer: Viewer) -> list[Row]:
         return [row for row in self.rows.values() if viewer.sees(row.name)]
@@ -89,8 +90,9 @@ class Board:
             self._until = 0.0
 
     def _asked(self) -> Standing:
-        accounts, due = self._status()["accounts"], self._due()
-        return Standing(self._now(), {a["name"]: _row(a, due.get(a["name"]), self._now()) for a in accounts})
+        status, due, now = self._status(), self._due(), self._now()
+        rows = {a["name"]: _row(a, due.get(a["name"]), now) for a in status["accounts"]}
+        return Standing(now, rows, tuple(status.get("replicas", ())))
 
 
 def light_of(rows: list[Row]) -> Light:

@@ -19,6 +19,7 @@ from crmsync.daemon.calls import Failure
 from crmsync.daemon.outages import of_conversations
 from crmsync.daemon.web.board import Board, Standing
 from crmsync.daemon.web.refusals import Throttle
+from crmsync.daemon.web.replica_metrics import replicas
 from crmsync.daemon.web.sessions import Bad
 from crmsync.daemon.web.site import Site, Traffic
 from crmsync.daemon.web.words import LIGHTS
@@ -144,8 +145,8 @@ class Metrics:
     def _text(self) -> bytes:
         standing, traffic, now = self._board.read(), self._site.desk.traffic(), self._site.now()
         gauges = CollectorRegistry()
-        found = [self._tally.latencies(), *_accounts(standing, now), *_servers(traffic)]
-        gauges.register(_Once(found))
+        counted = [self._tally.latencies(), *_servers(traffic), *replicas(standing.replicas)]
+        gauges.register(_Once([*_accounts(standing, now), *counted]))
         return generate_latest(self._tally.registry) + generate_latest(gauges)
 
 

@@ -175,6 +175,10 @@ class Schema:
     def of_id(self, record_id: str) -> ObjectType | None:
         return self._by_prefix.get(record_id[:3])
 
+    def told(self, name: str) -> Mapping[str, Any] | None:
+        """What an upstream says of the object `name` (canonical case), where these objects are an upstream's."""
+        return None
+
     def children(self, name: str) -> tuple[Child, ...]:
         """Every reference to the object `name` (canonical case)."""
         return self._children[name]

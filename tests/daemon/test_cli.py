@@ -362,9 +362,11 @@ def test_what_may_be_asked_is_what_the_engine_offers():
     from crmsync.daemon.calls import METHODS, Reach
     from crmsync.daemon.engine import Engine
     from crmsync.daemon.reception import Reception
+    from crmsync.daemon.replica.replicas import Replicas
 
     for name, method in METHODS.items():
-        owner = Reception if method.reach is Reach.SERVICE else Engine
+        owner = {"": Engine, "replicas": Replicas}[method.part]
+        owner = Reception if method.reach is Reach.SERVICE else owner
         parameters = set(inspect.signature(getattr(owner, name)).parameters)
         assert set(method.arguments) <= parameters, name
 

@@ -181,7 +181,9 @@ class Ingest(_Bulk):
             return
         self._state(job, "InProgress")
         try:
-            job.header, job.rows = tables.read(b"".join(job.content), job.delimiter)
+            content = b"".join(job.content)
+            if content.strip():  # nothing at all is nothing to do, and no mistake
+                job.header, job.rows = tables.read(content, job.delimiter)
             job.content.clear()
             asked, key = job.asked, str(job.asked.get("externalIdFieldName") or "")
             fields = (tables.fields_of(job.header, row) for row in job.rows)

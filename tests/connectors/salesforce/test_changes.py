@@ -242,6 +242,7 @@ def test_a_missing_field_is_left_out_and_reported() -> None:
             (page,) = contacts.changes(None, EVERYTHING)
             assert contacts.capabilities.columns == {Kind.CONTACT: {"last_name"}}
             assert not contacts.capabilities.links
+            assert contacts.capabilities is contacts.capabilities  # the cycle asks with each item
             assert contacts.project(Kind.CONTACT, {"nickname": "Ada", "last_name": "L"}) == {"last_name": "L"}
             assert crm.missing()[Kind.CONTACT].fields == ("Nickname__c", "Crmsync_Id__c")
             assert "Nickname__c" in str(crm.missing()[Kind.CONTACT])

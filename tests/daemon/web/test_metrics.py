@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.replica.context import Tally as Counted
 from crmsync.daemon.web.metrics import WRONG
 from tests.daemon.fakes import cycle, error, standing, synced
 from tests.daemon.web.site import Scene
@@ -104,6 +106,39 @@ def test_the_dashboard_is_one():
     assert all(panel["targets"] for panel in dashboard["panels"] if panel["type"] != "row")
     spots = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in dashboard["panels"]]
     assert len(set(spots)) == len(spots)
+
+
+def test_how_the_replicas_stand(web: Scene):
+    success = web.clock().isoformat()
+    replica = {
+        "name": "main",
+        "light": "syncing",
+        "mode": "auto",
+        "acting": "hybrid",
+        "last_success": success,
+        "waiting": 1,
+        "conflicts": 2,
+        "rejected": 3,
+        "progress": {"stage": "creates", "number": 8, "of": 11, "what": ""},
+        "error": {"message": "ada@example.com"},
+        "total": {**asdict(Counted(pulled=4, passes=5)), "seconds": {"creates": 1.5}},
+    }
+    web.desk.answers["status"] = {"accounts": [standing("alice")], "replicas": [replica]}
+    found = read(web)
+    assert found["crmsync_replica_light", "main", "syncing"] == 1
+    assert found["crmsync_replica_light", "main", "in_step"] == 0
+    assert [found["crmsync_replica_waiting", "main", w] for w in ("waiting", "conflicts", "rejected")] == [
+        1,
+        2,
+        3,
+    ]
+    assert found["crmsync_replica_stage", "main", "creates"] == 1
+    assert found["crmsync_replica_stage", "main", "updates"] == 0
+    assert found["crmsync_replica_offline", "main"] == 0
+    assert found["crmsync_replica_last_success_timestamp_seconds", "main"] == web.clock().timestamp()
+    assert found["crmsync_replica_rows_total", "main", "pulled"] == 4
+    assert found["crmsync_replica_passes_total", "main"] == 5
+    assert found["crmsync_replica_stage_seconds_total", "main", "creates"] == 1.5
 
 
 def test_labels_hold_no_person_and_no_address(web: Scene):
