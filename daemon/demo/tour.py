@@ -232,7 +232,7 @@ STEPS: tuple[NamedStep, ...] = (
     ("A delegate tags in the owner's calendar, and it is the owner's record, once", delegate),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
-    ("A delete storm is held, then rejected, and everything is back", delete_storm),
+    ("A delete storm is held, then rejected on the status page, and everything is back", delete_storm),
 )
 
 
