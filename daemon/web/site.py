@@ -20,11 +20,13 @@ from crmsync.daemon.web.forms import BadForm, Form
 from crmsync.daemon.web.gate import READING, Addresses
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.pages import Pages
-from crmsync.daemon.web.refusals import Refusals
+from crmsync.daemon.web.refusals import Refusals, Throttle
 from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
 
 log = logging.getLogger(__name__)
 
+FORMS = 240  # a minute that one session may send
+SESSIONS = 1000  # whose forms are counted
 AT_ONCE = 8  # questions to the engine; the others wait for their turn
 SLOW = 3  # of those for which servers are asked, beside the others
 NOT_THEIRS = "what it names is not there, or not theirs"
@@ -117,6 +119,7 @@ class Site:
     refusals: Refusals = field(init=False)
     diary: Diary = field(init=False)
     pages: Pages = field(default_factory=Pages)
+    _forms: dict[str, Throttle] = field(default_factory=dict)  # by session
     _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
 
     def __post_init__(self) -> None:
@@ -136,6 +139,9 @@ class Site:
             session = await self.session_of(request)
             if isinstance(session, Response):
                 return session
+            if request.method not in READING and not self._may_send(session):
+                self.refuse(request, "too many forms of one session", session.viewer)
+                return self.sorry(429, "Too many at once. Wait a moment, then try again.", session)
             try:
                 if request.method in READING:
                     return await endpoint(Visit(request, session))
@@ -188,6 +194,14 @@ class Site:
     def secure(self, request: Request) -> bool:
         """Whether the person's browser reaches us by TLS, through a proxy."""
         return self.addresses.origins[request.headers["host"].lower()].startswith("https:")
+
+    def _may_send(self, session: Session) -> bool:
+        """So many forms a minute, each session."""
+        throttle = self._forms.pop(session.id, None) or Throttle(FORMS)
+        self._forms[session.id] = throttle  # the one that was longest without a form comes first
+        while len(self._forms) > SESSIONS:
+            del self._forms[next(iter(self._forms))]
+        return throttle.take()
 
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
