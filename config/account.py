@@ -373,6 +373,13 @@ class Account(Table):
         Complete(), description="What completing the task of an activity does to the activity."
     )
     guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
+    telephone: Text | None = Field(
+        None,
+        description="The name of a `[telephony.NAME]` table: the person's calls are shown, and go to the CRM.",
+    )
+    extension: Text | None = Field(
+        None, description="The person's extension there; not needed where the telephone is only theirs."
+    )
     source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
         description="The person's logins, at least one."
     )

@@ -13,12 +13,14 @@ from pydantic_core import PydanticUndefinedType
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
 from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
+from crmsync.config.exchange import Columns, Credential, Exchange
 from crmsync.config.logins import Logins, OidcLogin, ProxyLogin
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
@@ -28,9 +30,14 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[login]", Logins),
     ("[login.proxy]", ProxyLogin),
     ("[login.oidc]", OidcLogin),
+    ("[exchange]", Exchange),
+    ("[exchange.credential.NAME]", Credential),
+    ("[exchange.credential.NAME.columns]", Columns),
     ("[alerts]", Alerts),
     ("[alerts.mail]", MailAlerts),
     ("[alerts.webhook]", WebhookAlerts),
+    ("[softphone]", Softphone),
+    ("[telephony.NAME]", Telephony),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
     ("[crm.NAME.replica_settings]", ReplicaSettings),
@@ -113,11 +120,11 @@ def _types(annotation: Any) -> Iterator[Any]:
 
 def _value(annotation: Any) -> str:
     types = list(_types(annotation))
-    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
-        return ", ".join(f'`"{choice}"`' for choice in choices)
     if any(get_origin(t) is tuple for t in types):
         lists = any(get_origin(t) is dict for t in types)
         return "table of lists of texts" if lists else "list of texts"
+    if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
+        return ", ".join(f'`"{choice}"`' for choice in choices)
     return next(_WORDS[t] for t in types if t in _WORDS)
 
 
@@ -149,6 +156,8 @@ def _default(field: FieldInfo) -> str:
             return f'`"{shown_size(size)}"`'
         case int() as number:
             return f"`{number}`"
+        case tuple():
+            return ""
         case other:
             return f'`"{other}"`'
 

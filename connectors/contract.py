@@ -138,6 +138,15 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
         "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
+        # of what stands for a phone call
+        "direction": Column(),  # inbound, outbound, internal
+        "number": Column(Type.PHONE),  # of the other party: E.164, or an extension
+        "parties": Column(Type.LIST),  # everybody's numbers
+        "started_at": Column(Type.MOMENT),
+        "duration": Column(Type.NUMBER),  # seconds of talking
+        "disposition": Column(),  # what came of it, in words: Answered, Missed, Busy, …
+        "call_id": Column(),  # the same for everybody who takes part: SIP's Call-ID, Asterisk's Linkedid
+        "regarding": Column(),  # id of the CRM record that it is about, where a person has chosen one
         "sensitivity": Column(),
         "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),

@@ -90,6 +90,7 @@ class Account:
     names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP
     window: Window = field(default_factory=Window)  # of the occurrences of a series
+    part_of: str = ""  # the person's account that it belongs to: a call log is one of its own
     warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
 
     def logins(self) -> dict[str, "Crm | Mailbox"]:

@@ -32,6 +32,7 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.telephony.people import Acquainted, Person
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
 from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
@@ -39,6 +40,7 @@ from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
@@ -47,6 +49,7 @@ from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
 from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
@@ -102,6 +105,9 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    accounts = (
+        call_logs(config, accounts, now) | accounts
+    )  # a call that is over comes to its person in one sync
     return Engine(
         state=state,
         signer=signer,
@@ -112,6 +118,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
+        by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
         bells=Bells.of(config.alerts, now),
         now=now,
@@ -275,6 +282,10 @@ class LazySource:
 
     def open(self, collection: Collection) -> Connector:
         return self._source().open(collection)
+
+    def people(self, number: str, user: str) -> Sequence[Person]:
+        source = self._source()
+        return source.people(number, user) if isinstance(source, Acquainted) else ()
 
     def clock_offset(self) -> timedelta:
         return self._made.clock_offset() if self._made is not None else timedelta(0)

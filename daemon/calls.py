@@ -112,6 +112,8 @@ METHODS: Mapping[str, Method] = {
     "match_ignore": Method(required=_ITEM, optional=_BY),
     "reject_retry": Method(required=_ITEM, optional=_BY),
     "reject_abandon": Method(required=_ITEM, optional=_BY),
+    "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
+    "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
     "decided": Method(optional=_NAMES),
     "take_back": Method(required=_ITEM, optional=_BY),
     "reject_columns": Method(required=_ITEM, optional=_NAMES),
@@ -134,6 +136,10 @@ METHODS: Mapping[str, Method] = {
     "replica_retry": Method(required=_ITEM, optional=_VALUES, part="replicas"),
     "replica_abandon": Method(required=_ITEM, optional=_CRM, part="replicas"),
     "replica_mode": Method(optional={"mode": Kind.TEXT, **_CRM}, part="replicas"),
+    "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_paired": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_revoke": Method(Reach.SERVICE, required={"account": Kind.TEXT}, optional={"id": Kind.TEXT}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from crmsync.config.model import Config
 from crmsync.config.secret import SecretError
 from crmsync.daemon.calls import Failure, Progress
+from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.diary import Line
@@ -31,6 +32,7 @@ class Reception:
     due: Callable[[], Mapping[str, datetime]]
     handle: Callable[[str, object, Progress], Any]
     now: Callable[[], datetime]
+    phones: Phones
     tally: Tally = field(default_factory=Tally)
     links: Links = field(init=False)
     web: WebServer | None = None
@@ -44,7 +46,7 @@ class Reception:
         if place is None:
             return
         try:
-            self.web = WebServer(place, self, self.links, self.tally, self.now)
+            self.web = WebServer(place, self, self.links, self.tally, self.now, self.phones)
             self.web.start()
         except Failure as error:
             self.web = None
@@ -55,6 +57,21 @@ class Reception:
     def close(self) -> None:
         if self.web is not None:
             self.web.stop(1.0)
+
+    def softphone_pair(self, account: str) -> dict[str, Any]:
+        """``{"account", "code", "expires"}``. Raises Failure."""
+        return self.phones.make_code(account)
+
+    def softphone_calls(self, account: str) -> dict[str, Any]:
+        """``{"line": {"trouble"}, "calls": [...]}``, as the page has it; calls that go on. Raises Failure."""
+        standing = self.phones.standing(account)
+        return {**standing, "calls": [call for call in standing["calls"] if call["phase"] != "ended"]}
+
+    def softphone_paired(self, account: str) -> dict[str, Any]:
+        return self.phones.paired(account)
+
+    def softphone_revoke(self, account: str, id: str = "") -> dict[str, Any]:
+        return self.phones.revoke(account, id)
 
     def login_link(self, account: str = "", *, admin: bool = False) -> dict[str, Any]:
         """``{"account", "admin", "url", "expires"}``: who opens the URL is logged in as that person, or as an admin.

@@ -22,7 +22,18 @@ from crmsync.connectors.contract import Side
 from crmsync.state.model import Pair
 from crmsync.state.pairs import Pairs
 from crmsync.state.rows import chunked
-from crmsync.state.tables import conflicts, cycles, held, history, index_rows, intents, pairs, queue, visits
+from crmsync.state.tables import (
+    conflicts,
+    cycles,
+    held,
+    history,
+    index_rows,
+    intents,
+    jobs,
+    pairs,
+    queue,
+    visits,
+)
 from crmsync.state.values import qualified
 
 
@@ -73,6 +84,8 @@ def erase_address(connection: Connection, address: str) -> None:
     connection.execute(delete(conflicts).where(or_(*(func.lower(v) == text for v in values))))
     announced = (_within(connection, i.columns, text), _within(connection, i.native, text))
     connection.execute(delete(intents).where(or_(*announced)))
+    told = _within(connection, jobs.c.result, text)  # errors of items, in a server's words
+    connection.execute(update(jobs).where(told).values(result={}))
 
 
 def _within(connection: Connection, column: Column[str], address: str) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from crmsync.state.forgotten import Forgotten
 from crmsync.state.held import HeldItems
 from crmsync.state.history import History
 from crmsync.state.intents import Intents
+from crmsync.state.jobs import Audit, Jobs
 from crmsync.state.match_index import MatchIndex
 from crmsync.state.pairs import Pairs
 from crmsync.state.pulse import Pulse
@@ -41,6 +42,8 @@ class Tx:
         self.held = HeldItems(connection)
         self.index = MatchIndex(connection)
         self.forgotten = Forgotten(connection)
+        self.jobs = Jobs(connection)
+        self.audit = Audit(connection)
         self.pulse = Pulse(connection)
         self.visits = Visits(connection)
 

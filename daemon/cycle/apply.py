@@ -15,6 +15,7 @@ from crmsync.connectors.contract import (
     Refused,
     Side,
     Stale,
+    Update,
     Value,
     Write,
     with_group,
@@ -47,6 +48,7 @@ class Task:
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    cut: bool = False  # a create without the columns that are not granted: its item is looked at again
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
@@ -86,6 +88,7 @@ def carry_out(
     """Send the writes, place by place; each task then has its outcome. A conversation that fails is reported, and what
     it left unknown stays None: the next cycle loads and looks. ``forestalled``: items whose partner somebody else has
     made by the time the creates are announced."""
+    tasks = [t for t in tasks if _granted(cx, t)]
     if cx.dry:
         for task in tasks:
             cx.intend(task.ecs_id, task.crm_id, task.side, task.action, task.columns, task.reason)
@@ -100,6 +103,18 @@ def carry_out(
         except ConnectorError as error:
             cx.broke(f"“{some[0].place.label}”", error, some[0].place.login)
             cx.again = False
+
+
+def _granted(cx: Context, task: Task) -> bool:
+    """Whoever made the task has asked the grant before; this is for what somebody may forget to ask. What is left out
+    here is like a write that was never sent: its row stays."""
+    match task.write:
+        case Update(columns=columns) if not columns:
+            return cx.grant.touches(task.kind)
+        case Delete():
+            return cx.grant.sends(task.side, task.kind)
+        case Create() | Update():
+            return cx.grant.whole(task.side, task.kind, task.write.columns)
 
 
 def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]]) -> None:

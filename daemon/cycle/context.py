@@ -21,6 +21,7 @@ from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.arrivals import Arrivals
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.state.database import State
 from crmsync.state.transaction import Tx
 
@@ -100,6 +101,7 @@ class Context:
     bound: Sequence[Account] = ()  # all accounts of this CRM login
     commons: Commons = field(default_factory=Commons)  # of all accounts of this engine
     dry: bool = False
+    grant: Grant = ALL  # what may be exchanged in this cycle
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key
     chosen: dict[str, frozenset[Kind]] = field(

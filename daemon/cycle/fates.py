@@ -30,6 +30,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     columns = {
         n: v for n, v in going.items() if n not in fixed
     }  # else it would count as agreed, and as emptied there
+    if not cx.grant.whole(side, pair.kind, columns):
+        return  # its rows stay due
     generation = pair.generation + 1
     if side is Side.ECS:
         key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)

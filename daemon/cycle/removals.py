@@ -41,8 +41,18 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 fresh.append(removal)
     allowed, stopped = _guarded(cx, [r for r in fresh if not r.ask], decided)
     _hold(cx, waiting + stopped + [r for r in fresh if r.ask])
-    _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
-    _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
+    now = [r for r in going + allowed if _granted(cx, r)]
+    _unlink(cx, [r for r in now if not isinstance(r.fate, DeleteOn)], decided)
+    _delete(cx, [r for r in now if isinstance(r.fate, DeleteOn)], decided)
+
+
+def _granted(cx: Context, removal: Removal) -> bool:
+    """The others stay due; the guard has seen them, so that a storm is recognised whole. To give a link up belongs to
+    no direction."""
+    kind = removal.work.pair.kind
+    if isinstance(removal.fate, DeleteOn):
+        return cx.grant.sends(removal.fate.side, kind)
+    return cx.grant.touches(kind)
 
 
 def _guarded(

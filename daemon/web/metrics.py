@@ -145,8 +145,13 @@ class Metrics:
     def _text(self) -> bytes:
         standing, traffic, now = self._board.read(), self._site.desk.traffic(), self._site.now()
         gauges = CollectorRegistry()
-        counted = [self._tally.latencies(), *_servers(traffic), *replicas(standing.replicas)]
-        gauges.register(_Once([*_accounts(standing, now), *counted]))
+        found = [
+            self._tally.latencies(),
+            *_accounts(standing, now),
+            *_servers(traffic),
+            *replicas(standing.replicas),
+        ]
+        gauges.register(_Once(found))
         return generate_latest(self._tally.registry) + generate_latest(gauges)
 
 

@@ -31,6 +31,7 @@ from crmsync.daemon.web.oidc import Oidc
 from crmsync.daemon.web.provider import Provider
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
+from crmsync.daemon.web.softphone import Phones, Softphone
 from crmsync.daemon.web.status import Live, Status
 from crmsync.daemon.web.syncing import Syncing
 
@@ -58,7 +59,13 @@ class WebServer:
     """Serves in a thread of its own."""
 
     def __init__(
-        self, place: Place, desk: Desk, links: Links, tally: Tally, now: Callable[[], datetime]
+        self,
+        place: Place,
+        desk: Desk,
+        links: Links,
+        tally: Tally,
+        now: Callable[[], datetime],
+        phones: Phones | None = None,
     ) -> None:
         """Raises Failure where the address is taken."""
         proxy = place.logins.proxy if place.logins else None
@@ -77,8 +84,11 @@ class WebServer:
         provider = Provider(oidc) if oidc is not None else None
         board = Board(lambda: self.site.asked("status", {}), desk.due, now)
         self._live = Live(self.site, board)
+        self._softphone = Softphone(self.site, phones)
         config = uvicorn.Config(
-            application(self.site, board, self._live, Metrics(self.site, board, tally), provider),
+            application(
+                self.site, board, self._live, Metrics(self.site, board, tally), self._softphone, provider
+            ),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -104,6 +114,7 @@ class WebServer:
 
     def stop(self, seconds: float = 2.0) -> None:
         self._live.close()
+        self._softphone.close()
         self._listener.stop(seconds)
         self.site.diary.stop(seconds)
         if self._socket is not None:
@@ -111,13 +122,19 @@ class WebServer:
 
 
 def application(
-    site: Site, board: Board, live: Live, metrics: Metrics, provider: Provider | None = None
+    site: Site,
+    board: Board,
+    live: Live,
+    metrics: Metrics,
+    softphone: Softphone,
+    provider: Provider | None = None,
 ) -> Gate:
     charts = Charts(site)
     login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     oidc = Oidc(site, login, provider)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
+        *softphone.routes(),
         Route("/healthz", metrics.lives, methods=["GET"]),
         Route("/readyz", metrics.works, methods=["GET"]),
         Route("/metrics", metrics.page, methods=["GET"]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from crmsync.state.replica import service_tables
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.store import Clock
 
@@ -37,7 +38,8 @@ class Attempts:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._table = database.attempts
+        self._table = service_tables.attempts
+        service_tables.prepare(database)
 
     def wait(self, name: str, address: str) -> bool:
         """Whether this name may not try now, from there."""

@@ -20,7 +20,7 @@ from sqlalchemy.pool import QueuePool
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
-__all__ = ["Database", "attempts_table", "column_type", "limited", "open_engine", "timed_out"]
+__all__ = ["Database", "column_type", "limited", "open_engine", "timed_out"]
 
 WRITERS_TURN = 0x63726D73  # the advisory lock on PostgreSQL; any number that nobody else uses
 BUSY_SECONDS = 30
@@ -51,7 +51,6 @@ class Database:
             sa.Column("user_id", sa.String(18), primary_key=True),
             sa.Column("password", sa.Text, nullable=False),  # scheme$parameters$salt$hash, never the password
         )
-        self.attempts = attempts_table(metadata)
         self.deletions = sa.Table(
             "crm_deletion",
             metadata,
@@ -118,18 +117,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def attempts_table(metadata: sa.MetaData) -> sa.Table:
-    return sa.Table(
-        "crm_attempt",
-        metadata,
-        sa.Column("key", sa.String(64), primary_key=True),  # a hash of who tried, and from where
-        sa.Column("count", sa.Integer, nullable=False),  # of wrong passwords
-        sa.Column("last", sa.DateTime, nullable=False, index=True),
-        sa.Column("blocked_until", sa.DateTime, nullable=False),
-        sa.Column("good", sa.DateTime),  # when the right password came
-    )
 
 
 @contextmanager

@@ -227,7 +227,19 @@ def _master_record_type(type_: ObjectType, base: str) -> dict[str, Any]:
 def _scopes(type_: ObjectType) -> list[Mapping[str, str]]:
     plural = type_.plural.lower()
     everything = {"label": f"All {plural}", "name": "everything"}
-    return [everything, {"label": f"My {plural}", "name": "mine"}] if type_.owned else [everything]
+    if not type_.owned:
+        return [everything]
+    found = [
+        everything,
+        {"label": f"My {plural}", "name": "mine"},
+        {"label": f"My team's {plural}", "name": "team"},
+    ]
+    if type_.find("WhoId"):
+        found.append({"label": f"My delegated {plural}", "name": "delegated"})
+    if type_.find("Status") and not type_.find("WhoId"):
+        found.append({"label": f"Queue owned {plural}", "name": "queue_owned"})
+        found.append({"label": f"User owned {plural}", "name": "user_owned"})
+    return sorted(found, key=lambda each: each["name"])
 
 
 def _urls(type_: ObjectType, base: str, origin: str) -> dict[str, str]:

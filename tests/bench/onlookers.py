@@ -1,6 +1,6 @@
 """People with open status pages, in a process of their own: ``python -m tests.bench.onlookers``.
 
-On standard input come, as JSON, host, port, the sessions' cookies, and how many decisions a minute. Says ``looking`` when
+On standard input come, as JSON, host, port, the cookies, and how many decisions a minute. Says ``looking`` when
 all pages are open.
 """
 

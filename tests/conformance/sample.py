@@ -36,6 +36,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "sensitivity": ("public", "private", "confidential"),
     "priority": ("high", "normal", "low"),
     "activity": ("phone_call", "letter", "fax"),
+    "direction": ("inbound", "outbound", "internal"),
 }
 _STATUS: Mapping[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: ("confirmed", "tentative", "cancelled"),

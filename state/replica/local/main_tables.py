@@ -6,7 +6,7 @@ from threading import local
 
 import sqlalchemy as sa
 
-from crmsync.state.replica.database import Database, attempts_table, limited
+from crmsync.state.replica.database import Database, limited
 from crmsync.state.replica.local.database import LocalDatabase
 
 __all__ = ["MainTables"]
@@ -18,10 +18,6 @@ class MainTables(Database):
     def __init__(self, replica: LocalDatabase) -> None:
         self._replica, self._shared = replica, local()
         self.tables = {name: group.main for name, group in replica.tables.groups.items()}
-        metadata = sa.MetaData()
-        self.attempts = attempts_table(metadata)
-        with self.write() as connection:
-            metadata.create_all(connection)
 
     @contextmanager
     def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:

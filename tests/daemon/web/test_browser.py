@@ -183,6 +183,7 @@ PAGES = [
     "/decisions/edit?account=alice&id=ada",
     "/item",
     "/item?id=ada",
+    "/audit",
     "/nothing",
     "/login?link=",
 ]
@@ -209,6 +210,9 @@ def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: s
     drawn = [hour(begins, to_crm=2, to_ecs=1, took=2000, slowest=900, waiting=3, errors=1)]
     web.desk.answers.update(explain=ITEM, item_history=[line], pulse=drawn)
     web.desk.answers.update(reject_columns=REFUSED, decided=[DECIDED])
+    web.desk.answers["visits"] = [
+        {"at": "2026-11-22", "who": "alice", "what": "login", "detail": "by a link"}
+    ]
     enter(tab, web, None)
     tab.dark(look == "dark")
     if look == "phone":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from crmsync.state.replica import service_tables
 from crmsync.state.replica.attempts import FREE, LONGEST_WAIT, Attempts, network_of
 from tests.state.replica.conftest import Bench
 
@@ -53,7 +54,7 @@ def test_counts_do_not_stay_and_acquaintance_does(bench: Bench, attempts: Attemp
     bench.clock.advance(minutes=60 * 25)
     attempts.failed("bob", AWAY)
     with bench.store.database.read() as connection:
-        rows = connection.execute(bench.store.database.attempts.select()).all()
+        rows = connection.execute(service_tables.attempts.select()).all()
     assert len(rows) == 4  # three of bob's failure, and that alice was here
 
 
