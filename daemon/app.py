@@ -93,6 +93,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     yet, nor secrets read: a login that is wrong concerns only the account that has it."""
     check_urllib3()
     check_extras(source.type for account in config.account.values() for source in account.source)
+    check_extras(["oidc"] if config.login.oidc is not None else [])
     state = State.open(config.state.url, now=now)
     try:
         signer = Signer(load_key(config.state.key_path))

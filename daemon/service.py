@@ -139,7 +139,7 @@ class Service:
         self.nudges = Nudges(self.schedule.soon)
         self.phones = Phones(self.config, self.turns, self.now, self.schedule.soon)
         self.reception = Reception(
-            self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
+            self.config, self.turns, self.schedule.due, self.handle, self.now, self.phones
         )
         self.rounds.observed = self._observed
         self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, self._observed, self.now)
@@ -264,7 +264,7 @@ class Service:
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
-        self.reception.config = config.service
+        self.reception.config = config
         self.adaptor.config = config.exchange
         self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
@@ -362,6 +362,8 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[login.proxy]", old.login.proxy, new.login.proxy),
+        ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),
         ("[exchange] url", old.exchange.url, new.exchange.url),
         ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
