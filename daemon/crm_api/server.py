@@ -9,10 +9,13 @@ from pathlib import Path
 from threading import Event, Thread
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from crmsync.daemon.crm_api.app import build_app
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, system_clock
+from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.daemon.crm_api.tls import make_certificates
+from crmsync.daemon.crm_pages.app import Front, pages
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.store import Clock
 
@@ -122,7 +125,7 @@ class CrmServer:
         await self._serve(ready)
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        app = build_app(self.crm)
+        app = build_app(self.crm, self._with_pages)
         self._servers = [_Listener(self._config(app, https)) for _, https in self._sockets]
         tasks = [
             asyncio.create_task(server.serve(sockets=[listener]))
@@ -132,6 +135,10 @@ class CrmServer:
             await asyncio.sleep(0.005)
         ready()
         await asyncio.gather(*tasks)
+
+    def _with_pages(self, api: Callable[[Call], Reply], rest: ASGIApp) -> ASGIApp:
+        """In front of the API, what people see of it."""
+        return Front(pages(self.crm, api, [url for url in (self.url, self.https_url) if url]), rest)
 
     def _config(self, app: object, https: bool) -> uvicorn.Config:
         files = self._certificates if https else None
