@@ -105,6 +105,7 @@ def _serve(place: Path, port: int, https_port: int, users: Sequence[str]) -> Non
 
     def announce(urls: Sequence[str]) -> None:
         show.say("\n".join(["The embedded CRM answers.", *(f"  {url}" for url in urls)]))
+        show.say(f"  pages for people: {urls[0]}/crm")
         show.say(f"  CA of the HTTPS address: {server.ca_file}\n  logins: {logins}\nCtrl-C ends it.")
 
     try:
