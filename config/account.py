@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from crmsync.config.problems import Expected
-from crmsync.config.table import Server, Table
+from crmsync.config.table import Lasting, Table
 from crmsync.config.values import (
     Address,
     Bytes,
@@ -129,7 +129,7 @@ _LOGINS: Mapping[str, tuple[str, ...]] = {
 _OPTIONAL = frozenset({"mailbox"})  # where it is not needed
 
 
-class Source(Server):
+class Source(Lasting):
     """One login on the groupware side."""
 
     secret_names: ClassVar[tuple[str, ...]] = ("password", "client_secret", "token")
@@ -373,6 +373,13 @@ class Account(Table):
         Complete(), description="What completing the task of an activity does to the activity."
     )
     guard: Guard = Field(Guard(), description="How many deletes or unlinks are held for an admin.")
+    telephone: Text | None = Field(
+        None,
+        description="The name of a `[telephony.NAME]` table: the person's calls are shown, and go to the CRM.",
+    )
+    extension: Text | None = Field(
+        None, description="The person's extension there; not needed where the telephone is only theirs."
+    )
     source: Annotated[tuple[Source, ...], BeforeValidator(_list_of_tables), Field(min_length=1)] = Field(
         description="The person's logins, at least one."
     )

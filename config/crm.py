@@ -8,9 +8,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crmsync.config.mapping import ColumnRule, Conflict, Direction, defaults, shared_field
 from crmsync.config.problems import Expected
+from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
-from crmsync.config.table import Server, Table
-from crmsync.config.values import KINDS, Kind, OptionalSecret, Text, Url
+from crmsync.config.table import Lasting, Table
+from crmsync.config.values import KINDS, Flag, Kind, OptionalSecret, Text, Url
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _merged(kind: Kind, overrides: Mapping[str, ColumnOverride]) -> dict[str, Co
     return rules
 
 
-class Crm(Server):
+class Crm(Lasting):
     """A CRM and the login that the service has there."""
 
     secret_names: ClassVar[tuple[str, ...]] = ("client_secret", "password", "private_key")
@@ -148,6 +149,10 @@ class Crm(Server):
         None, description="The organisation's external-id field, on every object that is synced."
     )
     mapping: Overrides = Field(Overrides(), description="What differs from the default mapping.")
+    replica: Flag = Field(
+        False, description="Keep a copy of this CRM here, which can be read and written without a network."
+    )
+    replica_settings: ReplicaSettings = Field(ReplicaSettings(), description="How that is kept.")
 
     @field_validator("client_secret", "username", "password", "private_key", "audience")
     @classmethod

@@ -1,27 +1,42 @@
 """Writes docs/configuration.md from the model: ``python -m crmsync.config.reference > docs/configuration.md``."""
 
+import json
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefinedType
 
 from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
+from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
+from crmsync.config.exchange import Columns, Credential, Exchange
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
+from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
 from crmsync.config.table import Table
+from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size
 
 SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[exchange]", Exchange),
+    ("[exchange.credential.NAME]", Credential),
+    ("[exchange.credential.NAME.columns]", Columns),
+    ("[alerts]", Alerts),
+    ("[alerts.mail]", MailAlerts),
+    ("[alerts.webhook]", WebhookAlerts),
+    ("[softphone]", Softphone),
+    ("[telephony.NAME]", Telephony),
     ("[crm.NAME]", Crm),
     ("[crm.NAME.mapping.KIND.COLUMN]", ColumnOverride),
+    ("[crm.NAME.replica_settings]", ReplicaSettings),
     ("[account.NAME]", Account),
     ("[account.NAME.default_collection]", DefaultCollection),
     ("[account.NAME.delete]", Delete),
@@ -101,10 +116,11 @@ def _types(annotation: Any) -> Iterator[Any]:
 
 def _value(annotation: Any) -> str:
     types = list(_types(annotation))
+    if any(get_origin(t) is tuple for t in types):
+        lists = any(get_origin(t) is dict for t in types)
+        return "table of lists of texts" if lists else "list of texts"
     if choices := [choice for t in types if get_origin(t) is Literal for choice in get_args(t)]:
         return ", ".join(f'`"{choice}"`' for choice in choices)
-    if any(get_origin(t) is tuple for t in types):
-        return "list of texts"
     return next(_WORDS[t] for t in types if t in _WORDS)
 
 
@@ -114,6 +130,7 @@ _WORDS: dict[Any, str] = {
     Bytes: "size",
     int: "number",
     timedelta: "duration",
+    date: "date",
     Path: "path",
     Secret: "secret",
 }
@@ -123,8 +140,10 @@ def _default(field: FieldInfo) -> str:
     match field.get_default(call_default_factory=False):
         case _ if field.is_required():
             return "required"
-        case None | ():
+        case None | () | PydanticUndefinedType():
             return ""
+        case tuple() as texts:
+            return f"`{json.dumps(texts)}`"
         case bool() as flag:
             return f"`{str(flag).lower()}`"
         case timedelta() as duration:
@@ -133,6 +152,8 @@ def _default(field: FieldInfo) -> str:
             return f'`"{shown_size(size)}"`'
         case int() as number:
             return f"`{number}`"
+        case tuple():
+            return ""
         case other:
             return f'`"{other}"`'
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from crmsync.config.problems import Expected
 from crmsync.config.secret import ENDINGS, Secret
-from crmsync.config.values import ExistingFile, Flag, Text, Url, host, is_loopback, scheme
+from crmsync.config.values import Day, ExistingFile, Flag, Text, Url, host, is_loopback, scheme
 
 
 class Table(BaseModel):
@@ -69,6 +69,16 @@ class Server(Table):
                 f'(or insecure_host = "{host(url)}" to accept any certificate)'
             )
         return verify
+
+
+class Lasting(Server):
+    """What logging in to any server may need beyond that."""
+
+    expires: Day | None = Field(
+        None,
+        description="When the password or secret stops working, as a date such as `2027-01-31`, if you know: shown, "
+        "measured and alerted on before that day.",
+    )
 
 
 def _accepted(url: str, info: ValidationInfo) -> bool:

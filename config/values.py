@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 from urllib.parse import SplitResult, urlsplit
@@ -219,12 +219,22 @@ def shown_size(value: int) -> str:
     return f"{value // 1_000_000}MB" if value and value % 1_000_000 == 0 else f"{value // 1000}KB"
 
 
+def _day(value: object) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise Expected("a date such as 2027-01-31") from None
+
+
 def _secret(value: object, info: ValidationInfo) -> object:
     """What ``model.Table`` gathered from ``password_file`` and its kin."""
     return given(value, info.field_name or "", surroundings(info)) if isinstance(value, dict) else value
 
 
 Flag = StrictBool
+Day = Annotated[date, BeforeValidator(_day)]
 Count = StrictInt
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 Pause = Annotated[timedelta, BeforeValidator(_duration)]  # may be zero

@@ -114,6 +114,9 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "end": Column(Type.MOMENT, _WHEN),  # exclusive (RFC 5545 3.6.1); all-day: the day after the last
         "all_day": Column(Type.FLAG, _WHEN),
         "time_zone": Column(Type.TEXT, _WHEN),  # IANA name; None: UTC
+        # of a whole series, where the CRM has fields for it; the texts are those of ``series/written.py``
+        "recurrence": Column(Type.LONG, _WHEN),
+        "exceptions": Column(Type.LONG, _WHEN),
         "show_as": Column(),  # free, busy, tentative, out_of_office
         "status": Column(),  # confirmed, tentative, cancelled
         "sensitivity": Column(),  # public, private, confidential
@@ -135,6 +138,15 @@ COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
         "completed_at": Column(Type.MOMENT, _PROGRESS),
         "priority": Column(),  # high, normal, low
         "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
+        # of what stands for a phone call
+        "direction": Column(),  # inbound, outbound, internal
+        "number": Column(Type.PHONE),  # of the other party: E.164, or an extension
+        "parties": Column(Type.LIST),  # everybody's numbers
+        "started_at": Column(Type.MOMENT),
+        "duration": Column(Type.NUMBER),  # seconds of talking
+        "disposition": Column(),  # what came of it, in words: Answered, Missed, Busy, …
+        "call_id": Column(),  # the same for everybody who takes part: SIP's Call-ID, Asterisk's Linkedid
+        "regarding": Column(),  # id of the CRM record that it is about, where a person has chosen one
         "sensitivity": Column(),
         "reminder": Column(Type.MOMENT),
         "categories": Column(Type.LIST),
@@ -364,6 +376,9 @@ class Done:
     version: str  # empty: not known before the next change listing
     record: Record | None = None
     found: bool = False  # a create: an item stood under its key already, whoever made it
+    # It stands in a copy, which has yet to bring it to the server: what is read back does not show it before that, and
+    # whoever repeats the write until then changes nothing.
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -523,6 +538,14 @@ class Unfolding(Protocol):
         change, or take out, the one occurrence; the series itself is untouchable (``SERIES``). Where an event becomes a
         series, a series one event, or an occurrence is held on another day, the item is ``Gone``, with the one that it
         is from then on as ``survivor``."""
+
+
+@runtime_checkable
+class Whole(Protocol):
+    """A calendar whose series can be items like any other, for a CRM that can hold them."""
+
+    def whole(self) -> Connector:
+        """The same collection, with the columns ``recurrence`` and ``exceptions``."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable, Window
@@ -20,6 +20,8 @@ class Crm:
     source: Source
     rules: Mapping[Kind, Mapping[str, Rule]]
     insisted: frozenset[str] = frozenset()  # fields that the operator named himself: they have to be there
+    expires: date | None = None  # when its password or secret stops working, as far as the operator knows
+    throttled: int = 0  # how often the server asked for a pause
     lock: threading.RLock = field(default_factory=threading.RLock)  # one poll at a time
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over
@@ -42,6 +44,8 @@ class Mailbox:
         ""  # from where it looks: logins with the same one read an item alike; empty: no other does
     )
     kinds: frozenset[Kind] = frozenset(Kind)  # what a source of this type can have
+    expires: date | None = None  # when its password or secret stops working, as far as the operator knows
+    throttled: int = 0  # how often the server asked for a pause
     collections: tuple[Collection, ...] = ()  # as last discovered
     discovered_at: datetime | None = None  # None: since then something failed
     answered: bool = False  # when it was last asked
@@ -64,7 +68,7 @@ class Private(StrEnum):
     SYNC = "sync"  # like all others
 
 
-_SHOWN_OF_MASKED = frozenset({"start", "end", "all_day", "time_zone", "show_as", "sensitivity"})
+_SHOWN_OF_MASKED = frozenset({"start", "end", "all_day", "time_zone", "recurrence", "show_as", "sensitivity"})
 
 
 @dataclass(slots=True)
@@ -86,7 +90,13 @@ class Account:
     names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP
     window: Window = field(default_factory=Window)  # of the occurrences of a series
+    part_of: str = ""  # the person's account that it belongs to: a call log is one of its own
     warnings: Sequence[str] = ()  # what is unwise in the configuration of its logins, for ``status``
+
+    def logins(self) -> dict[str, "Crm | Mailbox"]:
+        """By the names of their tables in the configuration."""
+        boxes = {f"account.{self.name}.source[{n}]": box for n, box in enumerate(self.mailboxes)}
+        return {f"crm.{self.crm.name}": self.crm, **boxes}
 
     def selection(self, user: str) -> Selection:
         """What of the CRM belongs into this account; ``user`` is its user's id."""

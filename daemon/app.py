@@ -12,6 +12,7 @@ from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
+from crmsync.config.replica import file_of
 from crmsync.config.secret import SecretError
 from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
@@ -31,22 +32,37 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.telephony.people import Acquainted, Person
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
+from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from crmsync.daemon.replica.keeper import Keeper, Settings
+from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
+from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
+_CONFLICTS = {
+    "ask": ReplicaPolicy.HOLD,
+    "latest": ReplicaPolicy.LATEST,
+    "local": ReplicaPolicy.LOCAL,
+    "server": ReplicaPolicy.SERVER,
+}
 _WATCHED = frozenset(
     {"ews", "imap"}
 )  # types of sources that are ``Watching``, which is asked before one is made
@@ -88,14 +104,22 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    accounts = (
+        call_logs(config, accounts, now) | accounts
+    )  # a call that is over comes to its person in one sync
     return Engine(
         state=state,
         signer=signer,
+        replicas=Replicas(
+            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+        ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
+        by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
         stale_after=max(timedelta(minutes=10), 3 * config.schedule.interval),
+        bells=Bells.of(config.alerts, now),
         now=now,
     )
 
@@ -124,6 +148,17 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
             for kind, some in rules.items()
         },
         insisted=config.named_fields,
+        expires=config.expires,
+    )
+
+
+def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
+    chosen = config.crm[name].replica_settings
+    assert isinstance(crm.source, LazySource)
+    wanted = {name: fields for name in chosen.objects if (fields := chosen.wanted(name)) is not None}
+    settings = Settings(chosen.objects, wanted, chosen.interval, _CONFLICTS[chosen.policy], Mode(chosen.mode))
+    return Keeper(
+        name, file_of(chosen.place(name, config.state.folder)), settings, crm.source.replication, now=now
     )
 
 
@@ -216,6 +251,7 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         config.username or "",
         outlook=outlook,
         kinds=_SHOWN[config.type],
+        expires=config.expires,
     )
 
 
@@ -246,11 +282,21 @@ class LazySource:
     def open(self, collection: Collection) -> Connector:
         return self._source().open(collection)
 
+    def people(self, number: str, user: str) -> Sequence[Person]:
+        source = self._source()
+        return source.people(number, user) if isinstance(source, Acquainted) else ()
+
     def clock_offset(self) -> timedelta:
         return self._made.clock_offset() if self._made is not None else timedelta(0)
 
     def requests(self) -> int:
         return self._made.requests() if self._made is not None else 0
+
+    def replication(self) -> Upstream:
+        """Of a CRM."""
+        source = self._source()
+        assert isinstance(source, SalesforceSource)
+        return source.replication()
 
     def lacking(self) -> Sequence[str]:
         source = self._source()

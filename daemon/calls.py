@@ -58,16 +58,19 @@ class Reach(Enum):
     LOOK = "reads, or notes a decision that the next sync carries out"
     EACH = "syncs accounts, one after the other; tells its progress"
     ALL = "changes items of any account"
+    REPLICA = "brings replicas in step; tells its progress"
     SERVICE = "is answered by the service itself, without the engine"
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One of Engine's, by the same name and with the same arguments; of Reach.SERVICE: Reception's."""
+    """One of Engine's, by the same name and with the same arguments; of Reach.SERVICE: Reception's. `part`: of that
+    part of the engine."""
 
     reach: Reach = Reach.LOOK
     required: Mapping[str, Kind] | None = None
     optional: Mapping[str, Kind] | None = None
+    part: str = ""
 
     @property
     def arguments(self) -> dict[str, Kind]:
@@ -77,12 +80,18 @@ class Method:
 _NAMES = {"names": Kind.TEXTS}
 _ITEM = {"item": Kind.TEXT}
 _BY = {**_NAMES, "by": Kind.TEXT}  # only of these accounts; who says so, for the history
+_SAID = {"by": Kind.TEXT}
 _PARTNERS = {"item": Kind.TEXT, "record": Kind.TEXT}
+_CRMS = {"crms": Kind.TEXTS}
+_CRM = {"crm": Kind.TEXT}
+_VALUES = {"values": Kind.TEXTS, **_CRM}
 
 METHODS: Mapping[str, Method] = {
     "sync": Method(Reach.EACH, optional={**_NAMES, "dry_run": Kind.FLAG, "full": Kind.FLAG}),
     "reconcile": Method(Reach.EACH, optional=_NAMES),
     "status": Method(optional=_NAMES),
+    "pulse": Method(optional={**_NAMES, "days": Kind.NUMBER}),
+    "visits": Method(optional={"limit": Kind.NUMBER}),
     "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
     "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
     "deletions": Method(optional=_NAMES),
@@ -103,10 +112,34 @@ METHODS: Mapping[str, Method] = {
     "match_ignore": Method(required=_ITEM, optional=_BY),
     "reject_retry": Method(required=_ITEM, optional=_BY),
     "reject_abandon": Method(required=_ITEM, optional=_BY),
-    "link": Method(Reach.ALL, required=_PARTNERS),
-    "unlink": Method(Reach.ALL, required=_ITEM),
-    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}),
+    "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
+    "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
+    "decided": Method(optional=_NAMES),
+    "take_back": Method(required=_ITEM, optional=_BY),
+    "reject_columns": Method(required=_ITEM, optional=_NAMES),
+    "reject_edit": Method(
+        Reach.ALL,
+        required={**_ITEM, "version": Kind.TEXT, "columns": Kind.TEXTS, "values": Kind.TEXTS},
+        optional=_BY,
+    ),
+    "link": Method(Reach.ALL, required=_PARTNERS, optional=_SAID),
+    "unlink": Method(Reach.ALL, required=_ITEM, optional=_SAID),
+    "undo": Method(Reach.ALL, required={"cycle": Kind.NUMBER}, optional=_BY),
     "forget": Method(Reach.ALL, required={"address": Kind.TEXT}, optional={"everywhere": Kind.FLAG}),
+    "replica_status": Method(optional=_CRMS, part="replicas"),
+    "replica_sync": Method(Reach.REPLICA, optional=_CRMS, part="replicas"),
+    "replica_conflicts": Method(optional={**_CRMS, "undecided": Kind.FLAG}, part="replicas"),
+    "replica_resolve": Method(
+        required=_ITEM, optional={"keep": Kind.TEXT, "fields": Kind.TEXTS, **_VALUES}, part="replicas"
+    ),
+    "replica_rejected": Method(optional=_CRMS, part="replicas"),
+    "replica_retry": Method(required=_ITEM, optional=_VALUES, part="replicas"),
+    "replica_abandon": Method(required=_ITEM, optional=_CRM, part="replicas"),
+    "replica_mode": Method(optional={"mode": Kind.TEXT, **_CRM}, part="replicas"),
+    "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_paired": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
+    "softphone_revoke": Method(Reach.SERVICE, required={"account": Kind.TEXT}, optional={"id": Kind.TEXT}),
     "login_link": Method(Reach.SERVICE, optional={"account": Kind.TEXT, "admin": Kind.FLAG}),
 }
 
@@ -132,13 +165,16 @@ def checked(name: str, arguments: object) -> tuple[Method, dict[str, Any]]:
 def invoke(engine: "Engine", name: str, arguments: object, progress: Progress) -> Any:
     """The method's answer. Raises Failure, and whatever the engine raises (see ``explained``)."""
     method, fitting = checked(name, arguments)
-    if method.reach is Reach.EACH:
+    if method.reach in (Reach.EACH, Reach.REPLICA):
         fitting["progress"] = progress
-    return getattr(engine, name)(**fitting)
+    part = getattr(engine, method.part) if method.part else engine
+    return getattr(part, name)(**fitting)
 
 
 def explained(error: Exception) -> Failure | None:
     """An exception of the engine as an answer to the operator; None for one that nobody foresaw."""
+    from sqlalchemy.exc import DBAPIError
+
     from crmsync.connectors.errors import ConnectorError
     from crmsync.daemon.engine import NoSuchAccount
     from crmsync.daemon.operations.finding import NoSuchItem
@@ -155,5 +191,7 @@ def explained(error: Exception) -> Failure | None:
             return Failure("state_failed", str(error))
         case ConnectorError():
             return Failure(error.code, str(error))
+        case DBAPIError():  # of a replica: those of the state are StateErrors
+            return Failure("state_failed", f"the database of a replica failed: {error.orig}")
         case _:
             return None

@@ -14,7 +14,17 @@ from pathlib import Path
 import click
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.commands import byhand, deciding, looking, serving, setup, syncing
+from crmsync.daemon.commands import (
+    byhand,
+    deciding,
+    exchanging,
+    looking,
+    replica,
+    serving,
+    setup,
+    softphone,
+    syncing,
+)
 from crmsync.daemon.commands.shell import Shell, World
 
 log = logging.getLogger(__name__)
@@ -69,10 +79,13 @@ for command in (
     byhand.link,
     byhand.unlink,
     byhand.forget,
+    exchanging.exchange,
+    softphone.softphone,
     serving.demo,
     serving.crm,
 ):
     cli.add_command(command)
+serving.crm.add_command(replica.replica)
 
 
 def main(arguments: Sequence[str] | None = None, world: World | None = None) -> int:

@@ -13,26 +13,36 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.account import Account, Crm
+from crmsync.daemon.alerts.bells import Bells, tried
+from crmsync.daemon.calls import Failure
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.context import Context, RecordCache, Retries
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
+    amend,
+    asked,
     decide,
     explain,
     forget,
     links,
     overview,
+    permission,
     probe,
     reconcile,
     repair,
+    taking_back,
     undo,
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
+from crmsync.daemon.operations.parts import folded, with_parts
+from crmsync.daemon.plan.grant import ALL, Grant
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.pulse import KEPT
 from crmsync.state.witness import Witness
 
 NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
@@ -52,10 +62,13 @@ class Engine:
     state: State
     signer: Signer
     accounts: Mapping[str, Account]
+    replicas: Replicas = field(default_factory=Replicas)
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
+    by_itself: Grant = ALL  # what is exchanged without anybody's word
+    bells: Bells = field(default_factory=Bells)  # how people are told what needs them
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     jitter: Callable[[], float] = random.random
     _busy: set[str] = field(default_factory=set)
@@ -75,16 +88,18 @@ class Engine:
         settle: timedelta = timedelta(0),
         keep_idle: bool = True,
         poll_every: timedelta = timedelta(0),
+        grant: Grant | None = None,
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
-        """Sync these accounts, or all, one after the other, until nothing changes."""
+        """Sync these accounts, or all, one after the other, until nothing changes. ``grant``: what may be exchanged;
+        None: what the service may exchange by itself."""
         total = Report()
         # whoever asks by hand may just have made a collection, and will not come again in a minute
         by_hand = not poll_every
         discovered = timedelta(0) if by_hand else DISCOVERED
         wish = Wish(settle, full, keep_idle, poll_every, discovered=discovered, patient=not by_hand)
         for account in self.chosen(names):
-            report = self.sync_one(account, wish, dry_run=dry_run, progress=progress)
+            report = self.sync_one(account, wish, dry_run=dry_run, grant=grant, progress=progress)
             total.cycles += report.cycles
             total.writes += report.writes
             total.errors += report.errors
@@ -92,6 +107,9 @@ class Engine:
             total.notices += report.notices
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
         answer["notices"] = total.notices
+        if grant is None and by_hand and not dry_run and self.by_itself.nothing:
+            standing = self.status([a.name for a in self.chosen(names)])["accounts"]
+            answer["notices"] += permission.notices(standing)
         return {**answer, "plan": total.plan} if dry_run else answer
 
     def sync_one(
@@ -100,15 +118,17 @@ class Engine:
         wish: Wish,
         *,
         dry_run: bool = False,
+        grant: Grant | None = None,
         progress: Progress = no_progress,
     ) -> Report:
+        grant = grant or (ALL if dry_run else self.by_itself)  # what would be done if the CRM had its way
         try:
             with self.state.lock(account.name), self._at_work(account.name):
                 if dry_run:
                     # in the order of a cycle, which writes while it polls: the other way round both would wait for ever
                     with account.crm.lock, self.state.rehearsal() as rehearsed:
-                        return self._synced(account, rehearsed, progress, wish, dry=True)
-                report = self._synced(account, self.state, progress, wish)
+                        return self._synced(account, rehearsed, progress, wish, grant, dry=True)
+                report = self._synced(account, self.state, progress, wish, grant)
         except Locked as error:
             return Report(errors=[_error(account.name, "busy", str(error), retry=True)])
         except StateError as error:
@@ -118,13 +138,21 @@ class Engine:
         return report
 
     def _synced(
-        self, account: Account, state: State, progress: Progress, wish: Wish, *, dry: bool = False
+        self,
+        account: Account,
+        state: State,
+        progress: Progress,
+        wish: Wish,
+        grant: Grant,
+        *,
+        dry: bool = False,
     ) -> Report:
         repair.demand_key(state, self.signer)
         found = None
         if self.witness is not None:
             found = doubt.compare(state, self.witness, account.name, self.now())
-        report = sync(self._maker(account, state, progress, dry=dry), self._bound(account), wish)
+        make = self._maker(account, state, progress, grant, dry=dry)
+        report = sync(make, self._bound(account), wish)
         if found is not None:
             report.notices.insert(0, noticed(account.name, found.sentence))
         if (
@@ -152,19 +180,35 @@ class Engine:
     def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
         with self._guard:
             busy = frozenset(self._busy)
-        answer = overview.status(
-            self.state, self.chosen(names), self.now(), busy, self.stale_after, self._successes
-        )
+        wanted = self.chosen(with_parts(self.accounts, names))
+        answer = overview.status(self.state, wanted, self.now(), busy, self.stale_after, self._successes)
+        answer["accounts"] = folded(answer["accounts"], self.accounts)
         if not repair.key_fits(self.state, self.signer):
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
+        answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
+        if self.by_itself.nothing:
+            for account in answer["accounts"]:
+                account["waits_for_crm"] = account["pending"]
+                if account["pending"]:
+                    account["notices"].append(permission.waits(account["pending"]))
         return answer
+
+    def pulse(self, names: Sequence[str] = (), *, days: int = 1) -> list[dict[str, Any]]:
+        """What moved in each hour of the last days, of these accounts (none given: all) together."""
+        chosen = [a.name for a in self.chosen(names)] if names else None
+        return overview.pulse(self.state, chosen, self.now() - timedelta(days=min(max(days, 1), KEPT.days)))
+
+    def visits(self, *, limit: int = 500) -> list[dict[str, Any]]:
+        """The audit log of the pages, the newest first."""
+        return overview.visits(self.state, min(max(limit, 0), 10_000))
 
     def queue(
         self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
     ) -> list[dict[str, Any]]:
-        return overview.queue(self.state, self.chosen(names), troubled=troubled, limit=limit)
+        wanted = self.chosen(with_parts(self.accounts, names))
+        return overview.queue(self.state, wanted, troubled=troubled, limit=limit)
 
     def conflicts(self, names: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
         return overview.conflicts(self.state, self._only(names), undecided=undecided)
@@ -189,11 +233,11 @@ class Engine:
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
         "hint"}]}``."""
-        return probe.check(self.state, self.signer, self._contexts(), write=False, repair=repair)
+        return self._checked(write=False, repair=repair)
 
     def check_write(self, *, repair: bool = False) -> dict[str, Any]:
         """The same, and make an item everywhere, which is taken away again."""
-        return probe.check(self.state, self.signer, self._contexts(), write=True, repair=repair)
+        return self._checked(write=True, repair=repair)
 
     # ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,25 +290,67 @@ class Engine:
     def reject_abandon(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         return decide.abandon(self.state, self._meant(item, names), self._who(names, by))
 
-    def link(self, item: str, record: str) -> dict[str, Any]:
-        return self.match_link(item, record)
+    def decided(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return taking_back.decided(self.state, self._only(names))
 
-    def unlink(self, item: str) -> dict[str, Any]:
+    def take_back(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        return taking_back.take_back(self.state, item, self._who(names, by))
+
+    def reject_columns(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
+        """What of a refused item may be edited: ``{"item", "version", "columns": [{"column", "value"}]}``."""
+        contexts = self._contexts(names)
+        return amend.shown(self.state, contexts, meant(self.state, contexts, item), self._who(names, ""))
+
+    def reject_edit(
+        self,
+        item: str,
+        version: str,
+        columns: Sequence[str],
+        values: Sequence[str],
+        names: Sequence[str] = (),
+        *,
+        by: str = "",
+    ) -> dict[str, Any]:
+        contexts, changes = self._contexts(names), dict(zip(columns, values, strict=False))
+        item = meant(self.state, contexts, item)
+        return amend.amend(self.state, contexts, item, version, changes, self._who(names, by))
+
+    def link(self, item: str, record: str, *, by: str = "") -> dict[str, Any]:
+        return self.match_link(item, record, by=by)
+
+    def unlink(self, item: str, *, by: str = "") -> dict[str, Any]:
         contexts = self._contexts()
-        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self.now())
+        return links.unlink(self.state, contexts, meant(self.state, contexts, item), self._who((), by))
 
-    def undo(self, cycle: int) -> dict[str, Any]:
-        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``."""
-        return undo.undo(self.state, self._contexts(), cycle)
+    def undo(self, cycle: int, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
+        """Put a cycle's writes back: ``{"cycle", "undone", "kept", "errors"}``. Raises Failure where it is not for us
+        to say when is written."""
+        if self.by_itself.nothing:
+            raise Failure(permission.CODE, permission.UNDO)
+        return undo.undo(self.state, self._contexts(names), cycle, by)
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)
-        return forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        answer = forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        self.replicas.forget(address.strip())
+        return answer
+
+    # ── What a CRM has asked for ─────────────────────────────────────────────────────────────────────────────
+
+    def exchange_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.jobs(self.state, limit)
+
+    def exchange_audit(self, limit: int = 50) -> list[dict[str, Any]]:
+        return asked.audit(self.state, limit)
 
     def tidy(self) -> int:
         """Forget history that is older than configured; how many lines that were."""
+        before = self.now() - self.history
         with self.state.transaction() as tx:
-            return tx.history.prune(self.now() - self.history)
+            tx.pulse.prune(self.now() - KEPT)
+            tx.visits.prune(before)
+            gone = tx.history.prune(before)
+        return gone + self.replicas.tidy(before)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,7 +362,7 @@ class Engine:
         return [a for n, a in self.accounts.items() if not names or n in names]
 
     def context(self, account: Account, *, progress: Progress = no_progress) -> Context:
-        return self._maker(account, self.state, progress)()
+        return self._maker(account, self.state, progress, ALL)()
 
     def close(self) -> None:
         crms: dict[str, Crm] = {a.crm.name: a.crm for a in self.accounts.values()}
@@ -285,22 +371,30 @@ class Engine:
         for account in self.accounts.values():
             for mailbox in account.mailboxes:
                 mailbox.source.close()
+        self.replicas.close()
         self.state.close()
+
+    def _checked(self, *, write: bool, repair: bool) -> dict[str, Any]:
+        answer = probe.check(self.state, self.signer, self._contexts(), write=write, repair=repair)
+        alerts = tried(self.bells, self.now(), write=write)
+        checks = [*answer["checks"], *self.replicas.check(), *alerts]
+        return {**answer, "ok": all(c["ok"] for c in checks), "checks": checks}
 
     def _meant(self, item: str, names: Sequence[str] = ()) -> str:
         return meant(self.state, self._contexts(names), item)
 
     def _contexts(self, names: Sequence[str] = ()) -> list[Context]:
-        return [self.context(a) for a in self.chosen(names)]
+        return [self.context(a) for a in self.chosen(with_parts(self.accounts, names))]
 
     def _who(self, names: Sequence[str], by: str) -> Who:
         return Who(self.now(), self._only(names), by)
 
     def _only(self, names: Sequence[str]) -> Only:
-        return frozenset(a.name for a in self.chosen(names)) if names else None
+        wanted = self.chosen(with_parts(self.accounts, names))
+        return frozenset(a.name for a in wanted) if names else None
 
     def _maker(
-        self, account: Account, state: State, progress: Progress, *, dry: bool = False
+        self, account: Account, state: State, progress: Progress, grant: Grant, *, dry: bool = False
     ) -> Callable[[], Context]:
         records, bound = RecordCache(), self._bound(account)
         return lambda: Context(
@@ -314,6 +408,7 @@ class Engine:
             bound=bound,
             commons=self._commons,
             dry=dry,
+            grant=grant,
             progress=lambda what, count: progress(account.name, what, count),
         )
 

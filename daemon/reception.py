@@ -1,7 +1,7 @@
 """The service's side of the status page: it opens and closes it, lets people in, and answers what the pages ask."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,15 @@ from typing import Any
 from crmsync.config.model import Service as ServiceConfig
 from crmsync.config.secret import SecretError
 from crmsync.daemon.calls import Failure, Progress
+from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.diary import Line
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
 from crmsync.daemon.web.site import Traffic
+from crmsync.state.visits import Happening
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class Reception:
     due: Callable[[], Mapping[str, datetime]]
     handle: Callable[[str, object, Progress], Any]
     now: Callable[[], datetime]
+    phones: Phones
     tally: Tally = field(default_factory=Tally)
     links: Links = field(init=False)
     web: WebServer | None = None
@@ -41,7 +45,7 @@ class Reception:
         if place is None:
             return
         try:
-            self.web = WebServer(place, self, self.links, self.tally, self.now)
+            self.web = WebServer(place, self, self.links, self.tally, self.now, self.phones)
             self.web.start()
         except Failure as error:
             self.web = None
@@ -52,6 +56,21 @@ class Reception:
     def close(self) -> None:
         if self.web is not None:
             self.web.stop(1.0)
+
+    def softphone_pair(self, account: str) -> dict[str, Any]:
+        """``{"account", "code", "expires"}``. Raises Failure."""
+        return self.phones.make_code(account)
+
+    def softphone_calls(self, account: str) -> dict[str, Any]:
+        """``{"line": {"trouble"}, "calls": [...]}``, as the page has it; calls that go on. Raises Failure."""
+        standing = self.phones.standing(account)
+        return {**standing, "calls": [call for call in standing["calls"] if call["phase"] != "ended"]}
+
+    def softphone_paired(self, account: str) -> dict[str, Any]:
+        return self.phones.paired(account)
+
+    def softphone_revoke(self, account: str, id: str = "") -> dict[str, Any]:
+        return self.phones.revoke(account, id)
 
     def login_link(self, account: str = "", *, admin: bool = False) -> dict[str, Any]:
         """``{"account", "admin", "url", "expires"}``: who opens the URL is logged in as that person, or as an admin.
@@ -83,18 +102,17 @@ class Reception:
 
     def traffic(self) -> list[Traffic]:
         with self.turns.looking() as engine:
-            accounts = list(engine.accounts.values())
-            crms = {a.crm.name: a.crm for a in accounts}
-            sources = {f"crm.{name}": crm.source for name, crm in crms.items()}
-            sources |= {
-                f"account.{a.name}.source[{n}]": box.source
-                for a in accounts
-                for n, box in enumerate(a.mailboxes)
-            }
+            logins = {name: one for a in engine.accounts.values() for name, one in a.logins().items()}
             return [
-                Traffic(name, source.requests(), getattr(source, "usage", 0.0))
-                for name, source in sources.items()
+                Traffic(
+                    name, one.source.requests(), getattr(one.source, "usage", 0.0), one.throttled, one.expires
+                )
+                for name, one in logins.items()
             ]
+
+    def keep(self, lines: Sequence[Line]) -> None:
+        with self.turns.looking() as engine, engine.state.transaction() as tx:
+            tx.visits.add([Happening(one.at, one.who, one.what, one.detail) for one in lines])
 
     def metrics_token(self) -> str | None:
         token = self.config.metrics_token

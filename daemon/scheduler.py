@@ -17,6 +17,7 @@ from crmsync.daemon.rounds import Pace, Rounds
 log = logging.getLogger(__name__)
 
 THREADS = 8  # accounts that are synced at the same time
+REPLICAS = 4  # replicas that are brought in step at the same time
 RECONCILING = 2  # and reconciled: in threads of their own, they take long
 _MOMENT = timedelta(seconds=1)
 SPREAD = 0.1  # part of the interval over which the accounts are spread
@@ -45,6 +46,7 @@ class Schedule:
             executors={
                 "default": ThreadPoolExecutor(threads),
                 "reconcile": ThreadPoolExecutor(RECONCILING),
+                "replicas": ThreadPoolExecutor(REPLICAS),
                 "here": DebugExecutor(),  # in the scheduler's own thread
             },
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
@@ -61,6 +63,24 @@ class Schedule:
             if ":" in job.id:
                 job.remove()
         self._add(accounts, pace)
+
+    def also(self, id: str, interval: timedelta, turn: Callable[[], timedelta | None]) -> None:
+        """One more whose turn comes, until the next `replace`; `turn` says how long to leave it alone then, or nothing.
+        `id` has a colon in it."""
+
+        def due() -> None:
+            pause = turn()
+            if pause is not None:
+                self._postpone(id, pause)
+
+        first = self._now() + min(interval * SPREAD, timedelta(seconds=10)) * self._jitter()
+        self._every(
+            interval, due, id, first=first, jitter=interval.total_seconds() * SPREAD, executor="replicas"
+        )
+
+    def hurry(self, id: str) -> None:
+        """Its turn comes now."""
+        self._postpone(id, timedelta())
 
     def beat(self, every: timedelta, alive: Callable[[], None]) -> None:
         """Calls ``alive`` from the scheduler's own thread: only while that one does its work."""

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -16,15 +16,21 @@ from typing import Any
 from crmsync.config.model import Config
 from crmsync.config.problems import ConfigError
 from crmsync.daemon import logs
+from crmsync.daemon.adaptor.adaptor import Adaptor
+from crmsync.daemon.alerts.bells import Bells
+from crmsync.daemon.alerts.watch import Watch
 from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
+from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
+from crmsync.daemon.telephony.phones import Phones
 from crmsync.daemon.turns import Turns
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
@@ -35,6 +41,7 @@ log = logging.getLogger(__name__)
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
 CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
+TURN = 1.0  # seconds for which a signal may go unnoticed
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
 
@@ -108,8 +115,12 @@ class Service:
     turns: Turns = field(init=False)
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
+    replicas: ReplicaRounds = field(init=False)
     nudges: Nudges = field(init=False)
+    phones: Phones = field(init=False)
     reception: Reception = field(init=False)
+    adaptor: Adaptor = field(init=False)
+    watch: Watch = field(init=False)
     _signals: "queue.SimpleQueue[int]" = field(
         default_factory=queue.SimpleQueue
     )  # its put may be used in handlers
@@ -122,9 +133,20 @@ class Service:
         self.turns = Turns(self.engine)
         self.rounds = Rounds(self.turns, pace_of(self.config), self.now, self.jitter, self._tell_status)
         self.schedule = Schedule(self.rounds, now=self.now, jitter=self.jitter)
+        self.replicas = ReplicaRounds(self.turns, self.jitter)
         self.nudges = Nudges(self.schedule.soon)
-        self.reception = Reception(self.config.service, self.turns, self.schedule.due, self.handle, self.now)
-        self.rounds.observed = self.reception.tally.note
+        self.phones = Phones(self.config, self.turns, self.now, self.schedule.soon)
+        self.reception = Reception(
+            self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
+        )
+        self.rounds.observed = self._observed
+        self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, self._observed, self.now)
+        self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
+
+    def _observed(self, account: str, answer: Mapping[str, Any], seconds: float) -> None:
+        self.reception.tally.note(account, answer, seconds)
+        if answer["writes"]:
+            self.phones.synced(account)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,17 +154,28 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
         server.start()
+        self.phones.open()
         self.reception.open()
+        self.adaptor.open()
+        self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
+        self.replicas.follow(self.engine.replicas, self.schedule)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
-        while self._signals.get() == signal.SIGHUP:
+        while self._next_signal() == signal.SIGHUP:
             self.reload()
         return self._stop(server)
+
+    def _next_signal(self) -> int:
+        """Waits in short turns: a signal that comes on the way into a wait does not end it (its handler is Python's,
+        and this thread has to run it). A reload right after another one, or a stop, would never begin."""
+        while True:
+            with suppress(queue.Empty):
+                return self._signals.get(timeout=TURN)
 
     def _keep_claim(self) -> None:
         """A database server that was restarted has forgotten that this is the only service of its state."""
@@ -165,11 +198,14 @@ class Service:
 
     def _stop(self, server: ControlServer) -> int:
         self.notify.stopping()
+        self.adaptor.close()
         log.info("stopping", extra={"action": "service.stopping"})
         self.turns.close()
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.watch.stop()
+        self.phones.close()
         self.reception.close()
         clean = self._wait_idle(GRACE)
         server.stop(1.0)
@@ -224,10 +260,13 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config.service
+        self.adaptor.config = config.exchange
+        self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
+        self.replicas.follow(engine.replicas, self.schedule)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 
@@ -256,11 +295,17 @@ class Service:
             case Reach.ALL:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
+            case Reach.REPLICA:
+                with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
+                    return invoke(engine, name, fitting, watched)
             case Reach.SERVICE:
                 return getattr(self.reception, name)(**fitting)
             case Reach.LOOK:
                 with self.turns.looking() as engine:
-                    return invoke(engine, name, fitting, watched)
+                    answer = invoke(engine, name, fitting, watched)
+                if method.part == "replicas":
+                    self.replicas.decided(name, fitting, answer, self.schedule)
+                return answer
 
     def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""
@@ -277,7 +322,11 @@ class Service:
 
     def _names(self, names: Any) -> list[str]:
         with self.turns.looking() as engine:
-            return [account.name for account in engine.chosen(names)]
+            return [account.name for account in engine.chosen(with_parts(engine.accounts, names))]
+
+    def _taken(self, crms: Any) -> list[str]:
+        with self.turns.looking() as engine:
+            return [taken(keeper.name) for keeper in engine.replicas.chosen(crms)]
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -307,6 +356,10 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[exchange] listen", old.exchange.listen, new.exchange.listen),
+        ("[exchange] url", old.exchange.url, new.exchange.url),
+        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
+        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

@@ -85,6 +85,17 @@ class Conflicts:
             .values(winner=winner, chosen=encode(chosen), resolved=False, resolved_at=None)
         )
 
+    def reopen(self, id: int) -> None:
+        """What a person has decided waits for them again."""
+        self._connection.execute(
+            update(conflicts).where(_c.id == id, _c.resolved.is_(False)).values(winner=None, chosen=None)
+        )
+
+    def decided(self, accounts: frozenset[str] | None) -> list[Conflict]:
+        """What a person has decided and is not carried out yet, of these accounts (None: all), oldest first."""
+        query = self._rows.select().where(_c.resolved.is_(False), _c.winner.is_not(None)).order_by(_c.id)
+        return self._read(query if accounts is None else query.where(_c.account.in_(accounts)))
+
     def settle(self, pair_id: int, columns: Iterable[str], now: datetime) -> None:
         """Whatever was open in these columns is over: carried out, or overtaken."""
         for chunk in chunked(columns):

@@ -22,7 +22,18 @@ from crmsync.connectors.contract import Side
 from crmsync.state.model import Pair
 from crmsync.state.pairs import Pairs
 from crmsync.state.rows import chunked
-from crmsync.state.tables import conflicts, cycles, held, history, index_rows, intents, pairs, queue
+from crmsync.state.tables import (
+    conflicts,
+    cycles,
+    held,
+    history,
+    index_rows,
+    intents,
+    jobs,
+    pairs,
+    queue,
+    visits,
+)
 from crmsync.state.values import qualified
 
 
@@ -37,10 +48,18 @@ def erase(connection: Connection, pair_ids: Iterable[int], account: str) -> None
             connection.execute(delete(table).where(table.c.account == account, table.c.pair_id.in_(ids)))
         for pair in found:
             _erase_by_name(connection, pair)
+            _erase_visits(connection, pair)
         connection.execute(delete(pairs).where(pairs.c.id.in_(ids)))
         _erase_errors(
             connection, account, frozenset(id for pair in found for id in (pair.ecs_id, pair.crm_id))
         )
+
+
+def _erase_visits(connection: Connection, pair: Pair) -> None:
+    """What was decided stays in the audit log, of what it was does not."""
+    ends = [v for id in (pair.ecs_id, pair.crm_id) if id for v in (f" of {id}", f"/{id}")]
+    named = or_(*(visits.c.detail.endswith(end, autoescape=True) for end in ends))
+    connection.execute(update(visits).where(named).values(detail="about an item that was forgotten"))
 
 
 def erase_address(connection: Connection, address: str) -> None:
@@ -65,6 +84,8 @@ def erase_address(connection: Connection, address: str) -> None:
     connection.execute(delete(conflicts).where(or_(*(func.lower(v) == text for v in values))))
     announced = (_within(connection, i.columns, text), _within(connection, i.native, text))
     connection.execute(delete(intents).where(or_(*announced)))
+    told = _within(connection, jobs.c.result, text)  # errors of items, in a server's words
+    connection.execute(update(jobs).where(told).values(result={}))
 
 
 def _within(connection: Connection, column: Column[str], address: str) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, or_
+from sqlalchemy import Connection, Select, delete, insert, or_, update
 
 from crmsync.connectors.contract import Kind
 from crmsync.state.model import PERSON, Action, Entry
@@ -51,6 +51,12 @@ class History:
 
     def of_cycle(self, cycle: int) -> list[Entry]:
         return self._read(self._rows.select().where(_c.cycle == cycle).order_by(_c.id))
+
+    def sign(self, cycle: int, by: str) -> None:
+        """Adds to everything of a cycle who wanted it; empty: nobody said."""
+        if by:
+            signed = _c.reason.concat(f" ({by})")
+            self._connection.execute(update(history).where(_c.cycle == cycle).values(reason=signed))
 
     def prune(self, before: datetime) -> int:
         """Forgets what is older; how many entries that were."""

@@ -51,6 +51,10 @@ class FileLocks:
         with self._hold(self._beside(".lock"), "the service of this state"):
             yield _Lasting()
 
+    def replica(self) -> AbstractContextManager[None]:
+        """Of a replica, rather than a state: who brings it in step."""
+        return self._hold(self._beside(".lock"), "the replica")
+
     def writing(self) -> AbstractContextManager[Connection | None]:
         return nullcontext()
 

@@ -244,3 +244,55 @@ class IndexRow:
     name: str
     tagged: bool
     collection: str = ""  # filled in answers
+
+
+# ── Messages of a CRM that says when is exchanged ────────────────────────────────────────────────────────────
+
+
+class JobState(StrEnum):
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # something of it failed; the result says what
+    EXPIRED = "expired"  # it could not be begun, or brought to its end, while the message was still good
+
+    @property
+    def over(self) -> bool:
+        return self not in (JobState.ACCEPTED, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An exchange that a CRM has asked for."""
+
+    id: int = 0
+    name: str  # by which it is asked for; cannot be guessed
+    credential: str
+    nonce: str  # a second message with it is the first one again
+    digest: str  # of what the message said
+    direction: str  # reverse, forward
+    accounts: list[str]
+    kinds: list[str]
+    since: datetime | None = None
+    state: JobState = JobState.ACCEPTED
+    attempts: int = 0  # how often it was begun
+    accepted: datetime
+    begun: datetime | None = None
+    ended: datetime | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+    reported: bool = True  # nothing is to be posted back, or it has been
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """What somebody asked for, and what became of it."""
+
+    id: int = 0
+    at: datetime
+    credential: str  # as far as it is known who asked; else as claimed, with a question mark
+    peer: str
+    asked: str  # method and path
+    allowed: bool
+    rule: str  # that refused it; empty if it was allowed
+    detail: str = ""
+    job: str = ""

@@ -151,6 +151,10 @@ class Queue:
         """One more attempt failed; again at ``next_at``."""
         self._set(ids, QueueState.WAITING, code=code, error=error, attempts=_c.attempts + 1, next_at=next_at)
 
+    def wait(self, ids: Iterable[int], next_at: datetime, code: str, error: str) -> None:
+        """Nothing failed, but it is not over: again at ``next_at``."""
+        self._set(ids, QueueState.WAITING, code=code, error=error, next_at=next_at)
+
     def park(self, ids: Iterable[int], code: str, error: str) -> None:
         """The last attempt failed; a person has to look."""
         self._set(ids, QueueState.PARKED, code=code, error=error, attempts=_c.attempts + 1)

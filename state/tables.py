@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from crmsync.connectors.contract import Kind, Side
-from crmsync.state.model import HeldState, PairState, QueueState, What
+from crmsync.state.model import HeldState, JobState, PairState, QueueState, What
 from crmsync.state.types import Json, Moment, Verbatim, Word
 
 metadata = MetaData(
@@ -280,4 +280,70 @@ index_keys = Table(
     Index(None, "key"),
 )
 
+pulse = Table(
+    "pulse",
+    metadata,
+    _text("account", primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    _count("to_ecs"),
+    _count("to_crm"),
+    _count("errors"),
+    _count("waiting"),
+    Column("took", BigInteger, nullable=False),
+    Column("slowest", BigInteger, nullable=False),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False),
+    _text("who"),
+    _text("what"),
+    _verbatim("detail"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 forgotten = Table("forgotten", metadata, _text("hash", primary_key=True))
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    _text("name"),
+    _text("credential"),
+    _text("nonce"),
+    _text("digest"),
+    _text("direction"),
+    Column("accounts", Json, nullable=False),
+    Column("kinds", Json, nullable=False),
+    Column("since", Moment),
+    Column("state", Word(JobState), nullable=False),
+    _count("attempts"),
+    Column("accepted", Moment, nullable=False),
+    Column("begun", Moment),
+    Column("ended", Moment),
+    Column("result", Json, nullable=False),
+    _flag("reported"),
+    UniqueConstraint("name"),
+    UniqueConstraint("credential", "nonce"),
+    Index(None, "state"),
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False),
+    _verbatim("credential"),
+    _verbatim("peer"),
+    _verbatim("asked"),
+    _flag("allowed"),
+    _text("rule"),
+    _verbatim("detail"),
+    _text("job"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)

@@ -14,10 +14,13 @@ from crmsync.state.forgotten import Forgotten
 from crmsync.state.held import HeldItems
 from crmsync.state.history import History
 from crmsync.state.intents import Intents
+from crmsync.state.jobs import Audit, Jobs
 from crmsync.state.match_index import MatchIndex
 from crmsync.state.pairs import Pairs
+from crmsync.state.pulse import Pulse
 from crmsync.state.queue import Queue
 from crmsync.state.snapshots import Snapshots
+from crmsync.state.visits import Visits
 
 
 class Tx:
@@ -39,6 +42,10 @@ class Tx:
         self.held = HeldItems(connection)
         self.index = MatchIndex(connection)
         self.forgotten = Forgotten(connection)
+        self.jobs = Jobs(connection)
+        self.audit = Audit(connection)
+        self.pulse = Pulse(connection)
+        self.visits = Visits(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is

@@ -1,11 +1,14 @@
 """CalDAV (RFC 4791): calendars of events and tasks."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Unpack
 
-from crmsync.connectors.caldav import mapping
+from crmsync.connectors.caldav import mapping, whole
 from crmsync.connectors.caldav.occurrences import Occurrences
 from crmsync.connectors.caldav.scheduling import announces, muted
-from crmsync.connectors.contract import Kind, Window
+from crmsync.connectors.contract import Collection, Kind, Window
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.source import DavSource, Options
@@ -30,9 +33,17 @@ FLAVOUR = Flavour(
 )
 
 
+WITH_WHOLE_SERIES = replace(FLAVOUR, format=whole)
+
+
 class CalDavConnector(DavConnector):
+    reopen: Callable[[Flavour], DavConnector]  # the same collection
+
     def unfolded(self, window: Window) -> Occurrences:
         return Occurrences(self, window)
+
+    def whole(self) -> DavConnector:
+        return self.reopen(WITH_WHOLE_SERIES)
 
 
 class CalDavSource(DavSource):
@@ -40,3 +51,9 @@ class CalDavSource(DavSource):
 
     def __init__(self, url: str, username: str, password: str, **options: Unpack[Options]) -> None:
         super().__init__(FLAVOUR, url, username, password, **options)
+
+    def opened(self, collection: Collection, flavour: Flavour) -> DavConnector:
+        found = super().opened(collection, flavour)
+        assert isinstance(found, CalDavConnector)
+        found.reopen = partial(self.opened, collection)
+        return found

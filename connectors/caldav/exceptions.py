@@ -4,6 +4,7 @@ The master is not touched by a change of one occurrence, and a delete adds one E
 object stays byte for byte.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 from crmsync.connectors.caldav.clock import Time, is_day
@@ -36,7 +37,7 @@ def without(series: Series, slot: datetime, now: datetime) -> str:
     zone = series.clock.default_zone
     series = Series(_handed_on(series, slot), zone)
     own = series.changed.get(slot)
-    text = _cut(series, own) if own is not None else series.text
+    text = cut(series, [own]) if own is not None else series.text
     if series.master is None:
         return text if len(series.changed) > 1 else ""
     left = Series(text, zone)
@@ -120,7 +121,7 @@ def _handed_on(series: Series, slot: datetime) -> str:
         return series.text
     following = series.following(slot)
     if following is None or series.range_of(following) is not found:
-        return _cut(series, found.component)
+        return cut(series, [found.component])
     given = Series(series.text, series.clock.default_zone)
     component = next(each.component for each in given.ranges if each.slot == slot)
     edit = Editor(given.document, component)
@@ -182,8 +183,14 @@ def _behind(series: Series, text: str) -> str:
     return "".join(each.raw + (text if each is last else "") for each in series.document.lines)
 
 
-def _cut(series: Series, own: Component) -> str:
-    doomed = {id(each) for each in lines_of(series, own)}
+def plain(series: Series) -> str:
+    """The object without its occurrences that differ."""
+    return cut(series, list(series.changed.values()))
+
+
+def cut(series: Series, components: Sequence[Component]) -> str:
+    """The object without these components of it."""
+    doomed = {id(each) for own in components for each in lines_of(series, own)}
     return "".join(each.raw for each in series.document.lines if id(each) not in doomed)
 
 

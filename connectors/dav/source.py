@@ -109,8 +109,11 @@ class DavSource:
     connector: type[DavConnector] = DavConnector
 
     def open(self, collection: Collection) -> DavConnector:
+        return self.opened(collection, self._flavour)
+
+    def opened(self, collection: Collection, flavour: Flavour) -> DavConnector:
         return self.connector(
-            self._flavour,
+            flavour,
             self._dav,
             collection,
             self._habits,

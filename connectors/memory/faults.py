@@ -52,6 +52,7 @@ class Faults:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()  # operations begun so far
         self.empty_listings = 0  # this many complete listings come back empty, as if all were well
+        self.postponed = False  # writes stand in a copy only, and do not get to the server while this is so
         self._failures: list[_Failure] = []
         self._answers: list[_Answer] = []
 

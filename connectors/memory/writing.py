@@ -39,6 +39,8 @@ class Writer:
         refusal = self._server.faults.planted(target) or self._refusal(write, target)
         if refusal is not None:
             return refusal
+        if self._server.faults.postponed:
+            return Done(target, "", provisional=True)
         outcome = self._carried_out(write)
         return self._server.faults.planted(target, applied=True) or outcome
 

@@ -24,6 +24,8 @@ class Choice:
         return next((ours for ours, theirs in self.values.items() if theirs.casefold() == told), ABSENT)
 
     def write(self, value: Value) -> Raw | Absent:
+        if not value and not self.empty:
+            return None
         return self.values.get(str(value or self.empty), ABSENT)
 
 
@@ -41,6 +43,9 @@ CHOICES: Mapping[tuple[Kind, str], Choice] = {
             "deferred": "Deferred",
         },
         "not_started",
+    ),
+    (Kind.TASK, "direction"): Choice(
+        "CallType", {"inbound": "Inbound", "outbound": "Outbound", "internal": "Internal"}, ""
     ),
     (Kind.TASK, "priority"): Choice("Priority", {"high": "High", "normal": "Normal", "low": "Low"}, "normal"),
 }

@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from crmsync.connectors.errors import AuthExpired, ProtocolError
 from crmsync.connectors.http import Http, Response
 from crmsync.connectors.salesforce import auth as oauth
+from crmsync.connectors.salesforce import soap
 from crmsync.connectors.salesforce.describe import Schema, parse
 from crmsync.connectors.salesforce.faults import failure
 from crmsync.connectors.salesforce.soql import encoded, id18, is_id
@@ -150,6 +151,32 @@ class Client:
         if response.status in accept:
             return Answer(response.status, data, at)
         raise failure(response.status, data, what)
+
+    def soap(self, message: Callable[[str], bytes], what: str) -> bytes:
+        """One SOAP request of the partner API, which `message` writes for a session's token; the answer."""
+        session = self.session()
+        attempts = self._login.attempts
+        status, body = self._post_soap(session, message)
+        refused = None if status == 200 else soap.fault(body)
+        if refused is not None and refused.code == "INVALID_SESSION_ID":
+            status, body = self._post_soap(self._renewed(session, attempts), message)
+            refused = None if status == 200 else soap.fault(body)
+        if status == 200:
+            return body
+        if refused is None or refused.code == "UNKNOWN_EXCEPTION":
+            raise failure(status, None, what)
+        # SOAP answers every refusal with 500, which says nothing of the server's health
+        raise failure(400, {"errorCode": refused.code, "message": refused.message}, what)
+
+    def _post_soap(self, session: oauth.Session, message: Callable[[str], bytes]) -> tuple[int, bytes]:
+        version = self.root.rpartition("/v")[2]
+        response = self._https[session.instance].request(
+            "POST",
+            f"{session.instance}/services/Soap/u/{version}",
+            body=message(session.token),
+            headers={"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": '""'},
+        )
+        return response.status, response.body
 
     def _send(
         self,

@@ -34,7 +34,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import mail, search, soql, writes
+from crmsync.connectors.salesforce import callers, mail, search, soql, writes
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
@@ -42,6 +42,7 @@ from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
 from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.replication import Replication
 from crmsync.connectors.salesforce.table import (
     YOUNG,
     NotOurs,
@@ -54,6 +55,7 @@ from crmsync.connectors.salesforce.table import (
     young,
 )
 from crmsync.connectors.salesforce.tables import TABLES
+from crmsync.connectors.telephony.people import Person
 
 OVERLAP = timedelta(seconds=120)
 
@@ -231,6 +233,10 @@ class SalesforceSource:
         self._conditions = Conditions(list(self._tables.values()))
         self._now, self._overlap = now, overlap
 
+    def replication(self) -> Replication:
+        """The same login, for a replica."""
+        return Replication(self._client)
+
     def identity(self) -> str:
         """The organisation's id, 18 characters."""
         return self._client.who()[0]
@@ -255,6 +261,9 @@ class SalesforceSource:
                 hint="crm_user must be the user name of an active user, as Setup > Users shows it",
             )
         return active[0]
+
+    def people(self, number: str, user: str) -> Sequence[Person]:
+        return callers.people(self._client, number, user)
 
     def missing(self) -> Mapping[Kind, Missing]:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""

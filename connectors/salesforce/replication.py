@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import Done, Outcome
 from crmsync.connectors.errors import ProtocolError
-from crmsync.connectors.salesforce import faults, soql
+from crmsync.connectors.salesforce import faults, soap, soql
 from crmsync.connectors.salesforce.client import Answer, Client, Row
 from crmsync.connectors.salesforce.faults import Malformed
 from crmsync.connectors.salesforce.values import instant
@@ -46,6 +46,11 @@ class Replication:
 
     def requests(self) -> int:
         return self.client.requests()
+
+    @property
+    def usage(self) -> float:
+        """Share of the organisation's daily requests that is used up, as last told."""
+        return self.client.usage
 
     # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,6 +128,21 @@ class Replication:
         """Already gone is Stale."""
         path = f"{self.client.root}/composite/sobjects?ids={','.join(ids)}&allOrNone=false"
         return _outcomes(self.client.call("DELETE", path, table), list(ids), table)
+
+    def convert(self, leads: Sequence[soap.Conversion]) -> list[Outcome]:
+        """An outcome for each lead, in order."""
+        return [each for some in soql.batches(leads, soap.LEADS) for each in self._convert(some)]
+
+    def _convert(self, leads: Sequence[soap.Conversion]) -> list[Outcome]:
+        """In halves when the server refuses the message as a whole, until the lead at fault stands alone."""
+        try:
+            answer = self.client.soap(lambda token: soap.convert_lead(token, leads), "Lead")
+        except Malformed as refusal:
+            if len(leads) == 1:
+                return [faults.outcome(leads[0].lead, [refusal.fault])]
+            half = len(leads) // 2
+            return self._convert(leads[:half]) + self._convert(leads[half:])
+        return soap.outcomes(answer, leads)
 
     def _write(self, method: str, table: str, rows: Sequence[tuple[str, Row]]) -> list[Outcome]:
         """When the server refuses a request as a whole, because it cannot parse one of the rows, halves are sent until

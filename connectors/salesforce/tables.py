@@ -65,6 +65,10 @@ DEFAULT_FIELDS: Mapping[Kind, Mapping[str, str]] = {
         "activity": "TaskSubtype",  # and Type: see ``activity.activity_of``
         "completed_at": "CompletedDateTime",  # set by the server: read only
         "reminder": "ReminderDateTime",
+        "direction": "CallType",
+        "duration": "CallDurationInSeconds",
+        "disposition": "CallDisposition",
+        "call_id": "CallObject",
     },
     Kind.EMAIL: {
         "subject": "Subject",

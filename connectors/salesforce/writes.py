@@ -23,7 +23,7 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import ConnectorError, ProtocolError
-from crmsync.connectors.salesforce import faults, inviting, lookup, mail, soql
+from crmsync.connectors.salesforce import calls, faults, inviting, lookup, mail, soql
 from crmsync.connectors.salesforce.attaching import Made
 from crmsync.connectors.salesforce.client import Answer
 from crmsync.connectors.salesforce.describe import Schema
@@ -126,6 +126,7 @@ class _Batch:
             if not self._objected(i, row, schema):
                 bodies[i] = {"attributes": {"type": self.table.name}, **row}
         self._relate(bodies.values())
+        calls.relate(self.table, wanted, bodies)
         suffix = f"/{self.table.name}/{link}" if link else ""
         self._send(
             "PATCH" if link else "POST", f"{self.table.client.root}/composite/sobjects{suffix}", bodies

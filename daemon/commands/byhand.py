@@ -6,7 +6,7 @@ import click
 
 from crmsync.daemon.calls import LARGEST
 from crmsync.daemon.commands import show
-from crmsync.daemon.commands.deciding import NEXT
+from crmsync.daemon.commands.deciding import next_step
 from crmsync.daemon.commands.shell import Shell, json_option
 
 KEPT = {"item": "Item", "side": "Side", "column": "Column", "reason": "Why"}
@@ -21,7 +21,7 @@ def link(shell: Shell, item: str, record: str) -> None:
     """ITEM and RECORD are one."""
     answer = shell.call("link", item=item, record=record)
     shell.answer(answer, lambda: show.say(f"{answer['item']} and {answer['record']} are linked."))
-    shell.hint(NEXT)
+    shell.hint(next_step(shell))
 
 
 @click.command()

@@ -6,6 +6,7 @@ import click
 
 from crmsync.daemon.commands import show
 from crmsync.daemon.commands.shell import Shell, json_option
+from crmsync.daemon.operations.permission import LATER
 
 NEXT = "The next sync carries it out: it comes by itself where the service runs, or now with crmsync sync."
 
@@ -40,7 +41,11 @@ REJECTED = {
 
 def _decided(shell: Shell, answer: dict[str, Any], sentence: str) -> None:
     shell.answer(answer, lambda: show.say(sentence))
-    shell.hint(NEXT)
+    shell.hint(next_step(shell))
+
+
+def next_step(shell: Shell) -> str:
+    return LATER if shell.config().schedule.authority == "crm" else NEXT
 
 
 @click.command()

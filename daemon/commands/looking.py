@@ -1,6 +1,6 @@
 """The commands that only read: ``status``, ``queue``, ``explain``, ``history``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -50,16 +50,21 @@ def status(shell: Shell, accounts: tuple[str, ...]) -> None:
     Last success, and what is pending, parked, held or in conflict.
     """
     answer = shell.call("status", names=list(accounts))
-    shell.answer(answer, lambda: _status(answer["accounts"]))
+    shell.answer(answer, lambda: _status(answer["accounts"], answer.get("replicas", ())))
 
 
-def _status(accounts: list[dict[str, Any]]) -> None:
+def _status(accounts: list[dict[str, Any]], replicas: Sequence[dict[str, Any]]) -> None:
     show.table(accounts, STATUS, "There are no accounts.")
     for account in accounts:
         for error in account.get("errors", ()):
             show.say(f"{account['name']}: {error['message']}")
         for notice in account.get("notices", ()):
             show.say(f"{account['name']}: {notice}")
+    if replicas:
+        from crmsync.daemon.commands.replica import tell
+
+        show.say("")
+        tell(replicas)
 
 
 @click.command()

@@ -1,21 +1,16 @@
 """The commands that stay: ``run``, ``demo``, ``crm serve``."""
 
 import contextlib
-import json
-import os
-import secrets
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from crmsync.daemon.calls import Failure
-from crmsync.daemon.commands import show
 from crmsync.daemon.commands.shell import Shell
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
 @click.command()
@@ -45,16 +40,37 @@ def demo(tour: bool, directory: Path | None, ready_file: Path | None) -> int:
 
 @click.group()
 def crm() -> None:
-    """The embedded CRM alone."""
+    """The embedded CRM alone; the copy of a CRM that is kept here."""
 
 
 @crm.command()
 @click.option("--directory", type=_FOLDER, help="Keep records and logins there; otherwise nothing is kept.")
 @click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; beyond loopback with --tls."
+)
+@click.option(
     "--port", type=click.IntRange(0, 65535), default=8755, show_default=True, help="0 takes a free one."
 )
 @click.option(
     "--https-port", type=click.IntRange(0, 65535), default=0, help="For HTTPS; otherwise a free one."
+)
+@click.option("--tls", is_flag=True, help="HTTPS alone, on --port.")
+@click.option(
+    "--certificate", type=_FILE, help="PEM file, with its chain; otherwise one is made for loopback."
+)
+@click.option("--key", type=_FILE, help="PEM file with the private key of --certificate.")
+@click.option(
+    "--proxy", is_flag=True, help="Also a CONNECT proxy, for programs that hard-code Salesforce's addresses."
+)
+@click.option(
+    "--proxy-port", type=click.IntRange(0, 65535), default=8756, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--proxy-host",
+    "proxy_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name that the proxy answers for, or *.NAME; may be given often. Otherwise Salesforce's.",
 )
 @click.option(
     "--user",
@@ -64,65 +80,10 @@ def crm() -> None:
     show_default=True,
     help="May be given often.",
 )
-def serve(directory: Path | None, port: int, https_port: int, users: tuple[str, ...]) -> None:
+def serve(directory: Path | None, users: tuple[str, ...], **options: Any) -> None:
     """Serve a Salesforce-compatible API on 127.0.0.1 until Ctrl-C. The first --user sees every record."""
+    from crmsync.daemon.commands.crm_serving import serve_at
+
     with contextlib.ExitStack() as stack:
         place = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crmsync-crm-")))
-        _serve(place, port, https_port, users)
-
-
-def _serve(place: Path, port: int, https_port: int, users: Sequence[str]) -> None:
-    from crmsync.daemon.crm_api.server import CrmServer
-    from crmsync.daemon.crm_api.server import serve as serve_crm
-    from crmsync.state.replica.org import Client, Org, Person
-
-    logins = place / "logins.json"
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        known = _logins(logins, users)
-        people = tuple(
-            Person(
-                name,
-                known["users"][name],
-                name.partition("@")[0].title(),
-                profile="Integration" if name == users[0] else "Standard User",
-            )
-            for name in users
-        )
-        client = Client(known["client_id"], known["client_secret"], run_as=users[0])
-        server = CrmServer(
-            Org("Embedded CRM", people, (client,)),
-            f"sqlite:///{(place / 'crm.db').absolute()}",
-            place / "tls",
-            port=port,
-            https=True,
-            https_port=https_port,
-        )
-    except OSError as error:
-        raise Failure(
-            "usage", f"the embedded CRM cannot start: {error}; see --port and --directory"
-        ) from error
-
-    def announce(urls: Sequence[str]) -> None:
-        show.say("\n".join(["The embedded CRM answers.", *(f"  {url}" for url in urls)]))
-        show.say(f"  pages for people: {urls[0]}/crm")
-        show.say(f"  CA of the HTTPS address: {server.ca_file}\n  logins: {logins}\nCtrl-C ends it.")
-
-    try:
-        serve_crm(server, announce=announce)
-    finally:
-        server.stop()
-
-
-def _logins(file: Path, users: Sequence[str]) -> dict[str, Any]:
-    """``{"client_id", "client_secret", "users": {name: password}}``, made on the spot where the file has none."""
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    known.setdefault("client_id", "crmsync")
-    known.setdefault("client_secret", secrets.token_urlsafe(24))
-    passwords = known.setdefault("users", {})
-    for name in users:
-        passwords.setdefault(name, secrets.token_urlsafe(12))
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        json.dump(known, handle, indent=2)
-    return known
+        serve_at(place, users, **options)

@@ -132,7 +132,17 @@ class Shell:
         """The answer of the running service, or of our own engine. Raises Failure."""
         if self._backend is None:
             self._backend = self._connected() or self._alone()
+        if "by" in METHODS[method].arguments:
+            arguments.setdefault("by", self._operator())
         return self._backend.call(method, arguments, progress)
+
+    def _operator(self) -> str:
+        """For the history: the login name of whoever types, also behind sudo."""
+        environ = self.world.environ
+        name = (
+            environ.get("SUDO_USER") or environ.get("LOGNAME") or environ.get("USER") or f"user {os.getuid()}"
+        )
+        return f"{name[:64]}, on the command line"
 
     def call_fresh(self, method: str, /, **arguments: Any) -> Any:
         """Like ``call``, but for what has to hold for the file as it is now: by ourselves, if the running service has

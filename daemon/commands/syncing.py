@@ -9,6 +9,7 @@ import click
 
 from crmsync.daemon.commands import show
 from crmsync.daemon.commands.shell import Shell, accounts_argument, in_silence, json_option
+from crmsync.daemon.operations.permission import CODE
 
 COUNTS = ("created", "updated", "deleted", "unlinked", "parked", "held", "conflicts")
 PLAN = {
@@ -67,10 +68,13 @@ def _finish(shell: Shell, accounts: Sequence[str], answer: dict[str, Any]) -> in
 
 
 def exit_code(answer: Mapping[str, Any], standing: Sequence[Mapping[str, Any]]) -> int:
-    """1 if something failed or was parked in this run, else 3 if something waits for a person, else 0."""
+    """1 if something failed or was parked in this run, else 3 if something waits for a person, or for the CRM to say
+    that it may be exchanged, else 0."""
     cycles = answer["cycles"]
     if answer["errors"] or any(cycle.get("parked") for cycle in cycles):
         return 1
+    if any(notice["code"] == CODE for notice in answer.get("notices", ())):
+        return 3
     if any(cycle.get("held") for cycle in cycles) or any(a["held"] or a["conflicts"] for a in standing):
         return 3
     return 0

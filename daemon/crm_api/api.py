@@ -5,9 +5,12 @@ from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.collections import Collections
 from crmsync.daemon.crm_api.composite import Composite
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.furnishings import Furnishings
 from crmsync.daemon.crm_api.layouts import Layouts
+from crmsync.daemon.crm_api.listviews import ListViews
 from crmsync.daemon.crm_api.queries import QueryHandlers
 from crmsync.daemon.crm_api.records import Records
+from crmsync.daemon.crm_api.relationships import Children
 from crmsync.daemon.crm_api.resources import Resources
 from crmsync.daemon.crm_api.routes import Route, Router
 from crmsync.daemon.crm_api.search import SearchHandlers
@@ -18,14 +21,19 @@ __all__ = ["build_api"]
 
 def build_api(crm: Crm, bulk: Bulk) -> Router:
     """The routes, most specific first where two could fit."""
-    resources, records = Resources(crm), Records(crm.store)
-    collections, queries = Collections(crm.store), QueryHandlers(crm.queries, crm.changes)
+    views, furnishings = ListViews(crm.store.schema, crm.queries), Furnishings(crm.store.schema)
+    queries = QueryHandlers(crm.queries, crm.changes, views.explained)
+    resources, records = Resources(crm), Records(crm.store, Children(crm.store, queries))
+    collections = Collections(crm.store)
     layouts = Layouts(crm.store.schema)
     searches = SearchHandlers(crm.searches, crm.store)
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
         Route("GET", "recent", resources.recent),
+        Route("GET", "tabs", furnishings.tabs),
+        Route("GET", "theme", furnishings.theme),
+        Route("GET", "quickactions", furnishings.quick_actions),
         Route("GET", "query", queries.query),
         Route("GET", "queryall", queries.query_all),
         Route("GET", "query/{locator}", queries.more),
@@ -48,6 +56,11 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "sobjects/{object}/describe/layouts/{record_type}", layouts.of_record_type),
         Route("GET", "sobjects/{object}/describe/compactlayouts", layouts.compact),
         Route("GET", "sobjects/{object}/describe/approvallayouts", layouts.approval),
+        Route("GET", "sobjects/{object}/describe/namedlayouts/{name}", furnishings.named_layout),
+        Route("GET", "sobjects/{object}/listviews", views.all),
+        Route("GET", "sobjects/{object}/listviews/{id}", views.one),
+        Route("GET", "sobjects/{object}/listviews/{id}/describe", views.describe),
+        Route("GET", "sobjects/{object}/listviews/{id}/results", views.results),
         Route("GET", "sobjects/{object}/quickactions", layouts.quick_actions),
         Route("GET", "sobjects/{object}/updated", queries.updated),
         Route("GET", "sobjects/{object}/deleted", queries.deleted),

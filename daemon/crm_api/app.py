@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
+from threading import Lock
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -59,6 +60,7 @@ class _Message:
     headers: Mapping[str, str]
     body: bytes
     origin: str
+    address: str = ""  # of who asks
 
     def form(self) -> Mapping[str, str]:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
@@ -71,15 +73,23 @@ class _Message:
         return parse_json(self.plain())
 
 
+class _Built:
+    """What answers, of the parts that the CRM has now."""
+
+    def __init__(self, crm: Crm) -> None:
+        self.generation = crm.generation
+        self.oauth = OAuth(crm)
+        self.soap = Endpoint(crm)
+        self.bulk = Bulk(crm)
+        self.api = build_api(crm, self.bulk)
+
+
 class _Endpoint:
     """Answers everything: Salesforce's addresses are looser than a router's."""
 
     def __init__(self, crm: Crm) -> None:
-        self._crm = crm
-        self._oauth = OAuth(crm)
-        self._soap = Endpoint(crm)
-        self._bulk = Bulk(crm)
-        self._api = build_api(crm, self._bulk)
+        self._crm, self._lock = crm, Lock()
+        self._built = _Built(crm)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -95,7 +105,7 @@ class _Endpoint:
 
     def call(self, call: Call) -> Reply:
         """The REST API without HTTP around it."""
-        return self._api(call)
+        return self._current().api(call)
 
     def _response(self, request: Request, reply: Reply) -> Response:
         payload = reply.payload()
@@ -123,21 +133,33 @@ class _Endpoint:
             what = "the CRM failed to answer; its log has the reason. Try again, then report it"
             return fault_reply(Fault("UNKNOWN_EXCEPTION", what))
 
+    def _current(self) -> _Built:
+        generation = self._crm.generation
+        with self._lock:
+            if self._built.generation != generation:
+                self._built = _Built(self._crm)
+            return self._built
+
     def _dispatch(self, message: _Message) -> Reply:
+        built = self._current()
         match tuple(part.lower() for part in message.path[:3]):
             case ("services", "oauth2", "token"):
                 form = message.form() if message.method == "POST" else {}
-                return self._oauth.token(form, message.headers.get("authorization", ""), message.origin)
+                return built.oauth.token(
+                    form, message.headers.get("authorization", ""), message.origin, message.address
+                )
             case ("services", "oauth2", "revoke"):
-                return self._oauth.revoke(message.form())
+                return built.oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
-                return self._oauth.user_info(self._session(message).caller, message.origin)
+                return built.oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return self._soap.answer(message.path, message.body, message.headers, message.origin)
+                return built.soap.answer(
+                    message.path, message.body, message.headers, message.origin, message.address
+                )
             case ("id", _, _):
-                return self._oauth.identity(self._session(message).caller, message.origin)
+                return built.oauth.identity(self._session(message).caller, message.origin)
             case ("services", "async", version):
-                return self._bulk.classic.answer(
+                return built.bulk.classic.answer(
                     message.method,
                     message.path[3:],
                     message.plain(),
@@ -148,15 +170,15 @@ class _Endpoint:
             case ("services", "data"):
                 return Reply(200, versions())
             case ("services", "data", version):
-                return self._data(message, version)
+                return self._data(built, message, version)
         raise faults.not_found()
 
-    def _data(self, message: _Message, version_segment: str) -> Reply:
+    def _data(self, built: _Built, message: _Message, version_segment: str) -> Reply:
         version = version_of(version_segment)
         if version is None or not known_version(version):
             raise faults.not_found()
         caller = self._counted(message)
-        return self._api(
+        return built.api(
             Call(
                 message.method,
                 message.path[3:],
@@ -205,6 +227,7 @@ async def _read(request: Request) -> _Message:
         headers,
         b"".join(chunks),
         origin,
+        (scope.get("client") or ("",))[0],
     )
 
 

@@ -9,7 +9,7 @@ from crmsync.state.replica.changes import Changes
 from crmsync.state.replica.converting import Converter
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.merging import Merger
-from crmsync.state.replica.metadata import standard
+from crmsync.state.replica.metadata import embedded
 from crmsync.state.replica.org import Org, seed
 from crmsync.state.replica.querying import Queries
 from crmsync.state.replica.recycling import RecycleBin
@@ -56,6 +56,11 @@ class Usage:
 class Crm:
     """One organisation with its records, queries and sessions. `users` are ids by username."""
 
+    @property
+    def generation(self) -> int:
+        """When it is another one, what was built upon the parts has to be built anew."""
+        return 0
+
     def __init__(
         self,
         url: str,
@@ -68,8 +73,9 @@ class Crm:
         """`url` names the CRM's own database (`sqlite:////path/crm.db`, `postgresql+psycopg://…`)."""
         self.org = org
         self.clock = clock
-        self.database = Database(url, standard(), durable=durable)
-        self.store = Store(self.database, clock=clock, access=Access(org.sharing))
+        self.database = Database(url, embedded(), durable=durable)
+        access = Access(org.sharing)
+        self.store = Store(self.database, clock=clock, schema=embedded(), access=access)
         self.users: Mapping[str, str] = seed(self.store, org)
         self.sessions = Sessions(self.store, org, clock=clock)
         self.queries = Queries(self.store, clock=clock)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from crmsync.daemon.crm_api.furnishings import layouts_in_rest
 from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.state.replica import faults
-from crmsync.state.replica.layouts import MASTER, layout_of
+from crmsync.state.replica.layouts import MASTER
 from crmsync.state.replica.metadata import ObjectType, Schema
 
 __all__ = ["Layouts"]
@@ -17,14 +18,14 @@ class Layouts:
         self._schema = schema
 
     def all(self, call: Call, object: str) -> Reply:
-        return Reply(200, layout_of(self._schema, self._type(object)))
+        return Reply(200, layouts_in_rest(self._schema, self._type(object)))
 
     def of_record_type(self, call: Call, object: str, record_type: str) -> Reply:
         """The layout alone; there is one record type."""
         type_ = self._type(object)
         if record_type[:15] != MASTER[:15]:
             raise faults.not_found()
-        return Reply(200, layout_of(self._schema, type_)["layouts"][0])
+        return Reply(200, layouts_in_rest(self._schema, type_)["layouts"][0])
 
     def compact(self, call: Call, object: str) -> Reply:
         type_ = self._type(object)

@@ -21,6 +21,7 @@ from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.org import Client
 from crmsync.state.replica.sessions import LoginRefused, TooManyAttempts
+from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["OAuth"]
 
@@ -39,10 +40,10 @@ class OAuth:
     def __init__(self, crm: Crm) -> None:
         self._crm = crm
 
-    def token(self, form: Mapping[str, str], authorization: str, origin: str) -> Reply:
-        """POST /services/oauth2/token. `origin` is scheme and host as the client sees them."""
+    def token(self, form: Mapping[str, str], authorization: str, origin: str, address: str = "") -> Reply:
+        """POST /services/oauth2/token. `origin` is scheme and host as the client sees them, `address` its own."""
         try:
-            return self._grant(form, authorization, origin)
+            return self._grant(form, authorization, origin, address)
         except Refused as refused:
             error, description = refused.args
             return Reply(400, {"error": error, "error_description": description}, NO_STORE)
@@ -57,6 +58,10 @@ class OAuth:
         user_id, org_id = caller.user_id, self._crm.org.id
         urls = {
             "rest": f"{origin}/services/data/v{{version}}/",
+            "search": f"{origin}/services/data/v{{version}}/search/",
+            "recent": f"{origin}/services/data/v{{version}}/recent/",
+            "profile": f"{origin}/{user_id}",
+            "custom_domain": origin,
             "sobjects": f"{origin}/services/data/v{{version}}/sobjects/",
             "query": f"{origin}/services/data/v{{version}}/query/",
             "partner": f"{origin}/services/Soap/u/{{version}}/{org_id}",
@@ -74,11 +79,22 @@ class OAuth:
             "first_name": user["FirstName"],
             "last_name": user["LastName"],
             "timezone": user["TimeZoneSidKey"],
+            "photos": {
+                "picture": f"{origin}/profilephoto/005/F",
+                "thumbnail": f"{origin}/profilephoto/005/T",
+            },
+            **dict.fromkeys(("addr_street", "addr_city", "addr_state", "addr_country", "addr_zip")),
+            "mobile_phone": None,
+            "mobile_phone_verified": False,
+            "is_lightning_login_user": False,
+            "status": {"created_date": None, "body": None},
             "active": user["IsActive"],
             "user_type": "STANDARD",
             "language": user["LanguageLocaleKey"],
             "locale": user["LocaleSidKey"],
             "utcOffset": 0,
+            "last_modified_date": encode_datetime(user["LastModifiedDate"]),
+            "is_app_installed": True,
             "urls": urls,
         }
         return Reply(200, content)
@@ -104,13 +120,13 @@ class OAuth:
         }
         return Reply(200, content)
 
-    def _grant(self, form: Mapping[str, str], authorization: str, origin: str) -> Reply:
+    def _grant(self, form: Mapping[str, str], authorization: str, origin: str, address: str) -> Reply:
         match form.get("grant_type"):
             case "password":
-                client = self._client(form, authorization)
-                user_id = self._password(form)
+                client = self._client(form, authorization, address)
+                user_id = self._password(form, address)
             case "client_credentials":
-                client = self._client(form, authorization)
+                client = self._client(form, authorization, address)
                 user_id = self._run_as(client)
             case grant if grant == JWT_BEARER:
                 client, user_id = self._assertion(form.get("assertion", ""), origin)
@@ -138,7 +154,7 @@ class OAuth:
     def _identity_url(self, origin: str, user_id: str) -> str:
         return f"{origin}/id/{self._crm.org.id}/{user_id}"
 
-    def _client(self, form: Mapping[str, str], authorization: str) -> Client:
+    def _client(self, form: Mapping[str, str], authorization: str, address: str) -> Client:
         """The client, by form fields or HTTP Basic (RFC 6749, section 2.3.1)."""
         client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
         if authorization.lower().startswith("basic "):
@@ -146,13 +162,16 @@ class OAuth:
         client = self._crm.org.client(client_id)
         if client is None:
             raise Refused("invalid_client_id", "client identifier invalid")
+        if not self._crm.sessions.client_may_try(client_id, address):
+            raise Refused("invalid_client", "login rate exceeded")
         if not hmac.compare_digest(client.secret.encode(), secret.encode("utf-8", "surrogatepass")):
+            self._crm.sessions.client_failed(client_id, address)
             raise Refused("invalid_client", "invalid client credentials")
         return client
 
-    def _password(self, form: Mapping[str, str]) -> str:
+    def _password(self, form: Mapping[str, str], address: str) -> str:
         try:
-            return self._crm.sessions.log_in(form.get("username", ""), form.get("password", ""))
+            return self._crm.sessions.log_in(form.get("username", ""), form.get("password", ""), address)
         except TooManyAttempts:
             raise Refused("invalid_grant", "login rate exceeded") from None
         except LoginRefused:

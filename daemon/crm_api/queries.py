@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from crmsync.daemon.crm_api.messages import Call, Reply
@@ -10,7 +11,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.querying import PAGE, Page, Queries
 from crmsync.state.replica.values import encode_datetime, parse_datetime
 
-__all__ = ["QueryHandlers"]
+__all__ = ["QueryHandlers", "page_rows"]
 
 _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d{1,6})", re.IGNORECASE)
 
@@ -18,8 +19,11 @@ _BATCH_SIZE = re.compile(r"batchSize\s*=\s*(\d{1,6})", re.IGNORECASE)
 class QueryHandlers:
     """Handlers; each takes the call and the variables of its route."""
 
-    def __init__(self, queries: Queries, changes: Changes) -> None:
-        self._queries, self._changes = queries, changes
+    def __init__(
+        self, queries: Queries, changes: Changes, explain: Callable[[str], str | None] = lambda _: None
+    ) -> None:
+        """`explain` gives the statement of what else may be explained: list views."""
+        self._queries, self._changes, self._explain = queries, changes, explain
 
     def query(self, call: Call) -> Reply:
         return self._first(call, include_deleted=False)
@@ -70,23 +74,34 @@ class QueryHandlers:
 
     def _first(self, call: Call, *, include_deleted: bool) -> Reply:
         if "explain" in call.query:
-            return self._explained(call, call.query["explain"])
+            asked = call.query["explain"]
+            return self._explained(call, self._explain(asked) or asked)
         text = call.query.get("q")
         if text and call.query.get("columns", "").lower() == "true":
             return self._columns(call, text)
         if not text:
             raise Fault("MALFORMED_QUERY", "A query string has to be specified, as the parameter q")
-        asked = _BATCH_SIZE.search(call.headers.get("sforce-query-options", ""))
-        size = int(asked[1]) if asked else PAGE
+        return self.answered(call, text, include_deleted=include_deleted)
+
+    def answered(self, call: Call, text: str, *, include_deleted: bool = False) -> Reply:
+        """The first page, in the size that the client asks for."""
+        wanted = _BATCH_SIZE.search(call.headers.get("sforce-query-options", ""))
+        size = int(wanted[1]) if wanted else PAGE
         page = self._queries.query(call.caller, text, call.base, include_deleted=include_deleted, page=size)
         return _page(call, page)
+
+
+def page_rows(page: Page) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(page.records)
+    return rows
 
 
 def _page(call: Call, page: Page) -> Reply:
     """The records are JSON already; only the frame is written here."""
     frame: dict[str, Any] = {"totalSize": page.total, "done": page.next is None}
     if page.next is not None:
-        frame["nextRecordsUrl"] = f"{call.base}/{call.path[0]}/{page.next}"
+        path = call.path[0] if call.path[0].lower() in ("query", "queryall") else "query"
+        frame["nextRecordsUrl"] = f"{call.base}/{path}/{page.next}"
     return Reply(200, json.dumps(frame)[:-1].encode() + b',"records":' + page.records + b"}")
 
 

@@ -8,6 +8,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, fault_reply
+from crmsync.daemon.crm_api.relationships import Children
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Fault, Outcome, Rejected
 from crmsync.state.replica.metadata import Field, ObjectType, fold
@@ -21,8 +22,8 @@ __all__ = ["Records"]
 class Records:
     """Handlers; each takes the call and the variables of its route."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, children: Children | None = None) -> None:
+        self._store, self._children = store, children
 
     def create(self, call: Call, object: str) -> Reply:
         type_ = self._type(object)
@@ -38,6 +39,9 @@ class Records:
 
     def read_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
         type_ = self._type(object)
+        child = self._children and self._children.known(object, field, value)
+        if self._children and child:  # sobjects/Account/id/Contacts
+            return self._children.read(call, object, field, child)
         content = type_.find(value)
         if content is not None and content.type == "base64":  # sobjects/Attachment/id/Body
             row = self._store.read(call.caller, type_.name, field)
@@ -89,7 +93,7 @@ class Records:
     def _show(self, call: Call, type_: ObjectType, row: Row) -> Reply:
         names = call.query.get("fields")
         chosen = chosen_fields(type_, names.split(",") if names else None)
-        headers = {"ETag": _etag(row), "Last-Modified": _http_date(row["LastModifiedDate"])}
+        headers = {"ETag": _etag(row), "Last-Modified": _http_date(_stamp(row))}
         if _unmodified(call.headers, row):
             return Reply(304, None, headers)
         return Reply(200, to_json(type_, row, chosen, call.base), headers)
@@ -158,9 +162,13 @@ def _condition(headers: Mapping[str, str]) -> Any:
 
 
 def _modified(row: Row) -> datetime.datetime:
-    moment = row["LastModifiedDate"]
+    return _stamp(row).replace(tzinfo=datetime.UTC)
+
+
+def _stamp(row: Row) -> datetime.datetime:
+    moment = row.get("LastModifiedDate") or row["SystemModstamp"]
     assert isinstance(moment, datetime.datetime)
-    return moment.replace(tzinfo=datetime.UTC)
+    return moment
 
 
 def _listed(tags: str, row: Row) -> bool:

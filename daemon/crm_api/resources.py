@@ -55,9 +55,12 @@ class Resources:
             "parameterizedSearch",
             "query",
             "queryAll",
+            "quickActions",
             "recent",
             "search",
             "sobjects",
+            "tabs",
+            "theme",
         )
         content = {name: f"{call.base}/{name}" for name in names}
         content["identity"] = f"{call.origin}/id/{self._crm.org.id}/{call.caller.user_id}"
@@ -67,7 +70,11 @@ class Resources:
         return Reply(200, describe_global(self._schema, call.base))
 
     def object(self, call: Call, object: str) -> Reply:
-        return Reply(200, {"objectDescribe": summary(self._type(object), call.base), "recentItems": []})
+        return Reply(200, {"objectDescribe": self._summary(call, object), "recentItems": []})
+
+    def _summary(self, call: Call, name: str) -> dict[str, Any]:
+        type_ = self._type(name)
+        return summary(type_, call.base, self._schema.told(type_.name))
 
     def describe(self, call: Call, object: str) -> Reply:
         return Reply(200, describe_object(self._schema, self._type(object), call.base, call.origin))

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,24 +15,36 @@ from starlette.types import ASGIApp
 from crmsync.daemon.crm_api.app import build_app
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, system_clock
 from crmsync.daemon.crm_api.messages import Call, Reply
-from crmsync.daemon.crm_api.tls import make_certificates
+from crmsync.daemon.crm_api.patience import PatientProtocol
+from crmsync.daemon.crm_api.proxy import HOSTS, LONGEST_HEAD, Proxy
+from crmsync.daemon.crm_api.tls import Certificates, make_certificates, names_in
 from crmsync.daemon.crm_pages.app import Front, pages
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.store import Clock
 
-__all__ = ["CrmServer", "serve"]
+__all__ = ["CrmServer", "ProxySettings", "serve"]
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 30.0
 STOP_SECONDS = 5  # for requests under way
 KEEP_ALIVE_SECONDS = 60
+MOST_CONNECTIONS = 500  # of one listener; beyond it a client is told 503
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """A CONNECT proxy on loopback for these names; a port of 0 is a free one."""
+
+    port: int = 0
+    hosts: tuple[str, ...] = HOSTS
 
 
 class CrmServer:
-    """The embedded CRM on loopback, plain and (with `https`) encrypted: one application, one database.
+    """The embedded CRM, plain (unless `http` is off) and (with `https`) encrypted: one application, one database.
 
-    `start()` returns when both listeners answer. Attributes after it: `url`, `https_url` and `ca_file` (None
-    without `https`), `crm` (users' ids, sessions, request count).
+    `start()` returns when all listeners answer. Attributes after it: `url`, `https_url` and `ca_file` (None without
+    `https`, or with `certificates` of one's own), `proxy_url` (None without `proxy`), `crm` (users' ids, sessions,
+    request count).
     """
 
     def __init__(
@@ -42,27 +55,39 @@ class CrmServer:
         *,
         host: str = LOOPBACK,
         port: int = 0,
+        http: bool = True,
         https: bool = False,
         https_port: int = 0,
+        certificates: Certificates | None = None,
+        proxy: ProxySettings | None = None,
         clock: Clock = system_clock,
         durable: bool = True,
         daily_requests: int = DAILY_REQUESTS,
+        crm: Crm | None = None,
     ) -> None:
-        """`directory` receives the certificates; a port of 0 is a free one."""
+        """`directory` receives the certificates, unless they are given; a port of 0 is a free one.
+
+        `proxy` needs `https`, and certificates made here: no others are valid for the names that it answers for.
+        `crm`, if it is given, is served instead of one that is made of organisation and database.
+        """
         self._sockets: list[tuple[socket.socket, bool]] = []
         self._thread: Thread | None = None
         self._started = Event()
         self._failure: BaseException | None = None
         self._servers: list[uvicorn.Server] = []
-        self._certificates = make_certificates(directory, clock()) if https else None
-        self.crm = Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
+        made = https and certificates is None
+        names = proxy.hosts if proxy else ()
+        self._certificates = make_certificates(directory, clock(), names) if made else certificates
+        self._proxy: tuple[socket.socket, Proxy] | None = None
+        self.crm = crm or Crm(database_url, org, clock=clock, durable=durable, daily_requests=daily_requests)
         try:
-            self.url = self._listen("http", host, port)
+            self.url = self._listen("http", host, port) if http else ""
             self.https_url = self._listen("https", host, https_port) if https else None
+            self.proxy_url = self._listen_as_proxy(proxy) if proxy else None
         except OSError:
             self.stop()
             raise
-        self.ca_file = self._certificates.ca_file if self._certificates else None
+        self.ca_file = self._certificates.ca_file if self._certificates and made else None
 
     def start(self) -> "CrmServer":
         self._thread = Thread(target=self._run, name="embedded-crm", daemon=True)
@@ -80,6 +105,8 @@ class CrmServer:
             self._thread = None
         for listener, _ in self._sockets:
             listener.close()
+        if self._proxy is not None:
+            self._proxy[0].close()
         self.crm.close()
 
     def __enter__(self) -> "CrmServer":
@@ -97,17 +124,19 @@ class CrmServer:
         for server in self._servers:
             server.should_exit = True
 
+    def _listen_as_proxy(self, settings: ProxySettings) -> str:
+        """After the listener for HTTPS, to which it leads. On loopback always."""
+        listener, https = self._sockets[-1]
+        if not https:
+            raise ValueError("the proxy needs the HTTPS address")
+        place = listener.getsockname()[1]
+        near = LOOPBACK if listener.family == socket.AF_INET else "::1"
+        own = _bound(LOOPBACK, settings.port, "the proxy")
+        self._proxy = (own, Proxy(settings.hosts, (near, place)))
+        return f"http://{LOOPBACK}:{own.getsockname()[1]}"
+
     def _listen(self, scheme: str, host: str, port: int) -> str:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listener = socket.create_server((host, port), family=family, backlog=256)
-        except OSError as error:
-            what = (
-                f"the embedded CRM cannot listen on {host} port {port}: {error.strerror}; choose another port"
-            )
-            raise OSError(error.errno, what) from error
-        # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener = _bound(host, port, "the embedded CRM")
         self._sockets.append((listener, scheme == "https"))
         return f"{scheme}://{_shown(host)}:{listener.getsockname()[1]}"
 
@@ -133,12 +162,22 @@ class CrmServer:
         ]
         while not all(server.started for server in self._servers) and not any(t.done() for t in tasks):
             await asyncio.sleep(0.005)
-        ready()
-        await asyncio.gather(*tasks)
+        async with contextlib.AsyncExitStack() as stack:
+            if self._proxy is not None:
+                listener, proxy = self._proxy
+                await stack.enter_async_context(
+                    await asyncio.start_server(proxy.answer, sock=listener, limit=LONGEST_HEAD)
+                )
+            ready()
+            await asyncio.gather(*tasks)
+            if self._proxy is not None:
+                self._proxy[1].close()
 
     def _with_pages(self, api: Callable[[Call], Reply], rest: ASGIApp) -> ASGIApp:
         """In front of the API, what people see of it."""
-        return Front(pages(self.crm, api, [url for url in (self.url, self.https_url) if url]), rest)
+        urls = [url for url in (self.url, self.https_url) if url]
+        names = names_in(self._certificates.certificate_file) if self._certificates else []
+        return Front(pages(self.crm, api, urls, names), rest)
 
     def _config(self, app: object, https: bool) -> uvicorn.Config:
         files = self._certificates if https else None
@@ -153,6 +192,8 @@ class CrmServer:
             date_header=False,
             timeout_graceful_shutdown=STOP_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            limit_concurrency=MOST_CONNECTIONS,
+            http=PatientProtocol,
         )
 
 
@@ -173,11 +214,23 @@ class _Listener(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _bound(host: str, port: int, who: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        what = f"{who} cannot listen on {host} port {port}: {error.strerror}; choose another port"
+        raise OSError(error.errno, what) from error
+    # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 def serve(server: CrmServer, *, announce: Callable[[Sequence[str]], None]) -> None:
     """Runs a server in the foreground until SIGINT or SIGTERM; `announce` gets its addresses when they answer."""
-    urls = [url for url in (server.url, server.https_url) if url]
+    urls = [url for url in (server.url, server.https_url, server.proxy_url) if url]
     server.run(ready=lambda: announce(urls))

@@ -1,6 +1,6 @@
 """The pages' addresses, and the gate around them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -26,21 +26,25 @@ from crmsync.state.replica import ids
 
 __all__ = ["Front", "pages"]
 
-
-def pages(crm: Crm, api: Callable[[Call], Reply], urls: list[str]) -> ASGIApp:
-    """``api`` answers the calls of the REST API; ``urls``: where the CRM is reached."""
-    return _application(Site(crm, api, addresses_of(urls)))
+_PORTS = {"http": 80, "https": 443}
 
 
-def addresses_of(urls: list[str]) -> Addresses:
-    """By this machine's usual names as well. A cookie knows no port: its name has the port in it."""
+def pages(crm: Crm, api: Callable[[Call], Reply], urls: Sequence[str], names: Sequence[str] = ()) -> ASGIApp:
+    """``api`` answers the calls of the REST API; ``urls``: where the CRM is reached, and by what other ``names``."""
+    return _application(Site(crm, api, addresses_of(urls, names)))
+
+
+def addresses_of(urls: Sequence[str], names: Sequence[str]) -> Addresses:
+    """A cookie knows no port: its name has the port in it."""
     origins: dict[str, str] = {}
     for url in urls:
         parts = urlsplit(url)
-        for place in (parts.netloc, f"localhost:{parts.port}"):
-            origins[place] = f"{parts.scheme}://{place}"
-    port = urlsplit(urls[0]).port
-    return Addresses(origins, urls[0], f"crmsync-crm-{port}")
+        own = parts.netloc.rpartition(":")[0]
+        for name in (own, "localhost", *names):
+            usual = parts.port == _PORTS[parts.scheme]  # which browsers leave out
+            place = name if usual else f"{name}:{parts.port}"
+            origins[place.lower()] = f"{parts.scheme}://{place.lower()}"
+    return Addresses(origins, urls[0], f"crmsync-crm-{urlsplit(urls[0]).port}")
 
 
 def _application(site: Site) -> Gate:

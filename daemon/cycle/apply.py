@@ -15,6 +15,7 @@ from crmsync.connectors.contract import (
     Refused,
     Side,
     Stale,
+    Update,
     Value,
     Write,
     with_group,
@@ -26,6 +27,8 @@ from crmsync.daemon.plan.normalise import rewritten
 from crmsync.state.model import Change, Intent
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
+
+PROVISIONAL = "provisional"  # code of rows whose write only a copy has
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Task:
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    cut: bool = False  # a create without the columns that are not granted: its item is looked at again
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
     @property
@@ -54,13 +58,20 @@ class Task:
 
     @property
     def done(self) -> Done | None:
-        return self.outcome if isinstance(self.outcome, Done) else None
+        """None, too, for what only a copy has: nothing is agreed before the server has it."""
+        return self.outcome if isinstance(self.outcome, Done) and not self.provisional else None
+
+    @property
+    def provisional(self) -> bool:
+        return isinstance(self.outcome, Done) and self.outcome.provisional
 
     @property
     def over(self) -> list[int]:
         """The intents of a write of which it is known what became. A server that failed, or that asks to try again,
-        may have written nonetheless: the next cycle looks, as if the answer had been lost."""
-        return [] if self.outcome is None or isinstance(self.outcome, Deferred) else self.intents
+        may have written nonetheless: the next cycle looks, as if the answer had been lost. So it does for what only a
+        copy has."""
+        open_ = self.outcome is None or isinstance(self.outcome, Deferred) or self.provisional
+        return [] if open_ else self.intents
 
     @property
     def action(self) -> str:
@@ -77,6 +88,7 @@ def carry_out(
     """Send the writes, place by place; each task then has its outcome. A conversation that fails is reported, and what
     it left unknown stays None: the next cycle loads and looks. ``forestalled``: items whose partner somebody else has
     made by the time the creates are announced."""
+    tasks = [t for t in tasks if _granted(cx, t)]
     if cx.dry:
         for task in tasks:
             cx.intend(task.ecs_id, task.crm_id, task.side, task.action, task.columns, task.reason)
@@ -91,6 +103,18 @@ def carry_out(
         except ConnectorError as error:
             cx.broke(f"“{some[0].place.label}”", error, some[0].place.login)
             cx.again = False
+
+
+def _granted(cx: Context, task: Task) -> bool:
+    """Whoever made the task has asked the grant before; this is for what somebody may forget to ask. What is left out
+    here is like a write that was never sent: its row stays."""
+    match task.write:
+        case Update(columns=columns) if not columns:
+            return cx.grant.touches(task.kind)
+        case Delete():
+            return cx.grant.sends(task.side, task.kind)
+        case Create() | Update():
+            return cx.grant.whole(task.side, task.kind, task.write.columns)
 
 
 def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]]) -> None:
@@ -143,7 +167,7 @@ def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
     outcomes = place.connector.apply([t.write for t in tasks])
     for task, outcome in zip(tasks, outcomes, strict=False):
         task.outcome = outcome
-        if isinstance(outcome, Done):
+        if isinstance(outcome, Done) and not outcome.provisional:
             if task.side is Side.ECS and outcome.record is not None:
                 task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
             cx.writes += 1
@@ -156,6 +180,8 @@ def leave_queued(cx: Context, tx: Tx, rows: Sequence[Change], task: Task, label:
     ids = [r.id for r in rows]
     attempts = max((r.attempts for r in rows), default=0)
     match task.outcome:
+        case Done(provisional=True):
+            tx.queue.wait(ids, cx.now() + cx.retries.first, PROVISIONAL, "waits in the copy of the CRM")
         case None | Done():
             return  # unknown: the rows stay due
         case Stale():

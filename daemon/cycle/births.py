@@ -10,6 +10,7 @@ from functools import partial
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
 from crmsync.daemon.cycle.meetings import missing
@@ -27,18 +28,19 @@ from crmsync.state.values import qualified
 
 
 def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
+    newcomers = _granted(cx, newcomers, Side.CRM)
     tasks, tagged = [], taggers(cx, newcomers)
     for newcomer in newcomers:
         record = newcomer.record
         target = cx.object_for(record.kind)
         if target is None:
             continue
-        columns = _columns(cx, target, record.kind, record.columns, Side.CRM)
+        columns, cut = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user, original=record)
-        task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")))
+        task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")), cut)
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
-    repeated = {n.row.id for n, t in tasks if t.repeated or t.met}
+    repeated = {n.row.id for n, t in tasks if t.repeated or t.met or t.cut}
     _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
 
 
@@ -52,19 +54,26 @@ def _tagged(newcomer: Newcomer, delegate: str) -> str:
 
 def create_in_mailbox(cx: Context, newcomers: Sequence[Newcomer]) -> None:
     tasks = []
-    for newcomer in newcomers:
+    for newcomer in _granted(cx, newcomers, Side.ECS):
         record = newcomer.record
         target = default_place(cx, record.kind)
         if target is None:
             _no_collection(cx, newcomer)
             continue
-        columns = _columns(cx, target, record.kind, record.columns, Side.ECS)
+        columns, cut = _columns(cx, target, record.kind, record.columns, Side.ECS)
         key = item_key(cx.organisation, record.id, cx.account.name)
-        agreed = _agreed(cx, target, Mark(key, ""), record, columns)
+        agreed = "" if cut else _agreed(cx, target, Mark(key, ""), record, columns)
         stamp = cx.signer.stamp(cx.account.name, cx.organisation, record.id, key, 1, agreed)
         write = Create(key, record.kind, columns, tag=cx.account.tag, stamp=stamp)
-        tasks.append((newcomer, _task(newcomer, target, write, "in the CRM, and not on the ECS side yet")))
+        tasks.append(
+            (newcomer, _task(newcomer, target, write, "in the CRM, and not on the ECS side yet", cut))
+        )
     _bring_forth(cx, tasks)
+
+
+def _granted(cx: Context, newcomers: Sequence[Newcomer], target: Side) -> list[Newcomer]:
+    """The others stay due."""
+    return [n for n in newcomers if cx.grant.sends(target, n.record.kind)]
 
 
 def _agreed(cx: Context, target: Place, ecs: Mark, record: Record, columns: Columns) -> str:
@@ -98,15 +107,18 @@ def _no_collection(cx: Context, newcomer: Newcomer) -> None:
         park(cx, tx, [newcomer.row], newcomer.record.id, "no_collection", reason)
 
 
-def _columns(cx: Context, target: Place, kind: Kind, columns: Columns, side: Side) -> Columns:
-    """What goes along: exchanged in this direction, held by the target, and not empty."""
+def _columns(cx: Context, target: Place, kind: Kind, columns: Columns, side: Side) -> tuple[Columns, bool]:
+    """What goes along: exchanged in this direction, held by the target, and not empty; and whether something of it
+    stays behind that is not granted."""
     going = exchanged(rules_of(cx, kind), columns, side)
     held = target.connector.project(kind, going)
     fixed = target.connector.capabilities.read_only_columns.get(kind, frozenset())
-    return {n: v for n, v in going.items() if n in held and n not in fixed and v is not None}
+    wanted = {n: v for n, v in going.items() if n in held and n not in fixed and v is not None}
+    granted = cx.grant.part(side, kind, wanted)
+    return granted, len(granted) < len(wanted)
 
 
-def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task:
+def _task(newcomer: Newcomer, target: Place, write: Create, reason: str, cut: bool) -> Task:
     ecs = newcomer.side is Side.ECS
     id = newcomer.record.id
     return Task(
@@ -118,6 +130,7 @@ def _task(newcomer: Newcomer, target: Place, write: Create, reason: str) -> Task
         reason=reason,
         ecs_id=id if ecs else "",
         crm_id="" if ecs else id,
+        cut=cut,
     )
 
 
@@ -187,8 +200,11 @@ def _note(cx: Context, cycle: int, newcomer: Newcomer, task: Task, pair: Pair, n
         shown = task.done.record.columns
         notes.awaited[pair.id] |= missing(cx, task.place, pair.kind, task.columns, shown)
     cx.count("created")
+    offset = newcomer.place.clock_offset()
+    when = since([newcomer.row], newcomer.side, newcomer.record, offset)
+    cx.arrivals.note(task.side, cx.now(), when or cx.now())
     stamped = pair.generation > 0 or not bears_stamps(newcomer.place, newcomer.record.id)
-    if task.repeated:
+    if task.repeated or task.cut:
         return  # its row stays: the merge looks at what both sides show by now
     if newcomer.side is Side.CRM or stamped or not newcomer.place.connector.capabilities.writable:
         notes.done.append(newcomer.row)

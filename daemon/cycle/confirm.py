@@ -8,6 +8,7 @@ from datetime import datetime
 from crmsync.connectors.contract import Columns, Side, Stale, Update, with_group
 from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.barred import park_barred
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.meetings import missing
@@ -28,10 +29,22 @@ class Draft:
     work: Work
     merged: Merged
     tasks: dict[Side, Task] = field(default_factory=dict)
+    withheld: dict[Side, frozenset[str]] = field(
+        default_factory=dict
+    )  # what is not granted, by where it should go
 
     def done(self, side: Side) -> bool:
         """Whether nothing is missing on this side: no write was needed, or it stands."""
+        return self.sent(side) and not self.withheld.get(side)
+
+    def sent(self, side: Side) -> bool:
+        """Whether what was to be sent there stands."""
         return side not in self.tasks or self.tasks[side].done is not None
+
+    def missing(self) -> frozenset[str]:
+        """The columns of which one side lacks what the other one has."""
+        failed = {n for s, t in self.tasks.items() if not self.sent(s) for n in t.columns}
+        return with_group(self.work.pair.kind, frozenset(failed).union(*self.withheld.values()))
 
 
 def confirm(cx: Context, drafts: Sequence[Draft]) -> None:
@@ -45,7 +58,7 @@ def confirm(cx: Context, drafts: Sequence[Draft]) -> None:
 
 def _something(draft: Draft) -> bool:
     """Whether the cycle has anything to record of it."""
-    return bool(draft.tasks or draft.merged.clashes)
+    return bool(draft.tasks) or any(_arrived(draft, c) for c in draft.merged.clashes)
 
 
 def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:
@@ -54,7 +67,9 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     for task in draft.tasks.values():
         if task.done is not None:
             notes.history += column_entries(cx, cycle, work, task, merged)
-            cx.count("updated", 1 if task.columns else 0)
+            if task.columns:
+                cx.count("updated")
+                _note_arrival(cx, work, task.side)
     notes.staying.append(work.pair.id)
     sent = draft.tasks.get(Side.CRM)
     if sent is not None and sent.done is not None:
@@ -89,6 +104,13 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
         notes.clocks.update(_still_apart(cx, draft, snapshot))
 
 
+def _note_arrival(cx: Context, work: Work, side: Side) -> None:
+    source, known = side.other, work.pair.synced_at
+    offset = _place(cx, work.pair, source).clock_offset()
+    when = since(work.rows, source, work.record(source), offset, known)
+    cx.arrivals.note(side, cx.now(), when or cx.now())
+
+
 def _still_apart(
     cx: Context, draft: Draft, snapshot: Snapshot
 ) -> dict[tuple[int, Side, str], tuple[str, datetime]]:
@@ -109,8 +131,7 @@ def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
     work, merged = draft.work, draft.merged
     pair = work.pair
     arrived = [c for c in merged.clashes if _arrived(draft, c)]
-    waiting = {n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns}
-    settled = merged.settled - with_group(pair.kind, frozenset(waiting))
+    settled = merged.settled - draft.missing()
     if settled or arrived:
         tx.conflicts.settle(pair.id, settled | {c.column for c in arrived}, cx.now())
     rows = clash_rows(cx, cycle, pair, arrived)
@@ -123,7 +144,7 @@ def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
 
 def _arrived(draft: Draft, clash: Clash) -> bool:
     """A decision is noted once its write stands; until then it may still turn out differently."""
-    return clash.winner is None or draft.done(clash.winner.other)
+    return clash.winner is None or clash.column not in draft.missing()
 
 
 def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
@@ -132,7 +153,7 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
     pair = replace(
         work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
     )
-    if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.done(Side.ECS)):
+    if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.sent(Side.ECS)):
         pair = replace(pair, reason="")  # adopted: it carries the tag
     if task := draft.tasks.get(Side.ECS):
         if task.done is not None:
@@ -167,9 +188,8 @@ def _version(task: Task, work: Work, side: Side) -> str:
 
 def _snapshot(cx: Context, draft: Draft, pair: Pair) -> Snapshot:
     work, shows = draft.work, _shows(draft)
-    failed = frozenset(n for s, t in draft.tasks.items() if not draft.done(s) for n in t.columns)
     places = {side: _place(cx, pair, side) for side in Side}
-    columns, kept = advance(pair.kind, work.snapshot, draft.merged, failed, shows, places)
+    columns, kept = advance(pair.kind, work.snapshot, draft.merged, draft.missing(), shows, places)
     return Snapshot(
         kind=pair.kind,
         synced=cx.now(),

@@ -16,10 +16,12 @@ from crmsync.connectors.contract import (
     Side,
     occurrence_of,
 )
-from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.errors import ConnectorError, Throttled
 from crmsync.daemon.account import Account, Crm, Mailbox
+from crmsync.daemon.cycle.arrivals import Arrivals
 from crmsync.daemon.cycle.commons import Commons
 from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.state.database import State
 from crmsync.state.transaction import Tx
 
@@ -99,6 +101,7 @@ class Context:
     bound: Sequence[Account] = ()  # all accounts of this CRM login
     commons: Commons = field(default_factory=Commons)  # of all accounts of this engine
     dry: bool = False
+    grant: Grant = ALL  # what may be exchanged in this cycle
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key
     chosen: dict[str, frozenset[Kind]] = field(
@@ -118,6 +121,7 @@ class Context:
     )  # CRM changes that are dealt with, by collection
     notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
     doubt: datetime | None = None  # since when our state is known to be older than what we have written
+    arrivals: Arrivals = field(default_factory=Arrivals)
     writes: int = 0
     touched: set[str] = field(default_factory=set)  # keys of the collections that were written to
     paused: bool = False  # a server asked for a pause in this cycle
@@ -202,6 +206,8 @@ class Context:
         self.fail("", error.code, f"{what}: {error}", retry=error.retry)
         if isinstance(login, Mailbox):
             login.discovered_at = None  # a collection may have gone
+        if login is not None and isinstance(error, Throttled):
+            login.throttled += 1
         if login is not None and error.retry_after:
             login.resume_at = self.now() + min(timedelta(seconds=error.retry_after), MAX_WAIT)
             self.paused = True

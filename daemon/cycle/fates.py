@@ -1,10 +1,12 @@
 """What becomes of a linked pair besides a merge: created again, forgotten, left alone, parked."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
 from crmsync.daemon.cycle.agreed import fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.contradicted import listed_as_gone
 from crmsync.daemon.cycle.remade import linked_anew
@@ -28,6 +30,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     columns = {
         n: v for n, v in going.items() if n not in fixed
     }  # else it would count as agreed, and as emptied there
+    if not cx.grant.whole(side, pair.kind, columns):
+        return  # its rows stay due
     generation = pair.generation + 1
     if side is Side.ECS:
         key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)
@@ -51,6 +55,7 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
             return
         cx.count("created")
+        cx.arrivals.note(side, cx.now(), since(work.rows, side, None, timedelta(0)) or cx.now())
         again = _moved(pair, side, done, key, generation)
         if task.repeated:
             again = replace(again, ecs_version="", crm_version="")

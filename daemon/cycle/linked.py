@@ -7,7 +7,7 @@ CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a del
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import Gone, Record, Side, Stamp, Unreadable, Update
+from crmsync.connectors.contract import Columns, Gone, Record, Side, Stamp, Unreadable, Update
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.barred import foretell
@@ -222,25 +222,36 @@ def _merge(
         considered={c: Held(d.ecs, d.crm) for (p, c), d in decisions.chosen.items() if p == pair.id},
         come=meetings.come.get(pair.id),
     )
-    return Draft(work, merged, _tasks(cx, work, merged))
+    return _draft(cx, work, merged)
 
 
-def _tasks(cx: Context, work: Work, merged: Merged) -> dict[Side, Task]:
-    pair, tasks = work.pair, {}
+def _draft(cx: Context, work: Work, merged: Merged) -> Draft:
+    going = {side: cx.grant.part(side, work.pair.kind, merged.writes(side)) for side in Side}
+    withheld = {side: frozenset(merged.writes(side)) - frozenset(going[side]) for side in Side}
+    tasks = _tasks(cx, work, merged, going, whole=not any(withheld.values()))
+    return Draft(work, merged, tasks, withheld)
+
+
+def _tasks(
+    cx: Context, work: Work, merged: Merged, going: Mapping[Side, Columns], *, whole: bool
+) -> dict[Side, Task]:
+    """``going``: what may be written now; ``whole``: it is all that there is to write."""
+    pair = work.pair
+    tasks: dict[Side, Task] = {}
+    if not cx.grant.touches(pair.kind):
+        return tasks
     ecs_place, crm_place = cx.places[pair.ecs_collection], cx.objects[pair.crm_collection]
-    stamp = _stamp(cx, ecs_place, work, merged)
+    stamp = _stamp(cx, ecs_place, work, merged, whole=whole)
     tag = cx.account.tag if work.adopted and not cx.account.selected(work.record(Side.ECS)) else ""
     outdated = pair.generation == 0 or item_is_older(cx, work)
-    if merged.to_ecs or tag or (stamp is not None and outdated):
-        write = Update(
-            pair.ecs_id, work.record(Side.ECS).version, pair.kind, merged.to_ecs, stamp=stamp, tag=tag
-        )
+    if going[Side.ECS] or tag or (stamp is not None and outdated):
+        version = work.record(Side.ECS).version
+        write = Update(pair.ecs_id, version, pair.kind, going[Side.ECS], stamp=stamp, tag=tag)
         tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
-    if merged.to_crm:
-        original = work.record(Side.ECS) if "attachments" in merged.to_crm else None
-        change = Update(
-            pair.crm_id, work.record(Side.CRM).version, pair.kind, merged.to_crm, original=original
-        )
+    if going[Side.CRM]:
+        original = work.record(Side.ECS) if "attachments" in going[Side.CRM] else None
+        version = work.record(Side.CRM).version
+        change = Update(pair.crm_id, version, pair.kind, going[Side.CRM], original=original)
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
     return tasks
 
@@ -262,7 +273,7 @@ def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -
     )
 
 
-def _stamp(cx: Context, place: Place, work: Work, merged: Merged) -> Stamp | None:
+def _stamp(cx: Context, place: Place, work: Work, merged: Merged, *, whole: bool) -> Stamp | None:
     """The stamp that the next write to the item carries."""
     if not bears_stamps(place, work.pair.ecs_id) or not place.connector.capabilities.writable:
         return None
@@ -271,7 +282,7 @@ def _stamp(cx: Context, place: Place, work: Work, merged: Merged) -> Stamp | Non
     record = work.record(Side.ECS)
     next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
     agreed = (
-        "" if merged.to_crm else _agreed(cx, place, work, merged)
+        "" if merged.to_crm or not whole else _agreed(cx, place, work, merged)
     )  # what version that makes is not known yet
     return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one, agreed)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding
+from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding, Whole
 from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
@@ -43,11 +43,13 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
 
 
 def _as_held(cx: Context, collection: Collection, connector: Connector) -> Connector:
-    """A series goes as it is into a CRM that has a field for its rules, else occurrence by occurrence."""
-    whole = "recurrence" in cx.account.crm.rules.get(Kind.APPOINTMENT, {})
-    if whole or Kind.APPOINTMENT not in collection.kinds or not isinstance(connector, Unfolding):
+    """A series goes as it is into a CRM that has fields for its rules and exceptions, else occurrence by occurrence."""
+    if Kind.APPOINTMENT not in collection.kinds:
         return connector
-    return connector.unfolded(cx.account.window)
+    fields = cx.account.crm.rules.get(Kind.APPOINTMENT, {})
+    if isinstance(connector, Whole) and {"recurrence", "exceptions"} <= fields.keys():
+        return connector.whole()
+    return connector.unfolded(cx.account.window) if isinstance(connector, Unfolding) else connector
 
 
 def _known(cx: Context, mailbox: Mailbox, known_for: timedelta) -> bool:

@@ -6,11 +6,12 @@ They come last in a cycle, when all of them are known: only a storm that is seen
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update, series_of
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
+from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import entry, recreate
 from crmsync.daemon.cycle.linked import Removal
@@ -40,8 +41,18 @@ def remove(cx: Context, removals: Sequence[Removal]) -> None:
                 fresh.append(removal)
     allowed, stopped = _guarded(cx, [r for r in fresh if not r.ask], decided)
     _hold(cx, waiting + stopped + [r for r in fresh if r.ask])
-    _unlink(cx, [r for r in going + allowed if not isinstance(r.fate, DeleteOn)], decided)
-    _delete(cx, [r for r in going + allowed if isinstance(r.fate, DeleteOn)], decided)
+    now = [r for r in going + allowed if _granted(cx, r)]
+    _unlink(cx, [r for r in now if not isinstance(r.fate, DeleteOn)], decided)
+    _delete(cx, [r for r in now if isinstance(r.fate, DeleteOn)], decided)
+
+
+def _granted(cx: Context, removal: Removal) -> bool:
+    """The others stay due; the guard has seen them, so that a storm is recognised whole. To give a link up belongs to
+    no direction."""
+    kind = removal.work.pair.kind
+    if isinstance(removal.fate, DeleteOn):
+        return cx.grant.sends(removal.fate.side, kind)
+    return cx.grant.touches(kind)
 
 
 def _guarded(
@@ -179,6 +190,8 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
                 leave_queued(cx, tx, removal.work.rows, task, pair.ecs_id)
                 continue
             cx.count("deleted")
+            when = since(removal.work.rows, task.side.other, None, timedelta(0))
+            cx.arrivals.note(task.side, cx.now(), when or cx.now())
             tx.history.add(_entries(cx, cycle, removal, task, _who(removal, decided)))
             _over(tx, removal, decided, cx.now())
             tx.pairs.remove(pair.id)

@@ -22,6 +22,9 @@ from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Change, Pair, PairState
 
 DISCOVERED = timedelta(minutes=10)
+WATCHED = timedelta(
+    minutes=5
+)  # for so long it is noted which columns of an item change while nothing is exchanged
 MAX_ROUNDS = 6  # a sync repeats its cycle until nothing changes, but not for ever
 
 
@@ -87,7 +90,9 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     detect_crm(cx, accounts, users, full=wish.full, poll_every=wish.poll_every, only=wish.only)
 
     hear_owners(cx)
-    _watch(cx, wish)
+    _watch(cx, max(wish.settle, WATCHED) if cx.grant.nothing else wish.settle)
+    if cx.grant.nothing:
+        return  # what was detected waits in the sync table
     removals: list[Removal] = []
     # first what is new on the ECS side: it has to be known before anything is made there
     for rows in _due(cx, wish):
@@ -172,12 +177,12 @@ def _users(cx: Context, accounts: Iterable[Account]) -> dict[str, str]:
     return known
 
 
-def _watch(cx: Context, wish: Wish) -> None:
+def _watch(cx: Context, settle: timedelta) -> None:
     """Items that are still being edited: note what changed by now, and let matches find them."""
-    if not wish.settle:
+    if not settle:
         return
     with cx.state.reading() as tx:
-        rows = tx.queue.unsettled(cx.account.name, cx.now(), wish.settle, BATCH)
+        rows = tx.queue.unsettled(cx.account.name, cx.now(), settle, BATCH)
     survey(cx, [c for c, p in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(p)], decide=False)
     watch_unsettled(cx, _works(cx, rows, set()))
 
@@ -190,7 +195,14 @@ def _due(cx: Context, wish: Wish) -> Iterator[list[Change]]:
         if not rows:
             return
         after = rows[-1].id
-        yield rows
+        if granted := [row for row in rows if _granted(cx, row)]:
+            yield granted
+
+
+def _granted(cx: Context, row: Change) -> bool:
+    place = cx.place(row.side, row.collection)
+    kinds = place.collection.kinds if place is not None else frozenset(Kind)
+    return cx.grant.concerns(row.changed_at) and not kinds.isdisjoint(cx.grant.kinds)
 
 
 def _with_pairs(cx: Context, rows: Sequence[Change]) -> list[tuple[Change, Pair | None]]:
@@ -257,7 +269,10 @@ def _conclude(cx: Context, report: Report, record: bool, requests: int) -> None:
         number = cx.cycle
         with cx.state.transaction() as tx:
             tx.cycles.finish(number, cx.now(), counts, cx.errors)
-    report.cycles.append({"id": number, "account": cx.account.name, **counts})
+            left = tx.queue.counts(cx.account.name).pending
+            tx.pulse.add(cx.account.name, cx.now(), cx.arrivals.beat(len(cx.errors), left))
+    moved = {"arrivals": cx.arrivals.document()} if cx.arrivals.all and not cx.dry else {}
+    report.cycles.append({"id": number, "account": cx.account.name, **counts, **moved})
     report.writes += cx.writes
     report.errors += [e for e in cx.errors if e not in report.errors]
     report.plan += cx.plan

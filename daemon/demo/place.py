@@ -17,6 +17,7 @@ LONGEST_SOCKET = 107  # bytes: sun_path of sockaddr_un, unix(7)
 PEOPLE = OWNER, DELEGATE = ("alice", "bob")  # he looks after her calendar, too
 BOOK, CALENDAR = "Contacts", "Calendar"
 CLIENT_ID, SYNC_USER = "crmsync-demo", "sync@example.com"
+EXCHANGE = "crm-scheduler"  # the credential of the CRM's scheduler, and its secret
 
 
 def crm_user(name: str) -> str:
@@ -45,9 +46,17 @@ class Place:
             write_private(file, secrets.token_urlsafe(12))
         return file.read_text()
 
-    def write_config(self, dav: str, crm: str, mail: int, page: int) -> None:
-        """``mail``: port of the mail server, if there is one; ``page``: of the status page."""
-        write_private(self.config, _config(self, dav, crm, mail, page))
+    def write_config(self, dav: str, crm: str, mail: int, page: int, exchange: int, phone: int = 0) -> None:
+        """Ports: ``mail`` of the mail server, if there is one; ``page`` of the status page; ``exchange`` where the
+        CRM's scheduler reaches the service; ``phone`` of Alice's telephone, if there is one."""
+        self.secret(EXCHANGE)
+        write_private(self.config, _config(self, dav, crm, mail, page, exchange, phone))
+
+    def change_authority(self, authority: str) -> None:
+        """Who says when is exchanged, ``self`` or ``crm``, once the service has read it."""
+        other = {"self": "crm", "crm": "self"}[authority]
+        text = self.config.read_text().replace(f'authority = "{other}"', f'authority = "{authority}"')
+        write_private(self.config, text)
 
 
 @contextlib.contextmanager
@@ -110,18 +119,22 @@ def sqlite_url(file: Path) -> str:
     return "sqlite:///" + str(file).translate({ord("%"): "%25", ord("?"): "%3F", ord("#"): "%23"})
 
 
-def _config(place: Place, dav: str, crm: str, mail: int, page: int) -> str:
+def _config(place: Place, dav: str, crm: str, mail: int, page: int, exchange: int, phone: int) -> str:
     shared = _SHARED.format(name=DELEGATE, dav=f"{dav}{OWNER}/{CALENDAR}/")
     account = _ACCOUNT + (_MAIL if mail else "")
+    telephone = _TELEPHONE.format(port=phone) if phone else ""
     return "\n".join([_SERVICE.format(
         ours=OURS,
         state=_quoted(sqlite_url(place.folder / "state.db")),
         page=page,
+        exchange=exchange,
+        credential=EXCHANGE,
         socket=_quoted(str(place.socket)),
         crm=_quoted(crm),
         client=_quoted(CLIENT_ID),
         user=_quoted(SYNC_USER),
-    ), *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR, mail=mail)
+    ), telephone, *(account.format(name=name, user=crm_user(name), dav=f"{dav}{name}/", book=BOOK, calendar=CALENDAR,
+                                   mail=mail, telephone=_HERS if phone and name == OWNER else "")
          for name in PEOPLE), shared])  # fmt: skip
 
 
@@ -138,10 +151,18 @@ url = {state}
 [schedule]
 interval = "5s"
 settle = "2s"
+authority = "self"  # or "crm": its scheduler says when is exchanged
 
 [service]
 listen = "127.0.0.1:{page}"
 socket = {socket}
+
+[exchange]
+listen = "127.0.0.1:{exchange}"
+
+[exchange.credential.{credential}]
+secret_file = "secrets/{credential}"
+accounts = ["*"]
 
 [crm.demo]
 type = "salesforce"
@@ -153,11 +174,19 @@ password_file = "secrets/crm-sync"
 external_id = "Crmsync_Id__c"
 """
 
+_TELEPHONE = """\
+[telephony.desk]
+type = "baresip"
+port = {port}
+region = "DE"
+"""
+_HERS = 'telephone = "desk"\n'
+
 _ACCOUNT = """\
 [account.{name}]
 crm = "demo"
 crm_user = "{user}"
-addresses = ["{user}"]
+{telephone}addresses = ["{user}"]
 default_collection.contact = "{book}"
 default_collection.appointment = "{calendar}"
 default_collection.task = "{calendar}"

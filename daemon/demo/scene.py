@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import sample, texts
 from crmsync.daemon.demo.clients import Crm, Dav, Mail, poll, quoted
 from crmsync.daemon.demo.place import OWNER
 from crmsync.daemon.demo.stage import Service
+
+if TYPE_CHECKING:
+    from crmsync.daemon.demo.telephone import Telephones
 
 T = TypeVar("T")
 
@@ -41,6 +44,7 @@ class Tour:
     monday: datetime
     post: Mail | None  # Alice's mailbox, where there is a mail server
     shared: Dav  # her calendar, as her delegate sees it
+    phones: "Telephones | None" = None  # hers, and a customer's
     troubles: list[str] = field(default_factory=list)
 
     def did(self, where: str, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.demo.place import opened
+from crmsync.daemon.demo.place import OWNER, opened
 from crmsync.daemon.demo.stage import Stage, started
 from crmsync.daemon.demo.tour import walk
 
@@ -108,6 +108,7 @@ def _by_hand(stage: Stage) -> str:
         f"    opens once           {whole['service']['login_link']}",
         f"    another link         crmsync --config {stage.place.config} login-link --admin",
         "",
+        *_telephone(stage),
         "  Give an item the category CRM, or change it on either side: seconds later the other side has it.",
         f"  From another terminal: crmsync --config {stage.place.config} status",
         f"  The service's log:     {stage.place.folder / 'service.log'}",
@@ -115,3 +116,14 @@ def _by_hand(stage: Stage) -> str:
         "Ctrl-C ends it.",
     ]
     return "\n".join(lines)
+
+
+def _telephone(stage: Stage) -> list[str]:
+    if stage.phones is None:
+        return []
+    return [
+        "  Telephone",
+        f"    softphone            {stage.login_link().partition('/login')[0]}/softphone",
+        f"    a code for it        crmsync --config {stage.place.config} softphone pair {OWNER}",
+        "",
+    ]

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,15 +16,17 @@ import urllib3
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control import Client
+from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from crmsync.daemon.crm_api.server import CrmServer
-from crmsync.daemon.demo import post
+from crmsync.daemon.demo import post, telephone
 from crmsync.daemon.demo.child import Child, free_port
-from crmsync.daemon.demo.clients import Crm, Dav, Mail, new_pool
+from crmsync.daemon.demo.clients import Crm, Dav, Mail, new_pool, poll
 from crmsync.daemon.demo.place import (
     BOOK,
     CALENDAR,
     CLIENT_ID,
     DELEGATE,
+    EXCHANGE,
     OWNER,
     PEOPLE,
     SYNC_USER,
@@ -36,6 +40,8 @@ from crmsync.state.replica.org import Client as ApiClient
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.org import Person as User
 
+RELOAD = 30.0  # seconds for the service to read another configuration
+CUSTOMER = "+493023125000"  # a number for dramas (Bundesnetzagentur), of a telephone of the demo's
 ATTEMPTS = 3  # a free port may be taken before its server listens
 
 _RADICALE = """[server]
@@ -103,6 +109,24 @@ class Service:
         finally:
             self.start()
 
+    @contextlib.contextmanager
+    def told_by_the_crm(self) -> Iterator[None]:
+        """While the CRM's scheduler says when is exchanged. Raises Failure."""
+        self._under("crm")
+        try:
+            yield
+        finally:
+            self._under("self")
+
+    def _under(self, authority: str) -> None:
+        self.place.change_authority(authority)
+        os.kill(self.child.pid, signal.SIGHUP)
+        asked = authority == "crm"
+        if not poll(
+            lambda: all(("waits_for_crm" in a) is asked for a in self.call("status")["accounts"]), RELOAD
+        ):
+            raise Failure("reload", f"the service did not come to authority = “{authority}”")
+
     def sync_alone(self, account: str) -> None:
         """One account, by ``crmsync sync``, while the service is stopped. Raises Failure."""
         command = [sys.executable, "-m", "crmsync.daemon.cli", "--config", str(self.place.config)]
@@ -127,6 +151,7 @@ class Stage:
     dav: Child
     crm: CrmServer
     service: Service
+    phones: telephone.Telephones | None = None
 
     def check(self) -> None:
         """Raises Failure when a server has ended by itself."""
@@ -181,19 +206,26 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         dav, radicale = _start_radicale(place, stack)
         crm = stack.enter_context(_crm(place))
         mail = stack.enter_context(post.started(place))
+        phones = stack.enter_context(telephone.started(CUSTOMER))
         pool = new_pool()
         stack.callback(pool.clear)
         people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
         # the same after each restart of the service in the tour
-        place.write_config(dav, crm.url, mail, page=free_port())
+        exchange = free_port()
+        phone = phones.inside.control if phones else 0
+        place.write_config(dav, crm.url, mail, page=free_port(), exchange=exchange, phone=phone)
+        target = Target(f"http://127.0.0.1:{exchange}", EXCHANGE, place.secret(EXCHANGE))
+        scheduler = ExchangeScheduler(crm.crm, target)
+        stack.callback(scheduler.stop)
+        scheduler.start()
         arguments = ["--config", str(place.config), "run"]
         service = Service(
             place, Child("the service", "crmsync.daemon.cli", arguments, place.folder / "service.log")
         )
         stack.callback(service.stop)
         service.start()
-        yield Stage(place, people, radicale, crm, service)
+        yield Stage(place, people, radicale, crm, service, phones)
 
 
 def _start_radicale(place: Place, stack: contextlib.ExitStack) -> tuple[str, Child]:

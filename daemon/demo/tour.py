@@ -16,6 +16,7 @@ import urllib3
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.demo import post, sample, texts
+from crmsync.daemon.demo.calling import call
 from crmsync.daemon.demo.clients import Refused, poll
 from crmsync.daemon.demo.delegate import delegate
 from crmsync.daemon.demo.endings import delete, delete_storm, untag
@@ -31,6 +32,7 @@ from crmsync.daemon.demo.scene import (
     Tour,
     make_cast,
 )
+from crmsync.daemon.demo.scheduled import by_the_crm
 from crmsync.daemon.demo.stage import Stage
 
 Step: TypeAlias = Callable[[Tour], None]  # raises NotSo when it does not come out
@@ -229,7 +231,9 @@ STEPS: tuple[NamedStep, ...] = (
     ("A repeating event: each of its dates is in the CRM, and one of them changes there", series),
     ("A task is completed", complete_task),
     ("A mail is tagged and becomes an activity of everyone who is named in it", mail),
+    ("Somebody calls, and the call is in the CRM", call),
     ("A delegate tags in the owner's calendar, and it is the owner's record, once", delegate),
+    ("The CRM's scheduler says when is exchanged, and in which direction", by_the_crm),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
     ("A delete storm is held, then rejected, and everything is back", delete_storm),
@@ -253,6 +257,7 @@ def walk(stage: Stage, say: Callable[[str], None], steps: Sequence[NamedStep] = 
         sample.next_monday(alice.calendar.clock()),
         alice.post,
         stage.people[DELEGATE].seeing(alice.calendar),
+        stage.phones,
     )
     say(f"They run. A tour in {len(steps)} steps; each reads back from the other server.")
     failed = skipped = 0

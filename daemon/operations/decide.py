@@ -142,7 +142,7 @@ def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
         return list(held)
     chosen = []
     for item in items:
-        some = [h for h in held if _is(h, item)]
+        some = [h for h in held if named(h, item)]
         if not some:
             raise NoSuchItem(f"nothing is held that is known as “{item}”")
         if len(places := {_full(h) for h in some if h.collection}) > 1:
@@ -151,7 +151,7 @@ def _named(held: Sequence[Held], items: Sequence[str]) -> list[Held]:
     return chosen
 
 
-def _is(held: Held, item: str) -> bool:
+def named(held: Held, item: str) -> bool:
     if item in (held.item, held.record):
         return True
     if held.collection:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from crmsync.connectors.contract import Side
@@ -83,16 +82,16 @@ def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context,
     )
 
 
-def unlink(state: State, contexts: Sequence[Context], item: str, now: datetime) -> dict[str, Any]:
+def unlink(state: State, contexts: Sequence[Context], item: str, who: Who) -> dict[str, Any]:
     """Both stay as they are; nothing is exchanged before the item has lost its tag and got it again."""
     pairs = pairs_of(state, item)
     for pair in pairs:
-        _unlink(state, contexts, pair, now)
+        _unlink(state, contexts, pair, who)
     accounts = ", ".join(p.account for p in pairs)
     return {"item": pairs[0].ecs_id, "record": pairs[0].crm_id, "account": accounts}
 
 
-def _unlink(state: State, contexts: Sequence[Context], pair: Pair, now: datetime) -> None:
+def _unlink(state: State, contexts: Sequence[Context], pair: Pair, who: Who) -> None:
     cx = next((c for c in contexts if c.account.name == pair.account), None)
     if cx is None:
         raise NoSuchItem(
@@ -102,6 +101,7 @@ def _unlink(state: State, contexts: Sequence[Context], pair: Pair, now: datetime
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
         tx.queue.done([r.id for r in rows_of(tx, pair)])
-        by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, "unlinked by hand")
+        said = f"unlinked by hand ({who.by})" if who.by else "unlinked by hand"
+        by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, said)
         tx.history.add([replace(by_hand, winner=PERSON)])
-        tx.cycles.finish(cycle, now, {"unlinked": 1}, [])
+        tx.cycles.finish(cycle, who.now, {"unlinked": 1}, [])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +66,11 @@ def _account(
         "parked": counts.parked,
         "held": counts.held,
         "conflicts": conflicts,
+        "deletions": tx.held.deletions(name),
+        "logins": [
+            {"name": where, "expires": login.expires.isoformat() if login.expires else None}
+            for where, login in account.logins().items()
+        ],
         "errors": list(last.errors) if failed and last is not None else [],
         "notices": _notices(tx, account, now, undecided=bool(counts.held or conflicts)),
     }
@@ -130,6 +136,19 @@ def rejected(state: State, only: Only = None) -> list[dict[str, Any]]:
             }
             for c in tx.queue.listing(None, limit=100_000)
             if c.state is QueueState.PARKED and within(only, c.account)
+        ]
+
+
+def pulse(state: State, names: Sequence[str] | None, since: datetime) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [{"begins": _text(h.begins), **asdict(h.beat)} for h in tx.pulse.since(since, names)]
+
+
+def visits(state: State, limit: int) -> list[dict[str, Any]]:
+    with state.reading() as tx:
+        return [
+            {"at": _text(h.at), "who": h.who, "what": h.what, "detail": h.detail}
+            for h in tx.visits.newest(limit)
         ]
 
 

@@ -22,12 +22,12 @@ from crmsync.state.database import State
 from crmsync.state.model import Action, Entry
 
 
-def undo(state: State, contexts: Sequence[Context], cycle: int) -> dict[str, Any]:
-    """Raises NoSuchItem when there is no such cycle."""
+def undo(state: State, contexts: Sequence[Context], cycle: int, by: str = "") -> dict[str, Any]:
+    """``by``: who wants it, for the history. Raises NoSuchItem when there is no such cycle of these accounts."""
     with state.reading() as tx:
         entries = tx.history.of_cycle(cycle)
         known = tx.cycles.get(cycle)
-    if known is None:
+    if known is None or known.account not in {cx.account.name for cx in contexts}:
         raise NoSuchItem(f"there is no cycle {cycle}; `crmsync history ITEM` names them")
     mine = [cx for cx in contexts if cx.account.name == known.account]
     undone, errors = Undone(), []
@@ -39,6 +39,7 @@ def undo(state: State, contexts: Sequence[Context], cycle: int) -> dict[str, Any
                 _item(cx, some, undone)
             if cx.recorded:
                 with state.transaction() as tx:
+                    tx.history.sign(cx.cycle, by)
                     tx.cycles.finish(cx.cycle, cx.now(), {"updated": undone.done}, cx.errors)
         errors += cx.errors
     errors += [e for cx in mine for e in cx.errors if e not in errors]

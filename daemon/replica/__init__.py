@@ -5,7 +5,9 @@ window     which stretch of time a pass looks at, and its waves (pure)
 context    what the stages share, and the words of its progress
 pull       describe, deletes, modified rows, server deletes
 push       local deletes, updates
+queue      which creates and conversions go out next, together
 births     creates, in the order in which they were made
+converting conversions of leads, in their turn among them
 run        one pass; passes until nothing changes
 replica    the whole: passes, and what a person does
 """

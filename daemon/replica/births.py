@@ -6,41 +6,37 @@ again. A record that refers to another one of the queue waits for it if that one
 reference, which follows, if it stands later.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
 from crmsync.daemon.replica.context import Context, naive
+from crmsync.daemon.replica.converting import convert, resolve_conversions
 from crmsync.daemon.replica.push import look
+from crmsync.daemon.replica.queue import Birth, next_batch
 from crmsync.daemon.replica.window import Window
-from crmsync.state.replica.local import arrivals, births
+from crmsync.state.replica.local import arrivals
+from crmsync.state.replica.local.births import born
 from crmsync.state.replica.local.rows import Work
-from crmsync.state.replica.local.shape import Row, references, row_from, row_to, stored
-from crmsync.state.replica.local.temporary import is_temporary
+from crmsync.state.replica.local.shape import Row, row_from, row_to, stored
 from crmsync.state.replica.metadata import ObjectType
 
 __all__ = ["creates"]
 
-BATCH = 200
 _MARGIN = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """One entry of the createlist, and the row to make."""
-
-    entry: Row
-    row: Row  # as it goes out, with its temporary id
 
 
 def creates(context: Context, window: Window) -> None:
     _resolve_doubts(context, window)
+    resolve_conversions(context, window)
     last = 0
-    while batch := _next(context, last):
+    while batch := next_batch(context, last):
         last = batch[-1].entry["seq"]
-        _create(context, batch, window)
+        if births := [each for each in batch if isinstance(each, Birth)]:
+            _create(context, births, window)
+        else:
+            convert(context, [each.entry for each in batch], window)
 
 
 def _create(context: Context, batch: Sequence[Birth], window: Window) -> None:
@@ -80,7 +76,7 @@ def _told(context: Context, work: Work, birth: Birth, outcome: Outcome, window: 
         case Done(id=record_id):
             entry = work.get(createlist, temporary)
             assert entry is not None
-            births.born(work, entry, record_id, naive(window.end))
+            born(work, entry, record_id, naive(window.end))
             context.count(created=1)
         case Refused(code=code, reason=reason):
             values = {"state": "rejected", "code": code, "reason": reason}
@@ -110,64 +106,14 @@ def _complete(context: Context, name: str, ids: Sequence[str], window: Window) -
                 arrivals.settle(work, name, row, context.policy, naive(window.end))
 
 
-# ── Which of them ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _next(context: Context, last: int) -> list[Birth]:
-    """The next ones of one object that need nothing of each other."""
-    batch: list[Birth] = []
-    with context.database.read() as work:
-        for entry in _ready(work, last):
-            row = _row(work, entry)
-            if row is None:
-                continue  # deleted meanwhile
-            needed = set(_needed(work, entry, row))
-            other = bool(batch) and entry["object"] != batch[0].entry["object"]
-            if len(batch) == BATCH or other or needed & {b.entry["Id"] for b in batch}:
-                break
-            if not needed:  # else: refused, or in doubt; what refers to it waits
-                batch.append(Birth(entry, _without_later(work, entry, row)))
-    return batch
-
-
-def _ready(work: Work, last: int) -> Iterator[Row]:
-    """A stretch of the createlist at a time."""
-    table = work.shared.createlist
-    while some := work.where(
-        table, table.c.seq > last, table.c.state == "ready", table.c.sent.is_(None), limit=BATCH
-    ):
-        yield from some
-        last = some[-1]["seq"]
-
-
-def _row(work: Work, entry: Row) -> Row | None:
-    group = work.group(entry["object"])
-    row = work.get(group.main, entry["Id"])
-    return None if row is None else {n: row[n] for n in group.orig.c.keys()}  # noqa: SIM118  columns
-
-
-def _needed(work: Work, entry: Row, row: Row) -> Iterator[str]:
-    """Temporary ids that have to become real first."""
-    fields = [f for f in references(work.shapes.of(entry["object"])) if is_temporary(row[f.name])]
-    standing = work.many(work.shared.createlist, [row[f.name] for f in fields])
-    for field in fields:
-        target = standing.get(row[field.name])
-        if target is not None and (target["seq"] < entry["seq"] or not field.nillable):
-            yield target["Id"]
-
-
-def _without_later(work: Work, entry: Row, row: Row) -> Row:
-    names = {f.name for f in references(work.shapes.of(entry["object"]))}
-    return {n: None if n in names and is_temporary(value) else value for n, value in row.items()}
-
-
 # ── Whose answer is not known ────────────────────────────────────────────────────────────────────────────────
 
 
 def _resolve_doubts(context: Context, window: Window) -> None:
     with context.database.read() as work:
-        table = work.shared.createlist
-        doubtful = work.where(table, table.c.sent.is_not(None))
+        table, conversions = work.shared.createlist, work.shared.conversions
+        of_leads = conversions.select().with_only_columns(conversions.c.Id)
+        doubtful = work.where(table, table.c.sent.is_not(None), table.c.Id.not_in(of_leads))
     by_object: dict[str, list[Row]] = {}
     for entry in doubtful:
         by_object.setdefault(entry["object"], []).append(entry)
@@ -214,7 +160,7 @@ def _alike(one: Any, other: Any) -> bool:
 def _resolved(context: Context, work: Work, entry: Row, real: str | None, window: Window) -> None:
     shared = work.shared
     if real is not None:
-        births.born(work, entry, real, naive(window.end))
+        born(work, entry, real, naive(window.end))
         context.count(created=1)
         return
     deleting = work.get(shared.deletelist, entry["Id"])

@@ -1,6 +1,6 @@
 """What the stages of a pass share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -42,13 +42,14 @@ class Tally:
     created: int = 0
     updated: int = 0
     deleted: int = 0
+    converted: int = 0
     rejected: int = 0
     deferred: int = 0
     passes: int = 0
     requests: int = 0
 
     def written(self) -> int:
-        return self.created + self.updated + self.deleted
+        return self.created + self.updated + self.deleted + self.converted
 
     def add(self, other: "Tally") -> None:
         for each in fields(self):
@@ -63,6 +64,7 @@ class Context:
     policy: Policy
     progress: Progress
     workers: int = 4  # objects that are read at the same time
+    wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of an object only these fields
     user: str = ""  # who we are upstream
     tally: Tally = field(default_factory=Tally)
     lock: Lock = field(default_factory=Lock)  # of the tally

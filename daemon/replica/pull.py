@@ -1,6 +1,6 @@
 """From the upstream to here: descriptions, deletions, and what was modified, in waves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from crmsync.connectors.errors import ProtocolError
 from crmsync.daemon.replica.context import Context, Stage, naive
+from crmsync.daemon.replica.narrow import narrowed
 from crmsync.daemon.replica.window import Window, opened, waves
 from crmsync.state.replica.local import arrivals
 from crmsync.state.replica.local.rows import Work
@@ -36,9 +37,17 @@ def session(context: Context) -> None:
 
 def describe(context: Context) -> None:
     try:
-        context.database.learn({name: context.upstream.describe(name) for name in context.objects})
+        context.database.learn({name: _described(context, name) for name in context.objects})
     except ValueError as error:
         raise ProtocolError(str(error), hint="take the object out of those that are replicated") from error
+
+
+def _described(context: Context, name: str) -> Mapping[str, object]:
+    reply = context.upstream.describe(name)
+    try:
+        return narrowed(reply, context.wanted[name]) if name in context.wanted else reply
+    except ValueError as error:
+        raise ProtocolError(str(error), hint=f"name others in replica_settings.fields.{name}") from error
 
 
 # ── The window ───────────────────────────────────────────────────────────────────────────────────────────────

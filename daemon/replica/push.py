@@ -20,7 +20,7 @@ from crmsync.state.replica.local.shape import Row, row_from, row_to, stored
 from crmsync.state.replica.local.temporary import is_temporary
 from crmsync.state.replica.metadata import ObjectType
 
-__all__ = ["local_deletes", "updates"]
+__all__ = ["Seen", "local_deletes", "look", "update", "updates"]
 
 BATCH = 200
 
@@ -190,7 +190,7 @@ def updates(context: Context, window: Window) -> None:
         last = ""
         while ids := _next_updates(context, name, last):
             last = ids[-1]
-            _update(context, name, ids, window)
+            update(context, name, ids, window)
 
 
 def _next_updates(context: Context, name: str, last: str) -> list[str]:
@@ -199,7 +199,7 @@ def _next_updates(context: Context, name: str, last: str) -> list[str]:
         return [row["Id"] for row in work.after(table, last, BATCH, table.c.state == "ready")]
 
 
-def _update(context: Context, name: str, ids: Sequence[str], window: Window) -> None:
+def update(context: Context, name: str, ids: Sequence[str], window: Window) -> None:
     seen = look(context, name, ids)
     with context.database.write() as work:
         sent = {record_id: _due(work, name, record_id, seen, context.policy, window) for record_id in ids}

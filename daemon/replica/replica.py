@@ -8,7 +8,8 @@ from typing import Any
 from crmsync.daemon.replica.context import Context, Progress, Tally, naive
 from crmsync.daemon.replica.run import bring_in_step
 from crmsync.daemon.replica.upstream import Upstream
-from crmsync.state.replica.local import deciding, edits
+from crmsync.state.replica.converting import Conversion, Converted
+from crmsync.state.replica.local import conversions, deciding, edits
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.deciding import Side, Waiting
 from crmsync.state.replica.local.difference import Policy
@@ -63,6 +64,11 @@ class Replica:
     def delete(self, record_id: str) -> None:
         with self._now() as (work, at):
             edits.delete(work, record_id, at)
+
+    def convert(self, asked: Conversion) -> Converted:
+        """A lead; what is not given is made, with temporary ids."""
+        with self._now() as (work, at):
+            return conversions.convert(work, asked, at)
 
     def waiting(self) -> list[Waiting]:
         """What does not go on without a decision."""

@@ -37,7 +37,9 @@ def bring_in_step(context: Context) -> Tally:
         total.add(context.tally)
         if not context.tally.written():
             break
-    log.info(
+    did = total.pulled or total.removed or total.written() or total.rejected
+    log.log(
+        logging.INFO if did else logging.DEBUG,
         "replica in step: %d pulled, %d removed, %d written, %d rejected, in %d passes",
         total.pulled,
         total.removed,

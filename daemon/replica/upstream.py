@@ -6,6 +6,38 @@ from typing import Protocol
 
 from crmsync.connectors.contract import Outcome
 
+
+class Conversion(Protocol):
+    """What is asked for; ids that are None mean a new record."""
+
+    @property
+    def lead(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def contact(self) -> str | None: ...
+
+    @property
+    def opportunity(self) -> str | None: ...
+
+    @property
+    def opportunity_name(self) -> str | None: ...
+
+    @property
+    def create_opportunity(self) -> bool: ...
+
+    @property
+    def overwrite_source(self) -> bool: ...
+
+    @property
+    def owner(self) -> str | None: ...
+
+
 Row = Mapping[str, object]  # as the REST API writes it
 
 
@@ -54,5 +86,8 @@ class Upstream(Protocol):
     def create(self, table: str, rows: Sequence[Row], /) -> list[Outcome]: ...
 
     def update(self, table: str, rows: Mapping[str, Row], /) -> list[Outcome]: ...
+
+    def convert(self, leads: Sequence[Conversion], /) -> list[Outcome]:
+        """Leads, each into new records or given ones; whoever owns them is told nothing."""
 
     def delete(self, table: str, ids: Sequence[str], /) -> list[Outcome]: ...

@@ -2,14 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from crmsync.daemon.web import words
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.words import Light, worst
 
+COUNTED = ("pending", "parked", "held", "conflicts", "deletions")
+REFUSED = "login_refused"  # the code of a login that a person has to put right
+NOTICE = timedelta(days=14)  # so long before a login expires, the page says so
 REST = 1.0  # seconds at least between two questions
 SHARE = (
     20  # and so many times as long as the last one took: a twentieth of one core at most, beside the cycles
@@ -24,7 +28,9 @@ class Row:
     light: str
     last_success: datetime | None
     due: datetime | None
-    counts: Mapping[str, int]  # pending, parked, held, conflicts
+    counts: Mapping[str, int]  # pending, parked, held, conflicts, deletions
+    refused: bool  # a login of it
+    logins: tuple[str, ...]  # sentences about those that expire soon, or have
     reasons: tuple[str, ...]  # sentences: what failed in its last cycle, and what an admin should know
 
     def document(self) -> dict[str, Any]:
@@ -35,7 +41,7 @@ class Row:
             "last_success": _text(self.last_success),
             "due": _text(self.due),
             **self.counts,
-            "reasons": list(self.reasons),
+            "reasons": [*self.logins, *self.reasons],
         }
 
 
@@ -43,6 +49,7 @@ class Row:
 class Standing:
     at: datetime
     rows: Mapping[str, Row]
+    replicas: tuple[Mapping[str, Any], ...] = ()  # as `status` has them
 
     def seen_by(self, viewer: Viewer) -> list[Row]:
         return [row for row in self.rows.values() if viewer.sees(row.name)]
@@ -83,15 +90,26 @@ class Board:
             self._until = 0.0
 
     def _asked(self) -> Standing:
-        accounts, due = self._status()["accounts"], self._due()
-        return Standing(self._now(), {a["name"]: _row(a, due.get(a["name"])) for a in accounts})
+        status, due, now = self._status(), self._due(), self._now()
+        rows = {a["name"]: _row(a, due.get(a["name"]), now) for a in status["accounts"]}
+        return Standing(now, rows, tuple(status.get("replicas", ())))
 
 
 def light_of(rows: list[Row]) -> Light:
     return worst([row.light for row in rows])
 
 
-def _row(account: Mapping[str, Any], due: datetime | None) -> Row:
+def _expiring(account: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    for login in account.get("logins", ()):
+        if login.get("expires"):
+            left = date.fromisoformat(login["expires"]) - now.date()
+            if left <= timedelta(0):
+                yield f"the login of {login['name']} has expired on {login['expires']}"
+            elif left <= NOTICE:
+                yield f"the login of {login['name']} expires in {words.span(left)}, on {login['expires']}"
+
+
+def _row(account: Mapping[str, Any], due: datetime | None, now: datetime) -> Row:
     success = account["last_success"]
     errors = [str(e["message"]) for e in account.get("errors", ())]
     return Row(
@@ -99,7 +117,9 @@ def _row(account: Mapping[str, Any], due: datetime | None) -> Row:
         account["light"],
         datetime.fromisoformat(success) if success else None,
         due.astimezone(UTC).replace(microsecond=0) if due else None,
-        {what: int(account[what]) for what in ("pending", "parked", "held", "conflicts")},
+        {what: int(account.get(what, 0)) for what in COUNTED},
+        any(e.get("code") == REFUSED for e in account.get("errors", ())),
+        tuple(_expiring(account, now)),
         (*dict.fromkeys(errors), *map(str, account.get("notices", ()))),
     )
 

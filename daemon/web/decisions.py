@@ -1,6 +1,7 @@
 """What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,13 @@ DONE = {
     "create": "It gets a partner of its own.",
     "ignore": "It is left alone from now on.",
     "retry": "It is tried again.",
+    "back": "The decision is taken back.",
     "abandon": "This change is given up; the next edit of the item is synced again.",
 }
 _REJECTED = {"retry": "reject_retry", "abandon": "reject_abandon"}
 _MATCHES = {"create": "match_create", "ignore": "match_ignore"}
+COLUMN = "column."  # before the names of fields that may be edited
+CYCLE = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 WHAT_NOW = "Choose what shall happen, then send the form again."
 
 
@@ -42,6 +46,7 @@ class Decisions:
             "deletions": await self._site.ask("deletions", names=names),
             "matches": await self._site.ask("matches", names=names),
             "rejected": await self._site.ask("rejected", names=names),
+            "decided": await self._site.ask("decided", names=names),
         }
         shown = {
             name: [{**row, "name": full_name(row)} for row in rows[:SHOWN]] for name, rows in lists.items()
@@ -100,6 +105,59 @@ class Decisions:
         await self._site.ask(_REJECTED[verb], item=form.one("item"), names=names, by=visit.by)
         return self._decided(visit, verb, f"a rejected write ({verb})")
 
+    async def take_back(self, visit: Visit) -> Response:
+        if visit.form.one("what").startswith("deletion") and not visit.viewer.admin:
+            self._site.refuse(visit.request, "deletions are an admin's to decide", visit.viewer)
+            return self._site.sorry(403, "Held deletions are decided by your admin.", visit.session)
+        names, item = visit.names_of(visit.form.one("account")), visit.form.one("item")
+        decided = await self._site.ask("decided", names=names)
+        if not any(full_name(one) == item and one["what"] == visit.form.one("what") for one in decided):
+            raise Failure("usage", "This decision is not there any more.")
+        await self._site.ask("take_back", item=item, names=names, by=visit.by)
+        return self._decided(visit, "back", "to take a decision back")
+
+    async def edit(self, visit: Visit) -> Response:
+        """The form for a write that the CRM refused."""
+        given = visit.request.query_params
+        names, item = visit.names_of(given.get("account", "")), given.get("id", "")
+        row = await self._site.ask_slowly("reject_columns", item=item, names=names)
+        return self._site.show("amend.html", visit, row=row, name=item)
+
+    async def amend(self, visit: Visit) -> Response:
+        form, names = visit.form, visit.names_of(visit.form.one("account"))
+        edited = [
+            (key.removeprefix(COLUMN), value.replace("\r\n", "\n"))
+            for key, value in form.fields
+            if key.startswith(COLUMN)
+        ]
+        self._log(visit, "a rejected write (edit)")
+        arguments = {
+            "item": form.one("item"),
+            "version": form.one("version"),
+            "columns": [column for column, _ in edited],
+            "values": [value for _, value in edited],
+            "names": names,
+            "by": visit.by,
+        }
+
+        def work(progress: Progress) -> Any:
+            return self._site.asked("reject_edit", arguments, progress)
+
+        return self._jobs.start(visit, "Saving", "amended.html", work)
+
+    async def undo(self, visit: Visit) -> Response:
+        """What a cycle wrote is put back; a person's own cycles."""
+        cycle = visit.form.one("cycle")
+        if not CYCLE.fullmatch(cycle):
+            raise Failure("choice", WHAT_NOW)
+        self._log(visit, f"to undo cycle {cycle}")
+        arguments = {"cycle": int(cycle), "names": visit.viewer.names, "by": visit.by}
+
+        def work(progress: Progress) -> Any:
+            return self._site.asked("undo", arguments, progress)
+
+        return self._jobs.start(visit, f"Undo of cycle {cycle}", "undone.html", work)
+
     async def _check_candidate(self, names: Sequence[str], item: str, record: str) -> None:
         """Only what the match itself found: anything else may be a record that the person may not see."""
         matches = await self._site.ask("matches", names=names)
@@ -113,3 +171,5 @@ class Decisions:
 
     def _log(self, visit: Visit, what: str) -> None:
         log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})
+        named = visit.form.one("item") or visit.form.one("column")
+        self._site.note("decided", f"{what}{f' of {named}' if named else ''}", visit.viewer)

@@ -59,7 +59,13 @@ class Refused:
     reason: str  # for the log
 
 
-def judge(method: str, headers: Sequence[tuple[str, str]], own: Mapping[str, str]) -> Refused | None:
+# What pages of others may have: a page in a frame (which says itself in whose), and a script that has nothing in it.
+EMBEDDED = {("/softphone", "navigate", "iframe"), ("/softphone/embed.js", "no-cors", "script")}
+
+
+def judge(
+    method: str, headers: Sequence[tuple[str, str]], own: Mapping[str, str], path: str = "/"
+) -> Refused | None:
     """``headers``: names in lower case; ``own``: see ``Addresses.origins``."""
 
     def every(name: str) -> list[str]:
@@ -70,18 +76,18 @@ def judge(method: str, headers: Sequence[tuple[str, str]], own: Mapping[str, str
         return Refused(421, "a Host that is not ours")
     if origin and origin != [own[host[0].lower()]]:
         return Refused(403, "an Origin that is not ours")
-    if site and site not in (["same-origin"], ["none"]) and not _navigates(method, headers):
+    if site and site not in (["same-origin"], ["none"]) and not _navigates(method, headers, path):
         return Refused(403, "a request that a page of another site has made")
     if method not in READING and not origin and site != ["same-origin"]:
         return Refused(403, "a request that does not say which page has made it")
     return None
 
 
-def _navigates(method: str, headers: Sequence[tuple[str, str]]) -> bool:
+def _navigates(method: str, headers: Sequence[tuple[str, str]], path: str) -> bool:
     """A person follows a link on another site: that page gets nothing of ours, the person a page of their own."""
-    return method in READING and {("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")} <= set(
-        headers
-    )
+    wanted = {("navigate", "document"), *((mode, dest) for at, mode, dest in EMBEDDED if at == path)}
+    told = {name: value for name, value in headers if name.startswith("sec-fetch-")}
+    return method in READING and (told.get("sec-fetch-mode"), told.get("sec-fetch-dest")) in wanted
 
 
 class Gate:
@@ -96,14 +102,18 @@ class Gate:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                framed = (
+                    "Content-Security-Policy" in headers
+                )  # which says by whom, better than the older header can
                 for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                    if name != "X-Frame-Options" or not framed:
+                        headers.setdefault(name, value)
             await send(message)
 
         if scope["type"] != "http":
             return
         received = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
-        refused = judge(scope["method"], received, self._addresses.origins)
+        refused = judge(scope["method"], received, self._addresses.origins, scope["path"])
         if refused is None:
             await self._app(scope, receive, guarded)
             return

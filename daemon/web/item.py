@@ -9,6 +9,7 @@ from starlette.responses import Response
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.web.site import NOT_THEIRS, Site, Visit
 
+SHOWN = 20  # cycles that can be undone, the newest
 LINES = 500  # of history, the newest
 
 
@@ -39,6 +40,7 @@ class Item:
             facts=_facts(known),
             history=list(reversed(shown)),
             more=len(history) - len(shown),
+            cycles=sorted({int(line["cycle"]) for line in shown if line.get("cycle")}, reverse=True)[:SHOWN],
             looks=[d for d in known["decisions"] if d.get("what") == "look"],
         )
 

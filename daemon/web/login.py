@@ -43,6 +43,7 @@ class Login:
         if viewer is None:
             return self._wrong(request)
         log.info("%s has logged in to the status page", viewer.label, extra={"action": "web.login"})
+        self._site.note("login", "by a link", viewer)
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             self._site.addresses.cookie,
@@ -63,6 +64,7 @@ class Login:
 
     async def leave(self, visit: Visit) -> Response:
         self._site.sessions.end(visit.session)
+        self._site.note("logout", "", visit.viewer)
         log.info("%s has logged out of the status page", visit.viewer.label, extra={"action": "web.logout"})
         answer = self._site.sorry(200, "You are logged out.")
         answer.delete_cookie(

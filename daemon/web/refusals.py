@@ -32,9 +32,17 @@ class Throttle:
             return True
 
 
+def _nowhere(what: str, detail: str, who: str) -> None:
+    """Nobody keeps it."""
+
+
 class Refusals:
-    def __init__(self, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self, throttle: Throttle | None = None, note: Callable[[str, str, str], None] = _nowhere
+    ) -> None:
+        """``note``: into the audit log; what, in detail, who."""
         self._throttle = throttle or Throttle(LINES)
+        self._note = note
         self._unsaid = 0
 
     def say(self, method: str, path: str, reason: str, who: str = "") -> None:
@@ -43,12 +51,14 @@ class Refusals:
             self._unsaid += 1
             return
         unsaid, self._unsaid = self._unsaid, 0
+        more = f" (and {unsaid} that are not in the log)" if unsaid else ""
         log.warning(
             "refused on the status page: %s %s%s: %s%s",
             method[:10],
             path[:100],
             f" by {who}" if who else "",
             reason,
-            f" (and {unsaid} that are not in the log)" if unsaid else "",
+            more,
             extra={"action": "web.refused"},
         )
+        self._note("refused", f"{method[:10]} {path[:100]}: {reason}{more}", who)

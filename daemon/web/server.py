@@ -14,7 +14,9 @@ from starlette.routing import Route
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.listening import Listener
+from crmsync.daemon.web.audit import Audit
 from crmsync.daemon.web.board import Board
+from crmsync.daemon.web.charts import Charts
 from crmsync.daemon.web.decisions import Decisions
 from crmsync.daemon.web.gate import Addresses, Gate
 from crmsync.daemon.web.item import Item
@@ -24,6 +26,7 @@ from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.metrics import Metrics, Tally
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
+from crmsync.daemon.web.softphone import Phones, Softphone
 from crmsync.daemon.web.status import Live, Status
 from crmsync.daemon.web.syncing import Syncing
 
@@ -48,7 +51,13 @@ class WebServer:
     """Serves in a thread of its own."""
 
     def __init__(
-        self, place: Place, desk: Desk, links: Links, tally: Tally, now: Callable[[], datetime]
+        self,
+        place: Place,
+        desk: Desk,
+        links: Links,
+        tally: Tally,
+        now: Callable[[], datetime],
+        phones: Phones | None = None,
     ) -> None:
         """Raises Failure where the address is taken."""
         door = _bound(place)
@@ -57,8 +66,9 @@ class WebServer:
         self.site = Site(desk, now, addresses, links, Sessions(now))
         board = Board(lambda: self.site.asked("status", {}), desk.due, now)
         self._live = Live(self.site, board)
+        self._softphone = Softphone(self.site, phones)
         config = uvicorn.Config(
-            application(self.site, board, self._live, Metrics(self.site, board, tally)),
+            application(self.site, board, self._live, Metrics(self.site, board, tally), self._softphone),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -80,16 +90,21 @@ class WebServer:
     def start(self) -> None:
         """Raises Failure."""
         self._listener.start()
+        self.site.diary.start()
 
     def stop(self, seconds: float = 2.0) -> None:
         self._live.close()
+        self._softphone.close()
         self._listener.stop(seconds)
+        self.site.diary.stop(seconds)
 
 
-def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
-    login, status, jobs = Login(site), Status(site, board), Jobs(site, board.spoil)
+def application(site: Site, board: Board, live: Live, metrics: Metrics, softphone: Softphone) -> Gate:
+    charts = Charts(site)
+    login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
+        *softphone.routes(),
         Route("/healthz", metrics.lives, methods=["GET"]),
         Route("/readyz", metrics.works, methods=["GET"]),
         Route("/metrics", metrics.page, methods=["GET"]),
@@ -99,15 +114,21 @@ def application(site: Site, board: Board, live: Live, metrics: Metrics) -> Gate:
         Route("/logout", site.known(login.leave), methods=["POST"]),
         Route("/", site.known(status.page), methods=["GET"]),
         Route("/troubled", site.known(status.troubled), methods=["GET"]),
+        Route("/charts", site.known(charts.part), methods=["GET"]),
         Route("/events", site.known(live.stream), methods=["GET"]),
         Route("/sync", site.known(syncing.accounts), methods=["POST"]),
         Route("/item", site.known(item.page), methods=["GET"]),
         Route("/item/sync", site.known(syncing.item), methods=["POST"]),
+        Route("/audit", site.known(Audit(site).page), methods=["GET"]),
         Route("/jobs/{id}", site.known(jobs.page), methods=["GET"]),
         Route("/decisions", site.known(decisions.page), methods=["GET"]),
         Route("/decisions/conflict", site.known(decisions.conflict), methods=["POST"]),
         Route("/decisions/deletion", site.known(decisions.deletion), methods=["POST"]),
         Route("/decisions/match", site.known(decisions.match), methods=["POST"]),
+        Route("/decisions/back", site.known(decisions.take_back), methods=["POST"]),
+        Route("/decisions/edit", site.known(decisions.edit), methods=["GET"]),
+        Route("/decisions/edit", site.known(decisions.amend), methods=["POST"]),
+        Route("/item/undo", site.known(decisions.undo), methods=["POST"]),
         Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
     ]
 

@@ -1,9 +1,9 @@
 """What all pages have at hand, and who is let in to them."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeAlias
 
 import anyio
@@ -15,6 +15,7 @@ from crmsync.daemon.calls import Failure, Progress, explained
 from crmsync.daemon.turns import Stopping
 from crmsync.daemon.web import forms
 from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.diary import Diary, Line
 from crmsync.daemon.web.forms import BadForm, Form
 from crmsync.daemon.web.gate import READING, Addresses
 from crmsync.daemon.web.links import Links
@@ -38,6 +39,8 @@ class Traffic:
     server: str  # as the configuration names it: crm.main, account.alice.source[0]
     requests: int
     usage: float  # of its daily limit; zero where it has none, or has not told
+    throttled: int = 0  # how often it asked for a pause
+    expires: date | None = None  # when the login stops working, where that is known
 
 
 class Desk(Protocol):
@@ -54,6 +57,9 @@ class Desk(Protocol):
 
     def traffic(self) -> list[Traffic]:
         """With every server."""
+
+    def keep(self, lines: Sequence[Line]) -> None:
+        """In the audit log. Raises StateError."""
 
     def metrics_token(self) -> str | None:
         """What lets programs read the metrics. Raises Failure where it cannot be read."""
@@ -97,9 +103,18 @@ class Site:
     addresses: Addresses
     links: Links
     sessions: Sessions
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals = field(init=False)
+    diary: Diary = field(init=False)
     pages: Pages = field(default_factory=Pages)
     _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
+
+    def __post_init__(self) -> None:
+        self.diary = Diary(self.desk.keep, self.now)
+        self.refusals = Refusals(note=self.diary.note)
+
+    def note(self, what: str, detail: str, viewer: Viewer) -> None:
+        """For the audit log."""
+        self.diary.note(what, detail, viewer.label)
 
     # ── Who is there ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ from crmsync.daemon.calls import Failure
 from crmsync.daemon.web import words
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.board import Board, Row, Standing, light_of
+from crmsync.daemon.web.charts import Charts
 from crmsync.daemon.web.sessions import Session
 from crmsync.daemon.web.site import Site, Visit
 
@@ -26,12 +27,14 @@ SIGN_OF_LIFE = 15.0
 
 
 class Status:
-    def __init__(self, site: Site, board: Board) -> None:
+    def __init__(self, site: Site, board: Board, charts: Charts) -> None:
         self._site = site
         self._board = board
+        self._charts = charts
 
     async def page(self, visit: Visit) -> Response:
-        return self._site.show("status.html", visit, **await self._values(visit.viewer))
+        drawn = await self._charts.values(visit)
+        return self._site.show("status.html", visit, **await self._values(visit.viewer), **drawn)
 
     async def troubled(self, visit: Visit) -> Response:
         """The part of the page that is not in the events."""

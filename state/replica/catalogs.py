@@ -1,12 +1,13 @@
 """What SOQL has to know of the objects, made of what the CRM knows of them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from crmsync.state.replica import soql
-from crmsync.state.replica.metadata import ADDRESS_PARTS, ObjectType, Schema
+from crmsync.state.replica.metadata import ADDRESS_PARTS, Field, ObjectType, Schema
 
 __all__ = ["catalog_of", "unrestricted"]
 
@@ -26,6 +27,7 @@ def unrestricted(catalog: soql.Catalog) -> soql.Catalog:
 
 
 def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
+    flags = {f["name"]: f for f in (schema.told(type_.name) or {}).get("fields", ())}
     fields = {
         f.name.lower(): soql.Field(
             f.name,
@@ -36,9 +38,9 @@ def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
             nillable=f.nillable,
             name_field=f.name_field,
             custom=f.custom,
-            filterable=f.filterable,
-            groupable=f.groupable,
-            sortable=f.sortable,
+            filterable=_flag(flags, f, "filterable", f.filterable),
+            groupable=_flag(flags, f, "groupable", f.groupable),
+            sortable=_flag(flags, f, "sortable", f.sortable),
             components={} if f.stored else _components(f.name),
         )
         for f in type_.fields
@@ -49,6 +51,11 @@ def _object(schema: Schema, type_: ObjectType, table: sa.Table) -> soql.Object:
         if c.field.children
     }
     return soql.Object(type_.name, table, fields, children)
+
+
+def _flag(told: Mapping[str, Mapping[str, Any]], field: Field, name: str, ours: bool) -> bool:
+    """As an upstream says of its field, within what we can do."""
+    return bool(told.get(field.name, {}).get(name, ours))
 
 
 def _components(compound: str) -> dict[str, str]:

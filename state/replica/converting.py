@@ -17,17 +17,26 @@ from crmsync.state.replica.faults import Fault, Rejected
 from crmsync.state.replica.records import Row, read_id
 from crmsync.state.replica.store import Store
 
-__all__ = ["Conversion", "Converted", "Converter"]
+__all__ = [
+    "ACCOUNT",
+    "CONTACT",
+    "FIRST_STAGE",
+    "Conversion",
+    "Converted",
+    "Converter",
+    "end_of_quarter",
+    "taken",
+]
 
 CONVERTED = frozenset({"closed - converted"})
 FIRST_STAGE = "Prospecting"
 _ADDRESS = ("Street", "City", "State", "PostalCode", "Country")
-_ACCOUNT = {
+ACCOUNT = {
     "Name": "Company", "Phone": "Phone", "Fax": "Fax", "Website": "Website", "Industry": "Industry",
     "NumberOfEmployees": "NumberOfEmployees", "AnnualRevenue": "AnnualRevenue", "Rating": "Rating",
     "AccountSource": "LeadSource", **{f"Billing{part}": part for part in _ADDRESS},
 }  # fmt: skip
-_CONTACT = {
+CONTACT = {
     **{name: name for name in ("LastName", "FirstName", "MiddleName", "Suffix", "Salutation", "Title", "Email",
                                "Phone", "MobilePhone", "Fax", "LeadSource", "Description")},
     **{f"Mailing{part}": part for part in _ADDRESS},
@@ -77,11 +86,11 @@ class Converter:
 
     def _account(self, caller: Caller, asked: Conversion, lead: Row) -> str:
         if asked.account is not None:
-            return self._filled(caller, "Account", asked.account, _taken(_ACCOUNT, lead), asked)
-        return self._created(caller, "Account", _taken(_ACCOUNT, lead), asked, lead)
+            return self._filled(caller, "Account", asked.account, taken(ACCOUNT, lead), asked)
+        return self._created(caller, "Account", taken(ACCOUNT, lead), asked, lead)
 
     def _contact(self, caller: Caller, asked: Conversion, lead: Row, account: str) -> str:
-        values = _taken(_CONTACT, lead)
+        values = taken(CONTACT, lead)
         if asked.contact is None:
             return self._created(caller, "Contact", {**values, "AccountId": account}, asked, lead)
         if self.store.read(caller, "Contact", asked.contact)["AccountId"] != account:
@@ -96,7 +105,7 @@ class Converter:
             "Name": asked.opportunity_name or f"{lead['Company']}-",
             "AccountId": account,
             "StageName": FIRST_STAGE,
-            "CloseDate": _end_of_quarter(self.store.now().date()).isoformat(),
+            "CloseDate": end_of_quarter(self.store.now().date()).isoformat(),
             "LeadSource": lead["LeadSource"],
         }
         return self._created(caller, "Opportunity", values, asked, lead)
@@ -157,12 +166,12 @@ def _check(asked: Conversion, lead: Row) -> None:
         raise faults.required(("AccountId",))
 
 
-def _taken(names: Mapping[str, str], lead: Row) -> dict[str, Any]:
+def taken(names: Mapping[str, str], lead: Row) -> dict[str, Any]:
     """The lead's values, as a client would send them."""
     return {name: lead[source] for name, source in names.items()}
 
 
-def _end_of_quarter(day: datetime.date) -> datetime.date:
+def end_of_quarter(day: datetime.date) -> datetime.date:
     month = (day.month - 1) // 3 * 3 + 3
     first_after = datetime.date(day.year + month // 12, month % 12 + 1, 1)
     return first_after - datetime.timedelta(days=1)

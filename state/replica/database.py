@@ -20,7 +20,7 @@ from sqlalchemy.pool import QueuePool
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
-__all__ = ["Database", "column_type", "open_engine", "timed_out"]
+__all__ = ["Database", "column_type", "limited", "open_engine", "timed_out"]
 
 WRITERS_TURN = 0x63726D73  # the advisory lock on PostgreSQL; any number that nobody else uses
 BUSY_SECONDS = 30
@@ -76,10 +76,10 @@ class Database:
         """
         shared: sa.Connection | None = getattr(self._shared, "connection", None)
         if shared is not None:
-            with _limited(shared, seconds):
+            with limited(shared, seconds):
                 yield shared
             return
-        with self.engine.connect() as connection, connection.begin(), _limited(connection, seconds):
+        with self.engine.connect() as connection, connection.begin(), limited(connection, seconds):
             yield connection
 
     @contextmanager
@@ -120,7 +120,8 @@ class Database:
 
 
 @contextmanager
-def _limited(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
+def limited(connection: sa.Connection, seconds: float | None) -> Iterator[None]:
+    """Each statement inside may take so many seconds."""
     if seconds is None:
         yield
     elif connection.dialect.name == "postgresql":

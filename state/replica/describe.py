@@ -27,6 +27,7 @@ SOAP_TYPES = {
     "base64": "xsd:base64Binary",
 }
 BYTES_PER_CHARACTER = 3
+BASE, ORIGIN = "{base}", "{origin}"  # in an upstream's reply that is kept, where its addresses began
 EXTRA_TYPES = {"FirstName": "personname", "LastName": "personname", "Salutation": "personname"}
 
 
@@ -35,19 +36,34 @@ def describe_global(schema: Schema, base: str) -> dict[str, Any]:
     return {
         "encoding": "UTF-8",
         "maxBatchSize": 200,
-        "sobjects": [summary(type_, base) for type_ in schema],
+        "sobjects": [summary(type_, base, schema.told(type_.name)) for type_ in schema],
     }
 
 
-def summary(type_: ObjectType, base: str) -> dict[str, Any]:
-    """One object of the global describe."""
+def summary(type_: ObjectType, base: str, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One object of the global describe; `told` is what an upstream says of it."""
     path = f"{base}/sobjects/{type_.name}"
     urls = {"rowTemplate": f"{path}/{{ID}}", "describe": f"{path}/describe", "sobject": path}
-    return {**_switches(type_), "urls": urls}
+    switches = _switches(type_)
+    return {**switches, **{n: v for n, v in (told or {}).items() if n in switches}, "urls": urls}
+
+
+def _told(reply: Mapping[str, Any], base: str, origin: str) -> dict[str, Any]:
+    """An upstream's own reply, with our addresses."""
+    kinds = [{**each, "urls": _placed(each.get("urls"), base, origin)} for each in reply["recordTypeInfos"]]
+    return {**reply, "urls": _placed(reply["urls"], base, origin), "recordTypeInfos": kinds}
+
+
+def _placed(urls: Any, base: str, origin: str) -> dict[str, str]:
+    given: Mapping[str, str] = urls or {}
+    return {name: url.replace(ORIGIN, origin, 1).replace(BASE, base, 1) for name, url in given.items()}
 
 
 def describe_object(schema: Schema, type_: ObjectType, base: str, origin: str) -> dict[str, Any]:
     """GET sobjects/X/describe. `origin` is scheme and host, for the pages of a record."""
+    reply = schema.told(type_.name)
+    if reply is not None and "urls" in reply and "recordTypeInfos" in reply:
+        return _told(reply, base, origin)
     return {
         "actionOverrides": [],
         **_switches(type_),
@@ -211,7 +227,19 @@ def _master_record_type(type_: ObjectType, base: str) -> dict[str, Any]:
 def _scopes(type_: ObjectType) -> list[Mapping[str, str]]:
     plural = type_.plural.lower()
     everything = {"label": f"All {plural}", "name": "everything"}
-    return [everything, {"label": f"My {plural}", "name": "mine"}] if type_.owned else [everything]
+    if not type_.owned:
+        return [everything]
+    found = [
+        everything,
+        {"label": f"My {plural}", "name": "mine"},
+        {"label": f"My team's {plural}", "name": "team"},
+    ]
+    if type_.find("WhoId"):
+        found.append({"label": f"My delegated {plural}", "name": "delegated"})
+    if type_.find("Status") and not type_.find("WhoId"):
+        found.append({"label": f"Queue owned {plural}", "name": "queue_owned"})
+        found.append({"label": f"User owned {plural}", "name": "user_owned"})
+    return sorted(found, key=lambda each: each["name"])
 
 
 def _urls(type_: ObjectType, base: str, origin: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from crmsync.state.replica.faults import Fault, Outcome, Rejected, Saved
 from crmsync.state.replica.metadata import Field, ObjectType, Schema, fold
 from crmsync.state.replica.values import decode
 
-__all__ = ["Draft", "Lookup", "read_fields"]
+__all__ = ["Draft", "Lookup", "read_fields", "read_parent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def read_fields(schema: Schema, draft: Draft, raw: Mapping[str, Any], *, creatin
         field_ = type_.find(name)
         try:
             if field_ is None:
-                _read_parent(schema, draft, type_, name, value)
+                read_parent(schema, draft, type_, name, value)
             elif not (field_.createable if creating else field_.updateable):
                 refused.append(field_.name)
             else:
@@ -72,7 +72,7 @@ def read_fields(schema: Schema, draft: Draft, raw: Mapping[str, Any], *, creatin
         draft.reject(faults.not_writable(tuple(refused)))
 
 
-def _read_parent(schema: Schema, draft: Draft, type_: ObjectType, name: str, value: Any) -> None:
+def read_parent(schema: Schema, draft: Draft, type_: ObjectType, name: str, value: Any) -> None:
     """`name` is no field: it may be a relationship with the parent's external id."""
     reference = type_.relationship(name) if isinstance(value, dict) else None
     if reference is None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-__all__ = ["Child", "Field", "ObjectType", "Schema", "fold", "standard"]
+__all__ = ["Child", "Field", "ObjectType", "Schema", "embedded", "fold", "standard"]
 
 TEXT_TYPES = frozenset(
     {"string", "textarea", "picklist", "combobox", "phone", "email", "url", "id", "reference"}
@@ -175,6 +175,10 @@ class Schema:
     def of_id(self, record_id: str) -> ObjectType | None:
         return self._by_prefix.get(record_id[:3])
 
+    def told(self, name: str) -> Mapping[str, Any] | None:
+        """What an upstream says of the object `name` (canonical case), where these objects are an upstream's."""
+        return None
+
     def children(self, name: str) -> tuple[Child, ...]:
         """Every reference to the object `name` (canonical case)."""
         return self._children[name]
@@ -187,9 +191,19 @@ class Schema:
 @functools.cache
 def standard() -> Schema:
     """The objects that ship with crmsync."""
+    return Schema(_read(data) for data in _files() if not data.get("embedded"))
+
+
+@functools.cache
+def embedded() -> Schema:
+    """Those of the embedded CRM: with what only it has (``embedded = true``)."""
+    return Schema(_read(data) for data in _files())
+
+
+def _files() -> Iterator[dict[str, Any]]:
     here = resources.files("crmsync.state.replica")
     files = sorted((f for f in here.iterdir() if f.name.endswith(".object.toml")), key=lambda f: f.name)
-    return Schema(_read(tomllib.loads(f.read_text(encoding="utf-8"))) for f in files)
+    return (tomllib.loads(f.read_text(encoding="utf-8")) for f in files)
 
 
 def _read(data: dict[str, Any]) -> ObjectType:

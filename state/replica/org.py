@@ -20,7 +20,7 @@ from crmsync.state.replica.database import Database
 from crmsync.state.replica.faults import Rejected
 from crmsync.state.replica.store import Store
 
-__all__ = ["Client", "Org", "Person", "check_password", "hash_password", "seed"]
+__all__ = ["Client", "Org", "Person", "check_password", "hash_password", "is_password", "seed"]
 
 PROFILES = ("System Administrator", "Integration", "Standard User")
 SCRYPT = {"n": 2**13, "r": 8, "p": 1}
@@ -165,8 +165,13 @@ def check_password(store: Store, username: str, password: str) -> str | None:
     with store.database.read() as connection:
         found = connection.execute(query).first() if username.isprintable() else None
     hashed = found[1] if found else hash_password("", bytes(16))
+    same = is_password(hashed, password)
+    return found[0] if found and same else None
+
+
+def is_password(hashed: str, password: str) -> bool:
+    """Whether this is the password of such a hash."""
     _, n, r, p, salt, digest = hashed.split("$")
     given = password[:LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
     actual = hashlib.scrypt(given, salt=base64.b64decode(salt), n=int(n), r=int(r), p=int(p))
-    same = hmac.compare_digest(actual, base64.b64decode(digest))
-    return found[0] if found and same else None
+    return hmac.compare_digest(actual, base64.b64decode(digest))

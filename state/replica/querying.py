@@ -206,6 +206,7 @@ class Queries:
             include_deleted=include_deleted,
             visible=lambda object_, table: self._visible(caller, object_.name, table),
             user=caller.user_id,
+            current=self._store.current,
         )
 
     def _visible(self, caller: Caller, name: str, table: sa.FromClause) -> sa.ColumnElement[bool] | None:

@@ -27,8 +27,10 @@ _GROUPS = {"EMAIL": ("email",), "PHONE": ("phone",), "SIDEBAR": ("string", "phon
 _HARMLESS = frozenset({"HIGHLIGHT", "SNIPPET", "SPELL_CORRECTION", "METADATA"})
 
 
-def searchable(type_: ObjectType) -> bool:
-    """Whether a search without RETURNING looks at the object: at everything that people write."""
+def searchable(type_: ObjectType, told: Mapping[str, Any] | None = None) -> bool:
+    """Whether a search without RETURNING looks at the object: as an upstream says, else at what people write."""
+    if told is not None:
+        return bool(told.get("searchable"))
     return type_.createable and type_.name not in ("Attachment", "EmailMessageRelation")
 
 
@@ -54,7 +56,11 @@ class Searches:
         return found
 
     def _everywhere(self) -> Iterator[ast.Returned]:
-        return (ast.Returned(each.name) for each in self._store.schema if searchable(each))
+        return (
+            ast.Returned(each.name)
+            for each in self._store.schema
+            if searchable(each, self._store.schema.told(each.name))
+        )
 
     def _of(
         self, caller: Caller, search: ast.Search, returned: ast.Returned, style: tuple[str, str], most: int

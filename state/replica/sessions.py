@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from crmsync.state.replica.access import Caller
+from crmsync.state.replica.attempts import Attempts
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.org import Org, check_password
 from crmsync.state.replica.store import Clock, Store
@@ -20,9 +21,6 @@ __all__ = ["LoginRefused", "Session", "Sessions", "TooManyAttempts"]
 
 IDLE = datetime.timedelta(hours=2)
 MOST_SESSIONS = 10_000
-FREE_ATTEMPTS = 5  # wrong passwords for one name before the waiting begins
-LONGEST_WAIT = 60.0  # seconds
-MOST_NAMES = 10_000
 
 
 class LoginRefused(Exception):
@@ -41,12 +39,6 @@ class Session:
     expires: datetime.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Failures:
-    count: int
-    blocked_until: datetime.datetime
-
-
 class Sessions:
     """Safe for threads. `random` gives that many bytes, base64url-encoded."""
 
@@ -55,24 +47,31 @@ class Sessions:
     ) -> None:
         self._store, self._org, self._clock, self._random = store, org, clock, random
         self._sessions: dict[bytes, Session] = {}
-        self._failures: dict[str, _Failures] = {}
+        self._attempts = Attempts(store.database, clock)
         self._lock = Lock()
 
-    def log_in(self, username: str, password: str) -> str:
-        """The user id; raises LoginRefused. Each failure after the first five doubles the wait for that name."""
+    def log_in(self, username: str, password: str, address: str = "") -> str:
+        """The user id; raises LoginRefused. `address` is the client's: wrong passwords make who sent them wait."""
         name = username.casefold()[:255]
-        now = self._clock()
-        with self._lock:
-            failures = self._failures.get(name)
-            if failures is not None and now < failures.blocked_until:
-                raise TooManyAttempts(username)
-        user_id = check_password(self._store, name, password)
-        with self._lock:
-            if user_id is not None:
-                self._failures.pop(name, None)
-                return user_id
-            self._note_failure(name, now)
-        raise LoginRefused(username)
+        if self._attempts.wait(name, address):
+            raise TooManyAttempts(username)
+        user_id = self._checked(name, password)
+        if user_id is None:
+            self._attempts.failed(name, address)
+            raise LoginRefused(username)
+        self._attempts.succeeded(name, address)
+        return user_id
+
+    def client_may_try(self, client_id: str, address: str) -> bool:
+        """Whether a client's secret is looked at now; those are guessed at like passwords."""
+        return not self._attempts.wait(f"client {client_id[:255]}", address)
+
+    def client_failed(self, client_id: str, address: str) -> None:
+        self._attempts.failed(f"client {client_id[:255]}", address)
+
+    def _checked(self, name: str, password: str) -> str | None:
+        """The id of the user whose password this is."""
+        return check_password(self._store, name, password)
 
     def open(self, user_id: str) -> str:
         """A new session id for a user; raises LoginRefused when the user is gone or inactive."""
@@ -109,14 +108,6 @@ class Sessions:
         """Logs everybody out, as an administrator or an outage would."""
         with self._lock:
             self._sessions.clear()
-
-    def _note_failure(self, name: str, now: datetime.datetime) -> None:
-        if len(self._failures) >= MOST_NAMES:
-            self._failures.clear()
-        earlier = self._failures.get(name)
-        count = 1 if earlier is None else earlier.count + 1
-        wait = min(LONGEST_WAIT, 2.0 ** min(count - FREE_ATTEMPTS, 10)) if count >= FREE_ATTEMPTS else 0.0
-        self._failures[name] = _Failures(count, now + datetime.timedelta(seconds=wait))
 
     def _forget_oldest(self, now: datetime.datetime) -> None:
         alive = sorted(((s.expires, k) for k, s in self._sessions.items() if s.expires > now), reverse=True)

@@ -19,7 +19,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.metadata import Field, ObjectType, Schema
 from crmsync.state.replica.records import AT_ONCE, Row, fetch, fetch_any
 
-__all__ = ["Guard", "Writer", "find_by_key"]
+__all__ = ["Guard", "Writer", "find_by_key", "no_parent"]
 
 Guard = Callable[[Row], None]  # looks at the stored row before an update; raises Fault to stop it
 ALWAYS_RELATED = ("WhatId", "WhoId")  # rules look at them even when they did not change
@@ -89,7 +89,7 @@ class Writer:
                 found = find_by_key(self.connection, table, value.field, [value.value])
                 draft.given[name] = next(iter(found.values()), None)
                 if draft.given[name] is None:
-                    draft.reject(_no_parent(name, value))
+                    draft.reject(no_parent(name, value))
 
     def _related(self, drafts: Sequence[Draft]) -> Mapping[str, Row]:
         """Everything that the rows refer to, by id."""
@@ -245,7 +245,7 @@ def _duplicate(field: Field, holder: str) -> Fault:
     return Fault("DUPLICATE_VALUE", what, (field.name,))
 
 
-def _no_parent(name: str, lookup: Lookup) -> Fault:
+def no_parent(name: str, lookup: Lookup) -> Fault:
     where = f"field {lookup.field.name} in entity {lookup.object_name}"
     what = f"Foreign key external ID: {lookup.value} not found for {where}"
     return Fault("INVALID_FIELD", what, (name,))

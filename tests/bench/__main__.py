@@ -14,8 +14,15 @@ from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, peak,
 from tests.bench.later_syncs import later_syncs, many_accounts
 from tests.bench.machine import described
 from tests.bench.profile import profile
+from tests.bench.replication import replication
 from tests.bench.report import page, plot
-from tests.bench.terms import FULL, QUICK, Results
+from tests.bench.terms import FULL, QUICK, Results, Sizes
+
+
+def crm(results: Results, sizes: Sizes) -> None:
+    by_id(results, sizes)
+    replication(results, sizes)
+
 
 PARTS = {
     "memory": in_memory,
@@ -25,7 +32,7 @@ PARTS = {
     "vdirsyncer": with_vdirsyncer,
     "accounts": many_accounts,
     "later": later_syncs,
-    "crm": by_id,
+    "crm": crm,
 }
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -46,16 +46,20 @@ class Sizes:
     largest: int  # of a first sync that is made for the sake of its memory; 0: none
     idle: tuple[int, ...]  # contacts of which none, one, some change
     accounts: tuple[int, int]  # how many, and contacts of each
+    copied: int  # rows of a CRM that is replicated
     repeats: int  # of small first syncs; the best counts
 
 
-QUICK = Sizes(first=(1_000,), real=200, largest=0, idle=(1_000, 100_000), accounts=(25, 20), repeats=2)
+QUICK = Sizes(
+    first=(1_000,), real=200, largest=0, idle=(1_000, 100_000), accounts=(25, 20), copied=20_000, repeats=2
+)
 FULL = Sizes(
     first=(1_000, 10_000),
     real=1_000,
     largest=100_000,
     idle=(1_000, 100_000),
     accounts=(1_000, 200),
+    copied=100_000,
     repeats=3,
 )
 

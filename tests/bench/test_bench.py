@@ -6,6 +6,8 @@ from tests.bench.conditions import Condition
 from tests.bench.house import Counts, started, working
 from tests.bench.proxy import Counts as Passed
 from tests.bench.proxy import _Requests as Requests
+from tests.bench.replica import OBJECTS
+from tests.bench.replication import both
 from tests.bench.report import page, plot
 from tests.bench.scene import LOGIN_FORM, scene
 from tests.bench.terms import Bar, Figure, Results
@@ -69,6 +71,13 @@ def test_the_service_and_the_floor_do_the_same_work() -> None:
         assert floor.ask("first_sync")["requests"] == 1 + 1 + 1 + 5
         assert crm.ask("/_bench/state") == {"items": 5}
         assert dav.ask("/_bench/state?book=/a0/") == {"items": 5, "changes": 10}
+
+
+def test_the_memory_of_a_replica_does_not_grow_with_its_rows() -> None:
+    """Less exact than the bench, which has the machine for itself: without bounds it would be ten times as much."""
+    few, many = both(20_000)
+    assert many.first["peak"] < 1.5 * few.first["peak"]
+    assert many.second["requests"] <= 3 * len(OBJECTS) + 2
 
 
 def test_the_page_names_what_was_missed() -> None:

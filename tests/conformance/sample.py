@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "sensitivity": ("public", "private", "confidential"),
     "priority": ("high", "normal", "low"),
     "activity": ("phone_call", "letter", "fax"),
+    "direction": ("inbound", "outbound", "internal"),
 }
 _STATUS: Mapping[Kind, tuple[str, ...]] = {
     Kind.APPOINTMENT: ("confirmed", "tentative", "cancelled"),
@@ -144,6 +146,25 @@ def _whole_days(start: date, days: int) -> Columns:
     return {"start": start, "end": start + timedelta(days=days), "all_day": True, "time_zone": None}
 
 
+def _repeated(when: Columns, weeks: list[int], rule: str) -> Columns:
+    """A weekly series: of three weeks one is left out, and one is held elsewhere."""
+    start = when["start"]
+    if not weeks:
+        return {**when, "recurrence": None, "exceptions": None}
+    assert isinstance(start, date)
+    zone = when["time_zone"]
+    begins = (
+        start.astimezone(ZoneInfo(zone)) if isinstance(start, datetime) and isinstance(zone, str) else start
+    )
+    days = [f"{begins + timedelta(days=7 * week):%Y%m%d}" for week in weeks]
+    return {
+        **when,
+        "recurrence": f"RRULE:{rule}\nEXDATE:{days[0]}",
+        "exceptions": "\n".join(f'{{"date": "{day}", "location": "Elsewhere {day}"}}' for day in days[1:])
+        or None,
+    }
+
+
 def _progress(percent: int, at: datetime, word: str) -> Columns:
     done = percent == 100
     status = "completed" if done else "not_started" if percent == 0 else word
@@ -153,8 +174,13 @@ def _progress(percent: int, at: datetime, word: str) -> Columns:
 _GROUPS: Mapping[Kind, st.SearchStrategy[Columns]] = {
     Kind.CONTACT: st.just({}),
     Kind.EMAIL: st.just({}),
-    Kind.APPOINTMENT: st.builds(_timed, _moments, st.integers(0, 20_000), st.sampled_from(_ZONES))
-    | st.builds(_whole_days, _days, st.integers(1, 14)),
+    Kind.APPOINTMENT: st.builds(
+        _repeated,
+        st.builds(_timed, _moments, st.integers(0, 20_000), st.sampled_from(_ZONES))
+        | st.builds(_whole_days, _days, st.integers(1, 14)),
+        st.lists(st.integers(1, 9), max_size=3, unique=True).map(sorted),
+        st.sampled_from(("FREQ=WEEKLY", "FREQ=WEEKLY;COUNT=12", "FREQ=DAILY;INTERVAL=7")),
+    ),
     Kind.TASK: st.just({})
     | st.builds(
         _progress,
@@ -187,7 +213,7 @@ _FULL: Mapping[Kind, Columns] = {
         "categories": ("Friends", "VIP"),
     },
     Kind.APPOINTMENT: {
-        **_timed(_NINE, 90, "Europe/Berlin"),
+        **_repeated(_timed(_NINE, 90, "Europe/Berlin"), [1, 2], "FREQ=WEEKLY"),
         "subject": "Budget",
         "location": "Room 5, upstairs",
         "description": "Bring:\n- numbers\n- coffee",

@@ -7,6 +7,7 @@ import pytest
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.caldav.occurrences import Occurrences
 from crmsync.connectors.contract import Collection, Kind, Window
+from crmsync.connectors.dav.connector import DavConnector
 from tests.conformance.bench import Bench
 from tests.conformance.dav_bench import dav_bench
 from tests.conformance.suite import Conformance
@@ -42,3 +43,18 @@ class TestUnfolded(Conformance):
     @pytest.fixture
     def bench(self, on_xandikos: DavServer, kind: Kind) -> Iterator[Bench]:
         yield from dav_bench(on_xandikos, Unfolded, kind)
+
+
+class Whole(CalDavSource):
+    """A calendar whose series are items with two columns more is one, too."""
+
+    def open(self, collection: Collection) -> DavConnector:
+        return super().open(collection).whole()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", [Kind.APPOINTMENT, Kind.TASK])
+class TestWhole(Conformance):
+    @pytest.fixture
+    def bench(self, on_xandikos: DavServer, kind: Kind) -> Iterator[Bench]:
+        yield from dav_bench(on_xandikos, Whole, kind)

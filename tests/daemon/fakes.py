@@ -11,6 +11,7 @@ from typing import Any
 from crmsync.config.load import parse
 from crmsync.config.model import Config
 from crmsync.daemon.engine import NoSuchAccount
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.state.database import State
 
 CONFIG = """
@@ -78,6 +79,7 @@ class FakeEngine:
     names: tuple[str, ...] = ("alice",)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     closed: bool = False
+    replicas: Replicas = field(default_factory=Replicas)
 
     @property
     def accounts(self) -> Mapping[str, Named]:

@@ -102,7 +102,8 @@ def test_undo_that_could_not_do_everything_failed(crmsync, engine):
     code, out, _ = crmsync("undo", "7")
     assert code == 1
     assert out.startswith("Cycle 7: 1 write put back.")
-    assert engine.asked("undo") == [{"cycle": 7}]
+    (asked,) = engine.asked("undo")
+    assert asked["cycle"] == 7
 
 
 def test_a_check_that_fails_is_a_failure(crmsync, engine):
@@ -246,7 +247,10 @@ def test_a_decision_says_when_it_is_carried_out(crmsync, engine):
     assert code == 0
     assert "phone_mobile of i" in out
     assert "crmsync sync" in err
-    assert engine.asked("resolve") == [{"item": "i", "column": "phone_mobile", "value": "+49 30 1234567"}]
+    (asked,) = engine.asked("resolve")
+    by = asked.pop("by")
+    assert by.endswith(", on the command line")  # for the history
+    assert asked == {"item": "i", "column": "phone_mobile", "value": "+49 30 1234567"}
 
 
 def test_what_servers_say_cannot_drive_the_terminal(crmsync, engine):
@@ -358,9 +362,11 @@ def test_what_may_be_asked_is_what_the_engine_offers():
     from crmsync.daemon.calls import METHODS, Reach
     from crmsync.daemon.engine import Engine
     from crmsync.daemon.reception import Reception
+    from crmsync.daemon.replica.replicas import Replicas
 
     for name, method in METHODS.items():
-        owner = Reception if method.reach is Reach.SERVICE else Engine
+        owner = {"": Engine, "replicas": Replicas}[method.part]
+        owner = Reception if method.reach is Reach.SERVICE else owner
         parameters = set(inspect.signature(getattr(owner, name)).parameters)
         assert set(method.arguments) <= parameters, name
 

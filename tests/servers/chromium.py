@@ -60,6 +60,25 @@ class Tab:
     def type(self, css: str, keys: str) -> None:
         self._call("POST", f"/element/{self._find(css)}/value", {"text": keys})
 
+    def frame(self, css: str = "") -> None:
+        """What follows happens in this frame; empty: in the page itself again."""
+        place = {ELEMENT: self._find(css)} if css else None
+        self._call("POST", "/frame", {"id": place})
+
+    def windows(self) -> list[str]:
+        return list(self._call("GET", "/window/handles"))
+
+    def another(self) -> str:
+        """A new tab; its handle."""
+        return str(self._call("POST", "/window/new", {"type": "tab"})["handle"])
+
+    def switch(self, window: str) -> None:
+        self._call("POST", "/window", {"handle": window})
+
+    def close(self) -> None:
+        """This tab."""
+        self._call("DELETE", "/window")
+
     def press(self, *keys: str) -> None:
         """Keys one after the other, wherever the focus is."""
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]

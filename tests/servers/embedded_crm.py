@@ -71,9 +71,11 @@ def embedded_crm(
     daily_requests: int = DAILY_REQUESTS,
     port: int = 0,
     directory: Path | None = None,
+    credentials: tuple[str, str] | None = None,
 ) -> Iterator[EmbeddedCrm]:
     """Starts and ends one. With `directory` (and `port`) the same CRM can be started again after its end.
 
+    `credentials` are the API client's, as they were before.
     `sharing` is {object: private | read | read_write}; `public_key` (PEM) admits the JWT bearer grant.
     """
     with tempfile.TemporaryDirectory(prefix="crm-") as temporary:
@@ -83,7 +85,8 @@ def embedded_crm(
             Person(ALICE, "alice-password", "Adams", "Alice"),
             Person(BOB, "bob-password", "Brown", "Bob"),
         )
-        client = Client("test-client", secrets.token_urlsafe(16), run_as=SYNC, public_key=public_key)
+        known = credentials or ("test-client", secrets.token_urlsafe(16))
+        client = Client(*known, run_as=SYNC, public_key=public_key)
         org = Org("Example", people, (client,), sharing=sharing or {})
         server = CrmServer(
             org,

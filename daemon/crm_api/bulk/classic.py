@@ -179,6 +179,8 @@ class Classic:
             raise Fault("InvalidJobState", f"the job is {job.state}; batches are taken while it is open")
         if len(job.batches) >= MOST_BATCHES:
             raise Fault("ExceededQuota", f"a job cannot have more than {MOST_BATCHES} batches")
+        if not body.strip():
+            raise Fault("ClientInputError", "Failed to read the batch: the request has no content")
         batch = Batch(self._batch_ids.new_id(), self._crm.clock(), body)
         job.batches[batch.id] = batch
         self._background.run(lambda: self._work(job, batch))

@@ -1,4 +1,4 @@
-"""The jobs that there are. They live in memory, like sessions: a restart forgets them, and clients start them again."""
+"""The thread that works jobs off, and the jobs of version 1.0: in memory, so that a restart forgets them."""
 
 import datetime
 import logging

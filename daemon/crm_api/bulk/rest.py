@@ -1,18 +1,19 @@
 """Bulk 2.0: `jobs/ingest` and `jobs/query` (Bulk API 2.0 Developer Guide)."""
 
 import datetime
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from crmsync.daemon.crm_api.bulk import tables
-from crmsync.daemon.crm_api.bulk.jobs import Background, Register
-from crmsync.daemon.crm_api.bulk.results import Rows
-from crmsync.daemon.crm_api.bulk.work import OPERATIONS, Result, work_off
+from crmsync.daemon.crm_api.bulk.jobs import Background
+from crmsync.daemon.crm_api.bulk.work import AT_ONCE, OPERATIONS, work_off
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Call, Reply
-from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.job_store import Job, JobStore, Overtaken
 from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Ingest", "Query"]
@@ -20,60 +21,37 @@ __all__ = ["Ingest", "Query"]
 CSV = {"Content-Type": "text/csv"}
 PAGE = 50_000
 LARGEST_PAGE = 250_000
+KINDS = {"ingest": "V2Ingest", "query": "V2Query"}
 _ENDS = {"LF": "\n", "CRLF": "\r\n"}
-
-
-@dataclass(slots=True)
-class Job:
-    """`asked` is what the client said when it made the job."""
-
-    id: str
-    owner: Caller
-    created: datetime.datetime
-    asked: Mapping[str, Any]
-    version: str
-    state: str
-    stamp: datetime.datetime
-    error: str = ""
-    content: list[bytes] = field(default_factory=list)
-    header: list[str] = field(default_factory=list)
-    rows: list[list[str]] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
-    found: Rows | None = None
-
-    @property
-    def delimiter(self) -> str:
-        return tables.DELIMITERS[str(self.asked.get("columnDelimiter") or "COMMA")]
-
-    @property
-    def end(self) -> str:
-        return _ENDS[str(self.asked.get("lineEnding") or "LF")]
-
-    def close(self) -> None:
-        if self.found is not None:
-            self.found.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Bulk:
     crm: Crm
     background: Background
-    jobs: Register[Job]
-    kind: str
+    jobs: JobStore
 
     def job(self, call: Call, id: str) -> Reply:
-        return Reply(200, self._shown(self.jobs.get(call.caller, id)))
+        return Reply(200, self._shown(self._get(call, id)))
 
     def all(self, call: Call) -> Reply:
-        records = [self._shown(each) for each in self.jobs.all(call.caller)]
+        records = [self._shown(each) for each in self.jobs.all(call.caller.user_id)]
         return Reply(200, {"done": True, "nextRecordsUrl": None, "records": records})
 
     def remove(self, call: Call, id: str) -> Reply:
-        job = self.jobs.get(call.caller, id)
+        job = self._get(call, id)
         if job.state in ("UploadComplete", "InProgress"):
             raise Fault("INVALIDJOBSTATE", f"a job that is {job.state} cannot be deleted; abort it first")
         self.jobs.remove(job)
         return Reply(204)
+
+    def resume(self) -> None:
+        """What the end of the service interrupted goes on."""
+        for job in self.jobs.unfinished():
+            self._start(job)
+
+    def _get(self, call: Call, id: str) -> Job:
+        return self.jobs.get(call.caller.user_id, id)
 
     def _new(self, call: Call, asked: Mapping[str, Any], state: str) -> Job:
         for name, known in (("columnDelimiter", tables.DELIMITERS), ("lineEnding", _ENDS)):
@@ -81,28 +59,49 @@ class _Bulk:
                 raise Fault("INVALIDJOB", f"{name} must be one of {', '.join(known)}")
         if asked.get("contentType") not in (None, "CSV"):
             raise Fault("INVALIDJOB", "contentType must be CSV")
-        now = self.crm.clock()
-        return self.jobs.add(Job(self.jobs.new_id(), call.caller, now, asked, call.version, state, now))
+        return self.jobs.add(call.caller.user_id, asked, call.version, state)
 
-    def _state(self, job: Job, state: str, error: str = "") -> None:
-        job.state, job.error, job.stamp = state, error, self.crm.clock()
+    def _start(self, job: Job) -> None:
+        self.background.run(lambda: self._attempt(job))
+
+    def _attempt(self, job: Job) -> None:
+        if not self.jobs.move(job, "InProgress", among=("UploadComplete", "InProgress")):
+            return
+        try:
+            done = self._work(self.jobs.now(job))
+        except Overtaken:
+            return
+        except (Fault, OverflowError) as error:
+            what = f"{error.code} : {error.message}" if isinstance(error, Fault) else str(error)
+            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
+        except Exception:
+            what = "UNKNOWN_EXCEPTION : the CRM failed to do it; its log has the reason"
+            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
+            raise  # to the log
+        else:
+            if done:
+                self.jobs.move(job, "JobComplete", among=("InProgress",))
+
+    def _work(self, job: Job) -> bool:
+        """All that is left to do; False where the end of the service came first."""
+        raise NotImplementedError
 
     def _shown(self, job: Job) -> dict[str, Any]:
         info = {
             "id": job.id,
             "operation": job.asked["operation"],
             "object": job.asked["object"],
-            "createdById": job.owner.user_id,
+            "createdById": job.owner,
             "createdDate": _moment(job.created),
             "systemModstamp": _moment(job.stamp),
             "state": job.state,
             "concurrencyMode": "Parallel",
             "contentType": "CSV",
             "apiVersion": float(job.version),
-            "jobType": self.kind,
+            "jobType": KINDS[job.kind],
             "lineEnding": job.asked.get("lineEnding") or "LF",
             "columnDelimiter": job.asked.get("columnDelimiter") or "COMMA",
-            "numberRecordsProcessed": len(job.results) if job.found is None else len(job.found),
+            "numberRecordsProcessed": job.processed,
             "retries": 0,
             "totalProcessingTime": max(0, int((job.stamp - job.created).total_seconds() * 1000)),
         }
@@ -124,81 +123,78 @@ class Ingest(_Bulk):
         return Reply(200, self._shown(job))
 
     def upload(self, call: Call, id: str) -> Reply:
-        job = self.jobs.get(call.caller, id)
-        if job.state != "Open" or job.content:
+        job = self._get(call, id)
+        if not self.jobs.upload(job, call.raw()):
             raise Fault(
                 "INVALIDJOBSTATE", f"data can be uploaded once, while the job is open; it is {job.state}"
             )
-        job.content.append(call.raw())
         return Reply(201)
 
     def change(self, call: Call, id: str) -> Reply:
-        job, wanted = self.jobs.get(call.caller, id), call.body_object().get("state")
-        if wanted not in ("UploadComplete", "Aborted") or (
-            wanted == "UploadComplete" and job.state != "Open"
-        ):
-            raise Fault("INVALIDJOBSTATE", f"a job that is {job.state} cannot become {wanted}")
-        if job.state in ("JobComplete", "Failed", "Aborted"):
-            raise Fault("INVALIDJOBSTATE", f"the job is already {job.state}")
-        self._state(job, wanted)
-        shown = self._shown(job)  # before the work begins, which may be over in no time
+        job, wanted = self._get(call, id), call.body_object().get("state")
+        among = {"UploadComplete": ("Open",), "Aborted": ("Open", "UploadComplete", "InProgress")}
+        if not self.jobs.move(job, str(wanted), among=among.get(str(wanted), ())):
+            raise Fault("INVALIDJOBSTATE", f"a job that is {self.jobs.now(job).state} cannot become {wanted}")
+        moved = self.jobs.now(job)  # before the work begins, which may be over in no time
         if wanted == "UploadComplete":
-            self.background.run(lambda: self._work(job))
-        return Reply(200, shown)
+            self._start(job)
+        return Reply(200, self._shown(moved))
 
     def successful(self, call: Call, id: str) -> Reply:
         return self._results(
-            call,
-            id,
-            ("sf__Id", "sf__Created"),
-            lambda result: (result.id, result.created) if result.ok else None,
+            call, id, ("sf__Id", "sf__Created"), lambda id_, created, error: None if error else (id_, created)
         )
 
     def failed(self, call: Call, id: str) -> Reply:
         return self._results(
-            call, id, ("sf__Id", "sf__Error"), lambda result: None if result.ok else (result.id, result.error)
+            call, id, ("sf__Id", "sf__Error"), lambda id_, _, error: (id_, error) if error else None
         )
 
     def unprocessed(self, call: Call, id: str) -> Reply:
-        job = self.jobs.get(call.caller, id)
-        left = job.rows[len(job.results) :]
-        text = "".join(tables.row_text(row, job.delimiter, job.end) for row in (job.header, *left))
-        return Reply(200, text.encode(), CSV)
+        job = self._get(call, id)
+        header, rows = self._table(job)
+        lines = (header, *rows[job.processed :]) if header else ()
+        return Reply(200, "".join(_line(job, row) for row in lines).encode("utf-8", "replace"), CSV)
 
     def _results(
-        self, call: Call, id: str, names: tuple[str, str], pick: Callable[[Result], tuple[Any, ...] | None]
+        self, call: Call, id: str, names: tuple[str, str], pick: Callable[..., tuple[Any, ...] | None]
     ) -> Reply:
-        job = self.jobs.get(call.caller, id)
-        lines = [tables.row_text((*names, *job.header), job.delimiter, job.end)]
-        for row, result in zip(job.rows, job.results, strict=False):
-            first = pick(result)
-            if first is not None:
-                lines.append(tables.row_text((*first, *row), job.delimiter, job.end))
+        job = self._get(call, id)
+        header, rows = self._table(job)
+        found = (pick(*json.loads(line)) for line in self.jobs.content(job, "results").splitlines())
+        lines = [_line(job, (*names, *header))]
+        lines += [_line(job, (*first, *row)) for row, first in zip(rows, found, strict=False) if first]
         return Reply(200, "".join(lines).encode("utf-8", "replace"), CSV)
 
-    def _work(self, job: Job) -> None:
-        if job.state != "UploadComplete":
-            return
-        self._state(job, "InProgress")
+    def _table(self, job: Job) -> tuple[list[str], list[list[str]]]:
+        """What was uploaded; nothing where that is no table, or there was nothing."""
         try:
-            job.header, job.rows = tables.read(b"".join(job.content), job.delimiter)
-            job.content.clear()
-            asked, key = job.asked, str(job.asked.get("externalIdFieldName") or "")
-            fields = (tables.fields_of(job.header, row) for row in job.rows)
-            for result in work_off(self.crm, job.owner, asked["operation"], asked["object"], key, fields):
-                job.results.append(result)
-                if job.state != "InProgress" or self.background.stopping.is_set():
-                    return  # aborted meanwhile
-        except Fault as fault:
-            self._state(job, "Failed", f"{fault.code} : {fault.message}")
-        else:
-            self._state(job, "JobComplete")
+            return self._read(job)
+        except Fault:
+            return [], []
+
+    def _read(self, job: Job) -> tuple[list[str], list[list[str]]]:
+        content = self.jobs.content(job)
+        return tables.read(content, _delimiter(job)) if content.strip() else ([], [])
+
+    def _work(self, job: Job) -> bool:
+        header, rows = self._read(job)
+        caller, key = self.crm.store.caller(job.owner), str(job.asked.get("externalIdFieldName") or "")
+        for start in range(job.processed, len(rows), AT_ONCE):
+            if self.background.stopping.is_set():
+                return False
+            fields = (tables.fields_of(header, row) for row in rows[start : start + AT_ONCE])
+            with self.jobs.step(job, start) as results:
+                asked = job.asked["operation"], job.asked["object"], key
+                for each in work_off(self.crm, caller, *asked, fields):
+                    text = json.dumps([each.id, each.created, each.error])
+                    results.append((f"{text}\n".encode(), not each.ok))
+        return True
 
     def _shown(self, job: Job) -> dict[str, Any]:
-        failed = sum(not each.ok for each in list(job.results))
         more = {"contentUrl": f"services/data/v{job.version}/jobs/ingest/{job.id}/batches"}
         key = job.asked.get("externalIdFieldName")
-        info = {**_Bulk._shown(self, job), **more, "numberRecordsFailed": failed}
+        info = {**_Bulk._shown(self, job), **more, "numberRecordsFailed": job.failed}
         return {**info, "externalIdFieldName": key} if key else info
 
 
@@ -212,47 +208,50 @@ class Query(_Bulk):
             raise Fault("INVALIDJOB", "operation must be query or queryAll, and query a statement")
         name = self.crm.queries.object_of(call.caller, asked["query"])
         job = self._new(call, {**asked, "object": name}, "UploadComplete")
-        shown = self._shown(job)
-        self.background.run(lambda: self._work(job))
-        return Reply(200, shown)
-
-    def change(self, call: Call, id: str) -> Reply:
-        job = self.jobs.get(call.caller, id)
-        if call.body_object().get("state") != "Aborted":
-            raise Fault("INVALIDJOBSTATE", "a query can only be aborted")
-        if job.state in ("UploadComplete", "InProgress"):
-            self._state(job, "Aborted")
+        self._start(job)
         return Reply(200, self._shown(job))
 
+    def change(self, call: Call, id: str) -> Reply:
+        job = self._get(call, id)
+        if call.body_object().get("state") != "Aborted":
+            raise Fault("INVALIDJOBSTATE", "a query can only be aborted")
+        self.jobs.move(job, "Aborted", among=("UploadComplete", "InProgress"))
+        return Reply(200, self._shown(self.jobs.now(job)))
+
     def results(self, call: Call, id: str) -> Reply:
-        job = self.jobs.get(call.caller, id)
-        if job.found is None or job.state != "JobComplete":
+        job = self._get(call, id)
+        if job.state != "JobComplete":
             raise Fault("INVALIDJOBSTATE", f"the job has no results: it is {job.state}")
         first, count = _number(call, "locator", 0), _number(call, "maxRecords", PAGE)
-        if not 0 <= first <= len(job.found):
+        if not 0 <= first <= job.processed:
             raise Fault("INVALID_LOCATOR", "there is no such locator")
-        content, shown = job.found.part(first, min(max(count, 1), LARGEST_PAGE))
+        shown = min(max(count, 1), LARGEST_PAGE, job.processed - first)
         after = first + shown
-        locator = "null" if after >= len(job.found) else str(after)
-        return Reply(200, content, {**CSV, "Sforce-NumberOfRecords": str(shown), "Sforce-Locator": locator})
+        locator = "null" if after >= job.processed else str(after)
+        headers = {**CSV, "Sforce-NumberOfRecords": str(shown), "Sforce-Locator": locator}
+        return Reply(200, self.jobs.rows(job, first, shown), headers)
 
-    def _work(self, job: Job) -> None:
-        if job.state != "UploadComplete":
-            return
-        self._state(job, "InProgress")
+    def _work(self, job: Job) -> bool:
+        """From the beginning, if it was interrupted: what a query finds belongs together."""
+        caller = self.crm.store.caller(job.owner)
         deleted = job.asked["operation"] == "queryAll"
-        try:
-            columns, records = self.crm.queries.table(job.owner, job.asked["query"], include_deleted=deleted)
-            lines = (
-                tables.row_text(tables.flattened(record, columns), job.delimiter, job.end)
-                for record in records
-            )
-            job.found = Rows(tables.row_text(columns, job.delimiter, job.end), lines)
-        except (Fault, OverflowError) as error:
-            self._state(job, "Failed", str(error))
-        else:
-            if job.state == "InProgress":
-                self._state(job, "JobComplete")
+        columns, records = self.crm.queries.table(caller, job.asked["query"], include_deleted=deleted)
+        stopped = self.background.stopping
+        lines = (_line(job, tables.flattened(each, columns)).encode("utf-8", "replace") for each in records)
+        self.jobs.keep_rows(
+            job,
+            _line(job, columns).encode("utf-8", "replace"),
+            takewhile(lambda _: not stopped.is_set(), lines),
+        )
+        return not stopped.is_set()
+
+
+def _line(job: Job, cells: Iterable[Any]) -> str:
+    return tables.row_text(cells, _delimiter(job), _ENDS[str(job.asked.get("lineEnding") or "LF")])
+
+
+def _delimiter(job: Job) -> str:
+    return tables.DELIMITERS[str(job.asked.get("columnDelimiter") or "COMMA")]
 
 
 def _number(call: Call, name: str, default: int) -> int:
@@ -261,4 +260,4 @@ def _number(call: Call, name: str, default: int) -> int:
 
 
 def _moment(value: datetime.datetime) -> str:
-    return encode_datetime(value.astimezone(datetime.UTC).replace(tzinfo=None, microsecond=0))
+    return encode_datetime(value.replace(microsecond=0))

@@ -1,24 +1,26 @@
 """Both versions of Bulk, with the jobs and the thread that they share."""
 
 from crmsync.daemon.crm_api.bulk.classic import Classic
-from crmsync.daemon.crm_api.bulk.jobs import Background, Register
+from crmsync.daemon.crm_api.bulk.jobs import Background
 from crmsync.daemon.crm_api.bulk.rest import Ingest, Query
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.state.replica.job_store import JobStore
 
 __all__ = ["Bulk"]
 
 
 class Bulk:
-    """`close` ends the thread after the rows at hand, and forgets the jobs."""
+    """Goes on with the jobs of version 2.0 that were interrupted. `close` ends the thread after the rows at hand."""
 
     def __init__(self, crm: Crm) -> None:
         self._background = Background()
-        self.ingest = Ingest(crm, self._background, Register("750", crm.clock), "V2Ingest")
-        self.query = Query(crm, self._background, Register("751", crm.clock), "V2Query")
+        self.ingest = Ingest(crm, self._background, JobStore(crm.database, crm.clock, "ingest"))
+        self.query = Query(crm, self._background, JobStore(crm.database, crm.clock, "query"))
         self.classic = Classic(crm, self._background)
         crm.closers.append(self.close)
+        self.ingest.resume()
+        self.query.resume()
 
     def close(self) -> None:
         self._background.close()
-        for register in (self.ingest.jobs, self.query.jobs, self.classic.jobs):
-            register.close()
+        self.classic.jobs.close()

@@ -94,7 +94,8 @@ def result_list(ids: Sequence[str], as_json: bool) -> Reply:
 
 def fault(error: Fault, as_json: bool) -> Reply:
     info = {"exceptionCode": _code(error.code), "exceptionMessage": error.message}
-    return _reply("error", info, as_json, status_of(error))
+    expired = error.code == "INVALID_SESSION_ID"  # 400 here, by which jsforce knows it; REST says 401
+    return _reply("error", info, as_json, 400 if expired else status_of(error))
 
 
 def _code(code: str) -> str:

@@ -10,7 +10,7 @@ from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault, Outcome, Rejected
 from crmsync.state.replica.metadata import fold
 
-__all__ = ["OPERATIONS", "Result", "outcome_of", "work_off"]
+__all__ = ["AT_ONCE", "OPERATIONS", "Result", "outcome_of", "work_off"]
 
 AT_ONCE = 200
 OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete", "undelete"})

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from crmsync.daemon.crm_api.furnishings import TABS
 from crmsync.daemon.crm_api.soap.session import Soap
 from crmsync.daemon.crm_api.soap.wire import Message, Typed
 from crmsync.state.replica.describe import describe_global as rest_global
@@ -94,7 +95,7 @@ def _ordered(names: str, values: Mapping[str, Any]) -> dict[str, Any]:
     ordered = {}
     for each in names.split():
         name = each.rstrip("?")
-        value = values[name]
+        value = values.get(name)  # an upstream of another version may not have it
         if value is not None or not each.endswith("?"):
             ordered[name] = value
     return ordered
@@ -105,13 +106,6 @@ def describe_layout(soap: Soap, message: Message) -> dict[str, Any]:
     return layout_of(soap.crm.store.schema, type_)
 
 
-# Two, as every organisation has several: pyforce takes a single one for a list.
-_TABS = {
-    "Sales": ("Account", "Contact", "Lead", "Opportunity", "Case"),
-    "Activities": ("Task", "Event"),
-}
-
-
 def describe_tabs(soap: Soap, message: Message) -> list[dict[str, Any]]:
     return [
         {
@@ -120,9 +114,9 @@ def describe_tabs(soap: Soap, message: Message) -> list[dict[str, Any]]:
             "logoUrl": f"{soap.origin}/logo.png",
             "selected": label == "Sales",
             "tabSetId": f"standard__{label}",
-            "tabs": [_tab(soap, soap.crm.store.schema.objects[name]) for name in names],
+            "tabs": [_tab(soap, type_) for name in names if (type_ := soap.crm.store.schema.find(name))],
         }
-        for label, names in _TABS.items()
+        for label, names in TABS.items()
     ]
 
 

@@ -53,19 +53,23 @@ _XML = {"Content-Type": "text/xml;charset=UTF-8"}
 class Endpoint:
     crm: Crm
 
-    def answer(self, path: tuple[str, ...], body: bytes, headers: Mapping[str, str], origin: str) -> Reply:
+    def answer(
+        self, path: tuple[str, ...], body: bytes, headers: Mapping[str, str], origin: str, address: str = ""
+    ) -> Reply:
         try:
             message = wire.parse(unzip(body, headers.get("content-encoding", "")))
             url = self._server_url(path, origin)
-            return Reply(200, wire.envelope(self._response(message, url, origin), self._limits()), _XML)
+            return Reply(
+                200, wire.envelope(self._response(message, url, origin, address), self._limits()), _XML
+            )
         except Fault as fault:
             cause = fault.__cause__
             place = (cause.row, cause.column) if isinstance(cause, SoqlError) else None
             return Reply(500, wire.fault(fault.code, fault.message, place), _XML)
 
-    def _response(self, message: Message, url: str, origin: str) -> str:
+    def _response(self, message: Message, url: str, origin: str, address: str) -> str:
         if message.operation == "login":
-            result = self._login(message, url)
+            result = self._login(message, url, address)
         else:
             operation = OPERATIONS.get(message.operation)
             if operation is None:
@@ -83,15 +87,16 @@ class Endpoint:
             raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         return Soap(self.crm, session.caller, token, url, origin, message.headers)
 
-    def _login(self, message: Message, url: str) -> dict[str, Any]:
+    def _login(self, message: Message, url: str, address: str) -> dict[str, Any]:
         try:
-            user_id = self.crm.sessions.log_in(message.text("username"), message.text("password"))
+            user_id = self.crm.sessions.log_in(message.text("username"), message.text("password"), address)
             token = self.crm.sessions.open(user_id)
         except TooManyAttempts:
             raise Fault("LOGIN_RATE_EXCEEDED", "Login rate exceeded; wait a minute and try again") from None
         except LoginRefused:
             what = "Invalid username, password, security token; or user locked out."
             raise Fault("INVALID_LOGIN", what) from None
+        url = f"{url.rpartition('/')[0]}/{self.crm.org.id[:15]}"  # the very first login to a replica tells it
         return {
             "metadataServerUrl": url.replace("/Soap/u/", "/Soap/m/"),
             "passwordExpired": False,

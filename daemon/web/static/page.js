@@ -55,8 +55,10 @@ function follow(table) {
   const all = document.getElementById("all");
   const troubled = document.getElementById("troubled");
   const say = (text) => { note.textContent = text; note.hidden = !text; };
+  const charts = document.getElementById("charts");
   let first = true;
   let stale = false;
+  let drawn = Date.now();
 
   async function fetchTroubled() {
     stale = true;
@@ -66,6 +68,18 @@ function follow(table) {
     if (!answer.ok) return;
     const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
     troubled.replaceChildren(...parsed.body.childNodes);
+  }
+
+  async function fetchCharts() {
+    // not from under somebody's hands either, and not more often than anything is to be seen in them
+    if (Date.now() - drawn < 1000 * Number(charts.dataset.every) || charts.contains(document.activeElement)) return;
+    drawn = Date.now();
+    const answer = await fetch(charts.dataset.part, { credentials: "same-origin" });
+    if (!answer.ok) return;
+    const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const open = charts.querySelector("details").open;
+    charts.replaceChildren(...parsed.body.childNodes);
+    charts.querySelector("details").open = open;
   }
 
   const events = new EventSource(table.dataset.live);
@@ -80,7 +94,7 @@ function follow(table) {
     }
     tellTimes(table);
     say("");
-    if (!first) fetchTroubled();
+    if (!first) { fetchTroubled(); fetchCharts(); }
     first = false;
   });
   events.addEventListener("over", () => { events.close(); say("Your session is over. Ask for a new link."); });

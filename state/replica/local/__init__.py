@@ -8,9 +8,9 @@ Theory of operation. Each object has a group of tables, shaped by its describe:
     todelete   ids of which the upstream says that they are deleted
     tosync     which fields were changed here, when, and what keeps them from the upstream
 
-All of them share the createlist and the deletelist (in the order of the person's work), and four tables that last: the
-schemas, the properties (where a pass stands, since when the next one asks), the aliases (a temporary id still means its
-record after the upstream has given the real one) and the conflict log.
+All of them share the createlist (creates, and conversions of leads) and the deletelist, in the order of the person's
+work, and four tables that last: the schemas, the properties (where a pass stands, since when the next one asks), the
+aliases (a temporary id still means its record after the upstream has given the real one) and the conflict log.
 
 What happens to a row with local changes is one operation, however it comes about: the three-way *difference* of main,
 orig and synced. What it settles is rebased: main becomes what a person shall see, orig what the upstream has now, and
@@ -26,6 +26,8 @@ difference   three rows, field by field (pure)
 rows         one transaction's view of the tables
 edits        what a person does: create, update, delete
 arrivals     what a pull brings: stage it, settle it, move it to main
+veil         a lead that main shows as converted, and what lies under that (pure)
+conversions  leads that are converted here
 births       a temporary id becomes a real one
 deciding     conflicts and refusals: choose, retry, abandon
 """

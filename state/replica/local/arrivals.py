@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from crmsync.state.replica.local.difference import UNITS, Difference, Policy, Winner, difference
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Row, row_to, stored
-from crmsync.state.replica.local.tables import UPDATED
+from crmsync.state.replica.local.tables import LEAD, UPDATED
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.values import encode_datetime, parse_datetime
 
-__all__ = ["gone", "leftovers", "mark_changed", "move", "settle", "stage"]
+__all__ = ["deleted_on_both", "gone", "leftovers", "mark_changed", "move", "settle", "stage"]
 
 AT_ONCE = 500
 
@@ -30,7 +30,7 @@ def stage(work: Work, name: str, rows: Sequence[Row], *, first: bool) -> int:
     if first:
         work.main(name, [row for row in rows if row["Id"] not in pending])
         rows = [row for row in rows if row["Id"] in pending]
-    known = work.many(group.main, ids) | work.many(group.orig, pending)
+    known = work.bare(name, work.many(group.main, ids)) | work.many(group.orig, pending)
     lost = {i for i, waits in work.many(group.tosync, pending).items() if waits["state"] == "gone"}
     waiting = {*work.many(group.synced, ids), *lost}  # what is back says so, even as it was
     fresh = [r for r in rows if r["Id"] in waiting or not _same(known.get(r["Id"]), r)]
@@ -45,7 +45,7 @@ def settle(work: Work, name: str, synced: Row, policy: Policy, at: datetime) -> 
     """
     type_, group, record_id = work.shapes.of(name), work.group(name), synced["Id"]
     waits, orig = work.get(group.tosync, record_id), work.get(group.orig, record_id)
-    main = work.get(group.main, record_id)
+    main = work.bare(name, work.many(group.main, [record_id])).get(record_id)
     if waits is None or orig is None or main is None:
         work.main(name, [synced])
         work.in_step(name, record_id)
@@ -112,18 +112,23 @@ def gone(work: Work, name: str, record_ids: Iterable[str], policy: Policy, at: d
     group, ids = work.group(name), list(record_ids)
     work.drop(group.todelete, ids)
     for record_id, entry in work.many(work.shared.deletelist, ids).items():
-        _deleted_on_both(work, record_id, entry)
+        deleted_on_both(work, record_id, entry)
     waiting = work.many(group.tosync, ids)
     for record_id, waits in waiting.items():
         _edited_here(work, name, record_id, waits, policy, at)
-    free = [i for i in ids if i not in waiting or policy is Policy.SERVER]
-    left = len(work.many(group.main, free))
+    converting = work.converting(ids) if name == LEAD else {}
+    for record_id, conversion in converting.items():
+        _conversion_lost(work, record_id, conversion, at)
+    free = [i for i in ids if (i not in waiting or policy is Policy.SERVER) and i not in converting]
+    leaving = work.many(group.main, free)
+    left = len(leaving)
+    work.bury(name, leaving, at)
     for table in (group.main, group.orig, group.synced, group.tosync):
         work.drop(table, free)
     return left
 
 
-def _deleted_on_both(work: Work, record_id: str, entry: Mapping[str, Any]) -> None:
+def deleted_on_both(work: Work, record_id: str, entry: Mapping[str, Any]) -> None:
     """What went with it here need not have gone with it there (it was moved here, and not yet there): each of those is
     a delete of its own from now on."""
     deletelist, group = work.shared.deletelist, work.group(entry["object"])
@@ -131,6 +136,16 @@ def _deleted_on_both(work: Work, record_id: str, entry: Mapping[str, Any]) -> No
         work.drop(table, [record_id])
     others = deletelist.update().where(deletelist.c.root == record_id)
     work.connection.execute(others.values(root=deletelist.c.Id))
+
+
+def _conversion_lost(work: Work, lead: str, conversion: Row, at: datetime) -> None:
+    """The pass decides, or a person: three records hang on it."""
+    entry = work.get(work.shared.createlist, conversion["Id"])
+    if entry is None or entry["state"] == "gone":
+        return
+    work.log(LEAD, lead, {}, {"Status": conversion["status"]}, {}, fields=(), winner=Winner.HELD, at=at)
+    values = {"state": "gone", "code": "deleted", "reason": "the lead was deleted upstream"}
+    work.change(work.shared.createlist, conversion["Id"], **values, sent=None, since=None)
 
 
 def _edited_here(

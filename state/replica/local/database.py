@@ -1,9 +1,10 @@
-"""The database of one replica: a file of its own for one CRM login, which answers nobody else.
+"""The database of one replica, on SQLite or PostgreSQL: of its own for one CRM login, which answers nobody else.
 
 Its tables have the shapes that the upstream last described. A new description migrates them where they stand, in the
 transaction that stores it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -12,12 +13,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import open_engine
+from crmsync.state.replica.describe import BASE, ORIGIN
 from crmsync.state.replica.local.migrate import migrate
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Shapes
 from crmsync.state.replica.local.tables import Tables
 
 __all__ = ["ForeignLogin", "LocalDatabase"]
+
+
+_WRITERS_TURN = 0x7265706C  # the advisory lock on PostgreSQL; any number that nobody else uses
 
 
 class ForeignLogin(Exception):
@@ -31,16 +36,22 @@ class LocalDatabase:
         """`url` as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests."""
         self._engine = open_engine(url, durable)
         self._writing = self._engine.execution_options(crm_write=True)
+        self._reading = self._engine
+        if (
+            self._engine.dialect.name == "postgresql"
+        ):  # else each statement would see what was committed before it
+            self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._turn = Lock()
         self.tables = Tables(Shapes({}))
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
-            self.tables = Tables(Shapes(self._described(work)))
+            self._known: Mapping[str, Any] = self._described(work)
+            self.tables = Tables(Shapes(self._known))
 
     @contextmanager
     def read(self) -> Iterator[Work]:
         """A consistent view."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._reading.connect() as connection, connection.begin():
             yield Work(connection, self.tables)
 
     @contextmanager
@@ -52,6 +63,10 @@ class LocalDatabase:
     @contextmanager
     def _transaction(self) -> Iterator[Work]:
         with self._writing.connect() as connection, connection.begin():
+            if (
+                connection.dialect.name == "postgresql"
+            ):  # writers of other processes wait, as they do for a file
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_TURN)))
             yield Work(connection, self.tables)
 
     def claim(self, organisation: str, user: str) -> None:
@@ -73,12 +88,18 @@ class LocalDatabase:
                 known = self._described(work)
                 new = {name: _kept(reply) for name, reply in replies.items()}
                 if all(known.get(name) == reply for name, reply in new.items()):
+                    self._follow(known)
                     return frozenset()
                 tables = Tables(Shapes({**known, **new}))
                 refill = migrate(work, tables)
                 self._store(work, new, refill)
-            self.tables = tables
+            self.tables, self._known = tables, {**known, **new}
         return refill
+
+    def _follow(self, known: Mapping[str, Any]) -> None:
+        """Another process may have migrated the tables since."""
+        if known != self._known:
+            self.tables, self._known = Tables(Shapes(known)), known
 
     def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> None:
         schemas = work.shared.schemas
@@ -96,5 +117,22 @@ class LocalDatabase:
 
 
 def _kept(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what names a host: the same object behind another address has not changed."""
-    return {name: value for name, value in reply.items() if name not in ("urls", "recordTypeInfos")}
+    """Its addresses without host and version: the same object behind another address has not changed."""
+    kept = dict(reply)
+    if isinstance(kept.get("urls"), dict):
+        kept["urls"] = _placeless(kept["urls"])
+    if isinstance(kept.get("recordTypeInfos"), list):
+        kept["recordTypeInfos"] = [
+            {**each, "urls": _placeless(each["urls"])} if isinstance(each.get("urls"), dict) else each
+            for each in kept["recordTypeInfos"]
+        ]
+    return kept
+
+
+def _placeless(urls: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _placeless_one(str(url)) for name, url in urls.items()}
+
+
+def _placeless_one(url: str) -> str:
+    path = re.sub(r"^https?://[^/]*", ORIGIN, url)
+    return re.sub(r"^/services/data/v[0-9.]+", BASE, path)

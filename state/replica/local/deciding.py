@@ -12,20 +12,21 @@ from typing import Any
 
 from crmsync.state.replica import faults
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.local import edits
+from crmsync.state.replica.local import births, conversions, edits
 from crmsync.state.replica.local.arrivals import settle
-from crmsync.state.replica.local.births import made_again
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.rows import Work
-from crmsync.state.replica.local.shape import stored
+from crmsync.state.replica.local.shape import Row
+from crmsync.state.replica.local.tables import LEAD
 
-__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "waiting"]
+__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "standing", "waiting"]
 
 
 class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    CONVERT = "convert"
 
 
 class Side(StrEnum):
@@ -35,7 +36,8 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """`state`: held (both sides changed it), gone (deleted there, changed here), rejected (the upstream refused it)."""
+    """`state`: held (both sides changed it), gone (deleted there, changed here), rejected (the upstream refused it).
+    The `id` of a conversion is its lead's."""
 
     action: Action
     object: str
@@ -49,15 +51,30 @@ class Waiting:
 def waiting(work: Work) -> Iterator[Waiting]:
     """Everything that does not go on by itself."""
     shared = work.shared
-    for action, table in ((Action.CREATE, shared.createlist), (Action.DELETE, shared.deletelist)):
+    for table in (shared.createlist, shared.deletelist):
         for row in work.where(table, table.c.state != "ready"):
-            yield Waiting(action, row["object"], row["Id"], row["state"], (), row["code"], row["reason"])
+            conversion = work.get(shared.conversions, row["Id"])
+            action = Action.CREATE if table is shared.createlist else Action.DELETE
+            action, record_id = (Action.CONVERT, conversion["lead"]) if conversion else (action, row["Id"])
+            yield Waiting(action, row["object"], record_id, row["state"], (), row["code"], row["reason"])
     for name, group in work.tables.groups.items():
         for row in work.where(group.tosync):
             if row["state"] != "ready" or row["held"]:
                 fields = tuple(row["held"] or row["changed"])
                 state = "held" if row["state"] == "ready" else row["state"]
                 yield Waiting(Action.UPDATE, name, row["Id"], state, fields, row["code"], row["reason"])
+
+
+def standing(work: Work, record_id: str) -> Mapping[str, Any] | None:
+    """The entry of the queue in which this record waits to be sent, however it stands."""
+    try:
+        current = edits.current_id(work, record_id)
+        type_ = work.type_of(current)
+    except Fault:
+        return None
+    shared = work.shared
+    tables = (shared.deletelist, shared.createlist, work.group(type_.name).tosync)
+    return next((found for table in tables if (found := work.get(table, current))), None)
 
 
 def choose(
@@ -72,7 +89,10 @@ def choose(
 
     `fields`: of several held ones, only these. Raises Fault where there is no conflict.
     """
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
+    if conversion := _conversion(work, record_id, "held", "gone"):
+        _choose_conversion(work, conversion, choice, at)
+        return
     deletion = work.get(work.shared.deletelist, record_id)
     if deletion is not None and deletion["state"] == "held":
         _choose_delete(work, deletion, choice, at)
@@ -89,7 +109,10 @@ def choose(
 
 def retry(work: Work, record_id: str) -> None:
     """The upstream is asked once more. Raises Fault where it refused nothing."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
+    if conversion := _conversion(work, record_id, "rejected"):
+        work.change(work.shared.createlist, conversion["Id"], state="ready", code="", reason="")
+        return
     table = _rejected(work, record_id)
     work.change(table, record_id, state="ready", code="", reason="")
 
@@ -97,10 +120,12 @@ def retry(work: Work, record_id: str) -> None:
 def abandon(work: Work, record_id: str, at: datetime) -> None:
     """The local change is given up: the row is as the upstream has it, and the values stand in the log. Raises Fault
     where nothing waits to be sent, and where other rows cannot do without one that was made here."""
-    record_id = work.resolve(record_id)
+    record_id = edits.current_id(work, record_id)
     type_ = work.type_of(record_id)
     if entry := work.get(work.shared.deletelist, record_id):
         _restore(work, entry)
+    elif conversion := _conversion(work, record_id):
+        _give_up_conversion(work, conversion, at)
     elif entry := work.get(work.shared.createlist, record_id):
         _forget(work, entry, at)
     elif entry := work.get(work.group(type_.name).tosync, record_id):
@@ -129,7 +154,8 @@ def _choose_fields(
     whole = {n for unit in units for n in unit} & set(synced)
     work.change(group.orig, record_id, **{n: synced[n] for n in whole})
     if choice == Side.SERVER:
-        work.change(group.main, record_id, **{n: synced[n] for n in whole})
+        main = work.bare(name, work.many(group.main, [record_id]))[record_id]
+        work.main(name, [{**main, **{n: synced[n] for n in whole}}], updated=True)
     still = [c["fields"] for c in work.open_conflicts(record_id) if not set(c["fields"]) & whole]
     work.close_conflicts(record_id, choice if isinstance(choice, Side) else "another value", but=still)
     held = [n for n in waits["held"] if n not in whole]
@@ -151,7 +177,7 @@ def _choose_gone(
     if isinstance(choice, Mapping):
         edits.update(work, record_id, choice, at)
     work.close_conflicts(record_id, "made again")
-    made_again(work, name, record_id)
+    births.made_again(work, name, record_id)
 
 
 def _choose_delete(
@@ -170,6 +196,53 @@ def _choose_delete(
         work.close_conflicts(each["Id"], Side.LOCAL)
     edits.take_along(work, entry["root"], at)
     work.change(deletelist, entry["Id"], state="ready", code="", reason="")
+
+
+def _choose_conversion(work: Work, conversion: Row, choice: Side | Mapping[str, Any], at: datetime) -> None:
+    """Here: the lead is converted as it is there now, or, if it cannot be, what was made of it here stays."""
+    lead, entry = conversion["lead"], work.get(work.shared.createlist, conversion["Id"]) or {}
+    if choice == Side.SERVER:
+        _give_up_conversion(work, conversion, at)
+    elif choice != Side.LOCAL:
+        raise Fault("INVALID_OPERATION", "to convert the lead in another way, convert it again")
+    elif entry["code"] == "changed":
+        row = work.bare(LEAD, work.many(work.group(LEAD).main, [lead]))[lead]
+        conversions.seen_as(work, conversion, row)
+        work.change(work.shared.createlist, conversion["Id"], state="ready", code="", reason="")
+        work.close_conflicts(lead, Side.LOCAL, but=_held_fields(work, lead))
+    else:
+        conversions.keep(work, conversion)
+        _end_conversion(work, lead, entry, Side.LOCAL)
+
+
+def _give_up_conversion(work: Work, conversion: Row, at: datetime) -> None:
+    entry = work.get(work.shared.createlist, conversion["Id"]) or {}
+    conversions.abandon(work, conversion, at)
+    _end_conversion(work, conversion["lead"], entry, "abandoned")
+
+
+def _end_conversion(work: Work, lead: str, entry: Mapping[str, Any], how: str) -> None:
+    """A lead that is gone upstream goes with it."""
+    group = work.group(LEAD)
+    if entry.get("state") == "gone":
+        for table in (group.main, group.orig, group.synced, group.tosync):
+            work.drop(table, [lead])
+    work.close_conflicts(lead, how, but=_held_fields(work, lead))
+
+
+def _held_fields(work: Work, record_id: str) -> list[list[str]]:
+    """Conflicts of single fields: they are decided one by one."""
+    waits = work.get(work.group(LEAD).tosync, record_id)
+    return [c["fields"] for c in work.open_conflicts(record_id) if c["fields"]] if waits else []
+
+
+def _conversion(work: Work, lead: str, *states: str) -> Row | None:
+    """That of this lead; in one of these states, if any are named."""
+    conversion = work.converting([lead]).get(lead)
+    if conversion is None or not states:
+        return conversion
+    entry = work.get(work.shared.createlist, conversion["Id"])
+    return conversion if entry is not None and entry["state"] in states else None
 
 
 # ── Giving up ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -203,22 +276,7 @@ def _forget(work: Work, entry: Mapping[str, Any], at: datetime) -> None:
             "it is not known whether the upstream has made this record: let a pass find out, then delete it"
         )
         raise Fault("ENTITY_IS_LOCKED", what)
-    for type_, field in work.shapes.pointing(name):
-        group = work.group(type_.name)
-        for row in work.where(group.main, group.main.c[field.name] == record_id):
-            orig = work.get(group.orig, row["Id"]) or {}
-            before = orig.get(field.name)
-            if before is None and not field.nillable:
-                raise Fault(
-                    "DELETE_FAILED", f"{row['Id']} ({type_.name}) needs this record: abandon it first"
-                )
-            work.change(group.main, row["Id"], **{field.name: before})
-    main, type_ = work.group(name).main, work.shapes.of(name)
-    row = work.get(main, record_id) or {}
-    given = [f.name for f in stored(type_) if f.createable and row.get(f.name) is not None]
-    work.give_up(name, record_id, given, {}, row, "abandoned", at)
-    work.drop(main, [record_id])
-    work.drop(work.shared.createlist, [record_id])
+    births.unmade(work, name, record_id, at)
 
 
 def _undo(work: Work, name: str, waits: Mapping[str, Any], at: datetime) -> None:

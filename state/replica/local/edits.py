@@ -8,17 +8,32 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.local import veil
 from crmsync.state.replica.local.births import next_temporary
+from crmsync.state.replica.local.computed import computed
 from crmsync.state.replica.local.rows import Work
-from crmsync.state.replica.local.shape import Edge, Row, row_from, stored
-from crmsync.state.replica.local.tables import CREATED, UPDATED
+from crmsync.state.replica.local.shape import Edge, Row, row_from, row_to, stored
+from crmsync.state.replica.local.tables import CONVERTED, CREATED, LEAD, ROLES, UPDATED
 from crmsync.state.replica.local.temporary import is_temporary
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.values import decode, encode_datetime
 
-__all__ = ["create", "delete", "find", "take_along", "update"]
+__all__ = [
+    "blank",
+    "closure",
+    "create",
+    "current_id",
+    "delete",
+    "find",
+    "queue_create",
+    "queue_update",
+    "take_along",
+    "update",
+]
 
 
 def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> str:
@@ -29,15 +44,21 @@ def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> st
     if not type_.createable:
         raise faults.no_access()
     given = _decoded(work, type_, values, creating=True)
-    row = {**_blank(type_), **given}
+    row = {**blank(type_), **given}
     missing = tuple(f.name for f in stored(type_) if f.required and row[f.name] is None)
     if missing:
         raise faults.required(missing)
     stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at)
-    row |= {"Id": next_temporary(work, type_.prefix), **{k: v for k, v in stamps.items() if k in row}}
+    row |= {k: v for k, v in {**stamps, **_by(work, row)}.items() if k in row}
+    row["Id"] = next_temporary(work, type_.prefix)
+    row |= computed(work, type_, row, given, None, at)
     work.main(type_.name, [row], created=True)
-    work.connection.execute(work.shared.createlist.insert().values(Id=row["Id"], object=type_.name))
+    queue_create(work, type_.name, row["Id"])
     return str(row["Id"])
+
+
+def queue_create(work: Work, name: str, record_id: str) -> None:
+    work.connection.execute(work.shared.createlist.insert().values(Id=record_id, object=name))
 
 
 def update(work: Work, record_id: str, values: Mapping[str, Any], at: datetime) -> None:
@@ -48,11 +69,40 @@ def update(work: Work, record_id: str, values: Mapping[str, Any], at: datetime) 
     if emptied:
         raise faults.required(emptied)
     new = {n: v for n, v in given.items() if v != row[n]}
+    if row[CONVERTED]:
+        _change_converting(work, type_, row, new)
     if row[CREATED]:
-        work.change(work.group(type_.name).main, row["Id"], **new, **{CREATED: True})
-        work.change(work.shared.createlist, row["Id"], state="ready", code="", reason="")
+        shown = _shown(work, type_, row, new, at)
+        work.change(work.group(type_.name).main, row["Id"], **shown, **{CREATED: True})
+        _ask_again(work, row["Id"])
     elif new:
-        _queue_update(work, type_, row, new, at)
+        queue_update(work, type_, work.bare(type_.name, {row["Id"]: row})[row["Id"]], new, at)
+
+
+def _change_converting(work: Work, type_: ObjectType, row: Row, new: Row) -> None:
+    """What a lead is given before the upstream has converted it, it is converted with."""
+    if covered := new.keys() & set(veil.SHOWN):
+        what = f"{', '.join(sorted(covered))}: the lead is converted; abandon that to change it"
+        raise Fault("CANNOT_UPDATE_CONVERTED_LEAD", what)
+    conversion = work.converting([row["Id"]])[row["Id"]]
+    if conversion["base"] is not None:
+        base = {**conversion["base"], **row_to(type_, new)}
+        work.change(work.shared.conversions, conversion["Id"], base=base)
+    _refused_no_more(work, conversion["Id"])
+
+
+def _ask_again(work: Work, record_id: str) -> None:
+    """The create that was refused, or the conversion that the row comes from."""
+    _refused_no_more(work, record_id)
+    table = work.shared.conversions
+    for conversion in work.where(table, sa.or_(*(table.c[role] == record_id for role in ROLES.values()))):
+        _refused_no_more(work, conversion["Id"])
+
+
+def _refused_no_more(work: Work, entry: str) -> None:
+    table = work.shared.createlist
+    refused = table.update().where(table.c.Id == entry, table.c.state == "rejected")
+    work.connection.execute(refused.values(state="ready", code="", reason=""))
 
 
 def delete(work: Work, record_id: str, at: datetime) -> None:
@@ -60,7 +110,8 @@ def delete(work: Work, record_id: str, at: datetime) -> None:
     type_, row = find(work, record_id)
     if not type_.deletable:
         raise faults.no_access()
-    going = dict(_closure(work, type_, row["Id"]))
+    going = dict(closure(work, type_, row["Id"]))
+    _not_converting(work, going)
     cleared = list(_cleared(work, going))
     for object_name, each, reference, _ in cleared:
         work.change(work.group(object_name).main, each, **{reference: None})
@@ -70,6 +121,18 @@ def delete(work: Work, record_id: str, at: datetime) -> None:
     if work.get(deletelist, row["Id"]) is None:  # the upstream has nothing that could take the others along
         others = deletelist.update().where(deletelist.c.root == row["Id"])
         work.connection.execute(others.values(root=deletelist.c.Id))
+
+
+def _not_converting(work: Work, going: Mapping[str, str]) -> None:
+    """What a conversion was told to use has to be there when the upstream makes it."""
+    table = work.shared.conversions
+    for record_id in (i for i, name in going.items() if name in (LEAD, *ROLES)):
+        named = [table.c.lead == record_id, *(table.c[role] == record_id for role in ROLES.values())]
+        for conversion in work.where(table, sa.or_(*named)):
+            made_by_it = any(made["Id"] == record_id for made in conversion["made"].values())
+            if not made_by_it:
+                what = f"{record_id} is part of a conversion that the upstream does not have yet"
+                raise Fault("DELETE_FAILED", what)
 
 
 def take_along(work: Work, root: str, at: datetime) -> None:
@@ -84,12 +147,17 @@ def take_along(work: Work, root: str, at: datetime) -> None:
                 frontier.append((row["Id"], edge.child))
 
 
-def find(work: Work, record_id: str) -> tuple[ObjectType, Row]:
-    """The row of main with this id, be it an old temporary one. Raises Fault."""
+def current_id(work: Work, record_id: str) -> str:
+    """The id that a record has now, by any that it ever had, of 15 or 18 characters. Raises Fault."""
     try:
-        current = work.resolve(ids.to_18(record_id))
+        return work.resolve(ids.to_18(record_id))
     except ValueError:
         raise faults.malformed_id(record_id) from None
+
+
+def find(work: Work, record_id: str) -> tuple[ObjectType, Row]:
+    """The row of main with this id, be it an old temporary one. Raises Fault."""
+    current = current_id(work, record_id)
     type_ = work.type_of(current)
     row = work.get(work.group(type_.name).main, current)
     if row is None:
@@ -136,7 +204,7 @@ def _value(work: Work, field: Field, raw: Any) -> Any:
     return value
 
 
-def _blank(type_: ObjectType) -> Row:
+def blank(type_: ObjectType) -> Row:
     defaults = {f.name: f.default for f in stored(type_) if f.default is not None and f.createable}
     return row_from(type_, defaults)
 
@@ -144,7 +212,28 @@ def _blank(type_: ObjectType) -> Row:
 # ── Updates ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> None:
+def _shown(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> Row:
+    """What main shows from now on: the values, and what the CRM will make of them."""
+    after = {**row, **new}
+    stamps = {"LastModifiedDate": at, "SystemModstamp": at, **_by(work, after)}
+    stamps = {
+        n: v for n, v in stamps.items() if n in ("LastModifiedDate", "SystemModstamp", "LastModifiedById")
+    }
+    return {
+        **new,
+        **{n: v for n, v in stamps.items() if n in row},
+        **computed(work, type_, after, new, row, at),
+    }
+
+
+def _by(work: Work, row: Row) -> Row:
+    """Whoever we are has done it, and owns what has no owner."""
+    _, user = work.property("login") or (None, None)
+    owner = {} if row.get("OwnerId") else {"OwnerId": user}
+    return {"CreatedById": user, "LastModifiedById": user, **owner}
+
+
+def queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> None:
     group, record_id = work.group(type_.name), row["Id"]
     orig = work.get(group.orig, record_id)
     if orig is None:
@@ -156,7 +245,7 @@ def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetim
     moments = {**waits["changed"], **dict.fromkeys(new, encode_datetime(at))}
     changed = {n: when for n, when in moments.items() if n in held or shown[n] != orig[n]}
     if not changed and waits["state"] != "gone":
-        work.change(group.main, record_id, **new)
+        work.main(type_.name, [orig])  # as it was
         work.in_step(type_.name, record_id)
         return
     state = "gone" if waits["state"] == "gone" else "ready" if changed.keys() - held else "held"
@@ -169,13 +258,13 @@ def _queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetim
         "reason": "",
     }
     work.put(group.tosync, [entry])
-    work.change(group.main, record_id, **new, **{UPDATED: True})
+    work.change(group.main, record_id, **_shown(work, type_, row, new, at), **{UPDATED: True})
 
 
 # ── Deletes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _closure(work: Work, type_: ObjectType, record_id: str) -> Iterator[tuple[str, str]]:
+def closure(work: Work, type_: ObjectType, record_id: str) -> Iterator[tuple[str, str]]:
     """The record and everything that is deleted with it: id and object. Raises Fault."""
     seen, frontier = {record_id}, [(record_id, type_.name)]
     while frontier:
@@ -214,6 +303,7 @@ def _leave(work: Work, name: str, record_id: str, root: str, at: datetime, clear
         orig = work.get(group.orig, record_id) or {}
         work.give_up(name, record_id, waits["changed"], orig, main, "deleted here", at)
     work.drop(group.main, [record_id])
+    work.bury(name, [record_id], at)
     work.drop(group.tosync, [record_id])
     work.close_conflicts(record_id, "deleted here")
     if born is not None and born["sent"] is None:

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from crmsync.state.replica import faults
+from crmsync.state.replica.local import veil
 from crmsync.state.replica.local.shape import Row, Shapes, row_to
-from crmsync.state.replica.local.tables import CREATED, UPDATED, Group, Shared, Tables
+from crmsync.state.replica.local.tables import CONVERTED, CREATED, LEAD, UPDATED, Group, Shared, Tables
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.records import AT_ONCE
 
-__all__ = ["Work"]
+__all__ = ["TOLD", "Work"]
+
+TOLD = timedelta(days=15)  # how long what was deleted is told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class Work:
             self.connection.execute(table.insert(), [{n: row[n] for n in names if n in row} for row in rows])
 
     def main(self, name: str, rows: Iterable[Row], *, created: bool = False, updated: bool = False) -> None:
-        self.put(self.group(name).main, [{**row, CREATED: created, UPDATED: updated} for row in rows])
+        """What a person shall see of these rows. Of a lead that waits to be converted that is the converted one."""
+        shown = self._covered(rows) if name == LEAD else [{**row, CONVERTED: False} for row in rows]
+        self.put(self.group(name).main, [{**row, CREATED: created, UPDATED: updated} for row in shown])
 
     def change(self, table: sa.Table, record_id: str, **values: Any) -> None:
         self.connection.execute(table.update().where(table.c.Id == record_id).values(values))
@@ -84,6 +89,32 @@ class Work:
     def count(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
         query = sa.select(sa.func.count()).select_from(table).where(*conditions)
         return int(self.connection.execute(query).scalar_one())
+
+    # ── Leads that wait to be converted ──────────────────────────────────────────────────────────────────────
+
+    def converting(self, leads: Iterable[str]) -> dict[str, Row]:
+        """Their conversions, by lead."""
+        table = self.shared.conversions
+        found: dict[str, Row] = {}
+        for some in _slices(leads):
+            query = sa.select(table).where(table.c.lead.in_(some))
+            found |= {row["lead"]: dict(row) for row in self.connection.execute(query).mappings()}
+        return found
+
+    def bare(self, name: str, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Rows of main, by id, without what a conversion shows of them."""
+        waiting = self.converting(rows) if name == LEAD else {}
+        covered = {i: veil.bare(self.shapes.of(LEAD), each, rows[i]) for i, each in waiting.items()}
+        return {**rows, **covered}
+
+    def _covered(self, rows: Iterable[Row]) -> list[Row]:
+        given = {row["Id"]: row for row in rows}
+        type_, waiting = self.shapes.of(LEAD), self.converting(given)
+        for record_id, each in waiting.items():
+            under = veil.under(type_, given[record_id])
+            self.change(self.shared.conversions, each["Id"], under=under)
+            given[record_id] = veil.covered(each, given[record_id])
+        return [{**row, CONVERTED: record_id in waiting} for record_id, row in given.items()]
 
     # ── What waits to be sent ────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +150,14 @@ class Work:
         while new := self.connection.execute(sa.select(table.c.new).where(table.c.old == current)).scalar():
             current = new
         return current
+
+    # ── Tombs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def bury(self, name: str, record_ids: Iterable[str], at: datetime) -> None:
+        """What left main, for those who ask what was deleted; the list reaches back as far as the CRM's own."""
+        tombs = self.shared.tombs
+        self.connection.execute(tombs.delete().where(tombs.c.at < at - TOLD))
+        self.put(tombs, [{"Id": each, "object": name, "at": at} for each in dict.fromkeys(record_ids)])
 
     # ── Conflicts ────────────────────────────────────────────────────────────────────────────────────────────
 

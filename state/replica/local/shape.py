@@ -5,6 +5,7 @@ records) is no reason to lose the row. What a person writes is checked by `value
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ class Shapes:
     """All objects of one replica, from their describe replies by name."""
 
     def __init__(self, replies: Mapping[str, Mapping[str, Any]]) -> None:
+        self.replies = replies
         self.schema = Schema(shape(reply) for reply in replies.values())
         self.edges = tuple(edge for reply in replies.values() for edge in _edges(reply))
 
@@ -102,7 +104,7 @@ def _read(field: Field, raw: Any) -> Any:
     if raw is None:
         return False if field.type == "boolean" else None
     try:
-        return _READERS.get(_family(field.type), str)(raw)
+        return _READERS.get(_family(field.type), _text)(raw)
     except (ValueError, OverflowError):
         return None  # a moment outside of the calendar: no table can hold it
 
@@ -111,11 +113,17 @@ def _family(type_: str) -> str:
     return "decimal" if type_ in DECIMAL_TYPES else type_
 
 
+def _text(raw: Any) -> str:
+    """As PostgreSQL can hold it, too: without NUL, and halves of characters."""
+    return _UNSTORABLE.sub("", str(raw))
+
+
 def _decimal(raw: Any) -> float | None:
     number = float(raw)
     return number if math.isfinite(number) else None
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _READERS: Mapping[str, Any] = {
     "boolean": lambda raw: raw in (True, "true"),
     "int": lambda raw: int(float(raw)),

@@ -4,7 +4,9 @@ Folded text is compared by its characters' numbers. PostgreSQL's own lower() goe
 knows A to Z only or sorts punctuation last; so its folding is ICU's, and its order that of "C".
 """
 
+import math
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, collate, event, func
@@ -47,6 +49,15 @@ def ignore_case(engine: Engine) -> None:
 
 def _install(connection: sqlite3.Connection, record: Any) -> None:
     connection.create_function("lower", 1, _lower, deterministic=True)
+    try:
+        connection.execute("SELECT asin(0.0)").close()
+    except sqlite3.OperationalError:  # a SQLite without its mathematical functions
+        for function in (math.sin, math.cos, math.asin, math.sqrt, math.radians):
+            connection.create_function(function.__name__, 1, _of_a_number(function), deterministic=True)
+
+
+def _of_a_number(function: Callable[[float], float]) -> Callable[[Any], float | None]:
+    return lambda value: None if value is None else function(value)
 
 
 def _lower(value: Any) -> Any:

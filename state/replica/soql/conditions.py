@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, true
 from sqlalchemy.sql.elements import Grouping
 
 from crmsync.state.replica.soql import ast
+from crmsync.state.replica.soql.distance import check_operator
 from crmsync.state.replica.soql.errors import InvalidField
 from crmsync.state.replica.soql.logic import all_of, any_of
 from crmsync.state.replica.soql.scope import Context, Term
@@ -38,6 +39,7 @@ def condition(reader: Reader, part: ast.Condition) -> ColumnElement[bool]:
         case ast.Not(inner):
             return _untrue(condition(reader, inner))
         case ast.Compare(operand, operator, value):
+            check_operator(reader.context, operand, operator)
             return _comparison(reader, operand).compare(operator, value)
         case ast.Like(operand, value):
             return _comparison(reader, operand).like(value)

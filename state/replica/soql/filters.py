@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from sqlalchemy import ColumnElement, Select, UnaryExpression, literal, select
-from sqlalchemy.types import String
+from sqlalchemy import ColumnElement, Select, UnaryExpression, select
 
 from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.conditions import condition
+from crmsync.state.replica.soql.distance import distance
 from crmsync.state.replica.soql.errors import MalformedQuery, OutOfRange, Unsupported
 from crmsync.state.replica.soql.functions import scalar
 from crmsync.state.replica.soql.scope import Context, Expression, Scope, Term
+from crmsync.state.replica.soql.scopes import scope_condition
 from crmsync.state.replica.soql.values import ID_TYPES, comparable
 
 MAX_OFFSET = 2_000  # Salesforce's own
@@ -29,6 +30,8 @@ class RowReader:
     def operand(self, operand: ast.Operand) -> Term:
         if isinstance(operand, ast.Path):
             return self.scope.term(operand)
+        if operand.name == "DISTANCE":
+            return distance(self.scope, operand)
         return scalar(self.context, operand, self.operand)
 
     def ids(self, query: ast.Query) -> Select[tuple[str | None]]:
@@ -53,7 +56,7 @@ def open_scope(context: Context, query: ast.Query) -> Scope:
 def row_conditions(scope: Scope, query: ast.Query) -> list[ColumnElement[bool]]:
     """What a row must satisfy to be in the answer, access and deletion included."""
     conditions = scope.context.conditions(scope.row)
-    conditions += _scope_condition(scope, query)
+    conditions += scope_condition(scope, query)
     _check_with(scope.context, query)
     if query.where is not None:
         conditions.append(condition(RowReader(scope), query.where))
@@ -84,19 +87,6 @@ def placed(order: ast.Order, key: Expression, nullable: bool) -> UnaryExpression
 def check_window(context: Context, query: ast.Query) -> None:
     if query.offset is not None and query.offset > MAX_OFFSET:
         raise context.error(OutOfRange, f"Maximum SOQL offset allowed is {MAX_OFFSET}", query.at)
-
-
-def _scope_condition(scope: Scope, query: ast.Query) -> list[ColumnElement[bool]]:
-    word = (query.scope or "everything").lower()
-    context = scope.context
-    if word == "everything":
-        return []
-    owner = scope.object.field("OwnerId")
-    if word != "mine" or context.user is None or owner is None:
-        raise context.error(
-            Unsupported, f"USING SCOPE {query.scope} is not supported for {scope.object.name}", query.at
-        )
-    return [scope.row.column("OwnerId") == literal(context.user, String())]
 
 
 def _check_with(context: Context, query: ast.Query) -> None:

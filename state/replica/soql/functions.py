@@ -61,10 +61,12 @@ DATE_FUNCTIONS: dict[str, Callable[[Context, Expression], Expression]] = {
 
 
 def scalar(context: Context, call: ast.Call, resolve: Resolve) -> Term:
-    """A function of one row; raises MalformedQuery for one that there is none, Unsupported for DISTANCE."""
+    """A function of one row; raises MalformedQuery for one that there is none. DISTANCE reads two columns: not here."""
     if call.name in ("DISTANCE", "GEOLOCATION"):
         raise context.error(
-            Unsupported, f"{call.name}() is not supported: this CRM keeps no locations", call.at
+            Unsupported,
+            f"{call.name}() is supported in WHERE, ORDER BY and among the fields of records",
+            call.at,
         )
     if call.name in AGGREGATES or call.name == "GROUPING":
         raise context.error(MalformedQuery, f"aggregate function {call.name}() is not allowed here", call.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, func, select
@@ -31,7 +32,6 @@ from crmsync.state.replica.soql.scope import (
     Place,
     Row,
     Scope,
-    Term,
     shared_term,
 )
 
@@ -202,6 +202,12 @@ class _Composer:
 
     def _call(self, root: _Branch, call: ast.Call, alias: str | None) -> None:
         """FORMAT(x), toLabel(x) and the like stand where x would stand, or under their alias."""
+        if call.name == "DISTANCE":
+            term = RowReader(self.scope).operand(call)
+            self._put(
+                root, alias or self._unnamed(root), Value(self.add(term.expression), term.type), call.at
+            )
+            return
         formatted = call.name == "FORMAT"
         inner: ast.Operand = argument(self.context, call) if formatted else call
         path = inner
@@ -209,13 +215,16 @@ class _Composer:
             if path.name not in _PLAIN_FUNCTIONS:
                 self._refuse(path)
             path = argument(self.context, path)
-        term: Term = RowReader(self.scope).operand(inner)
+        term = RowReader(self.scope).operand(inner)
         slot = Value(self.add(term.expression), term.type, formatted)
         if alias is not None:
             self._put(root, alias, slot, call.at)
             return
         parts = self.scope.parts(path)
         self._put(self._branch(root, (), parts[:-1], path.at), term.label, slot, call.at)
+
+    def _unnamed(self, root: _Branch) -> str:
+        return next(name for name in map("expr{}".format, count()) if name not in root.slots)
 
     def _refuse(self, call: ast.Call) -> None:
         """Says why a function cannot stand among the fields of a record."""

@@ -79,6 +79,7 @@ class Context:
     visible: Visible
     text: str = ""
     user: str | None = None
+    current: Callable[[str], str] = str  # the id that a record has now, by one that it had
     fiscal_month: int = 1
     depth: int = 0
     used: Counter[str] = field(

@@ -1,6 +1,7 @@
 """`ast.Query` -> `Plan`: names looked up in the catalog, literals as bind parameters, one select per SELECT."""
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Select, func, literal_column, select
@@ -23,15 +24,16 @@ def translate(
     visible: Visible,
     user: str | None = None,
     fiscal_month: int = 1,
+    current: Callable[[str], str] = str,
 ) -> Plan:
     """What answers the query.
 
     Date literals are relative to `now`, days begin in its time zone. `visible` gives, for an object and the
     alias of its table, the condition under which the reader may see a row (None: always); it is asked for every
     object that the query reads. `user` is whose records USING SCOPE mine means. `fiscal_month` begins the
-    fiscal year. Raises SoqlError.
+    fiscal year. `current` gives the id that a record has now, for ids that clients know it by. Raises SoqlError.
     """
-    context = Context(catalog, now, include_deleted, visible, query.text, user, fiscal_month)
+    context = Context(catalog, now, include_deleted, visible, query.text, user, current, fiscal_month)
     scope = open_scope(context, query)
     check_window(context, query)
     if _is_count(query):

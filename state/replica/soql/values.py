@@ -185,7 +185,7 @@ class Comparison:
     def _id(self, written: str) -> str:
         if not ids.is_valid(written):
             raise self._error(InvalidOperator, f"invalid ID field: {written[:40]}")
-        return ids.to_18(written)
+        return self.context.current(ids.to_18(written))
 
     def _mismatch(self) -> Exception:
         quotes = "should" if is_text(self.term) or self.term.type in ID_TYPES else "should not"

@@ -118,13 +118,24 @@ def test_jobs_that_cannot_be_made(api: Api, body: dict[str, str], code: str) -> 
     assert api("POST", "jobs/ingest", body).code == code
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1", "\xff"])
+@pytest.mark.parametrize("content", ["a,b\n1", "\xff"])
 def test_content_that_is_no_table(api: Api, content: str) -> None:
     job = api("POST", "jobs/ingest", {"object": "Lead", "operation": "insert"}).json
     path = f"jobs/ingest/{job['id']}"
     api("PUT", f"{path}/batches", raw=content.encode("latin-1"))
     api("PATCH", path, {"state": "UploadComplete"})
     assert finished(api, path)["state"] == "Failed"
+
+
+def test_an_upload_of_nothing_is_done_at_once(api: Api) -> None:
+    job = ingest(api, "", object="Lead", operation="insert")
+    assert (job["state"], job["numberRecordsProcessed"]) == ("JobComplete", 0)
+
+
+def test_a_batch_of_nothing_is_refused(bulk: salesforce_bulk.SalesforceBulk) -> None:
+    job = bulk.create_update_job("Lead", contentType="CSV")
+    with pytest.raises(salesforce_bulk.salesforce_bulk.BulkApiError, match="ClientInputError"):
+        bulk.post_batch(job, b"\n")
 
 
 def test_a_job_belongs_to_who_made_it(api: Api, alice: Api) -> None:
@@ -194,7 +205,7 @@ def test_salesforce_bulk_says_what_is_wrong(bulk: salesforce_bulk.SalesforceBulk
         odd.create_insert_job("Lead")
     nobody = salesforce_bulk.SalesforceBulk("none", host=bulk.endpoint.partition("/services")[0])
     with pytest.raises(
-        salesforce_bulk.salesforce_bulk.BulkApiError, match=r"401.*<exceptionCode>InvalidSessionId"
+        salesforce_bulk.salesforce_bulk.BulkApiError, match=r"400.*<exceptionCode>InvalidSessionId"
     ):
         nobody.create_insert_job("Lead")
     job = bulk.create_query_job("Contact")

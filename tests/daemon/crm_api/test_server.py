@@ -50,8 +50,14 @@ def test_strangers_do_not_trust_it(crm: EmbeddedCrm) -> None:
 
 def test_private_keys_are_private(crm: EmbeddedCrm) -> None:
     directory = crm.ca_file.parent
-    assert stat.S_IMODE((directory / "server.key").stat().st_mode) == 0o600
-    assert sorted(path.name for path in directory.iterdir()) == ["ca.pem", "server.key", "server.pem"]
+    for name in ("ca.key", "server.key"):
+        assert stat.S_IMODE((directory / name).stat().st_mode) == 0o600
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "ca.key",
+        "ca.pem",
+        "server.key",
+        "server.pem",
+    ]
     assert b"PRIVATE" not in crm.ca_file.read_bytes() + (directory / "server.pem").read_bytes()
     context = ssl.create_default_context(cafile=str(crm.ca_file))
     context.verify_flags |= ssl.VERIFY_X509_STRICT

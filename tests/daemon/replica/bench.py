@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from crmsync.connectors.contract import Outcome
+from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.salesforce.auth import ClientCredentials
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.replication import Replication
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.replica import Replica
 from crmsync.state.replica.access import Caller
+from crmsync.state.replica.converting import Conversion, Converted
 from crmsync.state.replica.faults import Saved
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.difference import Policy
@@ -21,7 +23,8 @@ from crmsync.state.replica.local.shape import row_to
 from crmsync.state.replica.local.temporary import is_temporary
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
-OBJECTS = ("Account", "Contact", "Event", "Opportunity", "Task")
+OBJECTS = ("Account", "Contact", "Event", "Lead", "Opportunity", "Task")
+CONVERTED = "Closed - Converted"
 START = datetime.datetime(2026, 3, 1, 12, 0, 0, tzinfo=datetime.UTC)
 
 
@@ -64,6 +67,9 @@ class Between:
     def delete(self, table: str, ids: Sequence[str]) -> list[Outcome]:
         return self._written("delete", table, list(ids), lambda some: self._upstream.delete(table, some))
 
+    def convert(self, leads: Sequence[Conversion]) -> list[Outcome]:
+        return self._written("convert", "Lead", list(leads), self._upstream.convert)
+
     def _written(
         self, verb: str, table: str, rows: list[Any], send: Callable[[list[Any]], list[Outcome]]
     ) -> list[Outcome]:
@@ -77,6 +83,28 @@ class Between:
         return [no if no is not None else next(answers) for no in refused]
 
 
+class Cable:
+    """Between a keeper and the upstream; a test can pull it."""
+
+    def __init__(self, upstream: Any) -> None:
+        self._upstream = upstream
+        self.pulled = False
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._upstream, name)
+        if name in ("clock_offset", "requests", "usage"):
+            return found
+
+        def call(*arguments: Any) -> Any:
+            self.asked += 1
+            if self.pulled:
+                raise Unreachable("nobody answers")
+            return found(*arguments)
+
+        return call
+
+
 @dataclass
 class Bench:
     crm: EmbeddedCrm
@@ -87,6 +115,7 @@ class Bench:
     stages: list[tuple[Stage, str]] = field(default_factory=list)
     kill: Callable[[Stage, str], bool] = lambda stage, what: False
     client: type[Client] = Client
+    url: str = ""  # of the replica's database; empty: the file
     between: Between = field(init=False)
     database: LocalDatabase = field(init=False)
     replica: Replica = field(init=False)
@@ -98,7 +127,7 @@ class Bench:
         """As a new process would."""
         auth = ClientCredentials(self.crm.client_id, self.crm.client_secret)
         self.between = Between(Replication(self.client(self.crm.url, auth, now=self.clock)))
-        self.database = LocalDatabase(f"sqlite:///{self.file}", durable=False)
+        self.database = LocalDatabase(self.url or f"sqlite:///{self.file}", durable=False)
         self.replica = Replica(
             self.database,
             self.between,
@@ -139,6 +168,9 @@ class Bench:
         outcome = self.crm.crm.store.update(self.caller, [(type_.name, record_id, values)])[0]
         assert isinstance(outcome, Saved), outcome
 
+    def there_convert(self, lead: str, **options: Any) -> Converted:
+        return self.crm.crm.converter.convert(self.caller, Conversion(lead, CONVERTED, **options))
+
     def there_delete(self, record_id: str) -> None:
         outcome = self.crm.crm.store.delete(self.caller, [record_id])[0]
         assert isinstance(outcome, Saved), outcome
@@ -151,6 +183,9 @@ class Bench:
         return {row["Id"]: row for row in rows if not row.get("IsDeleted")}
 
     # ── Here ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def convert(self, lead: str, **options: Any) -> Converted:
+        return self.replica.convert(Conversion(lead, CONVERTED, **options))
 
     def here(self, name: str) -> dict[str, dict[str, Any]]:
         with self.database.read() as work:

@@ -2,16 +2,17 @@
 
 import http.client
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from crmsync.daemon.calls import Progress, checked, invoke
 from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.diary import Line
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
 from crmsync.daemon.web.server import Place, WebServer
@@ -28,6 +29,7 @@ class FakeDesk:
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     token: str | None = None
+    kept: list[Line] = field(default_factory=list)  # of the audit log
 
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
         _, fitting = checked(name, arguments)
@@ -47,7 +49,13 @@ class FakeDesk:
         return {name: self.clock() + timedelta(seconds=40) for name in self.accounts}
 
     def traffic(self) -> list[Traffic]:
-        return [Traffic("crm.main", 17, 0.25), Traffic("account.alice.source[0]", 4, 0.0)]
+        return [
+            Traffic("crm.main", 17, 0.25, 3, date(2027, 3, 31)),
+            Traffic("account.alice.source[0]", 4, 0.0),
+        ]
+
+    def keep(self, lines: Sequence[Line]) -> None:
+        self.kept += lines
 
     def metrics_token(self) -> str | None:
         return self.token

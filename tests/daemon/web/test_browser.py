@@ -3,15 +3,18 @@
 import os
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from crmsync.daemon.web.access import Viewer
+from crmsync.daemon.web.charts import FRESH
 from tests.daemon.fakes import standing, synced
 from tests.daemon.web.site import Scene
-from tests.daemon.web.test_decisions import CONFLICT, HELD, MATCH, REJECTED
+from tests.daemon.web.test_charts import hour
+from tests.daemon.web.test_decisions import CONFLICT, DECIDED, HELD, MATCH, REFUSED, REJECTED
 from tests.servers.chromium import Tab, chromium
 from tests.servers.npm import installed
 
@@ -86,6 +89,29 @@ def test_the_status_page_is_live_without_reload(tab: Tab, web: Scene):
     tab.dark(False)
 
 
+def test_the_charts_are_live_too(tab: Tab, web: Scene):
+    begins = web.clock().replace(minute=0, second=0)
+    accounts = {"alice": standing("alice")}
+    web.desk.answers["status"] = lambda **_: {"accounts": list(accounts.values())}
+    hours = [
+        hour(
+            begins - timedelta(hours=n), to_crm=n % 7, to_ecs=n % 5, took=n * 999, slowest=n * 500, waiting=n
+        )
+        for n in range(24)
+    ]
+    web.desk.answers["pulse"] = lambda **_: hours
+    enter(tab, web)
+    tab.click("#charts summary")
+    tab.script("document.getElementById('charts').dataset.every = 0; window.sameDocument = true")
+    tab.script("document.activeElement.blur()")
+    hours[0] = hour(begins, to_crm=777)
+    web.clock.pass_by(FRESH)
+    accounts["alice"] = standing("alice", pending=1)
+    tab.until(lambda: "at most 777" in tab.text("#charts"))
+    assert tab.script("return window.sameDocument && document.querySelector('#charts details').open") is True
+    shoot(tab, "charts")
+
+
 def test_without_scripts_everything_is_there(tab: Tab, web: Scene):
     waiting(web)
     web.desk.answers["resolve"] = {"winner": "crm"}
@@ -151,13 +177,38 @@ def axe() -> str:
     return (installed("axe-core@4") / "node_modules/axe-core/axe.min.js").read_text()
 
 
+PAGES = [
+    "/",
+    "/decisions",
+    "/decisions/edit?account=alice&id=ada",
+    "/item",
+    "/item?id=ada",
+    "/nothing",
+    "/login?link=",
+]
+
+
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-@pytest.mark.parametrize("path", ["/", "/decisions", "/item", "/item?id=ada", "/nothing", "/login?link="])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/decisions",
+        "/decisions/edit?account=alice&id=ada",
+        "/item",
+        "/item?id=ada",
+        "/nothing",
+        "/login?link=",
+    ],
+)
 def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: str):
     """As far as axe-core can tell: names, roles, landmarks, headings, contrast."""
     waiting(web)
     line = {**LINE, "old": None, "new": "ada@example.com", "winner": "ecs", "reason": "edited"}
-    web.desk.answers.update(explain=ITEM, item_history=[line])
+    begins = web.clock().replace(minute=0, second=0)
+    drawn = [hour(begins, to_crm=2, to_ecs=1, took=2000, slowest=900, waiting=3, errors=1)]
+    web.desk.answers.update(explain=ITEM, item_history=[line], pulse=drawn)
+    web.desk.answers.update(reject_columns=REFUSED, decided=[DECIDED])
     enter(tab, web, None)
     tab.dark(look == "dark")
     if look == "phone":

@@ -168,7 +168,13 @@ def test_another_persons_account_is_not_there(web: Scene, caplog, path, fields, 
     token = browser.get("/decisions").token
     answer = browser.post(path, {"token": token, "account": account, **fields})
     assert answer.status == 404
-    assert {name for name, _ in web.desk.calls} == {"conflicts", "deletions", "matches", "rejected"}
+    assert {name for name, _ in web.desk.calls} == {
+        "conflicts",
+        "deletions",
+        "matches",
+        "rejected",
+        "decided",
+    }
     (line,) = [r for r in caplog.records if getattr(r, "action", "") == "web.refused"]
     assert "by alice: what it names is not there, or not theirs" in line.getMessage()
 
@@ -337,3 +343,114 @@ def test_what_fails_says_why(web: Scene, raised):
     browser = web.browser().login()
     page = outcome(browser, sync(browser, verb="sync"))
     assert ("in words" in page) or ("a defect of crmsync" in page)
+
+
+# ── Edit and retry, undo ─────────────────────────────────────────────────────────────────────────────────────
+
+REFUSED = {
+    "item": "ada.vcf",
+    "collection": "/alice/Contacts/",
+    "account": "alice",
+    "kind": "contact",
+    "version": '"7"',
+    "error": "the title is too long",
+    "columns": [
+        {"column": "job_title", "value": "Countess of <many> things", "long": False},
+        {"column": "description", "value": "one\ntwo", "long": True},
+    ],
+}
+
+
+def test_a_refused_write_is_edited(web: Scene):
+    web.desk.answers.update(
+        rejected=[{**REJECTED, "side": "ecs", "item": "ada.vcf", "collection": "/alice/Contacts/"}],
+        reject_columns=REFUSED,
+        reject_edit={"item": "ada.vcf", "columns": ["job_title"], "cycle": 8, "account": "alice"},
+    )
+    browser = web.browser().login("alice")
+    (link,) = re.findall(r'href="(/decisions/edit[^"]+)"', browser.get("/decisions").text)
+    form = browser.get(link.replace("&amp;", "&"))
+    assert "the title is too long" in form.text
+    assert 'value="Countess of &lt;many&gt; things"' in form.text
+    fields = {"token": form.token, "account": "alice", "item": "/alice/Contacts/ada.vcf", "version": '"7"'}
+    fields |= {"column.job_title": "Countess", "column.description": "one\r\ntwo"}
+    page = outcome(browser, browser.post("/decisions/edit", fields))
+    assert "the next sync tries it again" in page
+    (asked,) = web.desk.asked("reject_edit")
+    assert (asked["columns"], asked["values"]) == (["job_title", "description"], ["Countess", "one\ntwo"])
+    assert (asked["names"], asked["by"], asked["version"]) == (["alice"], WHO, '"7"')
+
+
+def test_what_came_from_the_crm_is_not_edited_here(web: Scene):
+    web.desk.answers["rejected"] = [{**REJECTED, "side": "crm"}]
+    assert "/decisions/edit" not in web.browser().login("alice").get("/decisions").text
+
+
+def test_a_cycle_is_undone_with_the_name_of_who_wants_it(web: Scene):
+    web.desk.answers["undo"] = {"cycle": 3, "undone": 2, "kept": [], "partly": [], "errors": []}
+    browser = web.browser().login("alice")
+    token = browser.get("/").token
+    page = outcome(browser, browser.post("/item/undo", {"token": token, "cycle": "3"}))
+    assert "2 writes were put back" in page
+    assert web.desk.asked("undo") == [{"cycle": 3, "names": ["alice"], "by": WHO}]
+
+
+@pytest.mark.parametrize("cycle", ["", "0", "-1", "x", "1" * 20, "1; drop"])
+def test_a_cycle_is_a_number(web: Scene, cycle: str):
+    browser = web.browser().login("alice")
+    token = browser.get("/").token
+    assert browser.post("/item/undo", {"token": token, "cycle": cycle}).status == 400
+    assert web.desk.asked("undo") == []
+
+
+@pytest.mark.parametrize("path", ["/decisions/edit", "/item/undo"])
+def test_nothing_is_edited_or_undone_without_the_token(web: Scene, path: str):
+    browser = web.browser().login("alice")
+    assert browser.post(path, {"account": "alice", "item": "x", "cycle": "3"}).status == 403
+    assert web.desk.asked("reject_edit") + web.desk.asked("undo") == []
+
+
+def test_another_persons_refused_write_is_not_there(web: Scene):
+    browser = web.browser().login("alice")
+    assert browser.get("/decisions/edit?account=bob&id=x").status == 404
+    token = browser.get("/").token
+    assert browser.post("/decisions/edit", {"token": token, "account": "bob", "item": "x"}).status == 404
+    assert web.desk.asked("reject_columns") + web.desk.asked("reject_edit") == []
+
+
+DECIDED = {
+    "item": "ada.vcf",
+    "collection": "book",
+    "account": "alice",
+    "what": "match rejected",
+    "at": "2026-11-22",
+}
+
+
+def test_a_decision_is_taken_back(web: Scene):
+    web.desk.answers["decided"] = [DECIDED]
+    browser = web.browser().login("alice")
+    page = browser.get("/decisions")
+    assert "match rejected" in page.text
+    fields = {"token": page.token, "account": "alice", "item": "book/ada.vcf", "what": "match rejected"}
+    assert browser.post("/decisions/back", fields).status == 303
+    assert web.desk.asked("take_back") == [{"item": "book/ada.vcf", "names": ["alice"], "by": WHO}]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"item": "other"}, 404),
+        ({"account": "bob"}, 404),
+        ({"what": "deletion approved"}, 403),
+        ({"token": "x"}, 403),
+    ],
+)
+def test_no_decision_is_taken_back_but_ones_own(web: Scene, change: dict[str, str], status: int):
+    web.desk.answers["decided"] = [DECIDED, {**DECIDED, "what": "deletion approved"}]
+    browser = web.browser().login("alice")
+    page = browser.get("/decisions")
+    assert page.text.count("Take back</button>") == 1  # deletions are an admin's
+    fields = {"token": page.token, "account": "alice", "item": "book/ada.vcf", "what": "match rejected"}
+    assert browser.post("/decisions/back", {**fields, **change}).status == status
+    assert web.desk.asked("take_back") == []

@@ -2,9 +2,10 @@
 
 import pytest
 
+from crmsync.state.replica.attempts import FREE
 from crmsync.state.replica.faults import Saved
 from crmsync.state.replica.org import check_password, hash_password, seed
-from crmsync.state.replica.sessions import FREE_ATTEMPTS, LoginRefused, Sessions, TooManyAttempts
+from crmsync.state.replica.sessions import LoginRefused, Sessions, TooManyAttempts
 from tests.state.replica.conftest import ORG, Bench
 
 
@@ -46,7 +47,7 @@ def test_wrong_passwords(sessions: Sessions, username: str, password: str) -> No
 
 
 def test_guessing_is_slowed_for_that_name_only(bench: Bench, sessions: Sessions) -> None:
-    for _ in range(FREE_ATTEMPTS):
+    for _ in range(FREE["pair"]):
         with pytest.raises(LoginRefused):
             sessions.log_in("alice@example.com", "guess")
     with pytest.raises(TooManyAttempts):
@@ -55,6 +56,23 @@ def test_guessing_is_slowed_for_that_name_only(bench: Bench, sessions: Sessions)
     bench.clock.advance(seconds=61)
     assert sessions.log_in("alice@example.com", "alice-password") == bench.alice.user_id
     assert sessions.log_in("alice@example.com", "alice-password") == bench.alice.user_id
+
+
+def test_a_restart_forgives_nothing(bench: Bench, sessions: Sessions) -> None:
+    for _ in range(FREE["pair"]):
+        with pytest.raises(LoginRefused):
+            sessions.log_in("alice@example.com", "guess", "192.0.2.1")
+    again = Sessions(bench.store, ORG, clock=bench.clock)
+    with pytest.raises(TooManyAttempts):
+        again.log_in("alice@example.com", "alice-password", "192.0.2.1")
+
+
+def test_a_clients_secret_is_guarded_likewise(sessions: Sessions) -> None:
+    for _ in range(FREE["pair"]):
+        assert sessions.client_may_try("client", "192.0.2.1")
+        sessions.client_failed("client", "192.0.2.1")
+    assert not sessions.client_may_try("client", "192.0.2.1")
+    assert sessions.client_may_try("client", "192.0.2.2")
 
 
 def test_inactive_users_stay_out(bench: Bench, sessions: Sessions) -> None:

@@ -16,6 +16,7 @@ from crmsync.state.replica.local.deciding import Waiting
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.shape import row_from
 from crmsync.state.replica.metadata import standard
+from tests.state.replica.conftest import empty_schema
 
 NOON = datetime.datetime(2026, 3, 1, 12)
 LATER = NOON + datetime.timedelta(hours=1)
@@ -38,6 +39,7 @@ def described(name: str, **changes: Mapping[str, Any] | None) -> dict[str, Any]:
 @dataclass
 class Desk:
     database: LocalDatabase
+    url: str
     numbers: int = 0
 
     def arrive(self, name: str, record_id: str = "", *, first: bool = True, **values: Any) -> str:
@@ -110,9 +112,16 @@ class Desk:
         return {name: count for name, count in counts.items() if count}
 
 
+BOTH = pytest.mark.parametrize("desk", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    database = LocalDatabase(f"sqlite:///{tmp_path / 'replica.db'}", durable=False)
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    """On SQLite; tests marked BOTH also meet PostgreSQL."""
+    on_server = getattr(request, "param", "sqlite") == "postgresql"
+    file = f"sqlite:///{tmp_path / 'replica.db'}"
+    url = empty_schema(request.getfixturevalue("server")) if on_server else file
+    database = LocalDatabase(url, durable=False)
     database.learn({name: described(name) for name in OBJECTS})
-    yield Desk(database)
+    yield Desk(database, url)
     database.close()

@@ -4,7 +4,7 @@ import pytest
 
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.temporary import is_temporary, temporary_id
-from tests.state.replica.local.conftest import Desk
+from tests.state.replica.local.conftest import BOTH, Desk
 
 
 def code(refused: pytest.ExceptionInfo[Fault]) -> str:
@@ -18,6 +18,7 @@ def test_a_new_row_is_there_at_once_and_waits_in_the_createlist(desk: Desk):
     assert desk.beside() == {"_createlist": 1}
 
 
+@BOTH
 def test_an_update_keeps_the_row_as_it_was(desk: Desk):
     account = desk.arrive("Account", Name="Acme", Phone="1")
     desk.update(account, Phone="2")
@@ -35,6 +36,7 @@ def test_what_is_changed_back_waits_no_more(desk: Desk):
     assert not desk.row("Account", account)["_updated"]
 
 
+@BOTH
 def test_a_delete_takes_along_what_the_describe_says(desk: Desk):
     account = desk.arrive("Account", Name="Acme")
     contact = desk.arrive("Contact", LastName="Ada", AccountId=account)
@@ -102,6 +104,7 @@ def test_a_required_field_is_not_emptied(desk: Desk):
     assert code(refused) == "REQUIRED_FIELD_MISSING"
 
 
+@BOTH
 def test_a_value_that_breaks_the_crms_own_rules_is_stored_as_it_comes(desk: Desk):
     """Records are older than rules: a value must not cost us the row."""
     contact = desk.arrive("Contact", LastName=" x" * 200, Email="no address", Salutation="Sire")

@@ -5,13 +5,16 @@ import pytest
 from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.migrate import Step, steps
 from crmsync.state.replica.local.shape import shape
-from tests.state.replica.local.conftest import Desk, described
+from tests.state.replica.local.conftest import BOTH, Desk, described
+
+REFERENCE = {"type": "reference", "referenceTo": ["Account"]}
 
 
 def learn(desk: Desk, **changes) -> frozenset[str]:
     return desk.database.learn({"Account": described("Account", **changes)})
 
 
+@BOTH
 def test_a_new_field_is_a_new_column_that_has_to_be_filled(desk: Desk):
     account = desk.arrive("Account", Name="Acme", Phone="1")
     desk.update(account, Phone="2")
@@ -24,6 +27,7 @@ def test_a_new_field_is_a_new_column_that_has_to_be_filled(desk: Desk):
     assert desk.row("Account", account)["Region__c"] == "north"
 
 
+@BOTH
 def test_a_field_that_is_gone_takes_its_column_along_and_leaves_the_value_in_the_log(desk: Desk):
     account, other = (desk.arrive("Account", Name="Acme", Phone="1", Fax="1") for _ in range(2))
     new = desk.create("Account", Name="New", Phone="3")
@@ -43,6 +47,7 @@ def test_a_field_that_is_gone_takes_its_column_along_and_leaves_the_value_in_the
     }
 
 
+@BOTH
 def test_a_reference_that_is_gone(desk: Desk):
     """Its column has an index, which goes first."""
     account = desk.arrive("Account", Name="Acme")
@@ -50,6 +55,7 @@ def test_a_reference_that_is_gone(desk: Desk):
     assert "ParentId" not in desk.row("Account", account)
 
 
+@BOTH
 def test_a_field_of_another_type_takes_local_values_over(desk: Desk):
     account = desk.arrive("Account", Name="Acme", NumberOfEmployees=5)
     new = desk.create("Account", Name="New", NumberOfEmployees=7)
@@ -73,11 +79,12 @@ def test_steps():
     assert steps(old, new) == Step(("Region__c",), ("Fax",), ("Phone",))
 
 
-def test_the_shapes_survive_the_process(desk: Desk, tmp_path):
+@BOTH
+def test_the_shapes_survive_the_process(desk: Desk):
     account = desk.arrive("Account", Name="Acme")
     learn(desk, Region__c={"type": "string", "length": 20})
     desk.database.close()
-    again = LocalDatabase(f"sqlite:///{tmp_path / 'replica.db'}", durable=False)
+    again = LocalDatabase(desk.url, durable=False)
     with again.read() as work:
         assert "Region__c" in work.get(work.group("Account").main, account)
     again.close()
@@ -95,3 +102,13 @@ def test_a_file_answers_one_login_only(desk: Desk):
 def test_an_object_that_cannot_be_kept_in_step_is_refused(desk: Desk, lacking):
     with pytest.raises(ValueError, match=f"Account cannot be kept in step: it has no {lacking}"):
         learn(desk, **{lacking: None})
+
+
+@BOTH
+def test_names_may_be_longer_than_postgresql_takes(desk: Desk):
+    name = "a_package__An_Object_With_A_Name_As_Long_As_They_Get__c"
+    field = {**REFERENCE, "name": "a_package__A_Reference_With_A_Name_As_Long_As_That__c"}
+    reply = described("Account", Parent__c=field)
+    desk.database.learn({name: {**reply, "name": name, "keyPrefix": "a0A"}})
+    made = desk.create(name, Name="Acme")
+    assert desk.row(name, made)["Name"] == "Acme"

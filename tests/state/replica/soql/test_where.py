@@ -152,8 +152,8 @@ def test_scopes(people: World) -> None:
     mine = "SELECT Name FROM Contact USING SCOPE mine ORDER BY Name"
     assert people.column(mine, user=record_id("User", 2)) == ["Bea", "Cyd"]
     assert people.count("SELECT COUNT() FROM Contact USING SCOPE everything") == 4
-    with pytest.raises(Unsupported, match="USING SCOPE team"):
-        people.plan("SELECT Name FROM Contact USING SCOPE team")
+    with pytest.raises(Unsupported, match="USING SCOPE my_territory"):
+        people.plan("SELECT Name FROM Contact USING SCOPE my_territory")
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_scopes(people: World) -> None:
         ),
         (
             "SELECT Id FROM Account WHERE DISTANCE(Name, GEOLOCATION(1, 2), 'mi') < 2",
-            Unsupported,
-            "no locations",
+            InvalidField,
+            "Name is none",
         ),
         ("SELECT Id FROM Account WHERE FOO(Name) = 1", MalformedQuery, "unknown function FOO()"),
         ("SELECT Id FROM Account WHERE COUNT(Id) = 1", MalformedQuery, "COUNT() is not allowed here"),

@@ -1,0 +1,194 @@
+"""The database of the calls: one SQLite file beside the state, so that no call is lost that the state does not know
+yet.
+
+A call is here from the moment when it is first heard of; it is an *item* once it is over. Every change has a serial
+number, which is what cursors and versions are made of.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from crmsync.connectors.errors import Unreachable
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS items (
+  account TEXT NOT NULL, id TEXT NOT NULL, serial INTEGER NOT NULL UNIQUE, gone INTEGER NOT NULL, modified TEXT NOT
+  NULL, content TEXT NOT NULL, PRIMARY KEY (account, id)
+);
+CREATE TABLE IF NOT EXISTS going (
+  account TEXT NOT NULL, key TEXT NOT NULL, switch TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (account, key)
+);
+CREATE TABLE IF NOT EXISTS tokens (
+  hash TEXT PRIMARY KEY, account TEXT NOT NULL, id TEXT NOT NULL, made TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    id: str
+    serial: int
+    gone: bool
+    modified: datetime
+    content: Mapping[str, Any]  # JSON
+
+
+class CallStore:
+    """Safe to use from several threads. Everything raises Unreachable where the file cannot be used."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.RLock()
+        self._open: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._open is None:
+                    self._open = self._connected()
+                self._open.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._open
+                except BaseException:
+                    self._open.execute("ROLLBACK")
+                    raise
+                self._open.execute("COMMIT")
+            except (sqlite3.Error, OSError) as error:
+                raise Unreachable(f"the call log {self._file} cannot be used: {error}") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(
+            os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        )  # numbers and notes are nobody else's business
+        made = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("PRAGMA synchronous=FULL")
+        made.executescript(_SCHEMA)
+        made.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        return made
+
+    # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def epoch(self) -> str:
+        """Another one for another database: a cursor of this one says nothing to it."""
+        with self._transaction() as db:
+            (found,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+            return str(found)
+
+    def since(self, account: str, serial: int, limit: int) -> list[Row]:
+        with self._transaction() as db:
+            return [_row(r) for r in db.execute(
+                f"SELECT {_FIELDS} FROM items WHERE account = ? AND serial > ? ORDER BY serial LIMIT ?",
+                (account, serial, limit),
+            )]  # fmt: skip
+
+    def get(self, account: str, ids: Sequence[str]) -> dict[str, Row]:
+        """Those that were there ever; an id that is absent never was."""
+        with self._transaction() as db:
+            marks = ", ".join("?" * len(ids))
+            return {r.id: r for r in map(_row, db.execute(
+                f"SELECT {_FIELDS} FROM items WHERE account = ? AND id IN ({marks})", (account, *map(_utf8, ids))
+            ))}  # fmt: skip
+
+    def put(
+        self, account: str, id: str, content: Mapping[str, Any], at: datetime, *, expected: int | None = None
+    ) -> Row | None:
+        """The item as it stands then; None where it has another serial than ``expected`` by now. ``expected`` zero:
+        where it must not be there."""
+        return self._written(account, id, content, at, expected, gone=False)
+
+    def remove(self, account: str, id: str, at: datetime, *, expected: int | None = None) -> Row | None:
+        return self._written(account, id, {}, at, expected, gone=True)
+
+    def _written(
+        self,
+        account: str,
+        id: str,
+        content: Mapping[str, Any],
+        at: datetime,
+        expected: int | None,
+        *,
+        gone: bool,
+    ) -> Row | None:
+        with self._transaction() as db:
+            found = db.execute(
+                "SELECT serial, gone FROM items WHERE account = ? AND id = ?", (account, id)
+            ).fetchone()
+            stands = 0 if found is None or found[1] else int(found[0])
+            if expected is not None and expected != stands:
+                return None
+            (last,) = db.execute("SELECT coalesce(max(serial), 0) FROM items").fetchone()
+            row = Row(id, int(last) + 1, gone, at, content)
+            db.execute(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
+                (account, id, row.serial, int(gone), at.isoformat(), json.dumps(content)),
+            )
+            return row
+
+    # ── Calls that go on ─────────────────────────────────────────────────────────────────────────────────────
+
+    def keep(self, account: str, key: str, switch: str, content: Mapping[str, Any]) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO going VALUES (?, ?, ?, ?)",
+                (account, key, switch, json.dumps(content)),
+            )
+
+    def drop(self, account: str, key: str) -> None:
+        with self._transaction() as db:
+            db.execute("DELETE FROM going WHERE account = ? AND key = ?", (account, key))
+
+    def going(self, switch: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Account and content."""
+        with self._transaction() as db:
+            found = db.execute("SELECT account, content FROM going WHERE switch = ?", (switch,))
+            return [(account, json.loads(content)) for account, content in found]
+
+    # ── Who is paired ────────────────────────────────────────────────────────────────────────────────────────
+
+    def pair(self, hash: str, account: str, id: str, at: datetime) -> None:
+        with self._transaction() as db:
+            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?)", (hash, account, id, at.isoformat()))
+
+    def paired(self) -> list[tuple[str, str, str, str]]:
+        """Hash, account, id, when; oldest first."""
+        with self._transaction() as db:
+            return list(db.execute("SELECT hash, account, id, made FROM tokens ORDER BY made"))
+
+    def unpair(self, account: str, id: str | None) -> int:
+        """How many; None: all of the account's."""
+        with self._transaction() as db:
+            return db.execute(
+                "DELETE FROM tokens WHERE account = ? AND (? IS NULL OR id = ?)", (account, id, id)
+            ).rowcount
+
+
+_FIELDS = "id, serial, gone, modified, content"
+
+
+def _row(found: tuple[str, int, int, str, str]) -> Row:
+    id, serial, gone, modified, content = found
+    return Row(id, serial, bool(gone), datetime.fromisoformat(modified), json.loads(content))
+
+
+def _utf8(text: str) -> str:
+    """SQLite takes no half of a surrogate pair; nothing is called so."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,133 @@
+"""What Salesforce has in SOAP only: convertLead, of the partner WSDL. Messages to bytes and back, no I/O."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from crmsync.connectors.contract import Done, Outcome
+from crmsync.connectors.errors import ProtocolError
+from crmsync.connectors.salesforce import faults
+from crmsync.connectors.salesforce.soql import clean, id18, is_id
+
+LEADS = 100  # of one call (SOAP API Developer Guide, "convertLead()")
+_ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+_PARTNER = "urn:partner.soap.sforce.com"
+
+
+class Conversion(Protocol):
+    """What is asked for; ids that are None mean a new record."""
+
+    @property
+    def lead(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def contact(self) -> str | None: ...
+
+    @property
+    def opportunity(self) -> str | None: ...
+
+    @property
+    def opportunity_name(self) -> str | None: ...
+
+    @property
+    def create_opportunity(self) -> bool: ...
+
+    @property
+    def overwrite_source(self) -> bool: ...
+
+    @property
+    def owner(self) -> str | None: ...
+
+
+def convert_lead(token: str, leads: Sequence[Conversion]) -> bytes:
+    """The elements stand in the WSDL's order, nobody is sent an e-mail."""
+    body = "".join(f"<leadConverts>{''.join(_elements(_lead(each)))}</leadConverts>" for each in leads)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="{_ENVELOPE}" xmlns="{_PARTNER}">'
+        f"<soapenv:Header><SessionHeader><sessionId>{escape(token)}</sessionId></SessionHeader></soapenv:Header>"
+        f"<soapenv:Body><convertLead>{body}</convertLead></soapenv:Body></soapenv:Envelope>"
+    ).encode("utf-8", "replace")
+
+
+def _lead(asked: Conversion) -> dict[str, str | bool | None]:
+    return {
+        "accountId": asked.account,
+        "contactId": asked.contact,
+        "convertedStatus": asked.status,
+        "doNotCreateOpportunity": not asked.create_opportunity,
+        "leadId": asked.lead,
+        "opportunityId": asked.opportunity,
+        "opportunityName": asked.opportunity_name,
+        "overwriteLeadSource": asked.overwrite_source,
+        "ownerId": asked.owner,
+        "sendNotificationEmail": False,
+    }
+
+
+def _elements(values: Mapping[str, str | bool | None]) -> Iterator[str]:
+    for name, value in values.items():
+        if value is not None:
+            text = str(value).lower() if isinstance(value, bool) else escape(clean(value))
+            yield f"<{name}>{text}</{name}>"
+
+
+# ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fault(body: bytes) -> faults.Fault | None:
+    """What an answer refuses the whole message for; None: it is none that we know."""
+    root = _parsed(body)
+    found = None if root is None else next(_named(root, "Fault"), None)
+    if found is None:
+        return None
+    code = _text(found, "exceptionCode") or _text(found, "faultcode").rpartition(":")[2]
+    return faults.Fault(code[:80], _text(found, "exceptionMessage") or _text(found, "faultstring"))
+
+
+def outcomes(body: bytes, leads: Sequence[Conversion]) -> list[Outcome]:
+    """One for each lead, in order."""
+    root = _parsed(body)
+    results = [] if root is None else list(_named(root, "result"))
+    if len(results) != len(leads):
+        raise ProtocolError("the CRM did not say what became of each lead")
+    return [_outcome(asked.lead, result) for asked, result in zip(leads, results, strict=True)]
+
+
+def _outcome(lead: str, result: etree._Element) -> Outcome:
+    if _text(result, "success") in ("true", "1"):
+        told = _text(result, "leadId")
+        return Done(id18(told) if is_id(told) else lead, "")
+    said = [
+        {
+            "statusCode": _text(each, "statusCode"),
+            "message": _text(each, "message"),
+            "fields": [field.text or "" for field in _named(each, "fields")],
+        }
+        for each in _named(result, "errors")
+    ]
+    return faults.outcome(lead, faults.faults(said))
+
+
+def _parsed(body: bytes) -> etree._Element | None:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        return etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return None
+
+
+def _named(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    """Whatever prefix the server has chosen."""
+    return (e for e in element.iter() if isinstance(e.tag, str) and etree.QName(e).localname == name)
+
+
+def _text(element: etree._Element, name: str) -> str:
+    return next((e.text or "" for e in _named(element, name)), "").strip()

@@ -1,0 +1,111 @@
+"""Why something is refused: the name of a rule, for programs and the audit log, and a sentence for a person."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from threading import Lock
+
+from crmsync.state.model import Audited
+
+LINES = 600  # of the audit log in a minute; whoever asks more often is refused without a line of their own
+_MINUTE = timedelta(minutes=1)
+
+
+class Rule(Enum):
+    """By the name that the answer and the audit log have; with it, the status of the answer."""
+
+    HOST = "host", 421
+    ORIGIN = "origin", 403
+    UNKNOWN = "no_such_resource", 404
+    METHOD = "method", 405
+    TOO_LARGE = "too_large", 413
+    SLOW = "slow", 408
+    MALFORMED = "malformed", 400
+    # transport level
+    TLS = "tls", 400
+    NO_CREDENTIAL = "no_credential", 401
+    UNKNOWN_CREDENTIAL = "unknown_credential", 401
+    NO_CERTIFICATE = "no_certificate", 401
+    CERTIFICATE = "certificate", 401
+    NO_SIGNATURE = "no_signature", 401
+    SIGNATURE = "signature", 401
+    STALE = "stale", 401
+    REPLAYED = "replayed", 409
+    TOKEN = "token", 401
+    ORGANISATION = "organisation", 403
+    # access level
+    ACCOUNT = "account", 403
+    KIND = "kind", 403
+    DIRECTION = "direction", 403
+    NOT_YOURS = "not_yours", 404
+    # what we can take
+    TOO_MANY = "too_many", 429
+    UNAVAILABLE = "unavailable", 503
+
+    @property
+    def word(self) -> str:
+        return self.value[0]
+
+    @property
+    def status(self) -> int:
+        return self.value[1]
+
+
+class Refusal(Exception):
+    def __init__(self, rule: Rule, sentence: str) -> None:
+        super().__init__(sentence)
+        self.rule = rule
+        self.sentence = sentence
+
+
+@dataclass(slots=True)
+class Audit:
+    """Notes who asked for what. Safe to use from several threads."""
+
+    write: Callable[[Audited], None]
+    now: Callable[[], datetime]
+    _lock: Lock = field(default_factory=Lock)
+    _since: datetime | None = None
+    _lines: int = 0
+    _unwritten: int = 0
+
+    def refused(self, rule: Rule, *, credential: str, peer: str, asked: str, detail: str) -> None:
+        """A flood of them is one line a minute: the disk is not theirs to fill."""
+        one = Audited(
+            at=self.now(),
+            credential=_short(credential),
+            peer=peer,
+            asked=_short(asked),
+            allowed=False,
+            rule=rule.word,
+            detail=_short(detail, 400),
+        )
+        for line in self._due(one):
+            self.write(line)
+
+    def _due(self, one: Audited) -> list[Audited]:
+        with self._lock:
+            lines = []
+            if self._since is None or one.at - self._since >= _MINUTE:
+                if self._unwritten:
+                    lines.append(_flood(one.at, self._unwritten))
+                self._since, self._lines, self._unwritten = one.at, 0, 0
+            if self._lines < LINES:
+                self._lines += 1
+                lines.append(one)
+            else:
+                self._unwritten += 1
+            return lines
+
+
+def _flood(at: datetime, number: int) -> Audited:
+    detail = f"{number} more were refused within a minute"
+    return Audited(
+        at=at, credential="", peer="", asked="", allowed=False, rule=Rule.TOO_MANY.word, detail=detail
+    )
+
+
+def _short(text: str, most: int = 120) -> str:
+    printable = "".join(c if c.isprintable() else "�" for c in text[: most + 1])
+    return printable if len(printable) <= most else f"{printable[:most]}…"

@@ -1,0 +1,140 @@
+"""``crm serve``: the embedded CRM alone, with the logins that its directory keeps."""
+
+import ipaddress
+import json
+import os
+import secrets
+import ssl
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.commands import show
+from crmsync.daemon.crm_api.proxy import HOSTS, valid_host
+from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
+from crmsync.daemon.crm_api.server import serve as serve_crm
+from crmsync.daemon.crm_api.tls import Certificates
+from crmsync.state.replica.org import Client, Org, Person
+
+__all__ = ["serve_at"]
+
+
+def serve_at(
+    place: Path,
+    users: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    https_port: int,
+    tls: bool,
+    certificate: Path | None,
+    key: Path | None,
+    proxy: bool,
+    proxy_port: int,
+    proxy_hosts: Sequence[str],
+) -> None:
+    """Until SIGINT or SIGTERM; raises Failure (usage) for what cannot be served."""
+    if not tls and not _loopback(host):
+        raise Failure("usage", f"{host} is not loopback: passwords would go there in clear; add --tls")
+    own = _own(certificate, key)
+    if proxy and own is not None:
+        raise Failure("usage", "--proxy needs certificates made on the spot; leave --certificate out")
+    logins = place / "logins.json"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        server = CrmServer(
+            _org(_logins(logins, users), users),
+            f"sqlite:///{(place / 'crm.db').absolute()}",
+            place / "tls",
+            host=host,
+            port=port,
+            http=not tls,
+            https=True,
+            https_port=port if tls else https_port,
+            certificates=own,
+            proxy=ProxySettings(proxy_port, _hosts(proxy_hosts)) if proxy else None,
+        )
+    except OSError as error:
+        raise Failure(
+            "usage", f"the embedded CRM cannot start: {error}; see --port and --directory"
+        ) from error
+    try:
+        serve_crm(server, announce=lambda _: show.say("\n".join(_announcement(server, logins))))
+    finally:
+        server.stop()
+
+
+def _announcement(server: CrmServer, logins: Path) -> Iterator[str]:
+    yield "The embedded CRM answers."
+    yield from (f"  {url}" for url in (server.url, server.https_url) if url)
+    yield f"  pages for people: {server.url or server.https_url}/crm"
+    if server.ca_file is not None:
+        yield f"  CA of the HTTPS address: {server.ca_file}"
+    if server.proxy_url is not None:
+        yield f"  proxy: {server.proxy_url}, for programs that hard-code Salesforce's addresses. In their environment:"
+        yield f"    export HTTPS_PROXY={server.proxy_url}"
+        yield from (
+            f"    export {name}={server.ca_file}"
+            for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        )
+        yield "  Its CA vouches for these names only, and is installed nowhere: that is the reader's to do or to leave."
+    yield f"  logins: {logins}"
+    yield "Ctrl-C ends it."
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _own(certificate: Path | None, key: Path | None) -> Certificates | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise Failure("usage", "--certificate and --key belong together")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; ValueError: the key has a passphrase
+        raise Failure("usage", f"{certificate} and {key} are no certificate and its key: {error}") from None
+    return Certificates(certificate, certificate, key)
+
+
+def _hosts(names: Sequence[str]) -> tuple[str, ...]:
+    hosts = tuple(name.lower() for name in names) or HOSTS
+    wrong = next((name for name in hosts if not valid_host(name)), None)
+    if wrong is not None:
+        raise Failure(
+            "usage", f"--proxy-host {wrong}: expected a name such as login.example.com or *.example.com"
+        )
+    return hosts
+
+
+def _org(known: dict[str, Any], users: Sequence[str]) -> Org:
+    people = tuple(
+        Person(
+            name,
+            known["users"][name],
+            name.partition("@")[0].title(),
+            profile="Integration" if name == users[0] else "Standard User",
+        )
+        for name in users
+    )
+    client = Client(known["client_id"], known["client_secret"], run_as=users[0])
+    return Org("Embedded CRM", people, (client,))
+
+
+def _logins(file: Path, users: Sequence[str]) -> dict[str, Any]:
+    """``{"client_id", "client_secret", "users": {name: password}}``, made on the spot where the file has none."""
+    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    known.setdefault("client_id", "crmsync")
+    known.setdefault("client_secret", secrets.token_urlsafe(24))
+    passwords = known.setdefault("users", {})
+    for name in users:
+        passwords.setdefault(name, secrets.token_urlsafe(12))
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        json.dump(known, handle, indent=2)
+    return known

@@ -1,0 +1,66 @@
+"""uvicorn's HTTP/1.1 with an end to its patience: a request that comes by the byte would hold a place for ever.
+
+uvicorn bounds how long a connection may be idle between two requests, and nothing else. A request's head, from the
+connection or the end of the answer before, has to come within `HEAD_SECONDS`; its body at `SLOWEST` bytes a second,
+after a grace of as long.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["HEAD_SECONDS", "SLOWEST", "PatientProtocol", "overdue"]
+
+HEAD_SECONDS = 20.0
+SLOWEST = 1_000  # bytes a second
+LOOK_EVERY = 1.0
+
+
+def overdue(waited: float, received: int, *, in_head: bool) -> bool:
+    """Whether a request that has been coming for so long, with so many bytes of it here, is given up."""
+    if in_head:
+        return waited > HEAD_SECONDS
+    return waited > HEAD_SECONDS + received / SLOWEST
+
+
+class PatientProtocol(H11Protocol):
+    """Looks at the clock while a request is coming in, and only then."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._begun: float | None = None
+        self._received = 0
+        self._look: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch(0)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._look is not None:
+            self._look.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._watch(len(data))
+        super().data_received(data)
+
+    def _watch(self, count: int) -> None:
+        self._received += count
+        if self._begun is None:
+            self._begun = self.loop.time()
+        if self._look is None:
+            self._look = self.loop.call_later(LOOK_EVERY, self._check)
+
+    def _check(self) -> None:
+        self._look = None
+        answering = self.cycle is not None and not self.cycle.more_body
+        if answering or self._begun is None or self.timeout_keep_alive_task is not None:
+            self._begun, self._received = None, 0
+            return
+        waited = self.loop.time() - self._begun
+        if overdue(waited, self._received, in_head=self.cycle is None or self.cycle.response_complete):
+            self.transport.abort()
+            return
+        self._look = self.loop.call_later(LOOK_EVERY, self._check)

@@ -1,0 +1,98 @@
+"""The CRM's own web services on a replica: what `daemon/crm_api` needs to answer, made of the replica's tables.
+
+The schema is the upstream's, and changes with it: then the parts are made anew, and `generation` says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import RLock
+
+from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, Usage
+from crmsync.daemon.replica.direct import Through
+from crmsync.daemon.replica.login import Login, ReplicaSessions
+from crmsync.daemon.replica.through_queries import ThroughQueries
+from crmsync.daemon.replica.through_store import ThroughStore
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.local.changes import LocalChanges
+from crmsync.state.replica.local.database import LocalDatabase
+from crmsync.state.replica.local.leads import LocalConverter
+from crmsync.state.replica.local.recycling import LocalBin
+from crmsync.state.replica.merging import Merged, Merger
+from crmsync.state.replica.org import Client, Org
+from crmsync.state.replica.searching import Searches
+from crmsync.state.replica.store import Clock
+
+__all__ = ["ReplicaCrm"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaOrg(Org):
+    """The upstream's organisation, known since the first login."""
+
+    known_as: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.known_as
+
+
+class ReplicaCrm(Crm):
+    def __init__(
+        self,
+        replica: LocalDatabase,
+        login: Login,
+        through: Through,
+        *,
+        clients: tuple[Client, ...] = (),
+        clock: Clock,
+        daily_requests: int = DAILY_REQUESTS,
+    ) -> None:
+        """`clock` tells the server's time, as far as it is known here. `clients`: the applications that may log in."""
+        self.replica, self.login, self._through = replica, login, through
+        self._clients, self.clock = clients, clock
+        self.usage = Usage(clock, daily_requests)
+        self.closers = []
+        self._lock, self._generation = RLock(), 0
+        self._tables, self._who = replica.tables, login.who()
+        self._make()
+        self._own = ReplicaSessions(self.store, self.org, login, lambda: self.generation, clock=clock)
+        self.sessions = self._own
+
+    @property
+    def generation(self) -> int:
+        with self._lock:
+            tables, who = self.replica.tables, self.login.who()
+            if tables is not self._tables or who != self._who:
+                self._tables, self._who = tables, who
+                self.queries.close()
+                self._make()
+                self._own.belong_to(self.org)
+                self._generation += 1
+            return self._generation
+
+    def _make(self) -> None:
+        who = self._who
+        self.org = ReplicaOrg(
+            who.organisation_name or "Replica", (), self._clients, known_as=who.organisation
+        )
+        self.users: Mapping[str, str] = {who.username: who.user} if who.username else {}
+        store = ThroughStore(self.replica, self.login.who, self._through, clock=self.clock)
+        self.store, self.database = store, store.database
+        self.queries = ThroughQueries(store, self._through, clock=self.clock)
+        self.searches = Searches(store, self.queries)
+        self.recycle_bin = LocalBin(store)
+        self.merger = _NoMerger(store)
+        self.converter = LocalConverter(store)
+        self.changes = LocalChanges(store)
+
+    def close(self) -> None:
+        while self.closers:
+            self.closers.pop()()
+        self.queries.close()
+
+
+class _NoMerger(Merger):
+    """A merge is more than the updates and deletes that it looks like, and cannot be replayed later."""
+
+    def merge(self, *_: object) -> Merged:
+        raise Fault("FUNCTIONALITY_NOT_ENABLED", "records are merged in the CRM itself, not in its replica")

@@ -1,0 +1,89 @@
+"""Logging in to a replica's web services: as its one user, online by the upstream's word, offline by the last password
+that had it."""
+
+from collections.abc import Callable
+from threading import Lock
+
+from crmsync.connectors.errors import AuthExpired, ConnectorError
+from crmsync.daemon.replica.line import Line
+from crmsync.state.replica.local import identity as stored
+from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
+from crmsync.state.replica.local.identity import Identity
+from crmsync.state.replica.org import Org
+from crmsync.state.replica.sessions import Sessions
+from crmsync.state.replica.store import Clock, Store
+
+__all__ = ["Login", "ReplicaSessions", "Verify"]
+
+Verify = Callable[[str, str], Identity]  # user name and password, upstream; raises ConnectorError
+
+
+class Login:
+    """Safe for threads."""
+
+    def __init__(self, database: LocalDatabase, verify: Verify, line: Line) -> None:
+        self._database, self._verify, self._line = database, verify, line
+        self._lock = Lock()
+
+    def who(self) -> Identity:
+        with self._database.read() as work:
+            return stored.identity(work)
+
+    def check(self, username: str, password: str) -> str | None:
+        """The user's id. The upstream is not asked about anybody else: what is tried here in vain counts there, and
+        locks people out."""
+        known = self.who().username.casefold()
+        if known not in ("", username.casefold()) or not username.isprintable():
+            return None
+        if not self._line.asking:
+            return self._offline(password)
+        try:
+            found = self._verify(username, password)
+        except AuthExpired:
+            self._refused(password)
+            return None
+        except ConnectorError as error:
+            self._line.fails(error)
+            return self._offline(password)
+        self._line.answers()
+        return self.remember(found, password)
+
+    def remember(self, found: Identity, password: str) -> str | None:
+        """A password that has just worked upstream; None where it is another user's."""
+        try:
+            self._database.claim(found.organisation, found.user)
+        except ForeignLogin:
+            return None
+        with self._database.write() as work:
+            stored.remember(work, found, password)
+        return found.user
+
+    def _offline(self, password: str) -> str | None:
+        with self._database.read() as work:
+            return stored.identity(work).user if stored.knows(work, password) else None
+
+    def _refused(self, password: str) -> None:
+        """What worked once, and does no more, is not to work offline either."""
+        with self._database.read() as work:
+            once = stored.knows(work, password)
+        if once:
+            with self._database.write() as work:
+                stored.forget_password(work)
+
+
+class ReplicaSessions(Sessions):
+    """The very first login says whose replica it is, and of which organisation: `look` is called after each."""
+
+    def __init__(
+        self, store: Store, org: Org, login: Login, look: Callable[[], object], *, clock: Clock
+    ) -> None:
+        super().__init__(store, org, clock=clock)
+        self._login, self._look = login, look
+
+    def belong_to(self, org: Org) -> None:
+        self._org = org
+
+    def _checked(self, name: str, password: str) -> str | None:
+        user = self._login.check(name, password)
+        self._look()
+        return user

@@ -1,0 +1,249 @@
+"""The operations on replicas, as the command line, the control socket and the pages ask for them: plain data, in the
+shape that ``--json`` prints. Passes; what waits for a person; modes.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from crmsync.connectors.errors import ConnectorError
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.replica import standing, upkeep
+from crmsync.daemon.replica.context import Stage
+from crmsync.daemon.replica.keeper import Keeper
+from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.texts import values_of
+from crmsync.state.errors import Locked, StateError
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.local import deciding, edits
+from crmsync.state.replica.local.database import ForeignLogin
+from crmsync.state.replica.local.deciding import Side
+from crmsync.state.replica.local.rows import Work
+from crmsync.state.replica.values import encode_datetime
+
+__all__ = ["CONFIGURED", "Replicas"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, str, int], None]  # crm, what, how many more
+CONFIGURED = "configured"
+
+
+def no_progress(crm: str, what: str, count: int) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """One for each CRM of the configuration that has a replica. Raises Failure for what was asked wrongly."""
+
+    keepers: Mapping[str, Keeper] = field(default_factory=dict)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def close(self) -> None:
+        for keeper in self.keepers.values():
+            keeper.close()
+
+    # ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check(self) -> list[dict[str, Any]]:
+        return [upkeep.check(keeper) for keeper in self.keepers.values()]
+
+    def tidy(self, before: datetime) -> int:
+        return sum(upkeep.prune(keeper, before) for keeper in self.keepers.values())
+
+    def forget(self, address: str) -> int:
+        return sum(upkeep.erase(keeper, address) for keeper in self.keepers.values())
+
+    # ── Looking ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def replica_status(self, crms: Sequence[str] = ()) -> dict[str, Any]:
+        return {"replicas": self.standing(crms)}
+
+    def standing(self, crms: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return [standing.of(k, self.now()) for n, k in self.keepers.items() if not crms or n in crms]
+
+    def replica_conflicts(self, crms: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
+        """The conflict log, the latest last."""
+        found = []
+        for keeper in self.chosen(crms):
+            with keeper.database.read() as work:
+                log_ = work.open_conflicts() if undecided else work.where(work.shared.conflicts)
+            found += [_conflict(keeper.name, row) for row in log_]
+        return found
+
+    def replica_rejected(self, crms: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """What the CRM has refused."""
+        found = []
+        for keeper in self.chosen(crms):
+            with keeper.database.read() as work:
+                found += [_waiting(keeper.name, w) for w in deciding.waiting(work) if w.state == "rejected"]
+        return found
+
+    # ── Passes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def replica_sync(self, crms: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
+        """``{"replicas": [what was done], "errors": [{"replica", "code", "message", "retry"}]}``; one that fails keeps
+        none of the others from it."""
+        done: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
+        for keeper in self.chosen(crms):
+            found = self.sync_one(keeper, progress)
+            (errors if "code" in found else done).append(found)
+        return {"replicas": done, "errors": errors}
+
+    def sync_one(self, keeper: Keeper, progress: Progress = no_progress) -> dict[str, Any]:
+        def watch(stage: Stage, what: str) -> None:
+            progress(keeper.name, f"{stage.value} {what}".strip(), 1)
+
+        try:
+            tally = keeper.sync(watch)
+        except ConnectorError as error:
+            found = _error(keeper, error.code, str(error), retry=error.retry)
+            return {**found, "retry_after": error.retry_after} if error.retry_after else found
+        except ForeignLogin as error:
+            return _error(keeper, "foreign_login", str(error), retry=False)
+        except Failure as error:
+            return _error(keeper, error.code, error.message, retry=False)
+        except StateError as error:
+            code = "busy" if isinstance(error, Locked) else "state_failed"
+            return _error(keeper, code, f"crm.{keeper.name}: {error}", retry=True)
+        now = standing.of(keeper, self.now())
+        open_ = {name: now[name] for name in ("waiting", "conflicts")}
+        return {"name": keeper.name, **asdict(tally), **open_, "still_rejected": now["rejected"]}
+
+    # ── Deciding. All of it is carried out by the next pass. ─────────────────────────────────────────────────
+
+    def replica_resolve(
+        self,
+        item: str,
+        *,
+        keep: str = "",
+        values: Sequence[str] = (),
+        fields: Sequence[str] = (),
+        crm: str = "",
+    ) -> dict[str, Any]:
+        """``keep``: local or server; else ``values``, as FIELD=VALUE. ``fields``: of several, only these."""
+        if (keep in ("local", "server")) == bool(values):
+            raise Failure(
+                "usage", "a conflict ends with what is kept (local or server), or with other values"
+            )
+
+        def choose(work: Work, at: datetime) -> str:
+            choice = Side(keep) if keep else values_of(work, item, values)
+            deciding.choose(work, item, choice, at, fields=tuple(fields))
+            return edits.current_id(work, item)
+
+        return self._decided(item, crm, choose)
+
+    def replica_retry(self, item: str, *, values: Sequence[str] = (), crm: str = "") -> dict[str, Any]:
+        """What the CRM refused is sent again, with other ``values`` (FIELD=VALUE)."""
+
+        def again(work: Work, at: datetime) -> str:
+            entry = deciding.standing(work, item)
+            if entry is None or entry["state"] != "rejected":
+                raise Fault("NOT_FOUND", f"{item}: the CRM has refused nothing of it")
+            if values:
+                if "root" in entry:
+                    raise Fault(
+                        "INVALID_FIELD", f"{item}: a delete has no values; retry it as it is, or abandon it"
+                    )
+                edits.update(work, item, values_of(work, item, values), at)
+            entry = deciding.standing(work, item)
+            if entry is not None and entry["state"] == "rejected":
+                deciding.retry(work, item)
+            return edits.current_id(work, item)
+
+        return self._decided(item, crm, again)
+
+    def replica_abandon(self, item: str, *, crm: str = "") -> dict[str, Any]:
+        """The local change is given up; its values stand in the conflict log."""
+
+        def abandon(work: Work, at: datetime) -> str:
+            deciding.abandon(work, item, at)
+            return item
+
+        return self._decided(item, crm, abandon)
+
+    def replica_mode(self, mode: str = "", *, crm: str = "") -> dict[str, Any]:
+        """``{"replicas": [{"name", "mode", "acting"}]}``, after it was chosen, if one is given."""
+        keepers = self.chosen([crm] if crm else [])
+        if mode:
+            known = [*Mode, CONFIGURED]
+            if mode not in known:
+                raise Failure("usage", f"there is no mode “{mode[:40]}” (there is: {', '.join(known)})")
+            for keeper in keepers:
+                keeper.choose_mode(None if mode == CONFIGURED else Mode(mode))
+                log.info(
+                    "the mode of the replica of crm.%s is %s now",
+                    keeper.name,
+                    keeper.mode().value,
+                    extra={"action": "replica.mode"},
+                )
+        return {
+            "replicas": [
+                {"name": k.name, "mode": k.mode().value, "acting": k.acting().value} for k in keepers
+            ]
+        }
+
+    # ── Which ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def chosen(self, crms: Sequence[str] = ()) -> list[Keeper]:
+        if not self.keepers:
+            raise Failure(
+                "config",
+                "no CRM of this configuration has a replica: replica = true in its [crm.NAME] makes one",
+            )
+        if unknown := [name for name in crms if name not in self.keepers]:
+            known = ", ".join(self.keepers)
+            raise Failure("usage", f"crm “{unknown[0][:40]}” has no replica (one has: {known})")
+        return [keeper for name, keeper in self.keepers.items() if not crms or name in crms]
+
+    def _decided(self, item: str, crm: str, do: Callable[[Work, datetime], str]) -> dict[str, Any]:
+        keeper = self._holding(item, crm)
+        try:
+            return {"item": keeper.here(do), "crm": keeper.name}
+        except Fault as fault:
+            raise Failure("usage", fault.message) from fault
+
+    def _holding(self, item: str, crm: str) -> Keeper:
+        """The replica in which something of this record waits."""
+        keepers = self.chosen([crm] if crm else [])
+        for keeper in keepers:
+            with keeper.database.read() as work:
+                if deciding.standing(work, item) is not None:
+                    return keeper
+        raise Failure("usage", f"{item[:40]}: nothing of a record of that id waits to be sent")
+
+
+def _error(keeper: Keeper, code: str, message: str, *, retry: bool) -> dict[str, Any]:
+    return {"replica": keeper.name, "code": code, "message": message, "retry": retry}
+
+
+def _conflict(crm: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "item": row["Id"],
+        "crm": crm,
+        "object": row["object"],
+        "fields": row["fields"],
+        "base": row["base"],
+        "local": row["local"],
+        "server": row["server"],
+        "winner": row["winner"],
+        "resolved": row["resolved"],
+        "at": encode_datetime(row["at"], "Z"),
+    }
+
+
+def _waiting(crm: str, waits: deciding.Waiting) -> dict[str, Any]:
+    return {
+        "item": waits.id,
+        "crm": crm,
+        "object": waits.object,
+        "action": waits.action.value,
+        "fields": list(waits.fields),
+        "code": waits.code,
+        "error": waits.reason,
+    }

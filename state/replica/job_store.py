@@ -1,0 +1,217 @@
+"""Jobs of many rows and what belongs to them: what was uploaded, what became of each row, what a query found.
+
+They stand in the database that they work on. A row's result is written in the transaction that writes the row, so
+that a job which was interrupted goes on with the first row that has none: none is lost, and none is written twice.
+"""
+
+import datetime
+import itertools
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from crmsync.state.replica import ids, service_tables
+from crmsync.state.replica.database import Database
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.service_tables import chunks, jobs
+from crmsync.state.replica.store import Clock
+
+__all__ = ["ENDED", "Job", "JobStore", "Overtaken"]
+
+LIFE = datetime.timedelta(days=7)
+MOST = 500  # of one owner; the oldest that have ended make room
+MOST_BYTES = 1024 * 1024 * 1024  # of what a query finds
+AT_ONCE = 2_000  # rows of a chunk
+ENDED = ("JobComplete", "Failed", "Aborted")
+PREFIX = {"ingest": "750", "query": "751"}
+
+
+class Overtaken(Exception):
+    """The job was aborted, or somebody else works on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """As it stood when it was read. Times are UTC, without a zone."""
+
+    number: int
+    kind: str
+    owner: str
+    created: datetime.datetime
+    stamp: datetime.datetime
+    version: str
+    asked: Mapping[str, Any]
+    state: str
+    error: str
+    processed: int
+    failed: int
+
+    @property
+    def id(self) -> str:
+        return ids.new_id(PREFIX[self.kind], self.number)
+
+
+class JobStore:
+    """The jobs of one kind. Safe for threads and processes."""
+
+    def __init__(self, database: Database, clock: Clock, kind: str) -> None:
+        self._database, self._clock, self.kind = database, clock, kind
+        service_tables.prepare(database)
+
+    def add(self, owner: str, asked: Mapping[str, Any], version: str, state: str) -> Job:
+        now = self._now()
+        with self._database.write() as connection:
+            self._make_room(connection, owner, now)
+            values = {"kind": self.kind, "owner": owner, "created": now, "stamp": now, "version": version}
+            more = {"asked": dict(asked), "state": state, "error": "", "processed": 0, "failed": 0}
+            made = connection.execute(jobs.insert().values(**values, **more))
+            assert made.inserted_primary_key is not None
+        return self._get(made.inserted_primary_key[0])
+
+    def get(self, owner: str, job_id: str) -> Job:
+        """Raises Fault (NOT_FOUND) for one that is not there or somebody else's."""
+        wanted = ids.to_18(job_id) if ids.is_valid(job_id) else ""
+        found = next((job for job in self.all(owner) if job.id == wanted), None)
+        if found is None:
+            raise Fault("NOT_FOUND", "The requested resource does not exist")
+        return found
+
+    def all(self, owner: str) -> list[Job]:
+        return self._select(jobs.c.owner == owner)
+
+    def unfinished(self) -> list[Job]:
+        """What was waiting or at work when the service ended."""
+        return self._select(jobs.c.state.in_(("UploadComplete", "InProgress")))
+
+    def move(self, job: Job, state: str, *, among: Iterable[str], error: str = "") -> bool:
+        """To another state, from one of these; False where it is in none of them (any more)."""
+        change = jobs.update().where(jobs.c.number == job.number, jobs.c.state.in_(tuple(among)))
+        with self._database.write() as connection:
+            done = connection.execute(change.values(state=state, error=error, stamp=self._now()))
+        return done.rowcount == 1
+
+    def now(self, job: Job) -> Job:
+        return self._get(job.number)
+
+    def remove(self, job: Job) -> None:
+        with self._database.write() as connection:
+            self._drop(connection, [job.number])
+
+    def upload(self, job: Job, content: bytes) -> bool:
+        """False where there is something already, or the job is not open any more."""
+        with self._database.write() as connection:
+            state = connection.scalar(sa.select(jobs.c.state).where(jobs.c.number == job.number))
+            taken = connection.scalar(sa.select(sa.func.count()).where(*_of(job, "content")))
+            if state != "Open" or taken:
+                return False
+            connection.execute(_chunk(job, "content", 0, 0, content))
+        return True
+
+    def content(self, job: Job, part: str = "content") -> bytes:
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(chunks.c.content).where(*_of(job, part)).order_by(chunks.c.first)
+            )
+            return b"".join(row[0] for row in found)
+
+    @contextmanager
+    def step(self, job: Job, done: int) -> Iterator[list[tuple[bytes, bool]]]:
+        """One transaction for some rows after the first `done`. Their results, (text, whether it failed), go on the
+        list. Raises Overtaken."""
+        results: list[tuple[bytes, bool]] = []
+        with self._database.together():
+            yield results
+            with self._database.write() as connection:
+                failed = jobs.c.failed + sum(each[1] for each in results)
+                self._claim(connection, job, done, processed=done + len(results), failed=failed)
+                lines = b"".join(each[0] for each in results)
+                connection.execute(_chunk(job, "results", done, len(results), lines))
+
+    def _claim(self, connection: sa.Connection, job: Job, done: int, **values: Any) -> None:
+        """Goes on from `done`, unless the job is somewhere else by now."""
+        here = jobs.c.number == job.number, jobs.c.state == "InProgress", jobs.c.processed == done
+        if connection.execute(jobs.update().where(*here).values(stamp=self._now(), **values)).rowcount != 1:
+            raise Overtaken
+
+    def keep_rows(self, job: Job, header: bytes, lines: Iterable[bytes]) -> int:
+        """What a query found, in place of what there was; their number. Raises OverflowError, Overtaken."""
+        count = size = 0
+        with self._database.write() as connection:
+            connection.execute(chunks.delete().where(*_of(job, "header", "rows")))
+            connection.execute(jobs.update().where(jobs.c.number == job.number).values(processed=0))
+            connection.execute(_chunk(job, "header", 0, 0, header))
+        for some in _batched(lines, AT_ONCE):
+            size += sum(map(len, some))
+            if size > MOST_BYTES:
+                raise OverflowError(f"the result is larger than {MOST_BYTES} bytes")
+            with self._database.write() as connection:
+                self._claim(connection, job, count, processed=count + len(some))
+                ends = array("I", itertools.accumulate(map(len, some)))
+                connection.execute(_chunk(job, "rows", count, len(some), b"".join(some), ends.tobytes()))
+            count += len(some)
+        return count
+
+    def rows(self, job: Job, first: int, count: int) -> bytes:
+        """Header and that many rows from `first` on."""
+        wanted = chunks.c.first < first + count, chunks.c.first + chunks.c.rows > first
+        query = sa.select(chunks.c.first, chunks.c.content, chunks.c.places).where(*_of(job, "rows"), *wanted)
+        found = [self.content(job, "header")]
+        with self._database.read() as connection:
+            for start, content, places in connection.execute(query.order_by(chunks.c.first)):
+                found.append(_slice(content, places, first - start, first + count - start))
+        return b"".join(found)
+
+    def _get(self, number: int) -> Job:
+        return self._select(jobs.c.number == number)[0]
+
+    def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Job]:
+        query = sa.select(jobs).where(jobs.c.kind == self.kind, *conditions).order_by(jobs.c.number)
+        with self._database.read() as connection:
+            return [Job(*row) for row in connection.execute(query)]
+
+    def _make_room(self, connection: sa.Connection, owner: str, now: datetime.datetime) -> None:
+        old = sa.select(jobs.c.number).where(jobs.c.created < now - LIFE)
+        ended = sa.select(jobs.c.number).where(jobs.c.owner == owner, jobs.c.state.in_((*ENDED, "Open")))
+        surplus = ended.order_by(jobs.c.number.desc()).offset(MOST - 1)
+        self._drop(connection, [*connection.scalars(old), *connection.scalars(surplus)])
+
+    def _drop(self, connection: sa.Connection, numbers: list[int]) -> None:
+        for table, column in ((chunks, chunks.c.job), (jobs, jobs.c.number)):
+            connection.execute(table.delete().where(column.in_(numbers)))
+
+    def _now(self) -> datetime.datetime:
+        return self._clock().astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def _of(job: Job, *parts: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return chunks.c.job == job.number, chunks.c.part.in_(parts)
+
+
+def _chunk(job: Job, part: str, first: int, rows: int, content: bytes, places: bytes = b"") -> sa.Insert:
+    values = {
+        "job": job.number,
+        "part": part,
+        "first": first,
+        "rows": rows,
+        "content": content,
+        "places": places,
+    }
+    return chunks.insert().values(**values)
+
+
+def _slice(content: bytes, places: bytes, first: int, last: int) -> bytes:
+    """Rows `first` up to `last` of a chunk; either may lie outside."""
+    ends = array("I")
+    ends.frombytes(places)
+    start = ends[first - 1] if first > 0 else 0
+    return content[start : ends[min(last, len(ends)) - 1]]
+
+
+def _batched(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    rest = iter(lines)
+    while some := list(itertools.islice(rest, size)):
+        yield some

@@ -1,0 +1,126 @@
+"""Mutual TLS: the handshake verifies the client's certificate, and the credential says which one it has to be."""
+
+import json
+import ssl
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from crmsync.daemon.adaptor.signing import NONCE, TIME
+from tests.daemon.adaptor.certificates import Authority, Paper
+from tests.daemon.adaptor.office import REVERSE, Office, credential, until
+
+
+class House:
+    """An office behind TLS; the CRM has a certificate, and so have others."""
+
+    def __init__(self, folder: Path, *, by_subject: bool = False, **more: Any) -> None:
+        self.ours, self.theirs = Authority(folder, "ours"), Authority(folder, "theirs")
+        server = self.ours.issue("server")
+        self.crm = self.ours.issue("crm")
+        pinned = {"subject": "CN=crm"} if by_subject else {"certificate": self.crm.fingerprint}
+        main = credential(**{"secret": None, **pinned, **more})
+        settings = {"certificate": server.file, "key": server.key, "client_ca": self.ours.file}
+        self.office = Office(folder, {"main": main, "signing": credential()}, settings=settings)
+
+    def ask(self, paper: Paper | None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+        context = ssl.create_default_context(cafile=str(self.ours.file))
+        if paper is not None:
+            context.load_cert_chain(paper.file, paper.key)
+        told = {TIME: str(self.office.time()), NONCE: self.office.nonce()}
+        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=10.0) as http:
+            body = json.dumps({"accounts": ["alice"]}).encode()
+            answer = http.request("POST", self.office.url + REVERSE, body=body, headers=headers or told)
+        return answer.status, json.loads(answer.data)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("house"))
+    yield made
+    made.office.close()
+
+
+def test_with_its_certificate_the_crm_needs_no_signature(house: House) -> None:
+    house.office.world.person()
+    status, answer = house.ask(house.crm)
+    assert status == 202, answer
+    until(lambda: len(house.office.world.contacts()) == 1)
+    assert house.office.audit()[0]["credential"] == "main"
+
+
+def test_without_a_certificate(house: House) -> None:
+    status, answer = house.ask(None)
+    assert (status, answer["error"]) == (401, "no_credential")
+    named = {TIME: str(house.office.time()), NONCE: house.office.nonce(), "x-exchange-credential": "main"}
+    status, answer = house.ask(None, named)
+    assert (status, answer["error"]) == (401, "no_certificate")
+    assert house.office.rules()[:2] == ["no_certificate", "no_credential"]
+
+
+def test_with_the_certificate_of_somebody_else(house: House) -> None:
+    """The authority knows them, the credential does not."""
+    status, answer = house.ask(house.ours.issue("crm"))
+    assert (status, answer["error"]) == (401, "certificate")
+    assert house.office.rules()[0] == "certificate"
+
+
+@pytest.mark.parametrize(
+    ("expired", "why"), [(False, "unable to get local issuer certificate"), (True, "certificate has expired")]
+)
+def test_with_a_certificate_that_does_not_verify(house: House, expired: bool, why: str) -> None:
+    before = len(house.office.audit())
+    paper = house.ours.issue("crm", days=-1) if expired else house.theirs.issue("crm")
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        house.ask(paper)
+    until(lambda: len(house.office.audit()) > before)
+    line = house.office.audit()[0]
+    assert (line["rule"], line["asked"]) == ("certificate", "TLS handshake")
+    assert why in line["detail"]
+
+
+def test_who_speaks_no_tls(house: House) -> None:
+    before = len(house.office.audit())
+    with pytest.raises(urllib3.exceptions.HTTPError), urllib3.PoolManager(retries=False) as http:
+        http.request("POST", f"http://127.0.0.1:{house.office.port}{REVERSE}")
+    until(lambda: len(house.office.audit()) > before)
+    assert house.office.audit()[0]["rule"] == "tls"
+
+
+def test_who_speaks_an_old_tls(house: House) -> None:
+    context = ssl.create_default_context(cafile=str(house.ours.file))
+    with warnings.catch_warnings(action="ignore"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with (
+        pytest.raises(urllib3.exceptions.HTTPError),
+        urllib3.PoolManager(ssl_context=context, retries=False) as http,
+    ):
+        http.request("POST", house.office.url + REVERSE)
+
+
+def test_a_signature_does_on_the_same_address(house: House) -> None:
+    body = json.dumps({"accounts": ["alice"]}).encode()
+    assert house.ask(None, house.office.signed("POST", REVERSE, body, name="signing"))[0] == 202
+
+
+def test_a_certificate_that_is_renewed_is_known_by_its_subject(tmp_path: Path) -> None:
+    house = House(tmp_path, by_subject=True)
+    assert house.ask(house.ours.issue("crm"))[0] == 202
+    assert house.ask(house.ours.issue("crm2"))[1]["error"] == "certificate"
+    house.office.close()
+
+
+def test_who_has_to_show_both_has_to_show_both(tmp_path: Path) -> None:
+    house = House(tmp_path, secret=credential().secret)
+    assert house.ask(house.crm)[1]["error"] == "no_signature"
+    body = json.dumps({"accounts": ["alice"]}).encode()
+    signed = house.office.signed("POST", REVERSE, body)
+    assert house.ask(None, signed)[1]["error"] == "no_certificate"
+    assert house.ask(house.crm, signed)[0] == 202
+    house.office.close()

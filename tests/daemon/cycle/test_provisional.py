@@ -1,0 +1,124 @@
+"""Writes that a copy of the CRM has, and the CRM does not have yet: nothing is agreed before it does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.cycle.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def later(world: World) -> dict[str, Any]:
+    world.clock.tick(60)
+    return world.sync()
+
+
+def agreed(world: World, item: str) -> Any:
+    return world.engine.explain(item)["snapshot"]
+
+
+def waits(world: World, times: int) -> None:
+    """However long it takes: nothing is written, nothing fails, and the row stays."""
+    for _ in range(times):
+        report = later(world)
+        assert (report["writes"], report["errors"]) == (0, [])
+    (row,) = world.engine.queue()
+    assert (row["state"], row["code"], row["attempts"]) == ("waiting", "provisional", 0)
+
+
+def test_an_update_is_agreed_when_the_crm_has_it(world: World):
+    card = world.person(job_title="Analyst")
+    world.sync()
+    before = agreed(world, card)
+    world.crm.faults.postponed = True
+    world.ecs.edit(card, job_title="Countess")
+    waits(world, world.engine.retries.budget + 2)
+    assert agreed(world, card) == before
+    (account,) = world.engine.status()["accounts"]
+    assert (account["light"], account["pending"], account["parked"]) == ("waiting", 1, 0)
+
+    world.crm.faults.postponed = False
+    later(world)
+    assert world.the_record().columns["job_title"] == "Countess"
+    assert agreed(world, card)["job_title"] == "Countess"
+    assert world.engine.queue() == []
+    world.idle()
+
+
+def test_an_update_that_the_copy_has_brought_there_is_found_agreed(world: World):
+    card = world.person(job_title="Analyst")
+    world.sync()
+    world.crm.faults.postponed = True
+    world.ecs.edit(card, job_title="Countess")
+    waits(world, 2)
+    world.crm.edit(world.the_record().id, job_title="Countess")
+    report = later(world)
+    assert (report["writes"], report["errors"]) == (0, [])
+    assert agreed(world, card)["job_title"] == "Countess"
+    assert (world.engine.queue(), world.engine.conflicts()) == ([], [])
+
+
+def test_a_create_is_linked_when_the_crm_has_it(world: World):
+    world.crm.faults.postponed = True
+    card = world.person()
+    waits(world, world.engine.retries.budget + 2)
+    assert world.contacts() == []
+    assert world.engine.explain(card)["record"] is None
+    assert world.the_card().stamp is None  # a stamp would name a record that does not exist
+
+    world.crm.faults.postponed = False
+    later(world)
+    assert world.engine.explain(card)["record"] == world.the_record().id
+    assert world.the_card().stamp.record == world.the_record().id
+    world.idle()
+
+
+def test_a_delete_is_over_when_the_crm_has_it(world: World):
+    card = world.person()
+    world.sync()
+    world.crm.faults.postponed = True
+    world.ecs.delete(card)
+    waits(world, 2)
+    assert len(world.contacts()) == 1
+    world.crm.faults.postponed = False
+    later(world)
+    assert world.contacts() == []
+    world.idle()
+
+
+def test_what_the_crm_changes_meanwhile_is_merged(world: World):
+    """By columns, as ever: the copy's write has not happened yet."""
+    card = world.person(job_title="Analyst", department="Engines")
+    world.sync()
+    world.crm.faults.postponed = True
+    world.ecs.edit(card, job_title="Countess")
+    waits(world, 1)
+    world.crm.edit(world.the_record().id, department="Numbers")
+    later(world)
+    assert world.the_card().columns["department"] == "Numbers"
+    assert world.the_record().columns["job_title"] == "Analyst"
+    world.crm.faults.postponed = False
+    later(world)
+    assert world.the_record().columns["job_title"] == world.the_card().columns["job_title"] == "Countess"
+    world.idle()
+
+
+def test_the_state_survives_a_restart_meanwhile(world: World):
+    card = world.person()
+    world.crm.faults.postponed = True
+    waits(world, 1)
+    world.close()
+    world.start()
+    waits(world, 1)
+    world.crm.faults.postponed = False
+    later(world)
+    assert len(world.contacts()) == 1
+    assert world.engine.explain(card)["record"] == world.the_record().id

@@ -1,0 +1,192 @@
+"""A replica in the service: its modes, with and without the CRM, and who may be at it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crmsync.connectors.contract import Refused
+from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.calls import Failure
+from crmsync.daemon.replica.context import Stage
+from crmsync.daemon.replica.keeper import Keeper, Settings
+from crmsync.daemon.replica.modes import Mode, acting
+from crmsync.state.errors import Locked
+from crmsync.state.locks import FileLocks
+from crmsync.state.replica.faults import Fault
+from tests.daemon.replica.bench import OBJECTS, Bench, Cable
+
+
+@pytest.fixture
+def cable(shared: Bench) -> Cable:
+    return Cable(shared.between)
+
+
+@pytest.fixture
+def keeper(shared: Bench, cable: Cable, tmp_path: Path) -> Iterator[Keeper]:
+    settings = Settings(OBJECTS)
+    made = Keeper("main", tmp_path / "kept.db", settings, lambda: cable, now=shared.clock, durable=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def filled(shared: Bench, keeper: Keeper) -> Callable[[], Any]:
+    account = shared.there_create("Account", Name="Acme", Phone="1")
+    keeper.sync()
+    return account
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trouble", "acts"),
+    [
+        (Mode.AUTO, "", Mode.HYBRID),
+        (Mode.AUTO, "unreachable", Mode.OFFLINE),
+        (Mode.AUTO, "throttled", Mode.OFFLINE),
+        (Mode.AUTO, "login_refused", Mode.HYBRID),
+        (Mode.HYBRID, "unreachable", Mode.HYBRID),
+        (Mode.ONLINE, "unreachable", Mode.ONLINE),
+        (Mode.OFFLINE, "", Mode.OFFLINE),
+    ],
+)
+def test_how_it_acts(wanted: Mode, trouble: str, acts: Mode):
+    assert acting(wanted, trouble) is acts
+
+
+def test_hybrid_writes_through(shared: Bench, keeper: Keeper, filled: str):
+    keeper.update(filled, {"Phone": "2"})
+    assert shared.there("Account")[filled]["Phone"] == "2"
+    made = keeper.create("Contact", {"LastName": "Lovelace", "AccountId": filled})
+    assert shared.there("Contact")[made]["AccountId"] == filled
+    keeper.delete(made[:15])
+    assert made not in shared.there("Contact")
+
+
+def test_hybrid_reads_here(shared: Bench, keeper: Keeper, cable: Cable, filled: str):
+    shared.clock.advance(minutes=1)
+    shared.there_update(filled, Phone="3")
+    asked = cable.asked
+    assert keeper.read(filled)["Phone"] == "1"
+    assert cable.asked == asked
+
+
+def test_online_reads_there(shared: Bench, keeper: Keeper, filled: str):
+    keeper.choose_mode(Mode.ONLINE)
+    shared.clock.advance(minutes=1)
+    shared.there_update(filled, Phone="3")
+    assert keeper.read(filled[:15])["Phone"] == "3"
+
+
+def test_online_looks_once_more_before_an_edit(shared: Bench, keeper: Keeper, filled: str):
+    keeper.choose_mode(Mode.ONLINE)
+    shared.clock.advance(minutes=1)
+    shared.there_update(filled, Phone="3", Fax="3")
+    keeper.update(filled, {"Phone": "4"})  # in sight of what stands there: no conflict
+    there = shared.there("Account")[filled]
+    assert (there["Phone"], there["Fax"]) == ("4", "3")
+    with keeper.database.read() as work:
+        assert work.where(work.shared.conflicts) == []
+
+
+def test_what_is_deleted_there_cannot_be_edited_online(shared: Bench, keeper: Keeper, filled: str):
+    keeper.choose_mode(Mode.ONLINE)
+    shared.there_delete(filled)
+    with pytest.raises(Fault):
+        keeper.update(filled, {"Phone": "4"})
+
+
+def test_the_network_goes_and_comes_back(
+    shared: Bench, keeper: Keeper, cable: Cable, filled: str, caplog: Any
+):
+    cable.pulled = True
+    keeper.update(filled, {"Phone": "2"})
+    assert keeper.acting() is Mode.OFFLINE
+    assert keeper.read(filled)["Phone"] == "2"
+    asked = cable.asked
+    keeper.update(filled, {"Fax": "2"})
+    assert cable.asked == asked  # nobody waits for a time-out with every edit
+    cable.pulled = False
+    keeper.sync()
+    assert keeper.acting() is Mode.HYBRID
+    there = shared.there("Account")[filled]
+    assert (there["Phone"], there["Fax"]) == ("2", "2")
+    said = [getattr(r, "action", "") for r in caplog.records]
+    assert said.count("replica.away") == 1
+
+
+def test_offline_asks_nobody(shared: Bench, keeper: Keeper, cable: Cable, filled: str):
+    keeper.choose_mode(Mode.OFFLINE)
+    asked = cable.asked
+    keeper.update(filled, {"Phone": "2"})
+    with pytest.raises(Failure, match="is to work offline"):
+        keeper.sync()
+    assert cable.asked == asked
+    keeper.choose_mode(None)
+    keeper.sync()
+    assert shared.there("Account")[filled]["Phone"] == "2"
+
+
+def test_a_change_that_has_to_go_through_is_taken_back(
+    shared: Bench, keeper: Keeper, cable: Cable, filled: str
+):
+    keeper.choose_mode(Mode.HYBRID)
+    cable.pulled = True
+    with pytest.raises(Unreachable):
+        keeper.update(filled, {"Phone": "2"})
+    assert keeper.read(filled)["Phone"] == "1"
+
+
+def test_what_the_crm_refuses_is_refused_at_once(shared: Bench, keeper: Keeper, filled: str):
+    shared.between.refuse = lambda verb, name, row: Refused("", "forbidden", "not on a Sunday")
+    with pytest.raises(Fault, match="not on a Sunday"):
+        keeper.update(filled, {"Phone": "2"})
+    assert keeper.read(filled)["Phone"] == "1"
+    with pytest.raises(Fault, match="not on a Sunday"):
+        keeper.create("Contact", {"LastName": "Lovelace"})
+    with pytest.raises(Fault, match="not on a Sunday"):
+        keeper.delete(filled)
+    assert keeper.read(filled)["Name"] == "Acme"
+
+
+def test_one_at_a_time(shared: Bench, keeper: Keeper, filled: str):
+    with FileLocks(keeper.file, shared.clock).replica():
+        with pytest.raises(Locked, match="the replica is busy: process"):
+            keeper.sync()
+        keeper.update(filled, {"Phone": "2"})  # whoever is at it, or the next pass, sends it
+    assert shared.there("Account")[filled]["Phone"] == "1"
+    keeper.sync()
+    assert shared.there("Account")[filled]["Phone"] == "2"
+
+
+def test_what_is_written_while_a_pass_is_ending_goes_at_once(shared: Bench, keeper: Keeper, filled: str):
+    passes = []
+
+    def watch(stage: Stage, what: str) -> None:
+        if stage is Stage.FINISH and not passes:
+            keeper.update(filled, {"Phone": "2"})
+        passes.extend([stage] if stage is Stage.FINISH else [])
+
+    keeper.sync(watch)
+    assert shared.there("Account")[filled]["Phone"] == "2"
+
+
+def test_only_some_fields(shared: Bench, cable: Cable, tmp_path: Path):
+    settings = replace(Settings(("Account",)), wanted={"Account": frozenset({"Phone"})})
+    keeper = Keeper("main", tmp_path / "some.db", settings, lambda: cable, now=shared.clock, durable=False)
+    account = shared.there_create("Account", Name="Acme", Phone="1", Fax="1")
+    keeper.sync()
+    row = keeper.read(account)
+    assert (row["Name"], row["Phone"]) == ("Acme", "1")  # an account cannot be made without a name
+    assert "Fax" not in row
+    keeper.close()
+
+
+def test_the_stages_of_a_pass_are_told(keeper: Keeper):
+    seen = []
+    keeper.sync(lambda stage, what: seen.append(keeper.stages.shown()))
+    assert [s["stage"] for s in seen][:3] == ["session", "describe", "window"]
+    assert seen[-1]["number"] == seen[-1]["of"]
+    assert keeper.stages.shown() is None
+    assert keeper.stages.seconds()["describe"] > 0
