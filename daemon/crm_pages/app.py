@@ -24,7 +24,7 @@ from crmsync.daemon.crm_pages.viewing import Viewing
 from crmsync.daemon.web.gate import READING, Addresses, Gate
 from crmsync.state.replica import ids
 
-__all__ = ["Front", "pages"]
+__all__ = ["Front", "addresses_of", "pages"]
 
 _PORTS = {"http": 80, "https": 443}
 

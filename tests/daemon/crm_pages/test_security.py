@@ -1,9 +1,17 @@
 """Who gets in, and what others can make a person's browser do."""
 
+import datetime
+import http.client
 import re
+import ssl
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from crmsync.daemon.crm_api.tls import make_certificates, names_in
+from crmsync.daemon.crm_pages.app import addresses_of
 from crmsync.daemon.crm_pages.login import own_path
 from tests.daemon.crm_pages.person import Person
 from tests.servers.embedded_crm import EmbeddedCrm
@@ -140,3 +148,26 @@ def test_the_api_stays_where_it_is(crm: EmbeddedCrm):
     assert anybody.get("/crm/services/data").status == 200  # clients put things in front
     assert anybody.get("/id/x/y").status == 401
     assert anybody.get("/nothing").headers["content-type"].startswith("application/json")
+
+
+def test_the_names_in_a_certificate_are_ours(tmp_path: Path):
+    made = make_certificates(
+        tmp_path, datetime.datetime.now(datetime.UTC), ("crm.example.com", "*.example.org")
+    )
+    names = names_in(made.certificate_file)
+    assert names == ["localhost", "crm.example.com"]
+    own = addresses_of(["https://0.0.0.0:443"], names)
+    assert own.origins["crm.example.com"] == "https://crm.example.com"  # browsers leave the usual port out
+    assert addresses_of(["https://0.0.0.0:8443"], names).origins["crm.example.com:8443"] == (
+        "https://crm.example.com:8443"
+    )
+
+
+def test_over_tls_the_cookie_goes_nowhere_else(crm: EmbeddedCrm):
+    context = ssl.create_default_context(cafile=str(crm.ca_file))
+    fields = urlencode({"username": crm.bob.username, "password": crm.bob.password})
+    sent = {"Origin": crm.https_url, "Content-Type": "application/x-www-form-urlencoded"}
+    with closing(http.client.HTTPSConnection(urlsplit(crm.https_url).netloc, context=context)) as connection:
+        connection.request("POST", "/crm/login", fields, sent)
+        answer = connection.getresponse()
+        assert (answer.status, "; Secure" in (answer.getheader("set-cookie") or "")) == (303, True)
