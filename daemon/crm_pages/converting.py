@@ -49,7 +49,8 @@ class Converting:
         sentence: str = "",
         status: int = 200,
     ) -> Response:
-        options = [value for value, _ in shape.fields["Status"].options]
+        status_field = shape.fields.get("Status")
+        options = [value for value, _ in status_field.options] if status_field else []
         likely = [v for v in options if "converted" in v.casefold() and "not" not in v.casefold().split()]
         form = visit.form
         first = not form.fields

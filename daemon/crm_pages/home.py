@@ -1,7 +1,8 @@
 """What waits for this person: appointments to come, and tasks that are open."""
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
 
 from starlette.responses import Response
 
@@ -12,7 +13,9 @@ from crmsync.daemon.crm_pages.site import Site, Visit
 __all__ = ["Home"]
 
 MOST = 25
+Condition: TypeAlias = tuple[str, frozenset[str]]  # SOQL, and the fields that it needs
 EVENT = ("Subject", "StartDateTime", "EndDateTime", "Location", "WhoId")
+OPEN = (("IsClosed = false", frozenset({"IsClosed"})),)
 TASK = ("Subject", "ActivityDate", "Status", "Priority", "WhoId")
 
 
@@ -28,23 +31,38 @@ class Home:
 
     def _events(self, visit: Visit) -> tuple[list[str], list[Row]]:
         now = self._site.crm.clock().astimezone(UTC)
-        today = datetime.astimezone(now, visit.zone).date().isoformat()
-        when = (
-            f"(EndDateTime >= {now:%Y-%m-%dT%H:%M:%SZ} OR (IsAllDayEvent = true AND ActivityDate >= {today}))"
+        return self._listed(
+            visit, "Event", EVENT, coming(now, now.astimezone(visit.zone).date()), "StartDateTime"
         )
-        return self._listed(visit, "Event", EVENT, f"{when} AND IsChild = false", "StartDateTime")
 
     def _tasks(self, visit: Visit) -> tuple[list[str], list[Row]]:
-        return self._listed(visit, "Task", TASK, "IsClosed = false", "ActivityDate")
+        return self._listed(visit, "Task", TASK, OPEN, "ActivityDate")
 
     def _listed(
-        self, visit: Visit, name: str, columns: tuple[str, ...], where: str, order: str
+        self, visit: Visit, name: str, columns: Sequence[str], conditions: Sequence[Condition], order: str
     ) -> tuple[list[str], list[Row]]:
+        """A replica need not have all fields: what cannot be asked is not."""
         shape = visit.desk.shape(name)
         fields = [shape.fields[each] for each in columns if each in shape.fields]
+        where = [soql for soql, needs in conditions if needs <= shape.fields.keys()]
+        if "OwnerId" in shape.fields:
+            where.append(f"OwnerId = {quoted(visit.user)}")
+        begins = f"{order} NULLS LAST, " if order in shape.fields else ""
         found: list[dict[str, Any]] = visit.desk.query(
-            f"SELECT Id, {', '.join(f.name for f in fields)} FROM {name} "
-            f"WHERE OwnerId = {quoted(visit.user)} AND {where} ORDER BY {order} NULLS LAST, Id LIMIT {MOST}"
+            f"SELECT {', '.join(['Id', *(f.name for f in fields)])} FROM {name}"
+            f"{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY {begins}Id LIMIT {MOST}"
         )
         made = rows(visit.desk, fields, found, shape.name_field, visit.zone)
         return [f.shown_as for f in fields], made
+
+
+def coming(now: datetime, today: date) -> Sequence[Condition]:
+    """An appointment is to come until it ends, and a whole day until it is over where the person is."""
+    timed = f"EndDateTime >= {now:%Y-%m-%dT%H:%M:%SZ}"
+    return (
+        (
+            f"({timed} OR (IsAllDayEvent = true AND ActivityDate >= {today}))",
+            frozenset({"EndDateTime", "IsAllDayEvent", "ActivityDate"}),
+        ),
+        ("IsChild = false", frozenset({"IsChild"})),
+    )

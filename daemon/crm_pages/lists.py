@@ -60,7 +60,7 @@ def _filters(wanted: Wanted) -> list[str]:
     found = [f"{wanted.parent[0]} = {quoted(wanted.parent[1])}"] if wanted.parent else []
     if wanted.view == "owned" and wanted.shape.owned:
         found.append(f"OwnerId = {quoted(wanted.user)}")
-    if wanted.view == "recent":
+    if wanted.view == "recent" and "LastModifiedDate" in wanted.shape.fields:
         found.append("LastModifiedDate = LAST_N_DAYS:30")
     return found
 

@@ -81,6 +81,8 @@ def _related(visit: Visit, each: Related, record_id: str) -> dict[str, Any] | No
     if each.object not in visit.desk.kinds():
         return None
     shape = visit.desk.shape(each.object)
+    if each.field not in shape.fields:
+        return None
     fields = [field for field in shape.columns() if field.name != each.field]
     names = ", ".join(dict.fromkeys(("Id", *(field.name for field in fields))))
     order = " ORDER BY LastModifiedDate DESC, Id" if "LastModifiedDate" in shape.fields else ""
