@@ -8,6 +8,7 @@ from crmsync.state.replica import ids
 __all__ = ["page_of"]
 
 _OBJECT = re.compile(r"[A-Za-z]\w{0,79}", re.ASCII)
+_PREFIX = re.compile(r"[0-9A-Za-z]{3}", re.ASCII)  # of the ids of one object
 
 
 def page_of(path: Sequence[str]) -> str | None:
@@ -29,6 +30,10 @@ def page_of(path: Sequence[str]) -> str | None:
             return f"/crm/{name}"
         case ("lightning", "o", name, "new") if _OBJECT.fullmatch(name):
             return f"/crm/{name}/new"
+        case (prefix, "e") if _PREFIX.fullmatch(prefix):
+            return f"/crm/{prefix}/new"
+        case (prefix, "o") if _PREFIX.fullmatch(prefix):
+            return f"/crm/{prefix}"
     return None
 
 

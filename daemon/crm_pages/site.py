@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 8  # pages being made; the others wait for their turn
 GONE = "There is no such record, or it is not yours to see."
+OVER = "Your session is over, and nothing was saved. Go back to copy what you wrote, then log in again."
 DEFECT = "This is a defect of crmsync; the log of the CRM has more."
 
 
@@ -57,9 +58,10 @@ class Visit:
         return self.request.query_params.get(name, "")
 
     def shape(self) -> shapes.Shape:
-        """Of the object in the address; raises NotThere."""
-        wanted = self.request.path_params["object"].casefold()
-        kind = next((k for name, k in self.desk.kinds().items() if name.casefold() == wanted), None)
+        """Of the object in the address, by its name or the prefix of its ids; raises NotThere."""
+        text = self.request.path_params["object"]
+        known = self.desk.kinds().items()
+        kind = next((k for name, k in known if name.casefold() == text.casefold() or k.prefix == text), None)
         if kind is None:
             raise NotThere("The CRM has no such object.")
         return self.desk.shape(kind.name)
@@ -141,9 +143,7 @@ class Site:
 
     def _to_login(self, request: Request) -> Response:
         if request.method not in READING:
-            return self.sorry(
-                401, "Your session is over: nothing was saved. Log in in another tab, then send again."
-            )
+            return self.sorry(401, OVER)
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/crm/login?next={quote(path, safe='')}", 303)
 

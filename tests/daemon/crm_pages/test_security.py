@@ -132,6 +132,8 @@ def test_links_written_for_the_crm_lead_to_the_pages(crm: EmbeddedCrm, carol: Pe
     for path in (record, record[:15], f"lightning/r/Contact/{record}/view", f"lightning/r/{record}/view"):
         assert carol.get(f"/{path}").to == f"/crm/{record}"
     assert carol.get(f"/{record}/e").to == f"/crm/{record}/edit"
+    assert carol.get(carol.get("/003/e").to).status == 200  # uiNewRecord of the describe
+    assert carol.get(carol.get("/00Q/o").to).status == 200
     assert carol.get("/lightning/o/Contact/list?filterName=Recent").to == "/crm/Contact"
     # from a mail in the browser, with nobody logged in: the login, then the record
     nobody = Person(crm.url)
