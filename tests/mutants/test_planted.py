@@ -2,11 +2,12 @@
 
 import pytest
 
+from tests.mutants.on_the_crms_pages import ON_THE_CRMS_PAGES
 from tests.mutants.on_the_page import ON_THE_PAGE
 from tests.mutants.planted import PLANTED, Planted
 from tests.mutants.trial import FAILED, attempt, path_of
 
-ALL = (*PLANTED, *ON_THE_PAGE)
+ALL = (*PLANTED, *ON_THE_PAGE, *ON_THE_CRMS_PAGES)
 
 
 @pytest.mark.parametrize("mistake", ALL, ids=lambda m: m.name)
