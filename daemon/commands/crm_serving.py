@@ -110,6 +110,7 @@ def _say(server: CrmServer, first: str, logins: str, hosts: Sequence[str]) -> No
 
 def _announcement(server: CrmServer, hosts: Sequence[str]) -> Iterator[str]:
     yield from (f"  {url}" for url in (server.url, server.https_url) if url)
+    yield f"  pages for people: {server.url or server.https_url}/crm"
     if server.ca_file is not None:
         yield f"  CA of the HTTPS address: {server.ca_file}"
     if server.proxy_url is not None:

@@ -5,7 +5,7 @@ Everything that may wait for the database runs in worker threads; the event loop
 
 import datetime
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from threading import Lock
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
@@ -38,9 +38,15 @@ log = logging.getLogger(__name__)
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 
 
-def build_app(crm: Crm) -> Starlette:
-    """The ASGI application. `app.state.crm` is the Crm; its `usage.total` counts API requests."""
-    app = Starlette(routes=[Route("/{path:path}", _Endpoint(crm))])
+def build_app(
+    crm: Crm, front: Callable[[Callable[[Call], Reply], ASGIApp], ASGIApp] | None = None
+) -> Starlette:
+    """The ASGI application. `app.state.crm` is the Crm; its `usage.total` counts API requests.
+
+    `front` is put before the API: it gets the REST API's handlers, to answer with, and the API itself.
+    """
+    endpoint = _Endpoint(crm)
+    app = Starlette(routes=[Route("/{path:path}", front(endpoint.call, endpoint) if front else endpoint)])
     app.state.crm = crm
     return app
 
@@ -102,6 +108,10 @@ class _Endpoint:
     def _most(self, scope: Scope, headers: Mapping[str, str]) -> int:
         soap = "/soap/" in scope["path"].lower()  # whose session stands in the body
         return MOST_BYTES if soap or self._crm.sessions.use(token_of(headers)) else STRANGERS_BYTES
+
+    def call(self, call: Call) -> Reply:
+        """The REST API without HTTP around it."""
+        return self._current().api(call)
 
     def _response(self, request: Request, reply: Reply) -> Response:
         payload = reply.payload()
