@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from crmsync.state.replica.growing import grow
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
@@ -66,6 +67,7 @@ class Database:
             sa.Column("owner_id", sa.String(18)),
         )
         with self.write() as connection:
+            grow(connection, metadata)
             metadata.create_all(connection)
 
     @contextmanager
