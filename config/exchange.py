@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -29,6 +29,8 @@ from crmsync.config.values import (
 Direction: TypeAlias = Literal["reverse", "forward"]
 DIRECTIONS: tuple[Direction, ...] = ("reverse", "forward")
 EVERYBODY = "*"
+Exchanged: TypeAlias = Literal["contact", "appointment", "task", "email", "phone_call", "letter", "fax"]
+EVERYTHING: tuple[Exchanged, ...] = get_args(Exchanged)
 
 
 def _listen(value: str) -> str:
@@ -86,9 +88,9 @@ class Columns(Table):
             raise Expected(f"columns of {kind}: {', '.join(known)}", found=strange[0], options=known)
         return columns
 
-    def of(self, kind: Kind) -> frozenset[str] | None:
+    def of(self, kind: Exchanged) -> frozenset[str] | None:
         """None: all of them."""
-        columns: tuple[str, ...] | None = getattr(self, kind)
+        columns: tuple[str, ...] | None = getattr(self, kind, None)
         return None if columns is None else frozenset(columns)
 
 
@@ -111,8 +113,8 @@ class Credential(Table):
     accounts: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         description='Names of the accounts that it may ask for; `["*"]`: all.'
     )
-    kinds: Annotated[tuple[Kind, ...], AfterValidator(_distinct)] = Field(
-        KINDS, description="What it may ask for; without this key, every kind."
+    kinds: Annotated[tuple[Exchanged, ...], AfterValidator(_distinct)] = Field(
+        EVERYTHING, description="What it may ask for; without this key, every kind."
     )
     directions: Annotated[tuple[Direction, ...], AfterValidator(_distinct)] = Field(
         DIRECTIONS, description="`reverse`: to the CRM, `forward`: from it; without this key, both."

@@ -12,6 +12,7 @@ from crmsync.config.account import Account
 from crmsync.config.alerts import Alerts
 from crmsync.config.crm import Crm
 from crmsync.config.exchange import EVERYBODY, Exchange
+from crmsync.config.logins import Logins
 from crmsync.config.problems import Expected
 from crmsync.config.replica import apart
 from crmsync.config.secret import Secret
@@ -125,6 +126,7 @@ class Config(Table):
     state: State = Field(State(), description="Where the service keeps what it knows.")
     schedule: Schedule = Field(Schedule(), description="How often, how patiently.")
     service: Service = Field(Service(), description="The service itself.")
+    login: Logins = Field(Logins(), description="How people log in to the status page, beside links.")
     alerts: Alerts = Field(Alerts(), description="Who is told when something needs a person.")
     crm: dict[Name, Crm] = Field(default_factory=dict, description="The CRMs, by a name of your choice.")
     telephony: dict[Name, Telephony] = Field(
@@ -201,6 +203,8 @@ class Config(Table):
     def secrets(self) -> Iterator[tuple[str, Secret]]:
         """Every secret with the path of its table and name: ``crm.main.password``."""
         yield from ((f"service.{key}", secret) for key, secret in self.service.given_secrets())
+        if self.login.oidc is not None:
+            yield from ((f"login.oidc.{key}", secret) for key, secret in self.login.oidc.given_secrets())
         for name, credential in self.exchange.credential.items():
             path = f"exchange.credential.{name}"
             yield from ((f"{path}.{key}", secret) for key, secret in credential.given_secrets())

@@ -14,6 +14,7 @@ from crmsync.config.account import Account, Complete, DefaultCollection, Delete,
 from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.exchange import Columns, Credential, Exchange
+from crmsync.config.logins import Logins, OidcLogin, ProxyLogin
 from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
@@ -26,6 +27,9 @@ SECTIONS: tuple[tuple[str, type[Table]], ...] = (
     ("[state]", State),
     ("[schedule]", Schedule),
     ("[service]", Service),
+    ("[login]", Logins),
+    ("[login.proxy]", ProxyLogin),
+    ("[login.oidc]", OidcLogin),
     ("[exchange]", Exchange),
     ("[exchange.credential.NAME]", Credential),
     ("[exchange.credential.NAME.columns]", Columns),

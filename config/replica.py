@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crmsync.config.problems import Expected
 from crmsync.config.table import Table
-from crmsync.config.values import DatabaseUrl, Duration
+from crmsync.config.values import OFF, DatabaseUrl, Duration, Listen, split_listen
 
 OBJECTS = ("Account", "Contact", "Event", "Lead", "Opportunity", "Task", "User")
 ALWAYS = ("Id", "SystemModstamp", "IsDeleted")  # without them nothing can be kept in step
@@ -60,6 +60,11 @@ class ReplicaSettings(Table):
         description='Of an object only these fields, as in `fields.Account = ["Name", "Phone"]`; what an object '
         "cannot do without comes besides. Objects that are not named here have all of theirs.",
     )
+    listen: Listen = Field(
+        OFF,
+        description="Where the service answers as the CRM does, from the replica, for programs that were written for "
+        "the CRM: a loopback address such as `127.0.0.1:8755`, or `off`.",
+    )
     interval: Duration = Field(timedelta(minutes=5), description="Between two passes that bring it in step.")
     policy: Literal["latest", "local", "server", "ask"] = Field(
         "latest",
@@ -87,6 +92,11 @@ class ReplicaSettings(Table):
                     options=objects,
                 )
         return fields
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """None: nobody listens."""
+        return None if self.listen == OFF else split_listen(self.listen)
 
     def place(self, name: str, folder: Path) -> str:
         """The database of the CRM of that name; `folder`: of the state."""

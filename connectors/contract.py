@@ -388,6 +388,9 @@ class Stale:
     id: str
 
 
+ABANDONED = "abandoned"  # code: a provisional write that was turned down later, by the server or by a person
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The server will not take this, however often: park it and tell a person."""

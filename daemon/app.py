@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -40,12 +41,14 @@ from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
+from crmsync.daemon.operations import permission
 from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.offering import offered
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
@@ -90,6 +93,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     yet, nor secrets read: a login that is wrong concerns only the account that has it."""
     check_urllib3()
     check_extras(source.type for account in config.account.values() for source in account.source)
+    check_extras(["oidc"] if config.login.oidc is not None else [])
     state = State.open(config.state.url, now=now)
     try:
         signer = Signer(load_key(config.state.key_path))
@@ -104,6 +108,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         name: _account(name, account, config.crm[account.crm], crms, now)
         for name, account in config.account.items()
     }
+    keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
     accounts = (
         call_logs(config, accounts, now) | accounts
     )  # a call that is over comes to its person in one sync
@@ -111,7 +116,11 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         state=state,
         signer=signer,
         replicas=Replicas(
-            {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}, now
+            keepers,
+            now,
+            {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
+            {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
+            permission.REPLICA if config.schedule.authority == "crm" else "",
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,

@@ -187,7 +187,7 @@ class Engine:
             for account in answer["accounts"]:
                 account["light"] = "failing"
                 account["notices"].insert(0, f"{repair.OTHER_KEY} ({repair.RESTORE_KEY})")
-        answer["replicas"] = self.replicas.standing([a.crm.name for a in self.chosen(names)] if names else ())
+        answer["replicas"] = self.replicas.standing([a.crm.name for a in wanted] if names else ())
         if self.by_itself.nothing:
             for account in answer["accounts"]:
                 account["waits_for_crm"] = account["pending"]

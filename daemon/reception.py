@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from crmsync.config.model import Service as ServiceConfig
+from crmsync.config.model import Config
 from crmsync.config.secret import SecretError
 from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.telephony.phones import Phones
@@ -15,6 +15,7 @@ from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.diary import Line
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
+from crmsync.daemon.web.people import People
 from crmsync.daemon.web.server import Place, WebServer
 from crmsync.daemon.web.site import Traffic
 from crmsync.state.visits import Happening
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 class Reception:
     """The ``Desk`` of the pages."""
 
-    config: ServiceConfig
+    config: Config
     turns: Turns
     due: Callable[[], Mapping[str, datetime]]
     handle: Callable[[str, object, Progress], Any]
@@ -114,12 +115,15 @@ class Reception:
                 for name, one in logins.items()
             ]
 
+    def who(self, name: str) -> Viewer | None:
+        return People.of(self.config).viewer(name)
+
     def keep(self, lines: Sequence[Line]) -> None:
         with self.turns.looking() as engine, engine.state.transaction() as tx:
             tx.visits.add([Happening(one.at, one.who, one.what, one.detail) for one in lines])
 
     def metrics_token(self) -> str | None:
-        token = self.config.metrics_token
+        token = self.config.service.metrics_token
         try:
             return token.reveal() if token is not None else None
         except SecretError as error:

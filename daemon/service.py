@@ -27,6 +27,7 @@ from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
 from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
+from crmsync.daemon.replica.doors import Doors
 from crmsync.daemon.replica.rounds import ReplicaRounds, taken
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
@@ -116,6 +117,7 @@ class Service:
     rounds: Rounds = field(init=False)
     schedule: Schedule = field(init=False)
     replicas: ReplicaRounds = field(init=False)
+    doors: Doors = field(default_factory=Doors)
     nudges: Nudges = field(init=False)
     phones: Phones = field(init=False)
     reception: Reception = field(init=False)
@@ -137,7 +139,7 @@ class Service:
         self.nudges = Nudges(self.schedule.soon)
         self.phones = Phones(self.config, self.turns, self.now, self.schedule.soon)
         self.reception = Reception(
-            self.config.service, self.turns, self.schedule.due, self.handle, self.now, self.phones
+            self.config, self.turns, self.schedule.due, self.handle, self.now, self.phones
         )
         self.rounds.observed = self._observed
         self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, self._observed, self.now)
@@ -160,6 +162,7 @@ class Service:
         self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)
+        self.doors.follow(self.engine.replicas)
         self.nudges.follow(self.engine.accounts.values())
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
@@ -204,6 +207,7 @@ class Service:
         self.turns.interrupt()
         self.nudges.stop()
         self.schedule.stop()
+        self.doors.close()
         self.watch.stop()
         self.phones.close()
         self.reception.close()
@@ -252,6 +256,7 @@ class Service:
         self.turns.close()
         try:
             self._drain()
+            self.doors.close()
             if not self._signals.empty():  # we are to stop: not worth a new engine any more
                 engine.close()
                 return
@@ -259,7 +264,7 @@ class Service:
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
-        self.reception.config = config.service
+        self.reception.config = config
         self.adaptor.config = config.exchange
         self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
@@ -267,6 +272,7 @@ class Service:
             log.warning("%s", warning, extra={"action": "config.unwise"})
         self.schedule.replace(engine.accounts, self.rounds.pace)
         self.replicas.follow(engine.replicas, self.schedule)
+        self.doors.follow(engine.replicas)
         self.nudges.follow(engine.accounts.values())
         log.info("the configuration was read again", extra={"action": "reload.done"})
 
@@ -356,6 +362,8 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[login.proxy]", old.login.proxy, new.login.proxy),
+        ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),
         ("[exchange] url", old.exchange.url, new.exchange.url),
         ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),

@@ -6,7 +6,12 @@ from importlib.util import find_spec
 
 from crmsync.daemon.calls import Failure
 
-_EXTRAS: Mapping[str, tuple[str, str]] = {"ews": ("exchangelib", "ews")}  # source type -> package, extra
+_EXTRAS: Mapping[str, tuple[str, str]] = {  # what is configured -> package, extra
+    "ews": ("exchangelib", "ews"),
+    "oidc": ("authlib", "oidc"),
+}
+
+_WORDS = {"oidc": "[login.oidc]"}
 
 
 def check_extras(
@@ -16,9 +21,10 @@ def check_extras(
     for type in dict.fromkeys(types):
         package, extra = _EXTRAS.get(type, ("", ""))
         if package and not there(package):
+            of_type = f'a source of type = "{type}"'
             raise Failure(
                 "config",
-                f'a source of type = "{type}" needs {package}; install it with: pip install "crmsync[{extra}]"',
+                f'{_WORDS.get(type, of_type)} needs {package}; install it with: pip install "crmsync[{extra}]"',
             )
 
 

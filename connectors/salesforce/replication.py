@@ -14,6 +14,10 @@ from crmsync.connectors.salesforce.client import Answer, Client, Row
 from crmsync.connectors.salesforce.faults import Malformed
 from crmsync.connectors.salesforce.values import instant
 
+_STAMP = "SystemModstamp"
+_EACH = ("Id", _STAMP)
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
@@ -105,14 +109,45 @@ class Replication:
     def read(self, table: str, fields: Sequence[str], ids: Sequence[str]) -> Iterator[Row]:
         """These rows, deleted ones with `IsDeleted`, as far as the login may see them."""
         for some in soql.batches(ids):
-            text = _fits(soql.select(fields, table, soql.within("Id", some)), table)
-            yield from self.client.rows(text, table, deleted=True)
+            where = soql.within("Id", some)
+            pieces = _pieces(fields, table, where)
+            if len(pieces) == 1:
+                yield from self.client.rows(soql.select(fields, table, where), table, deleted=True)
+            else:
+                yield from self._joined(table, pieces, some)
+
+    def _joined(self, table: str, pieces: Sequence[Sequence[str]], ids: Sequence[str]) -> Iterator[Row]:
+        """Rows that no single query can name all fields of. One that is changed between two of the queries is read
+        again; after a few times it is taken as it is, for the next window has it once more."""
+        for attempt in range(_ATTEMPTS):
+            where = soql.within("Id", ids)
+            parts = [
+                {
+                    _id(row): row
+                    for row in self.client.rows(soql.select(piece, table, where), table, deleted=True)
+                }
+                for piece in pieces
+            ]
+            whole = [i for i in parts[0] if all(i in part for part in parts)]
+            torn = [i for i in whole if len({part[i].get(_STAMP) for part in parts}) > 1]
+            last = attempt == _ATTEMPTS - 1
+            for record_id in whole:
+                if last or record_id not in torn:
+                    yield {name: value for part in parts for name, value in part[record_id].items()}
+            if not torn:
+                return
+            ids = torn
 
     def _pages(
         self, table: str, fields: Sequence[str], where: str, order: str = ""
     ) -> Iterator[Sequence[Row]]:
-        for page in self.client.query(_fits(soql.select(fields, table, where, order), table), table):
-            yield page.rows
+        if len(_pieces(fields, table, where, order)) == 1:
+            for page in self.client.query(soql.select(fields, table, where, order), table):
+                yield page.rows
+            return
+        for page in self.client.query(soql.select(("Id",), table, where, order), table):
+            rows = self.read(table, fields, [_id(row) for row in page.rows])
+            yield [row for row in rows if not row.get("IsDeleted")]
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,13 +220,20 @@ def _id(row: Row) -> str:
     return soql.id18(str(row.get("Id")))
 
 
-def _fits(text: str, table: str) -> str:
-    if soql.encoded_size(text) > soql.MAX_QUERY:
-        raise ProtocolError(
-            f"{table} has more fields than one query can name",
-            hint="name those that are needed in its fields",
-        )
-    return text
+def _pieces(fields: Sequence[str], table: str, where: str, order: str = "") -> list[list[str]]:
+    """The fields, as few queries as can name them; each of several also says which row it is of, and when it was."""
+    if soql.encoded_size(soql.select(fields, table, where, order)) <= soql.MAX_QUERY:
+        return [list(fields)]
+    room = soql.MAX_QUERY - soql.encoded_size(soql.select(_EACH, table, where, order))
+    pieces: list[list[str]] = []
+    used = room
+    for field in (each for each in fields if each not in _EACH):
+        if used + len(field) + 1 > room or not pieces:
+            pieces.append(list(_EACH))
+            used = 0
+        pieces[-1].append(field)
+        used += len(field) + 1
+    return pieces
 
 
 def _minute(time: datetime) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from crmsync.config.exchange import Credential, Exchange
-from crmsync.daemon.adaptor.authentication import Asked, by_token, identify, permit, revealed
+from crmsync.daemon.adaptor.authentication import Asked, by_token, identify, permit, revealed, unusable
 from crmsync.daemon.adaptor.communication import PATIENCE, Answer, Line
 from crmsync.daemon.adaptor.data_controller import DataController
 from crmsync.daemon.adaptor.job_scheduler import JobScheduler
@@ -59,6 +59,8 @@ class Adaptor:
         """The sync goes on without it, should somebody else have its port."""
         if self.config.address is None:
             return
+        for sentence in unusable(self.config):
+            log.warning("%s", sentence, extra={"action": "exchange.unusable"})
         self.jobs.start()
         try:
             self.line = Line(self.config, self.handle, self.audit, patience=self.patience)

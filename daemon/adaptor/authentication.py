@@ -145,15 +145,35 @@ def _nonce(asked: Asked) -> str:
 
 
 def by_token(token: str, exchange: Exchange) -> tuple[str, Credential]:
-    """Whose token that is. Raises Refusal."""
+    """Whose token that is. Raises Refusal. One that cannot be read closes nobody else's door."""
     found: tuple[str, Credential] | None = None
+    broken: Refusal | None = None
     for name, credential in exchange.credential.items():  # all of them, however early it is found
-        if credential.wake_token is not None and hmac.compare_digest(
-            revealed(credential.wake_token).encode(), token.encode("utf-8", "replace")
-        ):
+        if credential.wake_token is None:
+            continue
+        try:
+            right = hmac.compare_digest(
+                revealed(credential.wake_token).encode(), token.encode("utf-8", "replace")
+            )
+        except Refusal as refusal:
+            broken = refusal
+            continue
+        if right:
             found = name, credential
     if found is None:
-        raise Refusal(Rule.TOKEN, "there is no credential with this token")
+        raise broken or Refusal(Rule.TOKEN, "there is no credential with this token")
+    return found
+
+
+def unusable(exchange: Exchange) -> list[str]:
+    """What is wrong with the secrets, a sentence each; reads them now."""
+    found = []
+    for name, credential in exchange.credential.items():
+        for _, secret in credential.given_secrets():
+            try:
+                revealed(secret)
+            except Refusal as refusal:
+                found.append(f"[exchange.credential.{name}]: {refusal.sentence}")
     return found
 
 

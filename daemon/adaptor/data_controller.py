@@ -11,6 +11,7 @@ from crmsync.daemon.adaptor.refusals import Refusal, Rule
 from crmsync.daemon.calls import Failure, Progress, explained
 from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.plan.grant import Grant
+from crmsync.daemon.replica.rounds import taken
 from crmsync.daemon.turns import Turns
 from crmsync.state.model import Job
 
@@ -47,8 +48,29 @@ class DataController:
                 if credential.covers(name)
                 else _error(Rule.ACCOUNT.word, f"{job.credential} may not ask for account {name} any more")
             )
+        copies = self._replicas(job) if set(credential.directions) == TARGETS.keys() else {}
         totals = {n: sum(one["counts"][n] for one in done.values()) for n in COUNTS}
-        return {"counts": totals, "accounts": done}
+        return {"counts": totals, "accounts": done, **({"replicas": copies} if copies else {})}
+
+    def _replicas(self, job: Job) -> dict[str, Any]:
+        """A pass goes both ways, so it takes a credential that may. Only where it is not the service's own to begin."""
+        with self.turns.looking() as engine:
+            if not engine.replicas.forbidden:
+                return {}
+            crms = {engine.accounts[name].crm.name for name in job.accounts if name in engine.accounts}
+            names = [n for n, keeper in engine.replicas.keepers.items() if n in crms and not keeper.resting()]
+        return {name: self._replica(name) for name in names}
+
+    def _replica(self, name: str) -> dict[str, Any]:
+        try:
+            with self.turns.patiently([taken(name)]) as engine:
+                replicas = engine.replicas
+                return replicas.sync_one(replicas.keepers[name], self.turns.checkpoint)
+        except Exception as error:  # whatever it is, it stays this replica's
+            failure = explained(error) or Failure("defect", f"a defect of crmsync ({type(error).__name__})")
+            if failure.code == "stopping":
+                raise failure from error
+            return {"code": failure.code, "message": failure.message}
 
     def _account(self, name: str, grant: Grant, progress: Progress) -> dict[str, Any]:
         def watched(account: str, what: str, count: int) -> None:
@@ -83,4 +105,6 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 def succeeded(result: Mapping[str, Any]) -> bool:
     """What failed with one item is told, and tried again by itself; the exchange took place nonetheless."""
-    return all(error["item"] for one in result["accounts"].values() for error in one["errors"])
+    copies = result.get("replicas", {}).values()
+    items = all(error["item"] for one in result["accounts"].values() for error in one["errors"])
+    return items and not any("code" in copy for copy in copies)

@@ -5,24 +5,63 @@ import json
 import os
 import secrets
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.commands import show
+from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.proxy import HOSTS, valid_host
 from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.daemon.crm_api.server import serve as serve_crm
 from crmsync.daemon.crm_api.tls import Certificates
+from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.serving import Passes
 from crmsync.state.replica.org import Client, Org, Person
 
-__all__ = ["serve_at"]
+__all__ = ["serve_at", "serve_replica"]
 
 
-def serve_at(
+def serve_at(place: Path, users: Sequence[str], **options: Any) -> None:
+    """Until SIGINT or SIGTERM; raises Failure (usage) for what cannot be served."""
+    logins = place / "logins.json"
+
+    def made() -> tuple[Org, str]:
+        return _org(_logins(logins, users), users), f"sqlite:///{(place / 'crm.db').absolute()}"
+
+    server = _server(place, made, **options)
+    try:
+        serve_crm(
+            server,
+            announce=lambda _: _say(
+                server, "The embedded CRM answers.", f"logins: {logins}", _hosts(options["proxy_hosts"])
+            ),
+        )
+    finally:
+        server.stop()
+
+
+def serve_replica(place: Path, replicas: Replicas, name: str, **options: Any) -> None:
+    """The same of a replica, which is brought in step meanwhile."""
+    keeper = replicas.chosen([name])[0]
+    crm = replicas.services[name]()
+    server = _server(place, lambda: (crm.org, ""), crm=crm, **options)
+    login = f"log in with the password that crm.{name} knows you by"
+
+    def announce(_: Sequence[str]) -> None:
+        _say(server, f"The replica of crm.{name} answers.", login, _hosts(options["proxy_hosts"]))
+
+    try:
+        with Passes(replicas, keeper, show.say):
+            serve_crm(server, announce=announce)
+    finally:
+        server.stop()
+
+
+def _server(
     place: Path,
-    users: Sequence[str],
+    made: Callable[[], tuple[Org, str]],
     *,
     host: str,
     port: int,
@@ -33,19 +72,22 @@ def serve_at(
     proxy: bool,
     proxy_port: int,
     proxy_hosts: Sequence[str],
-) -> None:
-    """Until SIGINT or SIGTERM; raises Failure (usage) for what cannot be served."""
+    crm: Crm | None = None,
+) -> CrmServer:
     if not tls and not _loopback(host):
         raise Failure("usage", f"{host} is not loopback: passwords would go there in clear; add --tls")
     own = _own(certificate, key)
+    if own is None and not _loopback(host):
+        what = f"a certificate made on the spot is for loopback only: for {host} add --certificate and --key"
+        raise Failure("usage", what)
     if proxy and own is not None:
         raise Failure("usage", "--proxy needs certificates made on the spot; leave --certificate out")
-    logins = place / "logins.json"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        server = CrmServer(
-            _org(_logins(logins, users), users),
-            f"sqlite:///{(place / 'crm.db').absolute()}",
+        org, database = made()
+        return CrmServer(
+            org,
+            database,
             place / "tls",
             host=host,
             port=port,
@@ -54,20 +96,21 @@ def serve_at(
             https_port=port if tls else https_port,
             certificates=own,
             proxy=ProxySettings(proxy_port, _hosts(proxy_hosts)) if proxy else None,
+            crm=crm,
         )
     except OSError as error:
         raise Failure(
             "usage", f"the embedded CRM cannot start: {error}; see --port and --directory"
         ) from error
-    try:
-        serve_crm(server, announce=lambda _: show.say("\n".join(_announcement(server, logins))))
-    finally:
-        server.stop()
 
 
-def _announcement(server: CrmServer, logins: Path) -> Iterator[str]:
-    yield "The embedded CRM answers."
+def _say(server: CrmServer, first: str, logins: str, hosts: Sequence[str]) -> None:
+    show.say("\n".join([first, *_announcement(server, hosts), f"  {logins}", "Ctrl-C ends it."]))
+
+
+def _announcement(server: CrmServer, hosts: Sequence[str]) -> Iterator[str]:
     yield from (f"  {url}" for url in (server.url, server.https_url) if url)
+    yield f"  pages for people: {server.url or server.https_url}/crm"
     if server.ca_file is not None:
         yield f"  CA of the HTTPS address: {server.ca_file}"
     if server.proxy_url is not None:
@@ -77,9 +120,8 @@ def _announcement(server: CrmServer, logins: Path) -> Iterator[str]:
             f"    export {name}={server.ca_file}"
             for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
         )
-        yield "  Its CA vouches for these names only, and is installed nowhere: that is the reader's to do or to leave."
-    yield f"  logins: {logins}"
-    yield "Ctrl-C ends it."
+        yield f"  It answers for {', '.join(hosts)}, and nothing else."
+        yield "  Its CA is good for these names and loopback alone, and installed nowhere."
 
 
 def _loopback(host: str) -> bool:

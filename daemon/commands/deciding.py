@@ -206,6 +206,36 @@ def reject_retry(shell: Shell, item: str) -> None:
     _decided(shell, answer, f"{item} will be tried again.")
 
 
+@rejected.command("edit")
+@click.argument("item")
+@click.option(
+    "--set", "changes", multiple=True, metavar="COLUMN=VALUE", help="May be given often; no value empties."
+)
+@json_option
+@click.pass_obj
+def reject_edit(shell: Shell, item: str, changes: tuple[str, ...]) -> None:
+    """Correct ITEM, which the CRM refused, where it came from, and try again.
+
+    Without --set: what can be edited, as it is now.
+    """
+    shown = shell.call("reject_columns", item=item)
+    if not changes:
+        shell.answer(
+            shown, lambda: show.table(shown["columns"], {"column": "Column", "value": "Value"}, "Nothing.")
+        )
+        return
+    if wrong := [one for one in changes if "=" not in one]:
+        raise click.UsageError(f"--set {wrong[0]} is not COLUMN=VALUE")
+    pairs = [one.partition("=") for one in changes]
+    columns, values = [column for column, _, _ in pairs], [value for _, _, value in pairs]
+    answer = shell.call("reject_edit", item=item, version=shown["version"], columns=columns, values=values)
+    _decided(
+        shell,
+        answer,
+        f"{', '.join(answer['columns'])} of {item} changed; undo {answer['cycle']} takes it back.",
+    )
+
+
 @rejected.command()
 @click.argument("item")
 @json_option

@@ -80,10 +80,23 @@ def crm() -> None:
     show_default=True,
     help="May be given often.",
 )
-def serve(directory: Path | None, users: tuple[str, ...], **options: Any) -> None:
+@click.option(
+    "--replica",
+    "name",
+    metavar="NAME",
+    default="",
+    help="Instead of the embedded CRM: the replica of [crm.NAME], for its user, with the password there.",
+)
+@click.pass_obj
+def serve(shell: Shell, /, directory: Path | None, users: tuple[str, ...], name: str, **options: Any) -> None:
     """Serve a Salesforce-compatible API on 127.0.0.1 until Ctrl-C. The first --user sees every record."""
-    from crmsync.daemon.commands.crm_serving import serve_at
+    from crmsync.daemon.commands.crm_serving import serve_at, serve_replica
 
     with contextlib.ExitStack() as stack:
         place = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crmsync-crm-")))
-        serve_at(place, users, **options)
+        if name:
+            engine = shell.build(shell.config())
+            stack.callback(engine.close)
+            serve_replica(place, engine.replicas, name, **options)
+        else:
+            serve_at(place, users, **options)

@@ -65,9 +65,20 @@ def check(shell: Shell, write: bool, repair: bool) -> int:
         shell.hint(f"warning: {warning}")
     moved = _salvaged(shell) if repair else []
     answer = shell.call_fresh("check_write" if write else "check", repair=repair)
-    answer["checks"] = moved + answer["checks"] + _telephones(shell)
+    answer["checks"] = moved + answer["checks"] + _exchange(shell) + _telephones(shell)
+    answer["ok"] = all(c["ok"] for c in answer["checks"])
     shell.answer({**answer, "warnings": warnings}, lambda: _checked(answer["checks"]))
-    return 0 if all(c["ok"] for c in answer["checks"]) else 1
+    return 0 if answer["ok"] else 1
+
+
+def _exchange(shell: Shell) -> list[dict[str, Any]]:
+    """Of the file, as it is now."""
+    exchange = shell.config().exchange
+    if exchange.address is None:
+        return []
+    from crmsync.daemon.adaptor.checking import checks  # loads a web server
+
+    return checks(exchange)
 
 
 def _telephones(shell: Shell) -> list[dict[str, Any]]:

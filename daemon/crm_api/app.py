@@ -5,7 +5,7 @@ Everything that may wait for the database runs in worker threads; the event loop
 
 import datetime
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from threading import Lock
@@ -15,13 +15,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
-from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, too_large, unzip
+from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, unzip
 from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
@@ -37,9 +38,15 @@ log = logging.getLogger(__name__)
 METHODS = ["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"]
 
 
-def build_app(crm: Crm) -> Starlette:
-    """The ASGI application. `app.state.crm` is the Crm; its `usage.total` counts API requests."""
-    app = Starlette(routes=[Route("/{path:path}", _Endpoint(crm))])
+def build_app(
+    crm: Crm, front: Callable[[Callable[[Call], Reply], ASGIApp], ASGIApp] | None = None
+) -> Starlette:
+    """The ASGI application. `app.state.crm` is the Crm; its `usage.total` counts API requests.
+
+    `front` is put before the API: it gets the REST API's handlers, to answer with, and the API itself.
+    """
+    endpoint = _Endpoint(crm)
+    app = Starlette(routes=[Route("/{path:path}", front(endpoint.call, endpoint) if front else endpoint)])
     app.state.crm = crm
     return app
 
@@ -84,18 +91,27 @@ class _Endpoint:
     def __init__(self, crm: Crm) -> None:
         self._crm, self._lock = crm, Lock()
         self._built = _Built(crm)
+        self._incoming = Incoming()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         try:
-            message = await _read(request)
+            async with self._incoming.body(request, self._most(scope, headers)) as body:
+                reply = await run_in_threadpool(self._answer, _message(request, headers, body))
         except ClientDisconnect:
             return
         except Fault as fault:
             reply = fault_reply(fault)
-        else:
-            reply = await run_in_threadpool(self._answer, message)
         await self._response(request, reply)(scope, receive, send)
+
+    def _most(self, scope: Scope, headers: Mapping[str, str]) -> int:
+        soap = "/soap/" in scope["path"].lower()  # whose session stands in the body
+        return MOST_BYTES if soap or self._crm.sessions.use(token_of(headers)) else STRANGERS_BYTES
+
+    def call(self, call: Call) -> Reply:
+        """The REST API without HTTP around it."""
+        return self._current().api(call)
 
     def _response(self, request: Request, reply: Reply) -> Response:
         payload = reply.payload()
@@ -127,6 +143,7 @@ class _Endpoint:
         generation = self._crm.generation
         with self._lock:
             if self._built.generation != generation:
+                self._built.bulk.close()  # its jobs go on with the new one
                 self._built = _Built(self._crm)
             return self._built
 
@@ -137,6 +154,16 @@ class _Endpoint:
                 form = message.form() if message.method == "POST" else {}
                 return built.oauth.token(
                     form, message.headers.get("authorization", ""), message.origin, message.address
+                )
+            case ("services", "oauth2", "authorize"):
+                return built.oauth.web.authorize({**message.query, **message.form()})
+            case () if message.query.get("ec") == "302" and message.method == "POST":
+                return built.oauth.web.log_in(message.query, message.form(), message.address)
+            case () if message.query.get("ec") == "302":
+                return built.oauth.web.show(message.query)
+            case ("services", "oauth2", "introspect"):
+                return built.oauth.introspect(
+                    message.form(), message.headers.get("authorization", ""), message.address
                 )
             case ("services", "oauth2", "revoke"):
                 return built.oauth.revoke(message.form())
@@ -189,34 +216,22 @@ class _Endpoint:
         return caller
 
     def _session(self, message: _Message) -> Session:
-        scheme, _, token = message.headers.get("authorization", "").partition(" ")
-        if scheme.lower() not in ("bearer", "oauth"):
-            token = message.headers.get("x-sfdc-session", "")
-        session = self._crm.sessions.use(token.strip())
+        session = self._crm.sessions.use(token_of(message.headers))
         if session is None:
             raise Fault("INVALID_SESSION_ID", "Session expired or invalid")
         return session
 
 
-async def _read(request: Request) -> _Message:
-    """The whole request; raises Fault when the body is too large."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise too_large()
-        chunks.append(chunk)
+def _message(request: Request, headers: Mapping[str, str], body: bytes) -> _Message:
     scope = request.scope
     raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
-    headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-    origin = f"{scope['scheme']}://{headers.get('host') or _server(scope)}"
     return _Message(
         scope["method"],
         segments(raw_path.partition(b"?")[0]),
         parameters(scope["query_string"]),
         headers,
-        b"".join(chunks),
-        origin,
+        body,
+        f"{scope['scheme']}://{headers.get('host') or _server(scope)}",
         (scope.get("client") or ("",))[0],
     )
 

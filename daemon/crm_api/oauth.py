@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Reply
+from crmsync.daemon.crm_api.web_flow import WebFlow
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.org import Client
@@ -27,6 +28,7 @@ __all__ = ["OAuth"]
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCES = ("https://login.salesforce.com", "https://test.salesforce.com")
+SCOPE = "refresh_token api"
 LONGEST_ASSERTION = datetime.timedelta(hours=1)
 
 
@@ -39,6 +41,7 @@ class OAuth:
 
     def __init__(self, crm: Crm) -> None:
         self._crm = crm
+        self.web = WebFlow(crm)
 
     def token(self, form: Mapping[str, str], authorization: str, origin: str, address: str = "") -> Reply:
         """POST /services/oauth2/token. `origin` is scheme and host as the client sees them, `address` its own."""
@@ -50,7 +53,26 @@ class OAuth:
 
     def revoke(self, form: Mapping[str, str]) -> Reply:
         self._crm.sessions.end(form.get("token", ""))
+        if form.get("token"):
+            self.web.tokens.revoke(form["token"])
         return Reply(200, {})
+
+    def introspect(self, form: Mapping[str, str], authorization: str, address: str = "") -> Reply:
+        """POST /services/oauth2/introspect (RFC 7662)"""
+        try:
+            client = self._client(form, authorization, address)
+        except Refused as refused:
+            error, description = refused.args
+            return Reply(401, {"error": error, "error_description": description}, NO_STORE)
+        session = self._crm.sessions.use(form.get("token", ""))
+        if session is None:
+            return Reply(200, {"active": False}, NO_STORE)
+        user = self._crm.store.read(session.caller, "User", session.caller.user_id)
+        content = {
+            "active": True, "scope": SCOPE, "client_id": client.id, "username": user["Username"],
+            "sub": session.caller.user_id, "token_type": "access_token", "exp": int(session.expires.timestamp()),
+        }  # fmt: skip
+        return Reply(200, content, NO_STORE)
 
     def identity(self, caller: Caller, origin: str) -> Reply:
         """GET /id/{org}/{user}"""
@@ -121,7 +143,20 @@ class OAuth:
         return Reply(200, content)
 
     def _grant(self, form: Mapping[str, str], authorization: str, origin: str, address: str) -> Reply:
+        more: dict[str, Any] = {}
         match form.get("grant_type"):
+            case "authorization_code":
+                client = self._client(form, authorization, address)
+                code = self.web.redeem(form, client)
+                if code is None:
+                    raise Refused("invalid_grant", "invalid authorization code")
+                user_id, more = code.user_id, {"refresh_token": self.web.tokens.new(code.user_id, client.id)}
+            case "refresh_token":
+                client = self._client(form, authorization, address)
+                found = self.web.tokens.user(form.get("refresh_token", ""), client.id)
+                if found is None:
+                    raise Refused("invalid_grant", "expired access/refresh token")
+                user_id = found
             case "password":
                 client = self._client(form, authorization, address)
                 user_id = self._password(form, address)
@@ -136,7 +171,8 @@ class OAuth:
             token = self._crm.sessions.open(user_id)
         except LoginRefused:
             raise Refused("invalid_grant", "inactive user") from None
-        return Reply(200, self._token_content(client, user_id, token, origin), NO_STORE)
+        content = self._token_content(client, user_id, token, origin)
+        return Reply(200, {**content, **more, **({"scope": SCOPE} if more else {})}, NO_STORE)
 
     def _token_content(self, client: Client, user_id: str, token: str, origin: str) -> dict[str, Any]:
         identity = self._identity_url(origin, user_id)

@@ -17,7 +17,8 @@ __all__ = ["HOSTS", "Proxy", "Refusal", "intercepted", "read_target", "valid_hos
 
 log = logging.getLogger(__name__)
 
-HOSTS = ("login.salesforce.com", "test.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforce.com")
+HOSTS = ("login.salesforce.com", "test.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
+         "*.develop.my.salesforce.com", "*.scratch.my.salesforce.com")  # fmt: skip
 PORT = 443
 LONGEST_HEAD = 8 * 1024
 HEAD_SECONDS = 10.0

@@ -46,6 +46,7 @@ class Target:
     credential: str
     secret: str = field(repr=False)
     ca_file: str | None = None
+    certificate: tuple[str, str] | None = None  # our own, with its key: files in PEM
 
 
 class ExchangeScheduler:
@@ -53,7 +54,10 @@ class ExchangeScheduler:
         self._crm, self._target = crm, target
         self._table = crm.database.tables[OBJECT]
         self._caller = Caller(ids.new_id("005", 1), all_records=True)
-        self._http = urllib3.PoolManager(timeout=_PATIENCE, retries=False, ca_certs=target.ca_file)
+        certificate, key = target.certificate or (None, None)
+        self._http = urllib3.PoolManager(
+            timeout=_PATIENCE, retries=False, ca_certs=target.ca_file, cert_file=certificate, key_file=key
+        )
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crm-scheduler", daemon=True)
 

@@ -10,12 +10,15 @@ from pathlib import Path
 from threading import Event, Thread
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from crmsync.daemon.crm_api.app import build_app
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, system_clock
+from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.daemon.crm_api.patience import PatientProtocol
 from crmsync.daemon.crm_api.proxy import HOSTS, LONGEST_HEAD, Proxy
-from crmsync.daemon.crm_api.tls import Certificates, make_certificates
+from crmsync.daemon.crm_api.tls import Certificates, make_certificates, names_in
+from crmsync.daemon.crm_pages.app import Front, pages
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.store import Clock
 
@@ -126,8 +129,8 @@ class CrmServer:
         listener, https = self._sockets[-1]
         if not https:
             raise ValueError("the proxy needs the HTTPS address")
-        place = listener.getsockname()[1]
-        near = LOOPBACK if listener.family == socket.AF_INET else "::1"
+        near, place = listener.getsockname()[:2]
+        near = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(near, near)
         own = _bound(LOOPBACK, settings.port, "the proxy")
         self._proxy = (own, Proxy(settings.hosts, (near, place)))
         return f"http://{LOOPBACK}:{own.getsockname()[1]}"
@@ -151,7 +154,7 @@ class CrmServer:
         await self._serve(ready)
 
     async def _serve(self, ready: Callable[[], None]) -> None:
-        app = build_app(self.crm)
+        app = build_app(self.crm, self._with_pages)
         self._servers = [_Listener(self._config(app, https)) for _, https in self._sockets]
         tasks = [
             asyncio.create_task(server.serve(sockets=[listener]))
@@ -169,6 +172,12 @@ class CrmServer:
             await asyncio.gather(*tasks)
             if self._proxy is not None:
                 self._proxy[1].close()
+
+    def _with_pages(self, api: Callable[[Call], Reply], rest: ASGIApp) -> ASGIApp:
+        """In front of the API, what people see of it."""
+        urls = [url for url in (self.url, self.https_url) if url]
+        names = names_in(self._certificates.certificate_file) if self._certificates else []
+        return Front(pages(self.crm, api, urls, names), rest)
 
     def _config(self, app: object, https: bool) -> uvicorn.Config:
         files = self._certificates if https else None

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["Certificates", "make_certificates"]
+__all__ = ["Certificates", "make_certificates", "names_in"]
 
 LIFE = datetime.timedelta(days=397)
 LEFT = datetime.timedelta(days=30)  # of an authority that is still used for one more start
@@ -109,6 +109,16 @@ def _kept(directory: Path, now: datetime.datetime, names: Sequence[str]) -> _Aut
         and certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - LEFT
     )
     return _Authority(certificate, key) if usable else None  # type: ignore[arg-type]
+
+
+def names_in(certificate_file: Path) -> list[str]:
+    """The names of a server, as its certificate has them; those with a star are nobody's address."""
+    certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [name for name in found.get_values_for_type(x509.DNSName) if "*" not in name]
 
 
 def _served(names: Sequence[str]) -> x509.SubjectAlternativeName:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from crmsync.connectors.contract import Columns, Side, Stale, Update, with_group
+from crmsync.connectors.contract import ABANDONED, Columns, Refused, Side, Stale, Update, with_group
 from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
 from crmsync.daemon.cycle.arrivals import since
@@ -79,6 +79,7 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
         met, columns = _place(cx, work.pair, Side.CRM), work.record(Side.ECS).columns
         notes.awaited.setdefault(work.pair.id, named_in(cx, met, work.pair.kind, columns))
     _note_clashes(cx, tx, draft, cycle)
+    _note_abandoned(cx, tx, draft, cycle)
     pair = _confirmed_pair(cx, draft)
     if pair != work.pair:
         notes.pairs.append(pair)
@@ -91,7 +92,10 @@ def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> Non
     if not all(draft.done(side) for side in Side):
         notes.clocks.update({(pair.id, s, c): seen for (s, c), seen in work.clocks.items()})
         for task in draft.tasks.values():
-            leave_queued(cx, tx, work.rows, task, pair.ecs_id)
+            if _abandoned(task):
+                cx.again = True  # it waits for a decision, as the next look finds
+            else:
+                leave_queued(cx, tx, work.rows, task, pair.ecs_id)
         return
     notes.met.append(pair.id)
     parked = park_barred(cx, tx, work, merged)
@@ -140,6 +144,28 @@ def _note_clashes(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
         cx.count("conflicts")
         if row.winner is None:
             cx.count("held")
+
+
+def _abandoned(task: Task) -> bool:
+    return isinstance(task.outcome, Refused) and task.outcome.code == ABANDONED
+
+
+def _note_abandoned(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
+    """A write that a copy had, and that was turned down there since, is no edit that is made once more: a person says
+    which value shall stand."""
+    work, task = draft.work, draft.tasks.get(Side.CRM)
+    if task is None or not _abandoned(task):
+        return
+    base = work.snapshot.columns if work.snapshot is not None else {}
+    ecs, crm = (work.record(side).columns for side in Side)
+    reason = f"was given up on the way to the CRM: {getattr(task.outcome, 'reason', '')}"
+    clashes = [
+        Clash(n, base.get(n), ecs.get(n, v), crm.get(n), None, reason) for n, v in task.columns.items()
+    ]
+    tx.conflicts.settle(work.pair.id, [c.column for c in clashes], cx.now())
+    tx.conflicts.add(clash_rows(cx, cycle, work.pair, clashes))
+    cx.count("conflicts", len(clashes))
+    cx.count("held", len(clashes))
 
 
 def _arrived(draft: Draft, clash: Clash) -> bool:

@@ -1,11 +1,14 @@
 """Steps of the tour: what ends. A tag that is taken away, an item that is deleted, and too many at once."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from crmsync.daemon.demo import sample, texts
+from crmsync.daemon.demo.page import Page
 from crmsync.daemon.demo.place import OWNER
 from crmsync.daemon.demo.scene import FAIR, NotSo, Tour
+from crmsync.daemon.web.words import full_name
 
 
 def untag(tour: Tour) -> None:
@@ -62,8 +65,8 @@ def delete_storm(tour: Tour) -> None:
     if gone := _not_in_crm(tour, emails):
         raise NotSo(f"deleted in the CRM without asking: {', '.join(gone)}")
     tour.did("CRM", f"still has all {len(victims)}: the deletes are held until a person decides")
-    tour.service.call("decide_deletions", approve=False, items=[d["item"] for d in waiting])
-    tour.did("crmsync", "deletions reject: they were a mistake")
+    _reject_on_the_page(tour, waiting)
+    tour.did("status page", "an admin rejects them: they were a mistake")
     tour.until(
         "not everybody is back in the address book",
         lambda: sorted(texts.value(text, "EMAIL") for text in tour.book.all().values()),
@@ -72,6 +75,22 @@ def delete_storm(tour: Tour) -> None:
     if gone := _not_in_crm(tour, emails):
         raise NotSo(f"gone from the CRM: {', '.join(gone)}")
     tour.did("address book", f"all {len(victims)} are back, from what the CRM has of them")
+
+
+def _reject_on_the_page(tour: Tour, waiting: Sequence[dict[str, Any]]) -> None:
+    page = Page(tour.service.call("login_link", admin=True)["url"])
+    try:
+        shown = page.read("/decisions")
+        ids = [full_name(one) for one in waiting]
+        if missing := [id for id in ids if escape(id) not in shown]:
+            raise NotSo(f"the status page does not show {', '.join(missing[:3])}")
+        page.decide(
+            "/decisions/deletion",
+            shown,
+            [("verb", "reject"), ("which", "chosen"), *(("item", id) for id in ids)],
+        )
+    finally:
+        page.close()
 
 
 def _victims(tour: Tour) -> dict[str, str]:

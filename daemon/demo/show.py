@@ -98,6 +98,7 @@ def _by_hand(stage: Stage) -> str:
     ready = whole["crm"]
     lines += [
         "  CRM",
+        f"    pages                {ready['url']}/crm, with the login of anybody above",
         f"    REST API             {ready['url']}",
         f"    with TLS             {ready['https_url']}, CA in {ready['ca_file']}",
         f"    client               {ready['client_id']} / {ready['client_secret']}",

@@ -40,7 +40,7 @@ from crmsync.state.replica.org import Client as ApiClient
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.org import Person as User
 
-RELOAD = 30.0  # seconds for the service to read another configuration
+RELOAD = 60.0  # seconds for the service to read another configuration
 CUSTOMER = "+493023125000"  # a number for dramas (Bundesnetzagentur), of a telephone of the demo's
 ATTEMPTS = 3  # a free port may be taken before its server listens
 

@@ -236,7 +236,7 @@ STEPS: tuple[NamedStep, ...] = (
     ("The CRM's scheduler says when is exchanged, and in which direction", by_the_crm),
     ("An item is untagged: nothing is deleted, and later edits stay where they are", untag),
     ("An item is deleted on one side and goes on the other", delete),
-    ("A delete storm is held, then rejected, and everything is back", delete_storm),
+    ("A delete storm is held, then rejected on the status page, and everything is back", delete_storm),
 )
 
 

@@ -9,6 +9,10 @@ UNDO = (
     'nothing is written unless the CRM\'s scheduler has asked for it ([schedule] authority = "crm"), and it cannot ask '
     'for an undo; put the values right on one of the sides, or have IT set authority = "self" for the time of the undo'
 )
+REPLICA = (
+    "a replica sends and fetches only when the CRM's scheduler asks for an exchange "
+    '([schedule] authority = "crm"); what was changed in it waits for that'
+)
 
 
 def waits(pending: int) -> str:

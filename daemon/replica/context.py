@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
@@ -63,6 +63,7 @@ class Context:
     objects: Sequence[str]
     policy: Policy
     progress: Progress
+    compare: timedelta = timedelta(days=1)  # between two comparisons of all ids
     workers: int = 4  # objects that are read at the same time
     wanted: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of an object only these fields
     user: str = ""  # who we are upstream

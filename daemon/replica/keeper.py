@@ -106,8 +106,16 @@ class Keeper:
         with self.database.write() as work:
             work.set_property("mode", mode)
 
+    def resting(self) -> bool:
+        """Somebody has said that it is to work offline."""
+        return self.mode() is Mode.OFFLINE
+
     def acting(self) -> Mode:
         return acting(self.mode(), str((self.trouble() or {}).get("code", "")))
+
+    def away(self) -> bool:
+        """Whether nobody was found there the last time that somebody looked."""
+        return (self.trouble() or {}).get("code") in AWAY
 
     def trouble(self) -> Mapping[str, Any] | None:
         """``{"code", "message", "since"}`` of the conversation that failed last; None: the last one came through."""
@@ -146,6 +154,10 @@ class Keeper:
     def offset(self) -> timedelta:
         """The CRM's clock, as far as it is known here."""
         return self._upstream.clock_offset() if self._upstream is not None else timedelta()
+
+    def noted(self, error: ConnectorError | None) -> None:
+        """What became of a conversation that somebody else had: None for one that came through."""
+        self._note({"code": error.code, "message": str(error)} if error else None)
 
     def _context(self, watch: Progress = unwatched) -> Context:
         def enter(stage: Stage, what: str) -> None:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.replica.modes import Mode, acting
+from crmsync.connectors.errors import ConnectorError, Unreachable
+from crmsync.daemon.replica.modes import AWAY, Mode, acting
 from crmsync.state.replica.faults import Fault
 
 __all__ = ["Line"]
@@ -25,12 +25,13 @@ class Line:
         wanted: Callable[[], Mode] = lambda: Mode.AUTO,
         *,
         note: Callable[[ConnectorError | None], None] = unnoted,
+        away: Callable[[], bool] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         pause: float = PAUSE,
     ) -> None:
         """`wanted`: the mode that somebody has chosen. `note` hears what a conversation failed with; None:
-        the upstream answers again."""
-        self._wanted, self._note = wanted, note
+        the upstream answers again. `away`: whether a pass, or another process, has found it gone."""
+        self._wanted, self._note, self._away = wanted, note, away
         self._monotonic, self._pause = monotonic, pause
         self._lost: tuple[float, str] | None = None  # since when, and the error's code
         self._lock = Lock()
@@ -69,6 +70,13 @@ class Line:
         if first:
             self._note(error)
 
+    def _heard(self, away: bool) -> None:
+        with self._lock:
+            if away and self._lost is None:
+                self._lost = (self._monotonic(), Unreachable.code)
+            elif not away and self._lost is not None and self._lost[1] in AWAY:
+                self._lost = None
+
     def stays_here(self, error: ConnectorError) -> None:
         """What could not be sent waits for a pass, unless somebody wants it to be sent at once or not at all. Raises
         Fault."""
@@ -77,5 +85,7 @@ class Line:
             raise Fault("SERVER_UNAVAILABLE", f"The CRM cannot be reached: {error}")
 
     def _worth_trying(self) -> bool:
+        if self._away is not None:
+            self._heard(self._away())
         lost = self._lost
         return lost is None or self._monotonic() - lost[0] >= self._pause

@@ -1,6 +1,7 @@
 """Logging in to a replica's web services: as its one user, online by the upstream's word, offline by the last password
 that had it."""
 
+import hmac
 from collections.abc import Callable
 from threading import Lock
 
@@ -13,16 +14,19 @@ from crmsync.state.replica.org import Org
 from crmsync.state.replica.sessions import Sessions
 from crmsync.state.replica.store import Clock, Store
 
-__all__ = ["Login", "ReplicaSessions", "Verify"]
+__all__ = ["Login", "Own", "ReplicaSessions", "Verify"]
 
+Own = Callable[
+    [], tuple[str, str] | None
+]  # user name and password that the replica itself is filled with, if it is
 Verify = Callable[[str, str], Identity]  # user name and password, upstream; raises ConnectorError
 
 
 class Login:
     """Safe for threads."""
 
-    def __init__(self, database: LocalDatabase, verify: Verify, line: Line) -> None:
-        self._database, self._verify, self._line = database, verify, line
+    def __init__(self, database: LocalDatabase, verify: Verify, line: Line, own: Own = lambda: None) -> None:
+        self._database, self._verify, self._line, self._own = database, verify, line, own
         self._lock = Lock()
 
     def who(self) -> Identity:
@@ -36,7 +40,7 @@ class Login:
         if known not in ("", username.casefold()) or not username.isprintable():
             return None
         if not self._line.asking:
-            return self._offline(password)
+            return self._offline(username, password)
         try:
             found = self._verify(username, password)
         except AuthExpired:
@@ -44,7 +48,7 @@ class Login:
             return None
         except ConnectorError as error:
             self._line.fails(error)
-            return self._offline(password)
+            return self._offline(username, password)
         self._line.answers()
         return self.remember(found, password)
 
@@ -58,9 +62,19 @@ class Login:
             stored.remember(work, found, password)
         return found.user
 
-    def _offline(self, password: str) -> str | None:
+    def _offline(self, username: str, password: str) -> str | None:
         with self._database.read() as work:
-            return stored.identity(work).user if stored.knows(work, password) else None
+            user, first = stored.identity(work).user, stored.untried(work)
+            known = stored.knows(work, password)
+        return user if known or (first and self._filled_with(username, password)) else None
+
+    def _filled_with(self, username: str, password: str) -> bool:
+        """The replica could be filled with it, so it has worked."""
+        own = self._own()
+        return own is not None and all(
+            hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+            for one, other in ((own[0].casefold(), username.casefold()), (own[1], password))
+        )
 
     def _refused(self, password: str) -> None:
         """What worked once, and does no more, is not to work offline either."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from crmsync.connectors.errors import ProtocolError
 from crmsync.daemon.replica.context import Context, Stage, naive
 from crmsync.daemon.replica.narrow import narrowed
+from crmsync.daemon.replica.push import look
 from crmsync.daemon.replica.window import Window, opened, waves
 from crmsync.state.replica.local import arrivals
 from crmsync.state.replica.local.rows import Work
@@ -80,6 +81,8 @@ def close_window(context: Context, window: Window) -> None:
         work.set_property("filled", sorted({*(work.property("filled") or ()), *whole}))
         refill = [n for n in work.property("refill") or () if n not in whole]
         work.set_property("refill", refill or None)
+        for name in whole:
+            work.set_property(f"compared {name}", window.end.isoformat())
         for name in ("window", "whole", "covered", *(f"reached {n}" for n in context.objects)):
             work.set_property(name, None)
 
@@ -94,12 +97,12 @@ def deletions(context: Context, window: Window) -> None:
         type_ = context.database.tables.shapes.of(name)
         if window.deletes_start is None or not type_.deletable or not _stands(context, name):
             continue
-        if not window.tellable:
-            _compare(context, name)
+        if not window.tellable or _due(context, name, window):
+            _compare(context, name, window)
             continue
         told = context.upstream.deleted(name, window.deletes_start, window.deletes_end)
         if told.earliest > window.deletes_start:
-            _compare(context, name)
+            _compare(context, name, window)
             continue
         covered = min(covered, told.covered)
         with context.database.write() as work:
@@ -117,22 +120,36 @@ def _stage_deleted(work: Work, name: str, told: Sequence[str]) -> None:
     ids = list(told)
     group, shared = work.group(name), work.shared
     here = {*work.many(group.main, ids), *work.many(group.synced, ids), *work.many(shared.deletelist, ids)}
-    work.put(group.todelete, [{"Id": i, "proven": True} for i in sorted(here)])
+    work.put(group.todelete, [{"Id": i, "proven": True, "told": True} for i in sorted(here)])
 
 
-def _compare(context: Context, name: str) -> None:
-    """The list of deletions does not reach back to the last pass: what is not in a complete listing of the ids is gone.
-    Until the listing is complete nothing is proven, and a pass that breaks off forgets it."""
+def _due(context: Context, name: str, window: Window) -> bool:
+    """Whether the last comparison is long ago. The list of deletions says nothing of rows that were closed to the
+    login, and the modified ones nothing of those that were opened to it."""
+    with context.database.read() as work:
+        last = _moment(work.property(f"compared {name}"))
+    return last is None or window.end - last >= context.compare
+
+
+def _compare(context: Context, name: str, window: Window) -> None:
+    """What is not in a complete listing of the ids is gone, or closed to the login; what is in it and not here was
+    opened to it. Until the listing is complete nothing is proven, and a pass that breaks off forgets it."""
     group = context.database.tables.groups[name]
     with context.database.write() as work:
         work.connection.execute(group.todelete.delete())
-        known = sa.select(group.main.c.Id, sa.false()).where(group.main.c[CREATED].is_(False))
-        work.connection.execute(group.todelete.insert().from_select(["Id", "proven"], known))
+        known = sa.select(group.main.c.Id, sa.false(), sa.false()).where(group.main.c[CREATED].is_(False))
+        work.connection.execute(group.todelete.insert().from_select(["Id", "proven", "told"], known))
     for ids in context.upstream.listing(name):
         with context.database.write() as work:
             work.drop(group.todelete, ids)
+            unknown = arrivals.unknown(work, name, ids)
+        if unknown:
+            rows = look(context, name, unknown).rows
+            with context.database.write() as work:
+                context.count(pulled=arrivals.stage(work, name, list(rows.values()), first=False))
     with context.database.write() as work:
         work.connection.execute(group.todelete.update().values(proven=True))
+        work.set_property(f"compared {name}", window.end.isoformat())
 
 
 def server_deletes(context: Context, window: Window) -> None:
@@ -142,9 +159,12 @@ def server_deletes(context: Context, window: Window) -> None:
             work.connection.execute(group.todelete.delete().where(group.todelete.c.proven.is_(False)))
         while True:
             with context.database.write() as work:
-                ids = [row["Id"] for row in work.after(group.todelete, "", AT_ONCE)]
-                removed = arrivals.gone(work, name, ids, context.policy, naive(window.end))
-            if not ids:
+                rows = work.after(group.todelete, "", AT_ONCE)
+                removed = 0
+                for told in (True, False):
+                    ids = [row["Id"] for row in rows if row["told"] is told]
+                    removed += arrivals.gone(work, name, ids, context.policy, naive(window.end), told=told)
+            if not rows:
                 break
             context.count(removed=removed)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from crmsync.daemon.replica.context import Context, Progress, Tally, naive
@@ -35,10 +35,11 @@ class Replica:
         clock: Callable[[], datetime],
         policy: Policy = Policy.LATEST,
         progress: Progress = _silent,
+        compare: timedelta = timedelta(days=1),
         workers: int = 4,
     ) -> None:
         self.database, self._upstream, self._clock = database, upstream, clock
-        self._context = Context(database, upstream, tuple(objects), policy, progress, workers)
+        self._context = Context(database, upstream, tuple(objects), policy, progress, compare, workers)
 
     def run(self) -> Tally:
         """Passes until nothing changes. Raises ConnectorError, and ForeignLogin."""

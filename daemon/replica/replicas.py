@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.calls import Failure
@@ -14,14 +14,17 @@ from crmsync.daemon.replica import standing, upkeep
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
-from crmsync.daemon.replica.texts import values_of
+from crmsync.daemon.replica.texts import conversion_as, values_of
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.local import deciding, edits
+from crmsync.state.replica.local import conversions, deciding, edits
 from crmsync.state.replica.local.database import ForeignLogin
 from crmsync.state.replica.local.deciding import Side
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.values import encode_datetime
+
+if TYPE_CHECKING:
+    from crmsync.daemon.replica.crm import ReplicaCrm
 
 __all__ = ["CONFIGURED", "Replicas"]
 
@@ -41,6 +44,13 @@ class Replicas:
 
     keepers: Mapping[str, Keeper] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    services: Mapping[str, Callable[[], "ReplicaCrm"]] = field(
+        default_factory=dict
+    )  # to serve as the CRM's API
+    addresses: Mapping[str, tuple[str, int]] = field(
+        default_factory=dict
+    )  # where, of those that are to be served
+    forbidden: str = ""  # why a pass is not ours to begin, as a sentence
 
     def close(self) -> None:
         for keeper in self.keepers.values():
@@ -87,6 +97,8 @@ class Replicas:
     def replica_sync(self, crms: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """``{"replicas": [what was done], "errors": [{"replica", "code", "message", "retry"}]}``; one that fails keeps
         none of the others from it."""
+        if self.forbidden:
+            raise Failure("not_granted", self.forbidden)
         done: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         for keeper in self.chosen(crms):
@@ -146,11 +158,7 @@ class Replicas:
             if entry is None or entry["state"] != "rejected":
                 raise Fault("NOT_FOUND", f"{item}: the CRM has refused nothing of it")
             if values:
-                if "root" in entry:
-                    raise Fault(
-                        "INVALID_FIELD", f"{item}: a delete has no values; retry it as it is, or abandon it"
-                    )
-                edits.update(work, item, values_of(work, item, values), at)
+                _changed(work, item, entry, values, at)
             entry = deciding.standing(work, item)
             if entry is not None and entry["state"] == "rejected":
                 deciding.retry(work, item)
@@ -216,6 +224,20 @@ class Replicas:
                 if deciding.standing(work, item) is not None:
                     return keeper
         raise Failure("usage", f"{item[:40]}: nothing of a record of that id waits to be sent")
+
+
+def _changed(work: Work, item: str, entry: Mapping[str, Any], values: Sequence[str], at: datetime) -> None:
+    """What was refused, with other values; of a conversion also with other options."""
+    if "root" in entry:
+        raise Fault("INVALID_FIELD", f"{item}: a delete has no values; retry it as it is, or abandon it")
+    rest: Sequence[str] = values
+    if conversion := deciding.conversion_of(work, edits.current_id(work, item)):
+        before = conversions.request(conversion)
+        asked, rest = conversion_as(before, values)
+        if asked != before:
+            conversions.convert(work, asked, at)
+    if rest:
+        edits.update(work, item, values_of(work, item, rest), at)
 
 
 def _error(keeper: Keeper, code: str, message: str, *, retry: bool) -> dict[str, Any]:

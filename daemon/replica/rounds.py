@@ -54,7 +54,7 @@ class ReplicaRounds:
     def turn(self, name: str) -> timedelta | None:
         """A pass. How long to leave it alone then; None: until its next turn."""
         with self._turns.at_once(taken(name)) as engine:
-            if engine is None or name not in engine.replicas.keepers:
+            if engine is None or name not in engine.replicas.keepers or engine.replicas.forbidden:
                 return None
             keeper = engine.replicas.keepers[name]
             try:

@@ -1,61 +1,96 @@
-"""Puts together the web services on a replica."""
+"""Puts together the web services on a replica, and keeps it in step where nobody else does."""
 
+import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime
+from typing import Any, cast
 
 from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce import soap_login
-from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.direct import Direct
-from crmsync.daemon.replica.crm import ReplicaCrm
-from crmsync.daemon.replica.direct import Through
-from crmsync.daemon.replica.line import Line
-from crmsync.daemon.replica.login import Login, Verify
+from crmsync.daemon.replica.crm import GLANCE, ReplicaCrm
+from crmsync.daemon.replica.direct import Through, Writes
+from crmsync.daemon.replica.keeper import Keeper
+from crmsync.daemon.replica.line import PAUSE, Line
+from crmsync.daemon.replica.login import Login, Own, Verify
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
-from crmsync.state.replica.local.database import LocalDatabase
-from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.org import Client as Application
 
-__all__ = ["server_clock", "verifier", "web_services"]
-
-
-class Clocked(Protocol):
-    def clock_offset(self) -> timedelta: ...
+__all__ = ["Passes", "verifier", "web_services"]
 
 
 def web_services(
-    database: LocalDatabase,
-    client: Client,
-    upstream: Upstream,
+    keeper: Keeper,
     verify: Verify,
-    line: Line,
+    applications: Callable[[], tuple[Application, ...]] = tuple,
+    own: Own = lambda: None,
     *,
-    applications: tuple[Application, ...] = (),
-    policy: Policy = Policy.LATEST,
-    clock: Callable[[], datetime],
+    now: Callable[[], datetime],
+    pause: float = PAUSE,
 ) -> ReplicaCrm:
-    """`client` and `upstream` are the replica's own login; `verify` asks the CRM about a person's password.
-    `applications` may log in by OAuth, beside everybody who does by SOAP."""
-    login = Login(database, verify, line)
-    through = Through(line, upstream, Direct(client), policy)
-    told = server_clock(clock, client)
-    return ReplicaCrm(database, login, through, clients=applications, clock=told)
+    """`verify` asks the CRM about a person's password; `applications` may log in by OAuth, beside everybody who does by
+    SOAP; `own` is the password that fills the replica. Raises StateError."""
+    line = Line(keeper.mode, note=keeper.noted, away=keeper.away, pause=pause)
+    upstream = cast(Upstream, _Lazily(keeper.upstream))
+    writes = cast(Writes, _Lazily(lambda: Direct(keeper.upstream().client)))  # type: ignore[attr-defined]
+    through = Through(line, upstream, writes, keeper.settings.policy)
+    return ReplicaCrm(
+        keeper.database,
+        Login(keeper.database, verify, line, own),
+        through,
+        clients=applications(),
+        clock=lambda: now() + keeper.offset(),
+        glance=min(pause, GLANCE),
+    )
 
 
-def server_clock(clock: Callable[[], datetime], client: Clocked) -> Callable[[], datetime]:
-    return lambda: clock() + client.clock_offset()
+class _Lazily:
+    """A connection that is made when it is first used: secrets may be missing then, as ConnectorError says."""
+
+    def __init__(self, reach: Callable[[], Any]) -> None:
+        self._reach = reach
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reach(), name)
 
 
-def verifier(http: Http, url: str) -> Verify:
+def verifier(http: Callable[[], Http], url: str) -> Verify:
     """Asks the CRM at this address."""
 
     def verify(username: str, password: str) -> Identity:
-        who = soap_login.log_in(http, url, username, password)
+        who = soap_login.log_in(http(), url, username, password)
         return Identity(
             who.organisation, who.user, who.username, who.organisation_name, who.name, who.email, who.profile,
             who.language, who.locale, who.time_zone,
         )  # fmt: skip
 
     return verify
+
+
+class Passes:
+    """Brings one replica in step at its interval, in a thread. Where the service does it, that one has the turn."""
+
+    def __init__(self, replicas: Replicas, keeper: Keeper, tell: Callable[[str], None]) -> None:
+        self._replicas, self._keeper, self._tell = replicas, keeper, tell
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="replica-passes", daemon=True)
+
+    def __enter__(self) -> "Passes":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        said = ""
+        while not self._end.is_set():
+            found = self._replicas.sync_one(self._keeper)
+            sentence = str(found.get("message", "")) if found.get("code") != "busy" else said
+            if sentence and sentence != said:
+                self._tell(sentence)
+            said = sentence
+            self._end.wait(self._keeper.settings.interval.total_seconds())

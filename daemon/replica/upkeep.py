@@ -11,6 +11,7 @@ from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.narrow import narrowed
 from crmsync.state.errors import StateError
+from crmsync.state.replica import job_store
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import shape
 
@@ -64,9 +65,11 @@ def prune(keeper: Keeper, before: datetime) -> int:
 
 
 def erase(keeper: Keeper, address: str) -> int:
-    """Takes what names this address out of the conflict log; how many entries those were. The rows are the CRM's own:
-    they go when it deletes them."""
-    wanted, last, gone = address.casefold(), -1, 0
+    """Takes what names this address out of the conflict log and the Bulk jobs; how many those were. The rows are the
+    CRM's own: they go when it deletes them."""
+    with keeper.database.write() as work:
+        gone = job_store.erase(work.connection, address)
+    wanted, last = address.casefold(), -1
     while True:
         with keeper.database.write() as work:
             table = work.shared.conflicts

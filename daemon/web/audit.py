@@ -1,4 +1,4 @@
-"""The page with the audit log, for admins."""
+"""The page with the audit logs, for admins: of the pages, and of what CRMs asked for."""
 
 from starlette.responses import Response
 
@@ -15,4 +15,6 @@ class Audit:
         if not visit.viewer.admin:
             self._site.refuse(visit.request, "the audit log is for admins", visit.viewer)
             return self._site.sorry(403, "The audit log is for admins.", visit.session)
-        return self._site.show("audit.html", visit, lines=await self._site.ask("visits", limit=SHOWN))
+        lines = await self._site.ask("visits", limit=SHOWN)
+        asked = await self._site.ask("exchange_audit", limit=SHOWN)
+        return self._site.show("audit.html", visit, lines=lines, asked=asked)

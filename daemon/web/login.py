@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from crmsync.daemon.web import forms
+from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.forms import BadForm
 from crmsync.daemon.web.refusals import Throttle
 from crmsync.daemon.web.sessions import LIFE
@@ -42,9 +43,19 @@ class Login:
         viewer = self._site.links.use(link)
         if viewer is None:
             return self._wrong(request)
+        return self.let_in(request, RedirectResponse("/", 303), viewer, "by a link")
+
+    async def named(self, request: Request) -> Response:
+        """By the header of a proxy. The page is asked for again with the cookie of the new session."""
+        viewer = self._site.named(request)
+        if viewer is None:
+            self._site.refuse(request, "a proxy that names nobody whom an account belongs to")
+            return self._site.sorry(403, "No account here belongs to you. Ask your admin.")
+        return self.let_in(request, RedirectResponse("/", 303), viewer, "by the proxy")
+
+    def let_in(self, request: Request, answer: Response, viewer: Viewer, how: str) -> Response:
         log.info("%s has logged in to the status page", viewer.label, extra={"action": "web.login"})
-        self._site.note("login", "by a link", viewer)
-        answer = RedirectResponse("/", 303)
+        self._site.note("login", how, viewer)
         answer.set_cookie(
             self._site.addresses.cookie,
             self._site.sessions.begin(viewer),

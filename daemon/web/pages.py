@@ -1,7 +1,7 @@
 """Templates and the files that go with them, read once."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -29,14 +29,22 @@ class File:
 class Pages:
     """Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        templates: str = "crmsync.daemon.web.templates",
+        statics: Sequence[str] = ("crmsync.daemon.web.static",),
+        prefix: str = "/static",
+    ) -> None:
+        """The packages that hold them, and below which address the files are."""
+        self._prefix = prefix
         self.files: Mapping[str, File] = {
             entry.name: _file(entry.name, entry.read_bytes())
-            for entry in files("crmsync.daemon.web.static").iterdir()
+            for package in statics
+            for entry in files(package).iterdir()
             if _ending(entry.name) in _TYPES
         }
         self._environment = Environment(
-            loader=FunctionLoader(_template),
+            loader=FunctionLoader(lambda name: (files(templates) / name).read_text("utf-8")),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -53,11 +61,7 @@ class Pages:
         return self._environment.get_template(template).render(viewer=values.pop("viewer", None), **values)
 
     def _static(self, name: str) -> str:
-        return f"/static/{name}?{self.files[name].mark}"
-
-
-def _template(name: str) -> str:
-    return (files("crmsync.daemon.web.templates") / name).read_text("utf-8")
+        return f"{self._prefix}/{name}?{self.files[name].mark}"
 
 
 def _ending(name: str) -> str:

@@ -1,5 +1,7 @@
 """The pages put together, and the address that they are on."""
 
+import grp
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.control_server import listen
 from crmsync.daemon.listening import Listener
 from crmsync.daemon.web.audit import Audit
 from crmsync.daemon.web.board import Board
@@ -24,6 +27,8 @@ from crmsync.daemon.web.jobs import Jobs
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.metrics import Metrics, Tally
+from crmsync.daemon.web.oidc import Oidc
+from crmsync.daemon.web.provider import Provider
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
 from crmsync.daemon.web.softphone import Phones, Softphone
@@ -31,7 +36,8 @@ from crmsync.daemon.web.status import Live, Status
 from crmsync.daemon.web.syncing import Syncing
 
 if TYPE_CHECKING:
-    from crmsync.config.model import Service
+    from crmsync.config.logins import Logins, ProxyLogin
+    from crmsync.config.model import Config
 
 CONNECTIONS = 512  # at the same time; of them half may be open pages (``status.MOST``)
 
@@ -41,10 +47,12 @@ class Place:
     host: str
     port: int  # 0: a free one
     url: str | None = None  # of a proxy in front
+    logins: "Logins | None" = None
 
     @classmethod
-    def of(cls, config: "Service") -> "Place | None":
-        return cls(*config.address, config.url) if config.address is not None else None
+    def of(cls, config: "Config") -> "Place | None":
+        service = config.service
+        return cls(*service.address, service.url, config.login) if service.address is not None else None
 
 
 class WebServer:
@@ -60,15 +68,27 @@ class WebServer:
         phones: Phones | None = None,
     ) -> None:
         """Raises Failure where the address is taken."""
-        door = _bound(place)
-        self.port: int = door.getsockname()[1]
+        proxy = place.logins.proxy if place.logins else None
+        oidc = place.logins.oidc if place.logins else None
+        doors = [_bound(place)]
+        self.port: int = doors[0].getsockname()[1]
+        try:
+            doors += [_proxy_door(proxy)] if proxy is not None else []
+        except Failure:
+            doors[0].close()
+            raise
+        self._socket = proxy.socket if proxy is not None else None
         addresses = Addresses.of(place.host, self.port, place.url)
-        self.site = Site(desk, now, addresses, links, Sessions(now))
+        header = proxy.header.lower() if proxy is not None else ""
+        self.site = Site(desk, now, addresses, links, header, oidc is not None, Sessions(now))
+        provider = Provider(oidc) if oidc is not None else None
         board = Board(lambda: self.site.asked("status", {}), desk.due, now)
         self._live = Live(self.site, board)
         self._softphone = Softphone(self.site, phones)
         config = uvicorn.Config(
-            application(self.site, board, self._live, Metrics(self.site, board, tally), self._softphone),
+            application(
+                self.site, board, self._live, Metrics(self.site, board, tally), self._softphone, provider
+            ),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -80,7 +100,7 @@ class WebServer:
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=1,
         )
-        self._listener = Listener("status page", config, [door])
+        self._listener = Listener("status page", config, doors)
 
     @property
     def url(self) -> str:
@@ -97,11 +117,21 @@ class WebServer:
         self._softphone.close()
         self._listener.stop(seconds)
         self.site.diary.stop(seconds)
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
 
 
-def application(site: Site, board: Board, live: Live, metrics: Metrics, softphone: Softphone) -> Gate:
+def application(
+    site: Site,
+    board: Board,
+    live: Live,
+    metrics: Metrics,
+    softphone: Softphone,
+    provider: Provider | None = None,
+) -> Gate:
     charts = Charts(site)
     login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
+    oidc = Oidc(site, login, provider)
     decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
     routes = [
         *softphone.routes(),
@@ -111,6 +141,9 @@ def application(site: Site, board: Board, live: Live, metrics: Metrics, softphon
         Route("/static/{name}", _static(site), methods=["GET"]),
         Route("/login", login.ask, methods=["GET"]),
         Route("/login", login.enter, methods=["POST"]),
+        Route("/login/proxy", login.named, methods=["GET"]),
+        Route("/login/oidc", oidc.leave, methods=["GET"]),
+        Route("/login/oidc/done", oidc.back, methods=["GET"]),
         Route("/logout", site.known(login.leave), methods=["POST"]),
         Route("/", site.known(status.page), methods=["GET"]),
         Route("/troubled", site.known(status.troubled), methods=["GET"]),
@@ -165,4 +198,22 @@ def _bound(place: Place) -> socket.socket:
         ) from error
     # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return door
+
+
+def _proxy_door(proxy: "ProxyLogin") -> socket.socket:
+    """For the proxy alone: whoever can write to it can say who they are. Raises Failure."""
+    door = listen(proxy.socket)
+    if proxy.group is None:
+        return door
+    try:
+        os.chown(proxy.socket, -1, grp.getgrnam(proxy.group).gr_gid)
+        proxy.socket.chmod(0o660)
+    except (KeyError, OSError) as error:
+        door.close()
+        raise Failure(
+            "config",
+            f"the socket {proxy.socket} cannot be given to the group {proxy.group} ({error}): SupplementaryGroups="
+            f"{proxy.group} in the unit lets the service do it",
+        ) from error
     return door

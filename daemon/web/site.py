@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import anyio
 from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from crmsync.daemon.calls import Failure, Progress, explained
 from crmsync.daemon.turns import Stopping
@@ -20,11 +20,13 @@ from crmsync.daemon.web.forms import BadForm, Form
 from crmsync.daemon.web.gate import READING, Addresses
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.pages import Pages
-from crmsync.daemon.web.refusals import Refusals
+from crmsync.daemon.web.refusals import Refusals, Throttle
 from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
 
 log = logging.getLogger(__name__)
 
+FORMS = 240  # a minute that one session may send
+SESSIONS = 1000  # whose forms are counted
 AT_ONCE = 8  # questions to the engine; the others wait for their turn
 SLOW = 3  # of those for which servers are asked, beside the others
 NOT_THEIRS = "what it names is not there, or not theirs"
@@ -58,6 +60,9 @@ class Desk(Protocol):
     def traffic(self) -> list[Traffic]:
         """With every server."""
 
+    def who(self, name: str) -> Viewer | None:
+        """Whom a proxy or a provider calls so; None: nobody of ours."""
+
     def keep(self, lines: Sequence[Line]) -> None:
         """In the audit log. Raises StateError."""
 
@@ -89,6 +94,12 @@ class Visit:
         return [account]
 
 
+def by_socket(request: Request) -> bool:
+    """Whether it came over the Unix socket, which has no port (ASGI, HTTP connection scope: ``server``)."""
+    server = request.scope.get("server")
+    return server is None or server[1] is None
+
+
 Endpoint: TypeAlias = Callable[[Visit], Awaitable[Response]]
 
 
@@ -102,10 +113,13 @@ class Site:
     now: Callable[[], datetime]
     addresses: Addresses
     links: Links
+    header: str  # in which a proxy says who it is; empty: none does
+    oidc: bool  # whether people can log in by OpenID Connect
     sessions: Sessions
     refusals: Refusals = field(init=False)
     diary: Diary = field(init=False)
     pages: Pages = field(default_factory=Pages)
+    _forms: dict[str, Throttle] = field(default_factory=dict)  # by session
     _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
 
     def __post_init__(self) -> None:
@@ -125,6 +139,9 @@ class Site:
             session = await self.session_of(request)
             if isinstance(session, Response):
                 return session
+            if request.method not in READING and not self._may_send(session):
+                self.refuse(request, "too many forms of one session", session.viewer)
+                return self.sorry(429, "Too many at once. Wait a moment, then try again.", session)
             try:
                 if request.method in READING:
                     return await endpoint(Visit(request, session))
@@ -147,21 +164,44 @@ class Site:
 
     async def session_of(self, request: Request) -> Session | Response:
         """The session, or what nobody gets to see."""
+        proxied = self.header and by_socket(request) and self.header in request.headers
         cookie = request.cookies.get(self.addresses.cookie)
         if cookie is None:
-            return self.sorry(401, f"You are not logged in. {NOBODY}")
+            return self._outside(request, f"You are not logged in. {NOBODY}", proxied=bool(proxied))
         session = self.sessions.read(cookie)
         if isinstance(session, Bad):
             self.refuse(request, session)
-            return self.sorry(401, f"Your session is over. {NOBODY}")
+            return self._outside(request, f"Your session is over. {NOBODY}", proxied=bool(proxied))
+        if proxied and self.named(request) != session.viewer:
+            self.refuse(request, "a session of somebody else than the proxy names", session.viewer)
+            self.sessions.end(session)
+            return self.sorry(401, "You are somebody else now. Open the page again.")
         if session.viewer.account and session.viewer.account not in await self.in_thread(self.desk.names):
             self.refuse(request, "an account that is not configured any more", session.viewer)
             return self.sorry(401, f"There is no account “{session.viewer.account}” any more.")
         return session
 
+    def _outside(self, request: Request, sentence: str, *, proxied: bool) -> Response:
+        if proxied and request.method == "GET" and request.url.path == "/":
+            return RedirectResponse("/login/proxy", 303)
+        return self.pages.html("outside.html", 401, token="", sentence=sentence, oidc=self.oidc)
+
+    def named(self, request: Request) -> Viewer | None:
+        """Whom the proxy names. Over TCP anybody could."""
+        told = request.headers.getlist(self.header) if self.header and by_socket(request) else []
+        return self.desk.who(told[0]) if len(told) == 1 else None
+
     def secure(self, request: Request) -> bool:
         """Whether the person's browser reaches us by TLS, through a proxy."""
         return self.addresses.origins[request.headers["host"].lower()].startswith("https:")
+
+    def _may_send(self, session: Session) -> bool:
+        """So many forms a minute, each session."""
+        throttle = self._forms.pop(session.id, None) or Throttle(FORMS)
+        self._forms[session.id] = throttle  # the one that was longest without a form comes first
+        while len(self._forms) > SESSIONS:
+            del self._forms[next(iter(self._forms))]
+        return throttle.take()
 
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -49,6 +50,7 @@ class Status:
             "light": light_of(rows),
             "troubled": [{**row, "name": words.full_name(row)} for row in troubled],
             "lights": words.LIGHTS,
+            "replicas": [_replica(one, standing) for one in standing.replicas] if viewer.admin else [],
         }
 
 
@@ -59,6 +61,14 @@ def _shown(row: Row, standing: Standing) -> dict[str, Any]:
         "ago": words.ago(row.last_success, standing.at),
         "ahead": words.ahead(row.due, standing.at),
     }
+
+
+def _replica(row: Mapping[str, Any], standing: Standing) -> dict[str, Any]:
+    """A copy of a CRM is everybody's: an admin sees how it stands."""
+    success = row.get("last_success")
+    at = datetime.fromisoformat(success) if success else None
+    light = words.BY_NAME.get(str(row.get("light")), words.BY_NAME["waiting"])
+    return {**row, "light": light, "ago": words.ago(at, standing.at)}
 
 
 class Live:

@@ -20,7 +20,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.service_tables import chunks, jobs
 from crmsync.state.replica.store import Clock
 
-__all__ = ["ENDED", "Job", "JobStore", "Overtaken"]
+__all__ = ["ENDED", "Job", "JobStore", "Overtaken", "erase"]
 
 LIFE = datetime.timedelta(days=7)
 MOST = 500  # of one owner; the oldest that have ended make room
@@ -61,6 +61,8 @@ class JobStore:
     def __init__(self, database: Database, clock: Clock, kind: str) -> None:
         self._database, self._clock, self.kind = database, clock, kind
         service_tables.prepare(database)
+        with database.write() as connection:
+            _drop(connection, _older(connection, self._now()))
 
     def add(self, owner: str, asked: Mapping[str, Any], version: str, state: str) -> Job:
         now = self._now()
@@ -99,7 +101,7 @@ class JobStore:
 
     def remove(self, job: Job) -> None:
         with self._database.write() as connection:
-            self._drop(connection, [job.number])
+            _drop(connection, [job.number])
 
     def upload(self, job: Job, content: bytes) -> bool:
         """False where there is something already, or the job is not open any more."""
@@ -174,17 +176,36 @@ class JobStore:
             return [Job(*row) for row in connection.execute(query)]
 
     def _make_room(self, connection: sa.Connection, owner: str, now: datetime.datetime) -> None:
-        old = sa.select(jobs.c.number).where(jobs.c.created < now - LIFE)
         ended = sa.select(jobs.c.number).where(jobs.c.owner == owner, jobs.c.state.in_((*ENDED, "Open")))
         surplus = ended.order_by(jobs.c.number.desc()).offset(MOST - 1)
-        self._drop(connection, [*connection.scalars(old), *connection.scalars(surplus)])
-
-    def _drop(self, connection: sa.Connection, numbers: list[int]) -> None:
-        for table, column in ((chunks, chunks.c.job), (jobs, jobs.c.number)):
-            connection.execute(table.delete().where(column.in_(numbers)))
+        _drop(connection, [*_older(connection, now), *connection.scalars(surplus)])
 
     def _now(self) -> datetime.datetime:
         return self._clock().astimezone(datetime.UTC).replace(tzinfo=None)
+
+
+def erase(connection: sa.Connection, address: str) -> int:
+    """Takes away the jobs in which this address stands, whatever they are doing; how many those were."""
+    if not sa.inspect(connection).has_table(jobs.name):
+        return 0  # no services have ever stood on this database
+    wanted, found = address.casefold(), set[int]()
+    for number, asked in connection.execute(sa.select(jobs.c.number, jobs.c.asked)):
+        if wanted in str(asked).casefold():
+            found.add(number)
+    for number, content in connection.execute(sa.select(chunks.c.job, chunks.c.content)):
+        if number not in found and wanted in content.decode("utf-8", "replace").casefold():
+            found.add(number)
+    _drop(connection, sorted(found))
+    return len(found)
+
+
+def _older(connection: sa.Connection, now: datetime.datetime) -> list[int]:
+    return list(connection.scalars(sa.select(jobs.c.number).where(jobs.c.created < now - LIFE)))
+
+
+def _drop(connection: sa.Connection, numbers: list[int]) -> None:
+    for table, column in ((chunks, chunks.c.job), (jobs, jobs.c.number)):
+        connection.execute(table.delete().where(column.in_(numbers)))
 
 
 def _of(job: Job, *parts: str) -> tuple[sa.ColumnElement[bool], ...]:

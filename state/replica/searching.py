@@ -5,6 +5,7 @@ Each object of RETURNING is two queries: which records have the words, and what 
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from crmsync.state.replica import soql
@@ -94,11 +95,9 @@ class Searches:
         near = terms.narrowed(search.terms, names)
         where = _both(near, returned.where)
         query = ast.Query(columns, (ast.Source(ast.Path((type_.name,))),), where=where)
-        count = 0
-        for row in self._queries.records(caller, query, "", long_text=True):
-            if count < MOST and terms.holds(search.terms, _texts(row, names)):
-                count += 1
-                yield row["Id"]
+        rows = self._queries.records(caller, query, "", long_text=True)
+        # not one row more is read: a word that every record has would cost reading all of them
+        yield from islice((row["Id"] for row in rows if terms.holds(search.terms, _texts(row, names))), MOST)
 
 
 def _both(one: ast.Condition | None, other: ast.Condition | None) -> ast.Condition | None:

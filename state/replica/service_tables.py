@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from crmsync.state.replica.database import Database
 
-__all__ = ["attempts", "chunks", "jobs", "prepare"]
+__all__ = ["attempts", "chunks", "jobs", "prepare", "refresh_tokens"]
 
 _metadata = sa.MetaData()
 
@@ -16,6 +16,14 @@ attempts = sa.Table(
     sa.Column("last", sa.DateTime, nullable=False, index=True),
     sa.Column("blocked_until", sa.DateTime, nullable=False),
     sa.Column("good", sa.DateTime),  # when the right password came
+)
+refresh_tokens = sa.Table(
+    "crm_refresh_token",
+    _metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(18), nullable=False),
+    sa.Column("client_id", sa.Text, nullable=False),
+    sa.Column("used", sa.DateTime, nullable=False),  # when a session was last made with it
 )
 jobs = sa.Table(
     "crm_job",

@@ -13,6 +13,7 @@ from tests.bench.by_id import by_id
 from tests.bench.first_syncs import FLOOR_CPU, in_memory, on_real_servers, peak, with_vdirsyncer
 from tests.bench.later_syncs import later_syncs, many_accounts
 from tests.bench.machine import described
+from tests.bench.pages import pages
 from tests.bench.profile import profile
 from tests.bench.replication import replication
 from tests.bench.report import page, plot
@@ -33,6 +34,7 @@ PARTS = {
     "accounts": many_accounts,
     "later": later_syncs,
     "crm": crm,
+    "pages": pages,
 }
 DOCS = Path(__file__).parents[2] / "docs"
 

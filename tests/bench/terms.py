@@ -47,11 +47,19 @@ class Sizes:
     idle: tuple[int, ...]  # contacts of which none, one, some change
     accounts: tuple[int, int]  # how many, and contacts of each
     copied: int  # rows of a CRM that is replicated
+    watched: int  # seconds, half of them with open status pages
     repeats: int  # of small first syncs; the best counts
 
 
 QUICK = Sizes(
-    first=(1_000,), real=200, largest=0, idle=(1_000, 100_000), accounts=(25, 20), copied=20_000, repeats=2
+    first=(1_000,),
+    real=200,
+    largest=0,
+    idle=(1_000, 100_000),
+    accounts=(25, 20),
+    copied=20_000,
+    watched=40,
+    repeats=2,
 )
 FULL = Sizes(
     first=(1_000, 10_000),
@@ -60,6 +68,7 @@ FULL = Sizes(
     idle=(1_000, 100_000),
     accounts=(1_000, 200),
     copied=100_000,
+    watched=600,
     repeats=3,
 )
 

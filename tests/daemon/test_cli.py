@@ -383,3 +383,18 @@ def test_without_a_service_there_is_no_login_link(crmsync, engine):
     assert code == 1
     assert json.loads(out)["error"]["code"] == "no_service"
     assert engine.calls == []
+
+
+def test_a_refused_write_is_corrected(crmsync, engine):
+    column = {"column": "job_title", "value": "x", "long": False}
+    engine.answers["reject_columns"] = {"version": "7", "columns": [column]}
+    engine.answers["reject_edit"] = {"item": "i", "columns": ["company", "job_title"], "cycle": 9}
+    assert "job_title" in crmsync("rejected", "edit", "i")[1]
+    assert crmsync("rejected", "edit", "i", "--set", "job_title=a=b", "--set", "company=")[0] == 0
+    (asked,) = engine.asked("reject_edit")
+    assert (asked["version"], asked["columns"], asked["values"]) == (
+        "7",
+        ["job_title", "company"],
+        ["a=b", ""],
+    )
+    assert crmsync("rejected", "edit", "i", "--set", "job_title")[0] == 2

@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +16,11 @@ from crmsync.config.load import parse
 from crmsync.daemon.adaptor.signing import Signed
 from crmsync.daemon.cli import main
 from crmsync.daemon.commands.shell import World
+from crmsync.daemon.control import Client
 from crmsync.daemon.demo.child import free_port
 from crmsync.daemon.operations.permission import LATER, notices
 from tests.daemon.fakes import CONFIG, FakeEngine, cycle, error, eventually, standing, synced
-from tests.daemon.test_service import command, config, once, running, systemd
+from tests.daemon.test_service import command, config, end, once, running, systemd
 
 __all__ = ["command", "config", "systemd"]  # fixtures
 
@@ -92,6 +95,15 @@ def test_jobs_and_audit_in_words(crmsync: Run, engine: FakeEngine) -> None:
     assert engine.asked("exchange_audit")[0] == {"limit": 50}
 
 
+def test_check_tries_the_secrets(crmsync: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fixture's configuration has no environment: nothing is there to be read."""
+    engine.answers["check"] = {"ok": True, "checks": []}
+    code, out, _ = crmsync("check", "--json")
+    (line,) = json.loads(out)["checks"]
+    assert (code, line["ok"], json.loads(out)["ok"]) == (1, False, False)
+    assert "EXCHANGE_SECRET is not set" in line["message"]
+
+
 def test_the_service_does_as_the_crm_asks(
     config: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,17 +117,44 @@ def test_the_service_does_as_the_crm_asks(
         status, answer = ask(port, SECRET)
         assert status == 202
 
-        def jobs() -> Any:
-            return json.loads(once(config, "exchange", "jobs", "--json").stdout)
-
-        eventually(lambda: jobs()[0]["state"] == "failed")
-        (job,) = jobs()
+        eventually(lambda: jobs_of(config)[0]["state"] == "failed")
+        (job,) = jobs_of(config)
         assert job["job"] == answer["job"]
         assert job["result"]["accounts"]["alice"]["errors"][0]["code"] == "unreachable"
         audit = json.loads(once(config, "exchange", "audit", "--json").stdout)
         assert [line["rule"] for line in audit] == ["", "signature"]
         refused = once(config, "undo", "1")
         assert (refused.returncode, "authority" in refused.stderr) == (1, True)
+
+
+def test_a_job_survives_a_service_that_is_killed(
+    config: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXCHANGE_SECRET", SECRET)
+    port = free_port()
+    refusing = config.read_text().partition("[schedule]")[0] + EXCHANGE.format(port=port)
+    crm = refusing.partition("[crm.main]")[2].partition('url = "')[2].partition('"')[0]
+    with socket.create_server(("127.0.0.1", 0)) as hanging:  # accepts, and never answers
+        config.write_text(refusing.replace(crm, f"http://127.0.0.1:{hanging.getsockname()[1]}"))
+        with running(config, systemd) as process:
+            status, answer = ask(port, SECRET)
+            assert status == 202
+            eventually(lambda: jobs_of(config)[0]["state"] == "running")
+            process.send_signal(signal.SIGKILL)
+            process.wait(20)
+    config.write_text(refusing)
+    with running(config, systemd) as process:
+        eventually(lambda: jobs_of(config)[0]["state"] == "failed")
+        (job,) = jobs_of(config)
+        assert (job["job"], job["attempts"]) == (answer["job"], 2)
+        assert job["result"]["accounts"]["alice"]["errors"][0]["code"] == "unreachable"
+        assert end(process) == 0
+
+
+def jobs_of(config: Path) -> Any:
+    """Over the control socket: a command is a process, and takes its time."""
+    client = Client(config.parent / "run/control.sock")
+    return client.call("exchange_jobs", {}, lambda account, what, count: None)
 
 
 def ask(port: int, secret: str) -> tuple[int, Any]:

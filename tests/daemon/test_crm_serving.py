@@ -27,6 +27,7 @@ PROGRAM = [
     ("words", "said"),
     [
         (("--host", "0.0.0.0"), "add --tls"),
+        (("--host", "0.0.0.0", "--tls"), "add --certificate and --key"),
         (("--certificate", "{ca}"), "belong together"),
         (("--certificate", "{ca}", "--key", "{ca}"), "no certificate and its key"),
         (("--certificate", "{pem}", "--key", "{key}", "--proxy"), "leave --certificate out"),

@@ -14,6 +14,7 @@ BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
 ATTENDEES = "tests/daemon/cycle/test_attendees.py::test_"
 DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 MAIL = "tests/daemon/cycle/test_mail.py::test_"
+PROVISIONAL = "tests/daemon/cycle/test_provisional.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -242,6 +243,23 @@ PLANTED = (
         "    return {n: kept[n] if n in kept else shown.get(n, v) for n, v in columns.items()}",
         "    return dict(columns)",
         (f"{RULES}what_the_crm_cuts_off_is_no_edit",),
+    ),
+    Planted(
+        "what only a copy has is taken for agreed",
+        "crmsync.daemon.cycle.apply",
+        "        return self.outcome if isinstance(self.outcome, Done) and not self.provisional else None",
+        "        return self.outcome if isinstance(self.outcome, Done) else None",
+        (
+            f"{PROVISIONAL}an_update_is_agreed_when_the_crm_has_it",
+            f"{PROVISIONAL}a_create_is_linked_when_the_crm_has_it",
+        ),
+    ),
+    Planted(
+        "what was given up on its way is written once more",
+        "crmsync.daemon.cycle.confirm",
+        "    _note_abandoned(cx, tx, draft, cycle)\n",
+        "",
+        (f"{PROVISIONAL}it_comes_back_as_a_conflict",),
     ),
     # ── Whose turn it is ─────────────────────────────────────────────────────────────────────────────────────
     Planted(

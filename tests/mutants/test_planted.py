@@ -2,11 +2,13 @@
 
 import pytest
 
+from tests.mutants.on_the_crms_pages import ON_THE_CRMS_PAGES
 from tests.mutants.on_the_page import ON_THE_PAGE
 from tests.mutants.planted import PLANTED, Planted
 from tests.mutants.trial import FAILED, attempt, path_of
+from tests.mutants.when_the_crm_says import WHEN_THE_CRM_SAYS
 
-ALL = (*PLANTED, *ON_THE_PAGE)
+ALL = (*PLANTED, *ON_THE_PAGE, *ON_THE_CRMS_PAGES, *WHEN_THE_CRM_SAYS)
 
 
 @pytest.mark.parametrize("mistake", ALL, ids=lambda m: m.name)

@@ -62,7 +62,9 @@ def empty_recycle_bin(soap: Soap, message: Message) -> list[Result]:
 
 
 def merge(soap: Soap, message: Message) -> list[Result]:
-    return [_tried(lambda request=each: _merged(soap, request)) for each in message.all("request")]  # type: ignore[misc]
+    """jsforce writes `mergeRequests` where the WSDL says `request`."""
+    asked = [*message.all("request"), *message.all("mergeRequests")]
+    return [_tried(lambda request=each: _merged(soap, request)) for each in asked]  # type: ignore[misc]
 
 
 def _merged(soap: Soap, request: etree._Element) -> Result:

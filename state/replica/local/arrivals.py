@@ -17,9 +17,11 @@ from crmsync.state.replica.local.tables import LEAD, UPDATED
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.values import encode_datetime, parse_datetime
 
-__all__ = ["deleted_on_both", "gone", "leftovers", "mark_changed", "move", "settle", "stage"]
+__all__ = ["deleted_on_both", "gone", "leftovers", "mark_changed", "move", "settle", "stage", "unknown"]
 
 AT_ONCE = 500
+_DELETED = "deleted", "was deleted upstream"
+_NOT_LISTED = "not_found", "was deleted upstream, or is not visible to the CRM login any more"
 
 
 def stage(work: Work, name: str, rows: Sequence[Row], *, first: bool) -> int:
@@ -106,8 +108,22 @@ def move(work: Work, name: str, policy: Policy, at: datetime, last: str) -> tupl
     return (rows[-1]["Id"] if len(rows) == AT_ONCE else ""), len(free)
 
 
-def gone(work: Work, name: str, record_ids: Iterable[str], policy: Policy, at: datetime) -> int:
-    """The upstream has deleted these. A row that was changed here waits for a person, unless the upstream always wins:
+def unknown(work: Work, name: str, ids: Sequence[str]) -> list[str]:
+    """Of these rows, which the login can see, those that are not here, or are held to be gone."""
+    group, waiting = work.group(name), work.many(work.group(name).tosync, ids)
+    here = {
+        *work.many(group.main, ids),
+        *work.many(group.synced, ids),
+        *work.many(work.shared.deletelist, ids),
+    }
+    return [i for i in ids if i not in here or waiting.get(i, {"state": ""})["state"] == "gone"]
+
+
+def gone(
+    work: Work, name: str, record_ids: Iterable[str], policy: Policy, at: datetime, *, told: bool = True
+) -> int:
+    """The upstream has deleted these, or (not `told`) does not list them any more: then they may only be closed to the
+    login. A row that was changed here waits for a person, unless the upstream always wins:
     to make again what somebody has deleted on purpose is nothing to do in silence. Returns how many left main."""
     group, ids = work.group(name), list(record_ids)
     work.drop(group.todelete, ids)
@@ -115,7 +131,7 @@ def gone(work: Work, name: str, record_ids: Iterable[str], policy: Policy, at: d
         deleted_on_both(work, record_id, entry)
     waiting = work.many(group.tosync, ids)
     for record_id, waits in waiting.items():
-        _edited_here(work, name, record_id, waits, policy, at)
+        _edited_here(work, name, record_id, waits, policy, at, told)
     converting = work.converting(ids) if name == LEAD else {}
     for record_id, conversion in converting.items():
         _conversion_lost(work, record_id, conversion, at)
@@ -149,7 +165,7 @@ def _conversion_lost(work: Work, lead: str, conversion: Row, at: datetime) -> No
 
 
 def _edited_here(
-    work: Work, name: str, record_id: str, waits: Mapping[str, Any], policy: Policy, at: datetime
+    work: Work, name: str, record_id: str, waits: Mapping[str, Any], policy: Policy, at: datetime, told: bool
 ) -> None:
     type_, group = work.shapes.of(name), work.group(name)
     orig, main = work.get(group.orig, record_id) or {}, work.get(group.main, record_id) or {}
@@ -168,9 +184,8 @@ def _edited_here(
     work.close_conflicts(record_id, "deleted upstream", but=[()] if held else [])
     if held:
         work.drop(group.synced, [record_id])
-        work.change(
-            group.tosync, record_id, state="gone", held=[], code="deleted", reason="was deleted upstream"
-        )
+        code, reason = _DELETED if told else _NOT_LISTED
+        work.change(group.tosync, record_id, state="gone", held=[], code=code, reason=reason)
 
 
 def _log(

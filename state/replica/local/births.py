@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.arrivals import mark_changed
 from crmsync.state.replica.local.rows import Work
@@ -83,7 +85,8 @@ def renamed(work: Work, name: str, old: str, new: str) -> None:
     deletelist, conversions = shared.deletelist, shared.conversions
     for column in (deletelist.c.root, *(conversions.c[role] for role in ("lead", *ROLES.values()))):
         work.connection.execute(column.table.update().where(column == old).values({column.name: new}))
-    for entry in work.where(deletelist):
+    naming = sa.cast(deletelist.c.cleared, sa.Text).contains(old)
+    for entry in work.where(deletelist, naming):
         cleared = [[new if part == old else part for part in each] for each in entry["cleared"]]
         if cleared != entry["cleared"]:
             work.change(deletelist, entry["Id"], cleared=cleared)

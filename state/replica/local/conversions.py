@@ -20,7 +20,7 @@ from crmsync.state.replica.converting import (
     taken,
 )
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.local import arrivals, edits
+from crmsync.state.replica.local import arrivals, edits, veil
 from crmsync.state.replica.local.births import next_temporary, renamed, unmade
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.rows import Work
@@ -38,6 +38,10 @@ def convert(work: Work, asked: Conversion, at: datetime) -> Converted:
     type_, lead = edits.find(work, asked.lead)
     if type_.name != LEAD:
         raise faults.wrong_type_of_id("Lead ID", asked.lead)
+    if (
+        not set(veil.SHOWN[:2]) <= lead.keys()
+    ):  # the login may not see them: nobody could say what became of it
+        raise faults.no_access()
     if earlier := work.converting([lead["Id"]]).get(lead["Id"]):
         _only_if_it_waits(work, earlier)
         abandon(work, earlier, at)
@@ -187,7 +191,7 @@ def _values(name: str, asked: Conversion, lead: Row, at: datetime) -> Row:
     if name == "Account":
         return taken(ACCOUNT, known)
     if name == "Contact":
-        return {**taken(CONTACT, known), "Name": lead.get("Name")}
+        return taken(CONTACT, known)
     return {
         "Name": asked.opportunity_name or f"{known['Company']}-",
         "StageName": FIRST_STAGE,
@@ -199,11 +203,8 @@ def _values(name: str, asked: Conversion, lead: Row, at: datetime) -> Row:
 def _new(work: Work, name: str, values: Row, at: datetime) -> Row:
     type_ = work.shapes.of(name)
     row = edits.blank(type_)
-    stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at)
-    given = {**stamps, **{n: v for n, v in values.items() if v is not None}}
-    row |= {"Id": next_temporary(work, type_.prefix), **{n: v for n, v in given.items() if n in row}}
-    work.main(name, [row], created=True)
-    return row
+    given = {n: v for n, v in values.items() if v is not None and n in row}
+    return edits.made(work, type_, {**row, **given}, given, at)
 
 
 # ── Activities go with the person ────────────────────────────────────────────────────────────────────────────

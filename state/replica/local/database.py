@@ -21,6 +21,8 @@ from crmsync.state.replica.local.tables import Tables
 
 __all__ = ["ForeignLogin", "LocalDatabase"]
 
+LEARNT = "learnt"  # how often the schemas have changed
+
 
 _WRITERS_TURN = 0x7265706C  # the advisory lock on PostgreSQL; any number that nobody else uses
 
@@ -46,6 +48,7 @@ class LocalDatabase:
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
             self._known: Mapping[str, Any] = self._described(work)
+            self._learnt: int | None = work.property(LEARNT)
             self.tables = Tables(Shapes(self._known))
 
     @contextmanager
@@ -96,6 +99,15 @@ class LocalDatabase:
             self.tables, self._known = tables, {**known, **new}
         return refill
 
+    def follow(self) -> None:
+        """Takes over what another process has learnt."""
+        with self.read() as work:
+            if work.property(LEARNT) == self._learnt:
+                return
+        with self._turn, self._transaction() as work:
+            self._learnt = work.property(LEARNT)
+            self._follow(self._described(work))
+
     def _follow(self, known: Mapping[str, Any]) -> None:
         """Another process may have migrated the tables since."""
         if known != self._known:
@@ -106,6 +118,8 @@ class LocalDatabase:
         work.connection.execute(schemas.delete().where(schemas.c.object.in_(list(new))))
         rows = [{"object": name, "describe": reply} for name, reply in new.items()]
         work.connection.execute(schemas.insert(), rows)
+        self._learnt = int(work.property(LEARNT) or 0) + 1
+        work.set_property(LEARNT, self._learnt)
         work.set_property("refill", sorted({*(work.property("refill") or ()), *refill}) or None)
 
     def close(self) -> None:

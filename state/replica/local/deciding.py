@@ -19,7 +19,7 @@ from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Row
 from crmsync.state.replica.local.tables import LEAD
 
-__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "retry", "standing", "waiting"]
+__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "conversion_of", "retry", "standing", "waiting"]
 
 
 class Action(StrEnum):
@@ -73,8 +73,15 @@ def standing(work: Work, record_id: str) -> Mapping[str, Any] | None:
     except Fault:
         return None
     shared = work.shared
+    if conversion := conversion_of(work, current):
+        return work.get(shared.createlist, conversion["Id"])
     tables = (shared.deletelist, shared.createlist, work.group(type_.name).tosync)
     return next((found for table in tables if (found := work.get(table, current))), None)
+
+
+def conversion_of(work: Work, record_id: str) -> Row | None:
+    """The conversion of a lead that waits to be sent."""
+    return work.converting([record_id]).get(record_id)
 
 
 def choose(

@@ -4,7 +4,7 @@ What the describe forbids is refused at once, in the CRM's own codes. What the C
 the record. All of it is one transaction with the entry in the queue: what was said to be done survives.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "current_id",
     "delete",
     "find",
+    "made",
     "queue_create",
     "queue_update",
     "take_along",
@@ -48,13 +49,19 @@ def create(work: Work, name: str, values: Mapping[str, Any], at: datetime) -> st
     missing = tuple(f.name for f in stored(type_) if f.required and row[f.name] is None)
     if missing:
         raise faults.required(missing)
+    row = made(work, type_, row, given, at)
+    queue_create(work, type_.name, row["Id"])
+    return str(row["Id"])
+
+
+def made(work: Work, type_: ObjectType, row: Row, given: Iterable[str], at: datetime) -> Row:
+    """A row of main that the upstream does not have, with an id and what can be known of it."""
     stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), at)
-    row |= {k: v for k, v in {**stamps, **_by(work, row)}.items() if k in row}
+    row = {**row, **{k: v for k, v in {**stamps, **_by(work, row)}.items() if k in row}}
     row["Id"] = next_temporary(work, type_.prefix)
     row |= computed(work, type_, row, given, None, at)
     work.main(type_.name, [row], created=True)
-    queue_create(work, type_.name, row["Id"])
-    return str(row["Id"])
+    return row
 
 
 def queue_create(work: Work, name: str, record_id: str) -> None:

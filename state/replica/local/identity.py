@@ -9,7 +9,7 @@ from crmsync.state.replica.ids import new_id
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.org import hash_password, is_password
 
-__all__ = ["NOBODY", "Identity", "forget_password", "identity", "knows", "remember"]
+__all__ = ["NOBODY", "Identity", "forget_password", "identity", "knows", "remember", "untried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,16 @@ def remember(work: Work, who: Identity, password: str) -> None:
 
 
 def forget_password(work: Work) -> None:
-    work.set_property("password", None)
+    work.set_property("password", "")
 
 
 def knows(work: Work, password: str) -> bool:
     """Whether it is the one that worked last. Takes as long where none is known."""
     hashed = work.property("password")
     same = is_password(hashed or hash_password("", bytes(16)), password)
-    return hashed is not None and same
+    return bool(hashed) and same
+
+
+def untried(work: Work) -> bool:
+    """Somebody fills the replica, and nobody has logged in to it yet."""
+    return work.property("password") is None and work.property("login") is not None

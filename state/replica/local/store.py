@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crmsync.state.replica import faults, ids
-from crmsync.state.replica.access import Caller
+from crmsync.state.replica.access import Caller, Rights
 from crmsync.state.replica.drafts import Draft, Lookup, read_parent
 from crmsync.state.replica.faults import Fault, Outcome, Rejected, Saved
 from crmsync.state.replica.local import edits
@@ -130,6 +130,18 @@ class LocalStore(Store):
             raise faults.not_found()
         return Caller(user_id, all_records=True)
 
+    def rights(self, caller: Caller, record_ids: Sequence[str]) -> list[tuple[str, Rights]]:
+        """As the describes say; by any id that a record ever had."""
+        asked = {self.current(each): each for each in record_ids}
+        return [
+            (asked[each], Rights(rights.read, rights.edit and self._updateable(each), rights.delete))
+            for each, rights in super().rights(caller, list(asked))
+        ]
+
+    def _updateable(self, record_id: str) -> bool:
+        type_ = self.schema.of_id(record_id)
+        return type_ is not None and bool((self.schema.told(type_.name) or {}).get("updateable", True))
+
     def current(self, record_id: str) -> str:
         if not ids.is_offline(record_id) and self.schema.of_id(record_id) is None:
             return record_id
@@ -193,7 +205,7 @@ class LocalStore(Store):
         row = work.get(work.group(type_.name).main, current)
         if row is None:
             raise self._absent(work, current)
-        if not (self.schema.told(type_.name) or {}).get("updateable", True):
+        if not self._updateable(current):
             raise faults.no_access()
         return type_, row
 

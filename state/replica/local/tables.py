@@ -210,9 +210,10 @@ def _group(type_: ObjectType, metadata: sa.MetaData) -> Group:
             _short(f"{name}__todelete"),
             metadata,
             sa.Column("Id", _ID, primary_key=True),
-            sa.Column(
-                "proven", sa.Boolean, nullable=False
-            ),  # false: only not seen yet in a listing under way
+            # false: only not seen yet in a listing under way
+            sa.Column("proven", sa.Boolean, nullable=False),
+            # false: it is not in a complete listing, so it may as well be closed to the login
+            sa.Column("told", sa.Boolean, nullable=False),
         ),
         sa.Table(
             _short(f"{name}__tosync"),

@@ -37,7 +37,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._certificate(_name(subject), key, days=days)
         self._made += 1
-        stem = self.folder / f"{subject}-{self.file.stem}-{self._made}"
+        stem = self.folder / f"{subject}-{self._made}-{self.file.name.partition('.')[0]}"
         paper = Paper(
             stem.with_suffix(".pem"), stem.with_suffix(".key"), certificate.fingerprint(SHA256()).hex()
         )

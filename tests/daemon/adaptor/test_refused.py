@@ -186,6 +186,18 @@ def test_a_malformed_header(door: Office, header: str, value: str) -> None:
     refused(door, "malformed", 400, door.ask(headers=headers))
 
 
+def test_a_header_that_stands_there_twice(door: Office) -> None:
+    headers = door.signed("POST", REVERSE, ALICE)
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    head = [f"POST {REVERSE} HTTP/1.1", f"Host: 127.0.0.1:{door.port}", f"Content-Length: {len(ALICE)}"]
+    text = "\r\n".join([*head, *lines, "x-exchange-nonce: another-nonce-altogether", "", ""])
+    with socket.create_connection(("127.0.0.1", door.port)) as line:
+        line.sendall(text.encode() + ALICE)
+        line.settimeout(10)
+        assert b" 400 " in line.recv(4096)
+    assert door.rules()[0] == "malformed"
+
+
 def test_a_query(door: Office) -> None:
     path = f"{REVERSE}?accounts=bob"
     refused(door, "malformed", 400, door.send("POST", path, ALICE, door.signed("POST", path, ALICE)))

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import urllib3
 
+from crmsync.daemon.adaptor.checking import checks
 from crmsync.daemon.adaptor.signing import NONCE, TIME
+from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from tests.daemon.adaptor.certificates import Authority, Paper
 from tests.daemon.adaptor.office import REVERSE, Office, credential, until
+from tests.daemon.adaptor.test_crm_scheduler import Crms
 
 
 class House:
@@ -124,3 +127,21 @@ def test_who_has_to_show_both_has_to_show_both(tmp_path: Path) -> None:
     assert house.ask(None, signed)[1]["error"] == "no_certificate"
     assert house.ask(house.crm, signed)[0] == 202
     house.office.close()
+
+
+def test_the_embedded_crm_shows_a_certificate_too(house: House, tmp_path: Path) -> None:
+    made = Crms(tmp_path, house.office)
+    paper = (str(house.crm.file), str(house.crm.key))
+    target = Target(house.office.url, "main", "not needed", str(house.ours.file), paper)
+    made.scheduler = ExchangeScheduler(made.crm, target)
+    assert made.over(made.add(RunNow__c=True))["State__c"] == "done"
+    made.close()
+
+
+def test_what_is_wrong_with_the_files_is_said_before(house: House, tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    config = house.office.adaptor.config.model_copy(update={"listen": "127.0.0.1:8760"})
+    (line,) = checks(config)
+    assert (line["ok"], line["message"]) == (True, "127.0.0.1:8760, TLS; may ask: main, signing")
+    (line,) = checks(config.model_copy(update={"key": tmp_path / "broken.pem"}))
+    assert (line["ok"], "cannot be used" in line["message"]) == (False, True)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from crmsync.config.secret import ClearSecret
 from tests.daemon.adaptor.office import Office, credential, until
 
 ORGANISATION = "00D000000000001AAA"
@@ -47,8 +48,6 @@ PLAIN = "a-token-without-blanks-in-it"
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Any:
-    from crmsync.config.secret import ClearSecret
-
     one = credential(wake_token=ClearSecret(PLAIN), organisation=ORGANISATION)
     made = Office(tmp_path, {"main": one})
     yield made
@@ -165,3 +164,14 @@ def test_an_outbound_message_grants_nothing(plain: Office) -> None:
     plain.world.sync()
     assert plain.world.contacts() == []
     assert plain.world.engine.exchange_jobs() == []
+
+
+def test_a_token_that_cannot_be_used_closes_nobody_elses_door(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    short, good = credential(wake_token=ClearSecret("short")), credential(wake_token=ClearSecret(PLAIN))
+    office = Office(tmp_path, {"main": good, "other": short})
+    assert "[exchange.credential.other]: the secret of this credential has less than" in caplog.text
+    assert hook(office, b"", PLAIN)[0] == 202
+    assert hook(office, b"", "short")[1]["error"] == "unavailable"
+    office.close()

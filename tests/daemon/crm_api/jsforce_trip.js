@@ -57,6 +57,17 @@ const steps = {
       overwriteLeadSource: false, sendNotificationEmail: false };
     return (await connection.soap.convertLead([asked]))[0].success;
   },
+  merge: async () => {
+    const made = await connection.sobject('Lead').create([1, 2, 3].map((n) => ({ LastName: `m${n}`, Company: 'm' })));
+    const [masterRecord, ...rest] = made.map((each) => each.id);
+    const asked = { masterRecord: { type: 'Lead', Id: masterRecord, LastName: 'm' }, recordToMergeIds: rest };
+    return (await connection.soap.merge(asked)).mergedRecordIds.length;
+  },
+  listviews: async () => {
+    const { listviews } = await connection.sobject('Account').listviews();
+    return (await connection.sobject('Account').listview(listviews[0].id).results()).label;
+  },
+  tabs: async () => (await connection.tabs()).some((each) => each.sobjectName === 'Account'),
   destroy: async () => (await connection.sobject('Account').destroy(kept.id)).success,
   deleted: async () =>
     (await connection.sobject('Account').deleted(...window)).deletedRecords.some((each) => each.id === kept.id),

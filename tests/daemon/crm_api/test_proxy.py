@@ -213,3 +213,22 @@ def trusted(trust: ssl.SSLContext, certificate: bytes, key: bytes, name: str, pl
             except ssl.SSLCertVerificationError as error:
                 return error.verify_message
     return ""
+
+
+def test_a_crm_that_listens_on_another_address_of_loopback(tmp_path: Path) -> None:
+    for host in ("::1", "127.0.0.2"):
+        place = tmp_path / host.replace(":", "_")
+        with (
+            CrmServer(
+                ORG,
+                f"sqlite:///{place}/crm.db",
+                place / "tls",
+                host=host,
+                https=True,
+                proxy=ProxySettings(hosts=("crm.example.com",)),
+                durable=False,
+            ) as server,
+            urllib3.ProxyManager(str(server.proxy_url), ca_certs=str(server.ca_file), retries=False) as pool,
+        ):
+            assert str(server.proxy_url).startswith("http://127.0.0.1:")
+            assert pool.request("GET", "https://crm.example.com/services/data").status == 200

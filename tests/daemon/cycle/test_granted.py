@@ -46,6 +46,17 @@ def test_without_a_grant_changes_are_noted_and_nothing_is_written(world: World) 
     world.idle()
 
 
+def test_without_a_grant_nothing_is_decided_either(world: World) -> None:
+    """Who belongs to whom is said when it is exchanged."""
+    card = world.person("Ada", "Lovelace")
+    world.record("Ada", "Lovelace")
+    world.sync(grant=NOTHING)
+    with world.state.reading() as tx:
+        assert tx.pairs.find(card) == []
+    world.sync(grant=REVERSE)
+    assert len(world.contacts()) == len(world.cards()) == 1
+
+
 def test_the_engine_does_by_itself_what_it_is_told_to(world: World) -> None:
     world.engine.by_itself = NOTHING
     world.person()

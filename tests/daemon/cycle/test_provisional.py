@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from crmsync.connectors.contract import ABANDONED, Refused
 from tests.daemon.cycle.world import World
 
 
@@ -122,3 +123,78 @@ def test_the_state_survives_a_restart_meanwhile(world: World):
     later(world)
     assert len(world.contacts()) == 1
     assert world.engine.explain(card)["record"] == world.the_record().id
+
+
+# ── Given up on the way ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def given_up(world: World) -> str:
+    """An edit of the mailbox that the copy had, and somebody turned down there."""
+    card = world.person(job_title="Analyst", department="Engines")
+    world.sync()
+    world.crm.faults.postponed = True
+    world.ecs.edit(card, job_title="Countess")
+    waits(world, 1)
+    world.crm.faults.postponed = False
+    world.crm.faults.answer(world.the_record().id, lambda id: Refused(id, ABANDONED, "by an admin"))
+    report = later(world)
+    assert (report["writes"], report["errors"]) == (0, [])
+    return card
+
+
+def test_it_comes_back_as_a_conflict(world: World):
+    card = given_up(world)
+    (conflict,) = world.engine.conflicts(undecided=True)
+    assert (conflict["column"], conflict["base"], conflict["ecs"]) == ("job_title", "Analyst", "Countess")
+    assert (conflict["crm"], conflict["winner"]) == ("Analyst", None)
+    assert conflict["reason"] == "was given up on the way to the CRM: by an admin"
+    assert world.engine.status()["accounts"][0]["light"] == "decision"
+    assert (agreed(world, card)["job_title"], world.engine.queue()) == ("Analyst", [])
+    for _ in range(3):
+        assert later(world)["writes"] == 0  # never as an edit
+    assert len(world.engine.conflicts()) == 1
+
+
+@pytest.mark.parametrize(("keep", "value"), [("crm", "Analyst"), ("ecs", "Countess")])
+def test_a_person_says_which_value_stands(world: World, keep: str, value: str):
+    card = given_up(world)
+    world.engine.resolve(card, "job_title", keep=keep)
+    later(world)
+    assert world.the_card().columns["job_title"] == world.the_record().columns["job_title"] == value
+    assert world.engine.conflicts(undecided=True) == []
+    world.idle()
+
+
+def test_the_next_edit_is_one(world: World):
+    card = given_up(world)
+    world.ecs.edit(card, job_title="Lady")
+    later(world)
+    assert world.the_record().columns["job_title"] == "Lady"
+    assert world.engine.status()["accounts"][0]["conflicts"] == 0
+
+
+def test_other_columns_go_on(world: World):
+    card = given_up(world)
+    world.ecs.edit(card, department="Numbers")
+    later(world)
+    columns = world.the_record().columns
+    assert (columns["department"], columns["job_title"]) == ("Numbers", "Analyst")
+
+
+def test_a_create_that_was_given_up_is_parked(world: World):
+    """Nothing is linked, so there is no column to decide on."""
+    world.crm.faults.postponed = True
+    card = world.person()
+    waits(world, 1)
+    world.crm.faults.postponed = False
+    key = next(i.key for i in _intents(world))
+    world.crm.faults.answer(key, lambda id: Refused(id, ABANDONED, "by an admin"))
+    later(world)
+    (row,) = world.engine.rejected()
+    assert (row["item"], row["code"]) == (card, ABANDONED)
+    assert world.contacts() == []
+
+
+def _intents(world: World) -> Any:
+    with world.state.reading() as tx:
+        return tx.intents.open("alice")

@@ -115,7 +115,7 @@ class Bench:
     stages: list[tuple[Stage, str]] = field(default_factory=list)
     kill: Callable[[Stage, str], bool] = lambda stage, what: False
     client: type[Client] = Client
-    url: str = ""  # of the replica's database; empty: the file
+    database_url: str = ""  # of the replica's database; empty: the file
     between: Between = field(init=False)
     database: LocalDatabase = field(init=False)
     replica: Replica = field(init=False)
@@ -127,7 +127,7 @@ class Bench:
         """As a new process would."""
         auth = ClientCredentials(self.crm.client_id, self.crm.client_secret)
         self.between = Between(Replication(self.client(self.crm.url, auth, now=self.clock)))
-        self.database = LocalDatabase(self.url or f"sqlite:///{self.file}", durable=False)
+        self.database = LocalDatabase(self.database_url or f"sqlite:///{self.file}", durable=False)
         self.replica = Replica(
             self.database,
             self.between,

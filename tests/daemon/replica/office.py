@@ -8,7 +8,8 @@ from typing import Any
 
 from crmsync.connectors.http import Http
 from crmsync.daemon.crm_api.server import CrmServer
-from crmsync.daemon.replica.line import Line
+from crmsync.daemon.replica.crm import ReplicaCrm
+from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.state.replica.org import Client as Application
@@ -25,30 +26,29 @@ class Office(Bench):
     mode: Mode = Mode.AUTO
     stack: ExitStack = field(default_factory=ExitStack)
     http: Http = field(init=False)
-    line: Line = field(init=False)
+    keeper: Keeper = field(init=False)
+    crm_here: ReplicaCrm = field(init=False)
     server: CrmServer = field(init=False)
 
     @property
-    def url(self) -> str:
+    def address(self) -> str:
         return self.server.url
 
     def serve(self) -> "Office":
-        self.line = Line(lambda: self.mode, pause=0.0)
         self.http = Http(self.crm.url, timeout=10)
-        client = self.between.client
         application = Application(self.crm.client_id, self.crm.client_secret)
-        crm = web_services(
-            self.database,
-            client,
-            self.between,
-            verifier(self.http, self.crm.url),
-            self.line,
-            applications=(application,),
-            clock=self.clock,
-        )
+        settings = Settings(self.objects, policy=self.policy, mode=self.mode)
+        self.keeper = Keeper("main", self.file, settings, lambda: self.between, now=self.clock, durable=False)
+        verify = verifier(lambda: self.http, self.crm.url)
+        self.crm_here = web_services(self.keeper, verify, lambda: (application,), now=self.clock, pause=0.0)
+        crm = self.crm_here
         self.server = CrmServer(crm.org, "", self.file.parent / "tls", https=True, clock=self.clock, crm=crm)
         self.server.start()
         return self
+
+    @property
+    def acting(self) -> Mode:
+        return self.keeper.acting()
 
     def away(self) -> None:
         """The upstream is gone: its port is closed."""
@@ -62,6 +62,7 @@ class Office(Bench):
     def end(self) -> None:
         self.server.stop()
         self.http.close()
+        self.keeper.close()
         self.close()
         self.stack.close()
 

@@ -21,9 +21,11 @@ from crmsync.daemon.notify import Notifier
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.service import Service
+from crmsync.state.replica.converting import Conversion
+from crmsync.state.replica.local import conversions
 from crmsync.state.replica.local.difference import Policy
 from tests.daemon.fakes import config_in
-from tests.daemon.replica.bench import Bench, Cable
+from tests.daemon.replica.bench import CONVERTED, Bench, Cable
 
 Answer = Callable[..., tuple[int, Any]]
 
@@ -197,23 +199,62 @@ def test_a_create_that_was_refused_goes_with_another_value(desk: Desk, crmsync: 
     assert there["LastName"] == "Lovelace"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["retry", "001000000000999"], "nothing of a record of that id waits"),
-        (["resolve", "ACCOUNT", "--keep", "local"], "there is no conflict"),
-        (["retry", "ACCOUNT", "--set", "Phone"], "is not FIELD=VALUE"),
-        (["retry", "ACCOUNT", "--set", "Fon=1"], "Fon"),
-        (["retry", "ACCOUNT", "--set", "NumberOfEmployees=many"], "“many” is no int"),
-        (["abandon", "ACCOUNT", "--crm", "other"], "crm “other” has no replica (one has: main)"),
-        (["resolve", "ACCOUNT"], "say either --keep local"),
-    ],
-)
-def test_what_is_asked_wrongly(desk: Desk, crmsync: Answer, arguments: list[str], words: str):
+def refused_conversion(desk: Desk, crmsync: Answer) -> str:
+    desk.keeper.settings = Settings(("Account", "Contact", "Lead", "Opportunity"), policy=Policy.HOLD)
+    lead = desk.bench.there_create("Lead", LastName="Doe", Company="Acme", Phone="1")
+    crmsync("crm", "replica", "sync")
+    asked = Conversion(lead, CONVERTED, opportunity_name="bad")
+    desk.keeper.here(lambda work, at: conversions.convert(work, asked, at).contact)
+    desk.bench.between.refuse = lambda verb, name, row: (
+        Refused("", "rule", "no such deal") if verb == "convert" and "bad" in str(row) else None
+    )
+    assert crmsync("crm", "replica", "sync")[0] == 1
+    (row,) = crmsync("crm", "replica", "rejected")[1]
+    assert (row["item"], row["action"], row["error"]) == (lead, "convert", "no such deal")
+    return lead
+
+
+def test_a_conversion_that_was_refused_goes_in_another_way(desk: Desk, crmsync: Answer):
+    lead = refused_conversion(desk, crmsync)
+    account = desk.bench.there_create("Account", Name="Known")
+    crmsync("crm", "replica", "sync")
+    choices = ["--set", f"accountId={account}", "--set", "opportunityName=Deal", "--set", "Phone=7"]
+    assert crmsync("crm", "replica", "retry", lead, *choices)[0] == 0
+    assert crmsync("crm", "replica", "sync")[0] == 0
+    there = desk.bench.there("Lead")[lead]
+    assert (there["IsConverted"], there["ConvertedAccountId"]) == (True, account)
+    assert desk.bench.there("Opportunity")[there["ConvertedOpportunityId"]]["Name"] == "Deal"
+    assert desk.bench.there("Contact")[there["ConvertedContactId"]]["Phone"] == "7"
+
+
+def test_a_conversion_that_was_refused_goes_as_it_is_or_not_at_all(desk: Desk, crmsync: Answer):
+    lead = refused_conversion(desk, crmsync)
+    assert crmsync("crm", "replica", "retry", lead)[0] == 0
+    assert crmsync("crm", "replica", "sync")[0] == 1
+    assert crmsync("crm", "replica", "retry", lead, "--set", "doNotCreateOpportunity=perhaps")[0] == 2
+    assert crmsync("crm", "replica", "abandon", lead)[0] == 0
+    assert crmsync("crm", "replica", "sync")[0] == 0
+    assert desk.bench.there("Lead")[lead]["IsConverted"] is False
+    assert desk.keeper.read(lead)["IsConverted"] is False
+
+
+WRONG = [
+    (["retry", "001000000000999"], "nothing of a record of that id waits"),
+    (["resolve", "ACCOUNT", "--keep", "local"], "there is no conflict"),
+    (["retry", "ACCOUNT", "--set", "Phone"], "is not FIELD=VALUE"),
+    (["retry", "ACCOUNT", "--set", "Fon=1"], "Fon"),
+    (["retry", "ACCOUNT", "--set", "NumberOfEmployees=many"], "“many” is no int"),
+    (["abandon", "ACCOUNT", "--crm", "other"], "crm “other” has no replica (one has: main)"),
+    (["resolve", "ACCOUNT"], "say either --keep local"),
+]
+
+
+def test_what_is_asked_wrongly(desk: Desk, crmsync: Answer):
     account = refused(desk, crmsync)
-    code, answer = crmsync("crm", "replica", *(account if a == "ACCOUNT" else a for a in arguments))
-    assert code == 2
-    assert words in answer["error"]["message"]
+    for arguments, words in WRONG:
+        code, answer = crmsync("crm", "replica", *(account if a == "ACCOUNT" else a for a in arguments))
+        assert code == 2, arguments
+        assert words in answer["error"]["message"]
     assert crmsync("crm", "replica", "rejected")[1][0]["item"] == account  # as it was
 
 

@@ -329,3 +329,54 @@ def test_a_field_that_appears_upstream_is_filled_in_all_rows(bench: Bench):
     bench.assert_equal()
     assert bench.work() == {}
     assert bench.run().pulled == 0
+
+
+# ── Rows that are closed and opened ──────────────────────────────────────────────────────────────────────────
+
+
+def hide(bench: Bench, record_id: str, hidden: bool) -> None:
+    """As if sharing had changed: the row itself says nothing of it. Here its delete flag stands in for that, which
+    neither its stamp nor the list of deletions shows."""
+    crm = bench.crm.crm
+    table = crm.database.tables["Account"]
+    with crm.database.write() as connection:
+        connection.execute(table.update().where(table.c.Id == record_id).values(IsDeleted=hidden))
+
+
+def test_a_row_that_is_closed_leaves_and_one_that_is_opened_comes(bench: Bench):
+    account, other = (bench.there_create("Account", Name=name) for name in ("Closed", "Stays"))
+    bench.run()
+    bench.clock.advance(hours=2)  # out of the overlap
+    bench.run()
+    hide(bench, account, True)
+    assert bench.run().removed == 0  # nothing says so
+    bench.clock.advance(days=1)
+    before = bench.crm.crm.usage.total
+    tally = bench.run()
+    assert (tally.removed, tally.deleted) == (1, 0)
+    assert bench.here("Account").keys() == {other}
+    assert bench.crm.crm.usage.total - before <= 3 * len(bench.objects) + 2
+    hide(bench, account, False)
+    bench.clock.advance(days=1)
+    bench.run()
+    assert bench.here("Account").keys() == {account, other}
+    bench.assert_equal()
+    assert bench.work() == {}
+
+
+def test_a_closed_row_with_a_change_waits_for_a_person_until_it_is_opened(bench: Bench):
+    account = bench.there_create("Account", Name="Closed", Phone="1")
+    bench.run()
+    bench.clock.advance(days=1, hours=2)
+    bench.replica.update(account, {"Phone": "2"})
+    hide(bench, account, True)
+    bench.run()
+    (waits,) = bench.replica.waiting()
+    assert (waits.state, waits.code) == ("gone", "not_found")
+    hide(bench, account, False)
+    bench.clock.advance(days=1)
+    bench.run()
+    bench.run()  # found by the first of them, sent by the next
+    assert bench.there("Account")[account]["Phone"] == "2"
+    bench.assert_equal()
+    assert bench.work() == {}

@@ -27,7 +27,7 @@ class Api:
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
         text = None if body is None else json.dumps(body)
-        reply = self.pool.request(method, f"{self.here.url}{V}/{path}", body=text, headers=sent)
+        reply = self.pool.request(method, f"{self.here.address}{V}/{path}", body=text, headers=sent)
         return reply.status, json.loads(reply.data) if reply.data else None
 
 
@@ -84,12 +84,12 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
     here.away()
     status, made = api("POST", "sobjects/Account", {"Name": "Beta"})
     assert (status, made["id"][3]) == (201, "z")
-    assert here.line.mode is Mode.OFFLINE
+    assert here.acting is Mode.OFFLINE
     here.back()
     status, other = api("POST", "sobjects/Contact", {"LastName": "Hopper", "AccountId": made["id"]})
     assert (status, other["id"][3]) == (201, "z")  # it refers to what the CRM does not have
     assert api("PATCH", f"sobjects/Account/{here.acme}", {"Phone": "1"})[0] == 204
-    assert here.line.mode is Mode.HYBRID  # as ever, for `auto`
+    assert here.acting is Mode.HYBRID  # as ever, for `auto`
     assert here.there("Account")[here.acme]["Phone"] == "1"
     here.run()
     here.assert_equal()
@@ -97,18 +97,17 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
 
 
 def test_a_create_whose_answer_is_lost_is_made_once(here: Office, api: Api):
-    writes = here.server.crm.store._through.writes
-    real = type(writes).create
+    writes = here.crm_here.through.writes
 
     class Deaf:
         def __getattr__(self, name):
             return getattr(writes, name)
 
         def create(self, rows, *, all_or_none=False):
-            real(writes, rows, all_or_none=all_or_none)
+            writes.create(rows, all_or_none=all_or_none)
             raise Unreachable("the answer is lost")
 
-    object.__setattr__(here.server.crm.store._through, "writes", Deaf())
+    object.__setattr__(here.crm_here.through, "writes", Deaf())
     status, made = api("POST", "sobjects/Account", {"Name": "Beta"})
     assert (status, made["id"][3]) == (201, "z")
     here.run()
@@ -180,6 +179,11 @@ def test_a_field_that_the_login_may_not_write_is_refused_here_too(here: Office, 
     status, told = api("PATCH", f"sobjects/Account/{here.acme}", {"CreatedDate": "2026-01-01T00:00:00Z"})
     assert (status, told[0]["errorCode"]) == (400, "INVALID_FIELD_FOR_INSERT_UPDATE")
     assert api("DELETE", f"sobjects/User/{here.crm.sync.id}")[0] == 403
+    made = api("POST", "sobjects/Account", {"Name": "Beta"})[1]["id"]
+    access = f"UserId='{here.crm.sync.id}'+AND+RecordId+IN+('{made}','{here.crm.sync.id}')"
+    query = f"query?q=SELECT+RecordId,HasEditAccess,HasDeleteAccess+FROM+UserRecordAccess+WHERE+{access}"
+    rights = {each["RecordId"]: each["HasDeleteAccess"] for each in api("GET", query)[1]["records"]}
+    assert rights == {made: True, here.crm.sync.id: False}
     assert api("GET", "query?q=SELECT+Nonsense+FROM+Account")[1][0]["errorCode"] == "INVALID_FIELD"
 
 
@@ -204,3 +208,15 @@ def test_after_a_failure_nobody_waits_for_another_one():
     assert line.writing
     line.answers()
     assert line.mode is Mode.HYBRID
+
+
+def test_what_a_pass_has_found_out_everybody_knows():
+    now, away = [0.0], [True]
+    line = Line(away=lambda: away[0], monotonic=lambda: now[0], pause=15)
+    assert not line.writing
+    now[0] = 15.0
+    assert line.writing  # somebody has to look
+    line.fails(Unreachable("gone"))
+    assert not line.writing
+    away[0] = False  # a pass has come through
+    assert line.writing

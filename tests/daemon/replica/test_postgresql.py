@@ -13,7 +13,7 @@ from tests.servers.postgresql import postgresql
 
 @pytest.mark.server
 def test_both_agree_after_an_outage(tmp_path: Path):
-    with postgresql() as url, bench(tmp_path, url=url) as made:
+    with postgresql() as url, bench(tmp_path, database_url=url) as made:
         script = Script(made, random.Random(3))
         script.begin()
         script.offline(100)

@@ -204,7 +204,7 @@ def test_soap_by_the_wsdl_to_the_letter(here: Office):
         warnings.simplefilter("ignore")
         transport = zeep.Transport(session=session)
         client = zeep.Client(str(wsdl), transport=transport, settings=zeep.Settings(strict=True))
-        partner = Partner(client, here.url, "sync@example.com", "sync-password")
+        partner = Partner(client, here.address, "sync@example.com", "sync-password")
         organisation = here.crm.crm.org.id
         assert partner.result.userInfo.organizationId == organisation
         assert partner.result.serverUrl.endswith(organisation[:15])
@@ -227,8 +227,24 @@ def test_soap_by_the_wsdl_to_the_letter(here: Office):
         assert fields(found.records[0])["LastName"] == "Hopper"
         read = partner.call("retrieve", "NumberOfEmployees", "Account", [account])[0]
         assert fields(read)["NumberOfEmployees"] == "7"
+        lead = partner.call("create", [partner.record("Lead", LastName="Ada", Company="Engines")])[0].id
+        asked = {"leadId": lead, "convertedStatus": "Closed - Converted", "doNotCreateOpportunity": False,
+                 "overwriteLeadSource": False, "sendNotificationEmail": False}  # fmt: skip
+        nothing = dict.fromkeys(
+            ("accountId", "contactId", "opportunityId", "opportunityName", "ownerId", "accountRecord",
+             "contactRecord", "opportunityRecord", "bypassAccountDedupeCheck", "bypassContactDedupeCheck"),
+            zeep.xsd.Nil,
+        )  # fmt: skip
+        converted = partner.call("convertLead", [{**nothing, **asked}])[0]
+        assert (converted.success, converted.accountId[3]) == (True, "z")
         assert partner.call("delete", [made.id])[0].success
         assert partner.call("undelete", [made.id])[0].success is False  # nothing of it was known anywhere
+        here.back()
+        here.run()
+        read = partner.call("retrieve", "Name", "Account", [converted.accountId])[0]
+        assert fields(read)["Name"] == "Engines"
+        assert [row["IsConverted"] for row in here.there("Lead").values()] == [True]
+        here.assert_nothing_temporary()
 
 
 def test_trees_and_bulk_without_the_upstream(here: Office, sf: simple_salesforce.Salesforce):

@@ -9,12 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from crmsync.config.logins import Logins
 from crmsync.daemon.calls import Progress, checked, invoke
 from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.daemon.web.access import Viewer
 from crmsync.daemon.web.diary import Line
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
+from crmsync.daemon.web.people import People
 from crmsync.daemon.web.server import Place, WebServer
 from crmsync.daemon.web.site import Traffic
 from tests.daemon.fakes import Clock, standing
@@ -53,6 +55,9 @@ class FakeDesk:
             Traffic("crm.main", 17, 0.25, 3, date(2027, 3, 31)),
             Traffic("account.alice.source[0]", 4, 0.0),
         ]
+
+    def who(self, name: str) -> Viewer | None:
+        return People(["root@example.com"], {a: (a, f"{a}@example.com") for a in self.accounts}).viewer(name)
 
     def keep(self, lines: Sequence[Line]) -> None:
         self.kept += lines
@@ -141,11 +146,11 @@ class EngineDesk(FakeDesk):
         return invoke(self.engine, name, arguments, progress)
 
 
-def scene(url: str | None = None, engine: Any = None) -> Iterator[Scene]:
+def scene(url: str | None = None, engine: Any = None, logins: Logins | None = None) -> Iterator[Scene]:
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     desk = EngineDesk(clock, engine=engine) if engine is not None else FakeDesk(clock)
     tally = Tally()
-    server = WebServer(Place("127.0.0.1", 0, url), desk, Links(clock), tally, clock)
+    server = WebServer(Place("127.0.0.1", 0, url, logins), desk, Links(clock), tally, clock)
     server.start()
     yield Scene(clock, desk, server, tally)
     server.stop()

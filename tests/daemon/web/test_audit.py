@@ -66,10 +66,18 @@ def test_every_kind_of_refusal(web: Scene):
 
 def test_an_admin_reads_it(web: Scene):
     line = {"at": "2026-11-22T10:00:00Z", "who": "", "what": "refused", "detail": "GET /<b>: no"}
-    web.desk.answers["visits"] = [line]
+    asked = {
+        "at": "2026-11-22T10:00:00Z",
+        "credential": "main",
+        "peer": "127.0.0.1",
+        "asked": "POST /exchange",
+    }
+    asked |= {"allowed": False, "rule": "nonce", "detail": "replayed", "job": ""}
+    web.desk.answers.update(visits=[line], exchange_audit=[asked])
     page = web.browser().login(None).get("/audit")
     assert "nobody known" in page.text
     assert "GET /&lt;b&gt;: no" in page.text
+    assert "nonce replayed" in page.text
     assert 'href="/audit"' not in web.browser().login("alice").get("/").text
 
 

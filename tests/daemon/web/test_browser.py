@@ -183,6 +183,7 @@ PAGES = [
     "/decisions/edit?account=alice&id=ada",
     "/item",
     "/item?id=ada",
+    "/audit",
     "/nothing",
     "/login?link=",
 ]
@@ -209,6 +210,9 @@ def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: s
     drawn = [hour(begins, to_crm=2, to_ecs=1, took=2000, slowest=900, waiting=3, errors=1)]
     web.desk.answers.update(explain=ITEM, item_history=[line], pulse=drawn)
     web.desk.answers.update(reject_columns=REFUSED, decided=[DECIDED])
+    web.desk.answers["visits"] = [
+        {"at": "2026-11-22", "who": "alice", "what": "login", "detail": "by a link"}
+    ]
     enter(tab, web, None)
     tab.dark(look == "dark")
     if look == "phone":
@@ -224,7 +228,14 @@ def test_everybody_can_use_it(tab: Tab, web: Scene, axe: str, path: str, look: s
 
 
 def test_the_first_view_is_small(tab: Tab, web: Scene):
+    """Four answers, and no more than that: what they take on loopback is the machine's."""
+    begins = web.clock().replace(minute=0, second=0)
+    full = {"to_crm": 999, "to_ecs": 999, "took": 99_999, "slowest": 9_999, "waiting": 999, "errors": 99}
+    web.desk.answers["pulse"] = [hour(begins - timedelta(hours=n), **full) for n in range(24)]
+    waiting(web)
     enter(tab, web, None)
+    fetched = tab.script("return performance.getEntriesByType('resource').map((e) => e.name)")
+    assert len([name for name in fetched if "/events" not in name]) <= 3, fetched
     size = tab.script(
         "return performance.getEntries().reduce((sum, e) => sum + (e.encodedBodySize ?? 0), 0)"
         " + document.documentElement.outerHTML.length"

@@ -11,6 +11,7 @@ from crmsync.daemon.web.gate import Addresses, judge
 from crmsync.daemon.web.login import WRONG
 from crmsync.daemon.web.refusals import Refusals, Throttle
 from crmsync.daemon.web.sessions import Bad, Sessions
+from crmsync.daemon.web.site import FORMS
 from tests.daemon.fakes import Clock
 from tests.daemon.web.site import Scene, scene
 
@@ -273,6 +274,18 @@ def test_a_form_is_a_small_form(web: Scene, body, kind):
     headers = {"Origin": web.server.url, "Content-Type": kind}
     assert browser.send("POST", "/logout", body, headers).status == 400
     assert browser.send("POST", "/login", body, headers).status == 400
+    assert browser.get("/").status == 200
+
+
+def test_one_session_does_not_flood_the_service_and_others_do_not_notice(web: Scene, heard):
+    web.desk.answers["reject_retry"] = {"retried": 1}
+    browser, other = web.browser().login("alice"), web.browser().login("alice")
+    fields = {"account": "alice", "item": "x", "verb": "retry"}
+    token, others = browser.get("/").token, other.get("/").token
+    said = [browser.post("/decisions/rejected", {"token": token, **fields}).status for _ in range(FORMS + 20)]
+    assert set(said[:FORMS]) == {303}
+    assert 429 in said
+    assert other.post("/decisions/rejected", {"token": others, **fields}).status == 303
     assert browser.get("/").status == 200
 
 

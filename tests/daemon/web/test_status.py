@@ -15,7 +15,7 @@ from crmsync.daemon.web import sessions, words
 from crmsync.daemon.web.board import REST, SHARE, Board
 from crmsync.daemon.web.status import MOST_EACH
 from tests.daemon.fakes import Clock, eventually, standing
-from tests.daemon.web.site import Browser, Scene
+from tests.daemon.web.site import Browser, Scene, scene
 
 
 def text(page: str) -> str:
@@ -36,6 +36,19 @@ def test_the_page_says_how_it_is(web: Scene):
     assert "the CRM does not answer the certificate is not checked" in page
     assert "bob in step never" in page
     assert "ada.vcf alice parked, 3 attempts may not be edited when somebody has decided" in page
+
+
+def test_an_admin_sees_how_the_copies_of_crms_stand(web: Scene):
+    replica = {
+        "name": "main", "light": "failing", "acting": "offline", "waiting": 7, "conflicts": 2, "rejected": 3,
+        "last_success": (web.clock() - timedelta(hours=2)).isoformat(),
+        "progress": {"stage": "creates", "number": 8, "of": 11, "what": ""}, "error": {"message": "the line is dead"},
+    }  # fmt: skip
+    web.desk.answers["status"] = {"accounts": [standing("alice")], "replicas": [replica]}
+    page = text(web.browser().login(None).get("/").text)
+    assert "main failing without the CRM 2 hours ago 7 3 2 creates 8 of 11 the line is dead" in page
+    assert "the line is dead" in web.browser().login(None).get("/troubled").text
+    assert "Copies of CRMs" not in web.browser().login("alice").get("/").text
 
 
 def test_without_a_script_the_page_comes_again(web: Scene):
@@ -224,3 +237,33 @@ def test_looking_takes_a_twentieth_of_the_time_at_most():
     board.read()
     assert len(asked) == 3
     assert REST >= 1.0
+
+
+# ── Many at once ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_hundred_open_pages_and_decisions_beside_them_cost_the_engine_no_more_than_one():
+    """What the cycles notice of it is what the engine is asked: counted, because time depends on the machine."""
+    for web in scene():
+        web.desk.accounts = [f"a{n}" for n in range(200)]
+        web.desk.answers["reject_retry"] = {"retried": 1}
+        streams = [Stream(web.browser().login(name)) for name in web.desk.accounts]
+        for stream in streams:
+            assert stream.next()[0] == "status"
+        begun = len(web.desk.asked("status"))
+        browser = web.browser().login("a0")
+        token = browser.get("/").token
+        memory = threads()
+        for _ in range(50):
+            fields = {"token": token, "account": "a0", "item": "x", "verb": "retry"}
+            assert browser.post("/decisions/rejected", fields).status == 303
+        assert len(web.desk.asked("reject_retry")) == 50
+        assert threads() <= memory  # none is left behind by a decision
+        # a decision shows at once: at most one look each, and none for each page
+        assert len(web.desk.asked("status")) - begun <= 50 + 10
+        for stream in streams:
+            stream.close()
+
+
+def threads() -> int:
+    return threading.active_count()

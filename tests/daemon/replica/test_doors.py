@@ -1,0 +1,79 @@
+"""The real ``crmsync run`` and ``crm serve --replica``, in processes of their own."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.daemon.fakes import eventually
+from tests.daemon.replica.test_service import configured, made
+from tests.daemon.test_service import Systemd, end, running, said
+from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Any:
+    found = Systemd(tmp_path)
+    yield found
+    found.close()
+
+
+def answer(url: str, crm: EmbeddedCrm, query: str) -> list[Any]:
+    """Logs in with the password of the CRM and asks."""
+    with urllib3.PoolManager(retries=False, timeout=30) as pool:
+        form = {"grant_type": "password", "client_id": crm.client_id, "client_secret": crm.client_secret,
+                "username": crm.sync.username, "password": crm.sync.password}  # fmt: skip
+        token = json.loads(
+            pool.request("POST", f"{url}/services/oauth2/token", fields=form, encode_multipart=False).data
+        )
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        path = f"{url}/services/data/v59.0/query"
+        found = json.loads(pool.request("GET", path, fields={"q": query}, headers=headers).data)
+        return found["records"]
+
+
+def test_the_service_answers_as_the_crm_does(tmp_path: Path, systemd: Systemd):
+    with embedded_crm(directory=tmp_path / "crm") as crm:
+        config = configured(tmp_path, crm)
+        config.write_text(
+            config.read_text().replace('interval = "1s"\n', 'interval = "1s"\nlisten = "127.0.0.1:0"\n')
+        )
+        made(crm, "Account", Name="Acme")
+        with running(config, systemd) as process:
+            eventually(lambda: "action=replica.in_step" in said(config))
+            (url,) = re.findall(r"crm\.main answers on (http://\S+)", said(config))
+            (account,) = answer(url, crm, "SELECT Name FROM Account")
+            assert account["Name"] == "Acme"
+            process.send_signal(signal.SIGHUP)
+            eventually(lambda: said(config).count("action=replica.door.open") == 2)
+            assert end(process) == 0
+    assert "Traceback" not in said(config)
+
+
+def test_crm_serve_answers_from_a_replica_and_keeps_it_in_step(tmp_path: Path):
+    with embedded_crm(directory=tmp_path / "crm") as crm:
+        config = configured(tmp_path, crm)
+        made(crm, "Account", Name="Acme")
+        command = [sys.executable, "-m", "crmsync.daemon.cli", "--config", str(config), "crm", "serve",
+                   "--replica", "main", "--port", "0"]  # fmt: skip
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "Ctrl-C" in line:
+                    break
+            (url,) = re.findall(r"http://\S+", "".join(lines))
+            eventually(lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM User LIMIT 1")] != [])
+            eventually(lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM Account")] == ["Acme"])
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+    assert "The replica of crm.main answers." in "".join(lines)

@@ -1,0 +1,100 @@
+"""Whose password counts, with and without the upstream."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.errors import AuthExpired, Unreachable
+from crmsync.daemon.replica.line import Line
+from crmsync.daemon.replica.login import Login
+from crmsync.state.replica.ids import new_id
+from crmsync.state.replica.local.database import LocalDatabase
+from crmsync.state.replica.local.identity import Identity
+
+ME = Identity(new_id("00D", 1), new_id("005", 1), "ada@example.com")
+
+
+class Upstream:
+    """What the CRM would say."""
+
+    def __init__(self) -> None:
+        self.password: str | None = "first"  # None: it does not answer
+        self.person = ME
+        self.asked: list[str] = []
+
+    def __call__(self, username: str, password: str) -> Identity:
+        self.asked.append(username)
+        if self.password is None:
+            raise Unreachable("gone")
+        if password != self.password:
+            raise AuthExpired("no")
+        return self.person
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[LocalDatabase]:
+    made = LocalDatabase(f"sqlite:///{tmp_path / 'replica.db'}", durable=False)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    return Upstream()
+
+
+@pytest.fixture
+def login(database: LocalDatabase, upstream: Upstream) -> Login:
+    return Login(database, upstream, Line(pause=0.0), lambda: ("ada@example.com", "of the service"))
+
+
+def test_nobody_gets_in_before_the_upstream_has_let_somebody_in(login: Login, upstream: Upstream):
+    upstream.password = None
+    assert login.check("ada@example.com", "first") is None
+    assert login.check("ada@example.com", "of the service") is None
+
+
+def test_the_last_password_counts_until_the_upstream_refuses_it(login: Login, upstream: Upstream):
+    assert login.check("Ada@example.com", "first") == ME.user
+    upstream.password = None
+    assert login.check("ada@example.com", "first") == ME.user
+    assert login.check("ada@example.com", "second") is None
+    upstream.password = "second"
+    assert login.check("ada@example.com", "typo") is None
+    upstream.password = None
+    assert login.check("ada@example.com", "first") == ME.user  # a typo takes nothing away
+    upstream.password = "second"
+    assert login.check("ada@example.com", "first") is None
+    upstream.password = None
+    assert login.check("ada@example.com", "first") is None
+    upstream.password = "second"
+    assert login.check("ada@example.com", "second") == ME.user
+
+
+def test_other_names_are_not_tried_there(login: Login, upstream: Upstream):
+    assert login.check("ada@example.com", "first") == ME.user
+    assert login.check("bob@example.com", "first") is None
+    assert upstream.asked == ["ada@example.com"]
+
+
+def test_another_user_of_the_crm_is_not_let_in(database: LocalDatabase, login: Login, upstream: Upstream):
+    database.claim(ME.organisation, ME.user)
+    upstream.person = Identity(ME.organisation, new_id("005", 2), "bob@example.com")
+    assert login.check("bob@example.com", "first") is None
+    upstream.password = None
+    assert login.check("bob@example.com", "first") is None
+
+
+def test_what_fills_the_replica_counts_until_somebody_has_logged_in(
+    database: LocalDatabase, login: Login, upstream: Upstream
+):
+    database.claim(ME.organisation, ME.user)
+    upstream.password = None
+    assert login.check("ada@example.com", "of the service") == ME.user
+    assert login.check("ada@example.com", "something else") is None
+    assert login.check("bob@example.com", "of the service") is None
+    upstream.password = "first"
+    assert login.check("ada@example.com", "first") == ME.user
+    upstream.password = None
+    assert login.check("ada@example.com", "of the service") is None

@@ -1,0 +1,72 @@
+"""Jobs in the database: who goes on with them, how much is kept, and what is forgotten."""
+
+import pytest
+
+from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.job_store import Job, JobStore, Overtaken, erase
+from tests.state.replica.conftest import Bench
+
+ASKED = {"operation": "insert", "object": "Lead"}
+
+
+@pytest.fixture
+def store(bench: Bench) -> JobStore:
+    return JobStore(bench.store.database, bench.clock, "ingest")
+
+
+def at_work(store: JobStore, content: bytes = b"LastName\na\n") -> Job:
+    job = store.add("005000000000001AAA", ASKED, "59.0", "Open")
+    assert store.upload(job, content)
+    assert store.move(job, "InProgress", among=("Open",))
+    return store.now(job)
+
+
+def test_two_that_work_on_one_job(bench: Bench, store: JobStore) -> None:
+    job = at_work(store)
+    with store.step(job, 0) as results:
+        results.append((b"1\n", False))
+    with pytest.raises(Overtaken):
+        write_again(bench, store, job)
+    assert store.content(job, "results") == b"1\n"
+    with pytest.raises(Fault):
+        bench.store.read(bench.sync, "Lead", "00Q000000000001EAA")  # what the second one wrote is undone
+
+
+def write_again(bench: Bench, store: JobStore, job: Job) -> None:
+    with store.step(job, 0) as results:
+        bench.store.create(bench.sync, [("Lead", {"LastName": "twice", "Company": "c"})])
+        results.append((b"1\n", False))
+
+
+def test_an_aborted_job_is_not_gone_on_with(store: JobStore) -> None:
+    job = at_work(store)
+    assert store.move(job, "Aborted", among=("InProgress",))
+    with pytest.raises(Overtaken), store.step(job, 0):
+        pass
+    assert not store.upload(job, b"more")
+
+
+def test_rows_from_anywhere(store: JobStore) -> None:
+    job = at_work(store)
+    lines = [f'"{number}\n"\n'.encode() for number in range(4_500)]
+    assert store.keep_rows(job, b"h\n", iter(lines)) == 4_500
+    for first, count in ((0, 1), (0, 4_500), (1_999, 2), (1_999, 2_003), (4_499, 1), (4_500, 0)):
+        assert store.rows(job, first, count) == b"h\n" + b"".join(lines[first : first + count])
+    assert store.keep_rows(job, b"h\n", iter(lines[:1])) == 1  # from the beginning
+    assert store.rows(job, 0, 1) == b"h\n" + lines[0]
+
+
+def test_what_is_kept(bench: Bench, store: JobStore) -> None:
+    old = at_work(store)
+    bench.clock.advance(minutes=60 * 24 * 8)
+    JobStore(bench.store.database, bench.clock, "ingest")
+    with pytest.raises(Fault):
+        store.get(old.owner, old.id)
+
+
+def test_what_is_forgotten(bench: Bench, store: JobStore) -> None:
+    named, other = at_work(store, b"Email\nAda@Example.com\n"), at_work(store)
+    with bench.store.database.write() as connection:
+        assert erase(connection, "ada@example.com") == 1
+    assert [job.id for job in store.all(other.owner)] == [other.id]
+    assert store.content(named) == b""
