@@ -48,7 +48,7 @@ class Attempts:
             found = self._found(connection, list(keys.values()))
         known = _is_known(found.get(keys["pair"]), now)
         return any(
-            key in found and now < found[key].blocked_until
+            key in found and found[key].count >= FREE[kind] and _stands(found[key].blocked_until, now)
             for kind, key in keys.items()
             if kind == "pair" or not known
         )
@@ -136,6 +136,11 @@ def _said(name: str, address: str) -> Iterator[tuple[str, str]]:
 def _pause(kind: str, count: int) -> datetime.timedelta:
     over = count - FREE[kind]
     return datetime.timedelta(seconds=min(LONGEST_WAIT, 2.0 ** min(over, DOUBLINGS)) if over >= 0 else 0)
+
+
+def _stands(blocked_until: datetime.datetime, now: datetime.datetime) -> bool:
+    """A longer wait than the longest one is that of a clock that was put back: it keeps nobody out."""
+    return now < blocked_until <= now + datetime.timedelta(seconds=LONGEST_WAIT)
 
 
 def _is_known(pair: _Count | None, now: datetime.datetime) -> bool:

@@ -22,6 +22,16 @@ def test_nobody_waits_for_ever(bench: Bench, attempts: Attempts) -> None:
     assert not attempts.wait("alice", HOME)
 
 
+def test_a_clock_that_is_put_back_keeps_nobody_out(bench: Bench, attempts: Attempts) -> None:
+    attempts.succeeded("alice", HOME)
+    for back in ({"seconds": -10}, {"minutes": -60}):
+        bench.clock.advance(**back)
+        assert not attempts.wait("alice", HOME)
+    for _ in range(FREE["pair"]):
+        attempts.failed("alice", HOME)
+    assert attempts.wait("alice", HOME)  # who guesses now waits now
+
+
 def test_guessing_at_many_names_is_slowed_by_address(attempts: Attempts) -> None:
     for number in range(FREE["address"]):
         assert not attempts.wait("alice", "2001:db8::1")
