@@ -94,6 +94,7 @@ def running(folder: Path, *options: str | Path) -> Iterator[tuple[subprocess.Pop
 # ── The tour ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.timeout(900)  # two tours; one that hangs ends by its silence
 def test_the_tour_without_a_terminal_then_again_on_one(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     code, shown = without_a_terminal([*CRMSYNC, "demo", "--directory", str(kept)])
