@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 1024 * 1024  # bytes of a body, whatever it is for
 PATIENCE = 10.0  # seconds for a request to arrive
-CONNECTIONS = 64
+CONNECTIONS = 64  # that are answered at a time
+MOST_OPEN = 2 * CONNECTIONS
 _CERTIFICATE = "crmsync.certificate"  # in the scope: DER of the client's, verified
 _PORTS = {"http": 80, "https": 443}
 
@@ -247,6 +248,9 @@ def _protocol(patience: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            if len(self.connections) > MOST_OPEN:  # they would take the descriptors of the sync's own
+                transport.abort()
+                return
             secured = transport.get_extra_info("ssl_object")
             self.app = _with_certificate(self.app, secured.getpeercert(binary_form=True) if secured else None)
             self.loop.call_later(patience, self._give_up)

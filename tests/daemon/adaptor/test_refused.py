@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.daemon.adaptor.communication import LARGEST
+from crmsync.daemon.adaptor.communication import LARGEST, MOST_OPEN
 from crmsync.daemon.adaptor.refusals import LINES
 from crmsync.state.database import State
 from tests.daemon.adaptor.office import FORWARD, REVERSE, SECRET, Office, credential, until
@@ -251,6 +251,28 @@ def test_a_request_that_does_not_begin(tmp_path: Path) -> None:
 
 
 # ── Too many ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_idle_connections_do_not_take_the_descriptors_of_the_sync(tmp_path: Path) -> None:
+    """Whoever only connects is hung up on, beyond so many."""
+    office = Office(tmp_path, patience=600)
+    port = office.port
+    with contextlib.ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+            for _ in range(MOST_OPEN + 20)
+        ]
+        hung_up = 0
+        for each in reversed(idle):
+            each.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(ConnectionResetError):
+                    assert each.recv(1) == b""
+                hung_up += 1
+            if hung_up == 20:
+                break
+        assert hung_up == 20
+    office.close()
 
 
 def test_jobs_are_bounded(office: Office) -> None:
