@@ -108,7 +108,7 @@ class Engine:
         answer: dict[str, Any] = {"cycles": total.cycles, "writes": total.writes, "errors": total.errors}
         answer["notices"] = total.notices
         if grant is None and by_hand and not dry_run and self.by_itself.nothing:
-            standing = self.status([a.name for a in self.chosen(names)])["accounts"]
+            standing = self.status(names)["accounts"]
             answer["notices"] += permission.notices(standing)
         return {**answer, "plan": total.plan} if dry_run else answer
 
@@ -197,7 +197,8 @@ class Engine:
 
     def pulse(self, names: Sequence[str] = (), *, days: int = 1) -> list[dict[str, Any]]:
         """What moved in each hour of the last days, of these accounts (none given: all) together."""
-        chosen = [a.name for a in self.chosen(names)] if names else None
+        wanted = self.chosen(with_parts(self.accounts, names))
+        chosen = [a.name for a in wanted] if names else None
         return overview.pulse(self.state, chosen, self.now() - timedelta(days=min(max(days, 1), KEPT.days)))
 
     def visits(self, *, limit: int = 500) -> list[dict[str, Any]]:

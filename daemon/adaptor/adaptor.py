@@ -145,7 +145,10 @@ class Adaptor:
                 path = urlsplit(where).path or "/"
                 signed = Signed("POST", path, int(self.now().timestamp()), secrets.token_urlsafe(24), body)
                 headers |= signed.headers(job.credential, revealed(credential.secret))
-            answer = self._http.request("POST", where, body=body, headers=headers, redirect=False)
+            answer = self._http.request(
+                "POST", where, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            answer.close()  # its status is all that counts; what else it says may have no end
         except (urllib3.exceptions.HTTPError, Refusal) as error:
             log.warning(
                 "%s was not told of job %s: %s", where, job.name, error, extra={"action": "exchange.unheard"}

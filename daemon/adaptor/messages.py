@@ -45,6 +45,9 @@ def document(body: bytes) -> dict[str, Any]:
     """A JSON object. Raises Refusal."""
     try:
         said = json.loads(body)
+        json.dumps(
+            said, ensure_ascii=False
+        ).encode()  # half a surrogate pair could be neither answered nor noted
     except (ValueError, RecursionError):
         raise _malformed("the body is not JSON") from None
     if not isinstance(said, dict):

@@ -64,12 +64,20 @@ class Alone:
         try:
             if METHODS[method].reach is not Reach.LOOK:
                 self._no_service()
-            return invoke(self.engine, method, arguments, progress)
+            return invoke(self.engine, method, self._of_persons(method, arguments), progress)
         except Exception as error:
             failure = explained(error)
             if failure is None:
                 raise
             raise failure from error
+
+    def _of_persons(self, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As the service does it: who syncs a person's account means their calls, too."""
+        from crmsync.daemon.operations.parts import with_parts
+
+        if METHODS[method].reach is not Reach.EACH or not arguments.get("names"):
+            return arguments
+        return {**arguments, "names": with_parts(self.engine.accounts, arguments["names"])}
 
     def _no_service(self) -> None:
         """Raises Failure where a service syncs this state that we could not reach."""

@@ -51,7 +51,8 @@ class Login:
             self._site.refuse(request, "too many logins")
             return self._page(following, WAIT, username, 429)
         try:
-            opened = sessions.open(sessions.log_in(username, form.one("password")))
+            address = request.client.host if request.client else ""
+            opened = sessions.open(sessions.log_in(username, form.one("password"), address))
         except TooManyAttempts:
             self._site.refuse(request, "too many wrong passwords for one user")
             return self._page(following, WAIT, username, 429)

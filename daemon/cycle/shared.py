@@ -12,7 +12,7 @@ from dataclasses import replace
 from crmsync.connectors.contract import Columns, Gone, Joining, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
-from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import hold, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.meetings import has_copies
@@ -39,7 +39,9 @@ def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], l
     left: list[Newcomer] = []
     for newcomer in newcomers:
         if newcomer.row.id in twins:
-            works += _joined(cx, newcomer, twins[newcomer.row.id])
+            joined = _joined(cx, newcomer, twins[newcomer.row.id])
+            works += joined or ()
+            left += [newcomer] if joined is None else []
         elif newcomer.row.id not in under_way:
             left.append(newcomer)
     return works, left
@@ -47,7 +49,8 @@ def by_others(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], l
 
 def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset[str]:
     """Those of the items, with their collections, that another account has brought into the CRM, or is about to."""
-    rows = _twins(cx, tx, newcomers).keys() | _under_way(cx, tx, newcomers)
+    linked = {row for row, pair in _twins(cx, tx, newcomers).items() if pair.state is PairState.LINKED}
+    rows = linked | _under_way(cx, tx, newcomers)
     return frozenset(qualified(n.place.key, n.record.id) for n in newcomers if n.row.id in rows)
 
 
@@ -61,7 +64,8 @@ def _under_way(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> frozenset[
     """By row, those whose record another account is making at this moment."""
     items = [qualified(n.place.key, n.record.id) for n in newcomers]
     announced = tx.intents.creating(Side.CRM, items)
-    others = [(i.account, i.key) for i in announced if i.account != cx.account.name]
+    there = {a.name for a in cx.bound} - {cx.account.name}  # nobody else will ever say what became of it
+    others = [(i.account, i.key) for i in announced if i.account in there]
     copies = _copies_under_way(cx, tx, [n for n in newcomers if _has_copies(n)])
     return copies | frozenset(
         n.row.id for n in newcomers if any(key == record_key(cx, n, account) for account, key in others)
@@ -97,14 +101,16 @@ def _is_twin(cx: Context, newcomer: Newcomer, pair: Pair) -> bool:
 
 
 def _twins(cx: Context, tx: Tx, newcomers: Sequence[Newcomer]) -> dict[int, Pair]:
-    """By row, another account's link of this very item; of none about which a person has said what it is."""
+    """By row, another account's link of this very item, or else the one that it gave up when its own tag went: the
+    record is still the item's. Of none about which a person has said what it is."""
     decided = tx.held.for_items(cx.account.name, [n.item for n in newcomers])
     answered = {item for item, held in decided.items() if held.state is not HeldState.HELD}
     known = tx.pairs.of_uids(cx.crm, [n.record.uid for n in newcomers if n.record.uid])
     found: dict[int, Pair] = {}
     for newcomer in newcomers:
-        near = (p for p in known.get(newcomer.record.uid, ()) if _is_twin(cx, newcomer, p))
-        twin = next((p for p in near if _theirs(cx, p)), None)
+        near = [p for p in known.get(newcomer.record.uid, ()) if _is_twin(cx, newcomer, p)]
+        once = (p for p in near if p.account != cx.account.name and p.untagged)
+        twin = next((p for p in near if _theirs(cx, p)), None) or next(once, None)
         if twin is not None and newcomer.item not in answered:
             found[newcomer.row.id] = twin
     return found
@@ -114,13 +120,15 @@ def _theirs(cx: Context, pair: Pair) -> bool:
     return pair.account != cx.account.name and pair.state is PairState.LINKED
 
 
-def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
-    """What the two agreed on is what the other account's sides have agreed on."""
+def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work] | None:
+    """What the two agreed on is what the other account's sides have agreed on. None: it is nobody's record any more."""
     place = cx.objects.get(twin.crm_collection)
     if place is None:
         return []
     try:
         (access,) = rights(cx, place, [twin.crm_id])
+        if twin.state is PairState.UNLINKED and not (access.read and _stands(cx, place, twin.crm_id)):
+            return None
         if access.read and not cx.dry and isinstance(place.connector, Joining):
             place.connector.join(twin.crm_id, cx.user)  # first: whoever dies after it does it again
     except ConnectorError as error:
@@ -149,6 +157,10 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work]:
                 marked = replace(marked, kept={**marked.kept, Side.ECS: _own_marks(newcomer.record, marked)})
             tx.snapshots.put(pair.id, marked)
     return [Work(pair, [newcomer.row])]
+
+
+def _stands(cx: Context, place: Place, record: str) -> bool:
+    return isinstance(fetch(cx, place, [record]).get(record), Record)
 
 
 def _own_marks(record: Record, snapshot: Snapshot) -> Columns:

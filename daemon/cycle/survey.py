@@ -91,6 +91,8 @@ def _sort_out(
                 case Record() if pair is not None:
                     if (work := _unlinked(cx, tx, row, answer, pair)) is not None:
                         again.append(work)
+                case Record() if row.item in sent:
+                    newcomers.append(Newcomer(place, Side.ECS, sent[row.item], row, lost=True))
                 case Record() if not cx.account.selected(answer):
                     _no_newcomer(cx, tx, row)
                 case Record():
@@ -108,16 +110,21 @@ def _no_newcomer(cx: Context, tx: Tx, row: Change) -> None:
 
 
 def _announced(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> dict[str, Record]:
-    """Items that are gone, and whose create in the CRM was announced, without anybody hearing of it: as they were."""
-    gone = {qualified(place.key, a.id): a.id for a in answers.values() if isinstance(a, Gone)}
-    sent = [i for i in (tx.intents.open(cx.account.name) if gone else ()) if i.item in gone]
-    known = tx.index.get(cx.account.name, place.key, [gone[i.item] for i in sent])
+    """Items that are gone, or not selected any more, and whose create in the CRM was announced, without anybody hearing
+    of it: as they were. Others who see the item wait to hear of it, too."""
+    over = {qualified(place.key, a.id): a.id for a in answers.values() if _is_over(cx, a)}
+    sent = [i for i in (tx.intents.open(cx.account.name) if over else ()) if i.item in over]
+    known = tx.index.get(cx.account.name, place.key, [over[i.item] for i in sent])
     uids = {item: row.uid for item, row in known.items()}
     return {
-        gone[i.item]: _as_sent(gone[i.item], i.kind, i, uids)
+        over[i.item]: _as_sent(over[i.item], i.kind, i, uids)
         for i in sent
         if i.kind is not None and (i.action, i.side, i.pair_id) == (Action.CREATE, Side.CRM, None)
     }
+
+
+def _is_over(cx: Context, answer: Answer) -> bool:
+    return isinstance(answer, Gone) or (isinstance(answer, Record) and not cx.account.selected(answer))
 
 
 def _as_sent(item: str, kind: Kind, sent: Intent, uids: Mapping[str, str]) -> Record:

@@ -1,6 +1,7 @@
 """A server in a process of its own: started, waited for, ended by its process id."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -16,12 +17,26 @@ STOP = 8.0  # seconds until it is killed
 LOOK = 0.05
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+# Below those that the system gives to clients: nobody gets one by chance before it is listened on.
+_PORTS = range(20_000, 32_000)
+
+
+def free_port(following: int = 0) -> int:
+    """A port on 127.0.0.1 that nobody listens on at this moment, nor on so many of the following ones."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if all(_is_free(each) for each in range(port, port + 1 + following)):
+            return port
+    raise Failure("config", f"none of the ports {_PORTS.start} to {_PORTS.stop} of this machine is free")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 class Child:

@@ -15,7 +15,7 @@ from crmsync.daemon.demo.child import Child, free_port
 from crmsync.daemon.demo.place import OWNER, write_private
 
 INSTALL = "apt-get install baresip-core"
-ATTEMPTS = 3  # a free port may be taken before it listens; and it takes the one after its own, too
+ATTEMPTS = 3  # a free port may be taken before it listens
 _MODULES = "/usr/lib/baresip/modules"
 _CONFIG = """
 sip_listen 127.0.0.1:{sip}
@@ -80,7 +80,7 @@ def _telephone(program: str, user: str, stack: contextlib.ExitStack) -> Telephon
         sound.setframerate(8000)
         sound.writeframes(bytes(2 * 8000 * 120))
     for attempt in range(1, ATTEMPTS + 1):
-        sip, control = free_port(), free_port()
+        sip, control = free_port(following=1), free_port()  # SIP over TLS takes the one after
         phone = Telephone(f"sip:{user}@127.0.0.1:{sip}", control)
         text = _CONFIG.format(folder=folder, sip=sip, control=control, modules=_MODULES)
         write_private(folder / "config", text)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control_server import listen
+from crmsync.daemon.crm_api.patience import PatientProtocol
 from crmsync.daemon.listening import Listener
 from crmsync.daemon.web.audit import Audit
 from crmsync.daemon.web.board import Board
@@ -90,7 +91,7 @@ class WebServer:
                 self.site, board, self._live, Metrics(self.site, board, tally), self._softphone, provider
             ),
             loop="asyncio",
-            http="h11",
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -168,6 +168,9 @@ class Softphone:
             return Response(status_code=400)
         try:
             said = json.loads(body)
+            json.dumps(
+                said, ensure_ascii=False
+            ).encode()  # half a surrogate pair: no server takes that as a note
         except (ValueError, RecursionError):
             return self._bad(request, "a request that cannot be read")
         if not isinstance(said, dict) or not all(isinstance(v, str) for v in said.values()):

@@ -48,7 +48,7 @@ class Attempts:
             found = self._found(connection, list(keys.values()))
         known = _is_known(found.get(keys["pair"]), now)
         return any(
-            key in found and _stands(found[key].blocked_until, now)
+            key in found and found[key].count >= FREE[kind] and _stands(found[key].blocked_until, now)
             for kind, key in keys.items()
             if kind == "pair" or not known
         )

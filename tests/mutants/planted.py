@@ -131,7 +131,7 @@ PLANTED = (
     Planted(
         "a record that another account links is deleted with the card",
         "crmsync.daemon.cycle.linked",
-        "        elsewhere=any(p.account != cx.account.name and not is_copy_of(pair, p) for p in others),",
+        "        elsewhere=any(not cx.account.is_theirs(p.account) and not is_copy_of(pair, p) for p in others),",
         "        elsewhere=False,",
         (f"{RULES}a_deleted_card_takes_no_record_with_it_that_another_account_links",),
     ),

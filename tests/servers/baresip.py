@@ -67,7 +67,7 @@ def baresip(user: str, name: str = "") -> Iterator[Telephone]:
         for attempt in range(1, ATTEMPTS + 1):
             folder = Path(tempfile.mkdtemp(prefix="baresip-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            phone = Telephone(user, free_port(), free_port())
+            phone = Telephone(user, free_port(following=1), free_port())  # SIP over TLS takes the one after
             _prepare(folder, phone, name)
             command = [program, "-4", "-f", str(folder)]
             try:

@@ -8,15 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from crmsync.daemon.demo.child import free_port
+
+__all__ = ["free_port", "listens", "running"]
+
 DEADLINE = 30.0  # seconds until a server must answer
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

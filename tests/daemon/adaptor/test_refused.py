@@ -292,3 +292,12 @@ def test_nothing_is_acknowledged_that_is_not_on_disk(office: Office, monkeypatch
     monkeypatch.undo()
     assert (status, answer["error"]) == (503, "unavailable")
     assert office.world.engine.exchange_jobs() == []
+
+
+@pytest.mark.parametrize("said", [{"accounts": ["\ud800"]}, {"accounts": ["alice"], "\ud800": 1}])
+def test_half_a_surrogate_pair_is_refused_and_noted_as_everything_else(
+    door: Office, said: dict[str, Any]
+) -> None:
+    answer = door.ask(said=json.dumps(said).encode())
+    assert answer[0] in (400, 403)
+    assert door.rules()[0] == answer[1]["error"]

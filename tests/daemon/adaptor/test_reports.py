@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ class Crm(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Hears)
         self.heard: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []  # the next ones; then 200
+        self.endless, self.hung_up = Event(), Event()  # whether the body of an answer has no end
         Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -33,9 +34,16 @@ class _Hears(BaseHTTPRequestHandler):
         self.server.heard.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
         status, headers = self.server.answers.pop(0) if self.server.answers else (200, {})
         self.send_response(status)
-        for name, value in {**headers, "content-length": "0"}.items():
+        length = {} if self.server.endless.is_set() else {"content-length": "0"}
+        for name, value in {**headers, **length}.items():
             self.send_header(name, value)
         self.end_headers()
+        while self.server.endless.wait(0) and not self.server.hung_up.is_set():
+            try:
+                self.wfile.write(b"x" * 65536)
+            except OSError:
+                self.server.hung_up.set()
+        self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -84,3 +92,13 @@ def test_no_redirect_is_followed(office: Office, crm: Crm) -> None:
     office.done()
     until(lambda: len(crm.heard) == 3)
     assert {path for path, _, _ in crm.heard} == {"/results"}
+
+
+def test_an_answer_without_an_end_is_not_waited_for(office: Office, crm: Crm) -> None:
+    crm.endless.set()
+    office.world.person()
+    office.done()
+    try:
+        until(crm.hung_up.is_set, 10.0)
+    finally:
+        crm.hung_up.set()

@@ -51,8 +51,9 @@ class Answer:
 
 
 class Person:
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, at: str = "127.0.0.1") -> None:
+        """`at`: where the browser is."""
+        self.url, self.at = url, at
         self.cookie = ""
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -66,7 +67,8 @@ class Person:
     def send(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
         """A header with an empty value is left out."""
         given = {"Cookie": self.cookie, **headers}
-        with closing(http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30)) as connection:
+        made = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=30, source_address=(self.at, 0))
+        with closing(made) as connection:
             connection.request(method, path, body, {k: v for k, v in given.items() if v})
             got = connection.getresponse()
             answer = Answer(got.status, {k.lower(): v for k, v in got.getheaders()}, got.read().decode())

@@ -35,6 +35,12 @@ def test_a_wrong_password_is_slowed_down(crm: EmbeddedCrm):
     assert person.cookie == ""
 
 
+def test_who_guesses_a_password_elsewhere_locks_nobody_out(crm: EmbeddedCrm):
+    guessing = Person(crm.url, at="127.0.0.9")
+    assert [guessing.login(crm.alice.username, "wrong").status for _ in range(6)][-1] == 429
+    assert Person(crm.url).login(crm.alice.username, crm.alice.password).status == 303
+
+
 def test_the_cookie_is_the_browsers_alone_and_opens_no_api(crm: EmbeddedCrm):
     person = Person(crm.url)
     cookie = person.login(crm.bob.username, crm.bob.password).headers["set-cookie"]

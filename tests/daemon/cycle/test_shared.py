@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.contract import Deferred, Kind
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.state.model import PairState
@@ -65,6 +65,54 @@ def test_the_second_account_waits_while_the_first_does_not_know_what_became_of_i
     house.sync()
     assert one_record(house)["job_title"] == "Analyst"
     house.idle()
+
+
+def test_nobody_waits_for_an_account_that_does_not_want_the_item_any_more(house: House) -> None:
+    """Its create was announced; then its tag became another one, and it finds out what it made all the same."""
+    a_card(house)
+    house.crm.faults.answer_next(lambda id: Deferred(id, "the server failed (500)"))
+    house.sync(names=["alice"])
+    house.settings["alice"]["tag"] = "Customers"
+    house.restart()
+    house.clock.tick(7200)
+    for names in (["bob"], ["alice"], ["bob"], ["bob"]):
+        house.sync(names=names)
+        house.clock.tick(7200)
+    assert one_record(house)["job_title"] == "Analyst"
+    with house.state.reading() as tx:
+        assert tx.intents.open("alice") == []
+        assert [p.crm_id for p in tx.pairs.listing("bob")] == [house.the_record().id]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_one_account_has_given_up_is_the_same_record_for_the_other(house: House, there: bool) -> None:
+    """As long as it is there."""
+    card = a_card(house)
+    house.settings["bob"]["tag"] = "Customers"
+    house.restart()
+    house.sync()
+    house.boxes[SHARED].untag(card, "CRM")
+    house.sync()
+    first = house.the_record().id
+    if not there:
+        house.crm.delete(first)
+    house.boxes[SHARED].tag(card, "Customers")
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.sync()
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    assert (house.the_record().id == first) is there
+    house.idle()
+
+
+def test_nobody_waits_for_an_account_that_is_not_there_any_more(house: House) -> None:
+    a_card(house)
+    house.crm.faults.answer_next(lambda id: Deferred(id, "the server failed (500)"))
+    house.sync(names=["alice"])
+    del house.engine.accounts["alice"]
+    house.clock.tick(7200)
+    house.sync(names=["bob"])
+    assert one_record(house)["job_title"] == "Analyst"
 
 
 def test_two_accounts_that_meet_a_card_at_the_same_moment_make_one_record(house: House) -> None:

@@ -67,13 +67,20 @@ def test_crm_serve_answers_from_a_replica_and_keeps_it_in_step(tmp_path: Path):
         ) as process:
             assert process.stdout is not None
             lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if "Ctrl-C" in line:
-                    break
-            (url,) = re.findall(r"http://\S+", "".join(lines))
-            eventually(lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM User LIMIT 1")] != [])
-            eventually(lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM Account")] == ["Acme"])
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
+            try:
+                for line in process.stdout:
+                    lines.append(line)
+                    if "Ctrl-C" in line:
+                        break
+                url = re.findall(r"http://\S+", "".join(lines))[0]
+                eventually(
+                    lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM User LIMIT 1")] != []
+                )
+                eventually(
+                    lambda: [a["Name"] for a in answer(url, crm, "SELECT Name FROM Account")] == ["Acme"]
+                )
+                process.send_signal(signal.SIGINT)
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
     assert "The replica of crm.main answers." in "".join(lines)

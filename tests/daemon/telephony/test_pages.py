@@ -193,3 +193,8 @@ def test_the_stream_tells_and_ends_with_the_token(web: Scene):
     assert b"event: over\n" in answer.read()
     connection.close()
     assert web.phones.listeners == []
+
+
+def test_half_a_surrogate_pair_gets_into_no_note(web: Scene):
+    assert web.post("note", {"call": "1", "notes": "\ud800"}).status == 400
+    assert web.phones.done == []

@@ -1,11 +1,13 @@
 """A server that does not answer holds up nothing but the page that asked for it."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from crmsync.daemon.crm_api import patience
 from crmsync.daemon.web.site import SLOW
 from tests.daemon.fakes import eventually
 from tests.daemon.web.site import Scene
@@ -47,3 +49,27 @@ def test_the_service_stops(web: Scene, waiting: list[threading.Thread]):
     stopped.join(15)
     assert not stopped.is_alive()
     assert all(thread.daemon for thread in threading.enumerate() if "worker" in thread.name)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"POST /softphone/pair HTTP/1.1\r\nHost: {}\r\nOrigin: http://{}\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 1000\r\n\r\n{",
+    ],
+)
+def test_who_never_finishes_a_request_holds_no_place(
+    web: Scene, monkeypatch: pytest.MonkeyPatch, begun: bytes
+):
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
+    place = f"127.0.0.1:{web.server.port}".encode()
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=8) as connection:
+        connection.sendall(begun.replace(b"{}", place))
+        try:
+            while connection.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
