@@ -26,6 +26,7 @@ difference   three rows, field by field (pure)
 rows         one transaction's view of the tables
 edits        what a person does: create, update, delete
 arrivals     what a pull brings: stage it, settle it, move it to main
+confirmed    what the upstream has of all that, to read
 veil         a lead that main shows as converted, and what lies under that (pure)
 conversions  leads that are converted here
 births       a temporary id becomes a real one

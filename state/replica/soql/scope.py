@@ -236,8 +236,10 @@ class Scope:
         return Term(whole, terms[0].type, label)
 
 
-def _alias(table: Table, number: int) -> FromClause:
+def _alias(table: FromClause, number: int) -> FromClause:
     """The table under a name; kept, because making its columns takes longer than the rest of a simple query."""
+    if not isinstance(table, Table):  # a view of several, which has nowhere to keep it
+        return table.alias()
     known: dict[int, FromClause] = table.info.setdefault("aliases", {})
     if number not in known:
         known.setdefault(number, table.alias(f"{table.name}_{number}"))
