@@ -80,8 +80,8 @@ class CallLogConnector:
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
         self._count()
-        epoch = self._store.epoch()
-        serial = 0 if since is None else _serial(since, epoch)
+        epoch, last = self._store.epoch()
+        serial = 0 if since is None else _serial(since, epoch, last)
         while True:
             rows = self._store.since(self._account, serial, _PAGE)
             serial = rows[-1].serial if rows else serial
@@ -109,7 +109,10 @@ class CallLogConnector:
             found = self._store.get(self._account, some)
             for id in some:
                 row = found.get(id)
-                yield self._record(row) if row is not None and not row.gone else Gone(id)
+                if row is None:  # the log was lost, or is an older one: that says nothing of the call
+                    yield Hidden(id)
+                else:
+                    yield Gone(id) if row.gone else self._record(row)
 
     def apply(self, writes: Sequence[Write]) -> Iterator[Outcome]:
         for write in writes:
@@ -171,8 +174,10 @@ class CallLogConnector:
         return mapping.record(row.id, str(row.serial), row.content, row.modified, json.dumps(row.content))
 
 
-def _serial(cursor: Cursor, epoch: str) -> int:
+def _serial(cursor: Cursor, epoch: str, last: int) -> int:
+    """A log that was restored has not come as far as the cursor."""
     told, _, serial = cursor.partition(":")
-    if told != epoch or not (serial.isdigit() and serial.isascii() and len(serial) < 19):
+    known = serial.isdigit() and serial.isascii() and len(serial) < 19
+    if told != epoch or not known or int(serial) > last:
         raise CursorExpired(f"the call log no longer knows the cursor {cursor[:40]!r}")
     return int(serial)

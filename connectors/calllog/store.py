@@ -87,11 +87,12 @@ class CallStore:
 
     # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def epoch(self) -> str:
-        """Another one for another database: a cursor of this one says nothing to it."""
+    def epoch(self) -> tuple[str, int]:
+        """Another one for another database: a cursor of this one says nothing to it. And how far it has come."""
         with self._transaction() as db:
             (found,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-            return str(found)
+            (last,) = db.execute("SELECT coalesce(max(serial), 0) FROM items").fetchone()
+            return str(found), int(last)
 
     def since(self, account: str, serial: int, limit: int) -> list[Row]:
         with self._transaction() as db:

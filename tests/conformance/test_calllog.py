@@ -9,7 +9,8 @@ import pytest
 
 from crmsync.connectors.calllog.connector import CALLS, CallLogSource
 from crmsync.connectors.calllog.store import CallStore
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.contract import Gone, Hidden, Kind, Record, Selection
+from crmsync.connectors.errors import CursorExpired
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
 
@@ -83,4 +84,31 @@ def test_what_is_written_is_on_disk(tmp_path: Path):
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert other.execute("SELECT count(*) FROM items").fetchone() == (1,)
     other.close()
+    owner.store.close()
+
+
+def test_a_log_that_was_lost_says_nothing_of_the_calls_that_were_in_it(tmp_path: Path):
+    """Else each of them would be deleted in the CRM."""
+    owner = Owner(tmp_path / "calls.db")
+    kept, removed = owner.add("one"), owner.add("two")
+    owner.delete(removed)
+    connector = CallLogSource(owner.store, "alice", now).open(CALLS)
+    assert [type(x) for x in connector.fetch([kept, removed, "call-9"])] == [Record, Gone, Hidden]
+    owner.store.close()
+
+
+def test_a_log_that_was_restored_from_a_backup_tells_all_of_it_again(tmp_path: Path):
+    owner = Owner(tmp_path / "calls.db")
+    owner.add("one")
+    owner.store.close()
+    backup = (tmp_path / "calls.db").read_bytes()
+    owner.add("two")
+    *_, page = CallLogSource(owner.store, "alice", now).open(CALLS).changes(None, Selection())
+    owner.store.close()
+    for leftover in tmp_path.iterdir():
+        leftover.unlink()
+    (tmp_path / "calls.db").write_bytes(backup)
+    connector = CallLogSource(owner.store, "alice", now).open(CALLS)
+    with pytest.raises(CursorExpired):
+        list(connector.changes(page.cursor, Selection()))
     owner.store.close()
