@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.contract import Kind, occurrence_of
 from crmsync.state.model import Pair, PairState
 from crmsync.state.rows import Rows, chunked, count_series
 from crmsync.state.tables import pairs
@@ -114,6 +114,16 @@ class Pairs:
         """Items; a series is one."""
         where = (_c.account == account, _c.kind == kind, _c.state == state)
         return count_series(self._connection, _c.ecs_id, *where)
+
+    def occurrence(self, account: str, collection: str) -> str:
+        """An occurrence of a series in this ECS collection that is linked by itself; empty: there is none."""
+        query = select(_c.ecs_id).where(
+            _c.account == account,
+            _c.ecs_collection == collection,
+            _c.state == PairState.LINKED,
+            _c.ecs_id.like("%#%"),
+        )
+        return next((id for id in self._connection.scalars(query) if occurrence_of(id)), "")
 
     def iterate(
         self,

@@ -108,6 +108,12 @@ def _let_in(given: Series, slot: datetime, now: datetime) -> None:
         put_now(edit, "LAST-MODIFIED", now)
 
 
+def with_own(series: Series, slots: Sequence[datetime]) -> str:
+    """The object with a component for each of these occurrences that says what stands for it now; of a series without
+    parts for all later ones."""
+    return _behind(series, "".join(_copied(series, slot) for slot in slots))
+
+
 def _with_own(series: Series, slot: datetime) -> str:
     """The object with a component for this occurrence that says what stands for it now."""
     copy = _copied(series, slot)
@@ -190,8 +196,15 @@ def plain(series: Series) -> str:
 
 def cut(series: Series, components: Sequence[Component]) -> str:
     """The object without these components of it."""
-    doomed = {id(each) for own in components for each in lines_of(series, own)}
-    return "".join(each.raw for each in series.document.lines if id(each) not in doomed)
+    ends = {id(own.begin): own.end for own in components}
+    kept, until = list[str](), None
+    for each in series.document.lines:
+        until = until or ends.get(id(each))
+        if until is None:
+            kept.append(each.raw)
+        elif each is until:
+            until = None
+    return "".join(kept)
 
 
 def lines_of(series: Series, component: Component) -> list[Line]:

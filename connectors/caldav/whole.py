@@ -10,6 +10,7 @@ from crmsync.connectors.caldav.mapping import READ_ONLY, Part, revise
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
 from crmsync.connectors.contract import Columns, Kind, Stamp, Value
+from crmsync.connectors.dav.contentline import Component
 from crmsync.connectors.dav.item import Item, Malformed
 from crmsync.connectors.dav.patch import Editor, put_now
 from crmsync.connectors.series import written
@@ -36,10 +37,11 @@ def read(text: str, *, default_zone: tzinfo = UTC) -> Item:
         return replace(item, columns={**item.columns, "recurrence": None, "exceptions": None})
     try:
         series = _tellable(text, default_zone)
+        said = _said(series)
     except Untold as error:
         return replace(item, untouchable=f"recurring, and {error.rule}")
     private = item.private or any(series.occurrence(slot).private for slot in series.changed)
-    return replace(item, columns={**item.columns, **_said(series)}, untouchable="", private=private)
+    return replace(item, columns={**item.columns, **said}, untouchable="", private=private)
 
 
 def project(kind: Kind, columns: Columns) -> Columns:
@@ -76,7 +78,8 @@ def patch(
         return mapping.patch(text, columns, tag=tag, stamp=stamp, now=now, default_zone=default_zone)
     series = Series(text, default_zone)
     assert series.master is not None
-    named = {series.name(slot): slot for slot in series.changed if slot not in _off(series)}
+    off = _off(series)
+    named = {series.name(slot): slot for slot in series.changed if slot not in off}
     part = Part(series.document, series.master, Kind.APPOINTMENT, series.clock)
     revise(part, columns, tag=tag, stamp=stamp, now=now)
     said = {n: wanted.get(n, before.columns.get(n)) for n in _COLUMNS}
@@ -120,6 +123,8 @@ def _tellable(text: str, default_zone: tzinfo) -> Series:
         raise Untold("a part of it is for all later occurrences as well (RFC 5545 3.2.13)")
     if series.ends or series.master.all("EXRULE"):
         raise Untold("it has an EXRULE, or an occurrence with a length of its own (RFC 5545 3.8.5.2)")
+    if len(series.changed) > written.MOST:
+        raise Untold(f"more than {written.MOST:,} of its occurrences differ")
     return series
 
 
@@ -145,10 +150,11 @@ def _differing(series: Series) -> dict[str, Columns]:
     if not series.changed:
         return {}
     plain = Series(exceptions.plain(series), series.clock.default_zone)
+    off = _off(series)
     return {
         series.name(slot): _difference(series.occurrence(slot).columns, plain.occurrence(slot).columns)
         for slot in series.changed
-        if slot not in _off(series)
+        if slot not in off
     }
 
 
@@ -218,22 +224,21 @@ def _with_exceptions(text: str, wanted: Mapping[str, Columns], now: datetime, de
     """The object in which these occurrences differ in this, and no other one does. What the series is not held on is
     passed over: the next look at the item says so."""
     series = Series(text, default_zone)
-    doomed = [own for slot, own in series.changed.items() if _is_plain(series, slot, wanted)]
-    if doomed:
-        text = exceptions.cut(series, doomed)
+    off = _off(series)
+    idle = [
+        own for slot, own in series.changed.items() if slot not in off and series.name(slot) not in wanted
+    ]
+    text = exceptions.cut(series, idle) if idle else text
     plain = Series(exceptions.plain(series), default_zone)
-    for name, columns in wanted.items():
-        slot = plain.slot(name)
-        if slot is None:
-            continue
-        series = Series(text, default_zone)
+    slots = {slot: columns for name, columns in wanted.items() if (slot := plain.slot(name)) is not None}
+    before = Series(text, default_zone)
+    new = frozenset(slot for slot in slots if slot not in before.changed)
+    series = Series(exceptions.with_own(before, sorted(new)), default_zone)
+    same: list[Component] = []  # a component that would say nothing of its own
+    for slot, columns in slots.items():
         told = {**plain.occurrence(slot).columns, **_held(columns)}
-        text = exceptions.changed(
-            series, slot, {n: v for n, v in told.items() if n not in _NEVER}, tag="", now=now
-        )
-    return text
-
-
-def _is_plain(series: Series, slot: datetime, wanted: Mapping[str, Columns]) -> bool:
-    """It has a component of its own, and shall be like the others."""
-    return slot not in _off(series) and series.name(slot) not in wanted
+        part = Part(series.document, series.changed[slot], Kind.APPOINTMENT, series.clock)
+        revised = revise(part, {n: v for n, v in told.items() if n not in _NEVER}, now=now)
+        if slot in new and not revised:
+            same.append(part.component)
+    return exceptions.cut(series, same)

@@ -27,7 +27,7 @@ from crmsync.connectors.series.recurrence import rule
 _NAME = re.compile(r"\d{8}(T\d{6})?")
 _ORDER = ("RRULE", "RDATE", "EXDATE")
 _ANY_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - only to see whether a rule can be read
-_MOST = 1_000  # lines
+MOST = 1_000  # lines
 _TYPES = {n: c.type for n, c in COLUMNS[Kind.APPOINTMENT].items()}
 
 
@@ -43,7 +43,7 @@ def recurrence(rules: Iterable[str], dates: Iterable[str], excluded: Iterable[st
 def parts(text: str) -> Mapping[str, tuple[str, ...]]:
     """Values of each property. Raises Malformed for what is no such text."""
     found: dict[str, list[str]] = {name: [] for name in _ORDER}
-    for each in filter(None, map(str.strip, text.splitlines()[:_MOST])):
+    for each in _lines(text, "recurrence"):
         name, _, value = each.partition(":")
         if name.upper() not in found or not value.strip():
             raise Malformed(f"its recurrence has a line that is no {', '.join(_ORDER)} (RFC 5545 3.8.5)")
@@ -78,7 +78,7 @@ def parse_exceptions(text: Value) -> Mapping[str, dict[str, Value]]:
     if not isinstance(text, str):
         return {}
     found: dict[str, dict[str, Value]] = {}
-    for each in filter(None, map(str.strip, text.splitlines()[:_MOST])):
+    for each in _lines(text, "exceptions"):
         try:
             said = json.loads(each)
             name = said.pop("date")
@@ -89,6 +89,14 @@ def parse_exceptions(text: Value) -> Mapping[str, dict[str, Value]]:
             raise Malformed(
                 'a line of its exceptions is none: one JSON object each, with "date" (YYYYMMDD, once) and what differs'
             ) from None
+    return found
+
+
+def _lines(text: str, what: str) -> list[str]:
+    """Raises Malformed for too many: what is cut off here would be taken away in the calendar."""
+    found = [each for each in map(str.strip, text.splitlines()) if each]
+    if len(found) > MOST:
+        raise Malformed(f"its {what} has more than {MOST:,} lines")
     return found
 
 

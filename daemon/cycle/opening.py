@@ -37,18 +37,28 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
                     retry=False,
                 )
                 continue
-            connector = _as_held(cx, collection, mailbox.source.open(collection))
+            connector = _as_held(cx, key, collection, mailbox.source.open(collection))
             cx.chosen[key] = collection.kinds
             cx.places[key] = Place(key, collection, connector, mailbox)
 
 
-def _as_held(cx: Context, collection: Collection, connector: Connector) -> Connector:
-    """A series goes as it is into a CRM that has fields for its rules and exceptions, else occurrence by occurrence."""
+def _as_held(cx: Context, key: str, collection: Collection, connector: Connector) -> Connector:
+    """A series goes as it is into a CRM that has fields for its rules and exceptions, else occurrence by occurrence.
+    A calendar whose occurrences are linked stays with them: read as a whole they would all be missing, and what the CRM
+    has on each of its events would be deleted with them."""
     if Kind.APPOINTMENT not in collection.kinds:
         return connector
     fields = cx.account.crm.rules.get(Kind.APPOINTMENT, {})
     if isinstance(connector, Whole) and {"recurrence", "exceptions"} <= fields.keys():
-        return connector.whole()
+        with cx.state.reading() as tx:
+            linked = tx.pairs.occurrence(cx.account.name, key)
+        if not linked:
+            return connector.whole()
+        cx.notices.append(
+            f"the CRM has fields for whole series by now, but occurrences of the calendar “{collection.name}” are "
+            f"linked one by one ({linked} is one of them), and go on to be so: nothing is deleted in the CRM without "
+            "anybody's word; delete them there, or `crmsync unlink` each of them, to have its series as a whole"
+        )
     return connector.unfolded(cx.account.window) if isinstance(connector, Unfolding) else connector
 
 

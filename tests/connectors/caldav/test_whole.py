@@ -1,15 +1,17 @@
 """A series as one item with two columns more: text in, text out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
 from crmsync.connectors.caldav import whole
+from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.contract import Columns, Kind
 from crmsync.connectors.series import written
 from tests.connectors.caldav.test_series import BERLIN, WEEKLY, calendar, event
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
+BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 TEN = datetime(2026, 11, 2, 9, tzinfo=UTC)
 ODD = 'X-SOMETHING;X-PARAM="a;b:c":kept\\, as it is'
 MASTER = event(*BERLIN, WEEKLY, "EXDATE;TZID=Europe/Berlin:20261116T090000", "SUMMARY:Jour fixe", ODD)
@@ -172,3 +174,53 @@ def test_rules_are_written_one_way() -> None:
     text = "EXDATE:20261116,20261102\n\n rrule:freq=weekly; \nEXDATE:20261102"
     assert written.canonical_recurrence(text) == "RRULE:FREQ=WEEKLY\nEXDATE:20261102,20261116"
     assert written.canonical_recurrence("EXDATE:20261116") is None
+
+
+class TestManyExceptions:
+    """Neither cut off nor slow: one edit of a series is not one reading of the object for each of them."""
+
+    @staticmethod
+    def calendar(number: int) -> str:
+        days = [BEGIN + timedelta(days=i) for i in range(number)]
+        own = [
+            event(
+                f"RECURRENCE-ID;TZID=Europe/Berlin:{day:%Y%m%d}T090000",
+                f"DTSTART;TZID=Europe/Berlin:{day:%Y%m%d}T090000",
+                f"DTEND;TZID=Europe/Berlin:{day:%Y%m%d}T100000",
+                "SUMMARY:Jour fixe",
+                f"LOCATION:Room {day:%j}",
+            )
+            for day in days
+        ]
+        return calendar(event(*BERLIN, "RRULE:FREQ=DAILY;COUNT=2000", "SUMMARY:Jour fixe"), *own)
+
+    def test_as_many_as_are_held_go_along_with_their_series(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = self.calendar(200)
+        readings = []
+
+        class Counted(Series):
+            def __init__(self, text: str, default_zone: tzinfo = UTC) -> None:
+                readings.append(1)
+                super().__init__(text, default_zone)
+
+        monkeypatch.setattr(whole, "Series", Counted)
+        changed = patched(text, subject="Daily")
+        assert len(readings) < 20
+        assert changed.count("SUMMARY:Daily") == 201
+        assert said(changed)["exceptions"] == said(text)["exceptions"]
+
+    def test_all_of_them_are_made_at_once(self) -> None:
+        text = self.calendar(200)
+        plain = self.calendar(0)
+        assert said(patched(plain, exceptions=said(text)["exceptions"])) == said(text)
+
+    def test_more_than_are_held_are_left_as_they_are(self) -> None:
+        item = whole.read(self.calendar(written.MOST + 1))
+        assert item.untouchable == "recurring, and more than 1,000 of its occurrences differ"
+
+    def test_more_lines_than_are_held_are_no_opinion(self) -> None:
+        days = (BEGIN + timedelta(days=i) for i in range(written.MOST + 1))
+        lines = "\n".join(f'{{"date": "{day:%Y%m%d}", "location": "Room 2"}}' for day in days)
+        assert whole.project(Kind.APPOINTMENT, {"exceptions": lines}) == {}
+        rules = "RRULE:FREQ=DAILY\n" * (written.MOST + 1)
+        assert whole.project(Kind.APPOINTMENT, {"recurrence": rules}) == {}
