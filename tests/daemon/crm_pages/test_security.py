@@ -41,6 +41,13 @@ def test_who_guesses_a_password_elsewhere_locks_nobody_out(crm: EmbeddedCrm):
     assert Person(crm.url).login(crm.alice.username, crm.alice.password).status == 303
 
 
+def test_who_guesses_at_many_names_locks_nobody_out(crm: EmbeddedCrm):
+    guessing = Person(crm.url, at="127.0.0.10")
+    said = [guessing.login(f"somebody-{n}@example.com", "wrong").status for n in range(70)]
+    assert (said[0], said[-1]) == (403, 429)
+    assert Person(crm.url, at="127.0.0.11").login(crm.alice.username, crm.alice.password).status == 303
+
+
 def test_the_cookie_is_the_browsers_alone_and_opens_no_api(crm: EmbeddedCrm):
     person = Person(crm.url)
     cookie = person.login(crm.bob.username, crm.bob.password).headers["set-cookie"]
