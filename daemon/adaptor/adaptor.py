@@ -62,6 +62,9 @@ class Adaptor:
         for sentence in unusable(self.config):
             log.warning("%s", sentence, extra={"action": "exchange.unusable"})
         self.jobs.start()
+        self._listen()
+
+    def _listen(self) -> None:
         try:
             self.line = Line(self.config, self.handle, self.audit, patience=self.patience)
             self.line.start()
@@ -72,6 +75,23 @@ class Adaptor:
             )
         else:
             log.info("a CRM asks for an exchange on %s", self.line.url, extra={"action": "exchange.ready"})
+
+    def follow(self, config: Exchange) -> None:
+        """Another configuration; its certificates are read again, which may have been renewed, and what could not be
+        opened is tried again."""
+        self.config = config
+        if self.line is None:
+            if config.address is not None:
+                self._listen()
+            return
+        try:
+            self.line.renew(config)
+        except Failure as error:
+            log.error(
+                "the exchange goes on with the certificate that it has: %s",
+                error.message,
+                extra={"action": "exchange.certificate_refused"},
+            )
 
     def close(self) -> None:
         self.jobs.stop()
@@ -103,7 +123,9 @@ class Adaptor:
         caller = identify(asked, self.config, self.now())
         message = parse(direction, asked.body)
         kinds = permit(message, caller.credential)
-        job = self.jobs.accept(message, kinds, caller, peer=peer, asked=f"POST {asked.path}")
+        job, line = self.jobs.accept(message, kinds, caller, peer=peer, asked=f"POST {asked.path}")
+        if line is not None:
+            self.audit.again(line)
         answer = {"job": job.name, "state": job.state.value, "url": f"{BASE}/jobs/{job.name}"}
         return Answer.of(answer, 202)
 
@@ -122,7 +144,7 @@ class Adaptor:
 
     def _woken(self, name: str, peer: str, asked: str, woken: list[str]) -> None:
         detail = f"woken: {', '.join(woken)}"[:400]
-        self._write(
+        self.audit.again(
             Audited(
                 at=self.now(), credential=name, peer=peer, asked=asked, allowed=True, rule="", detail=detail
             )

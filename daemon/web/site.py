@@ -22,6 +22,7 @@ from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.pages import Pages
 from crmsync.daemon.web.refusals import Refusals, Throttle
 from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
+from crmsync.daemon.web.streams import Streams
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class Site:
     refusals: Refusals = field(init=False)
     diary: Diary = field(init=False)
     pages: Pages = field(default_factory=Pages)
+    streams: Streams = field(default_factory=Streams)
     _forms: dict[str, Throttle] = field(default_factory=dict)  # by session
     _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
 

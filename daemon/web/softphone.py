@@ -207,11 +207,17 @@ class Softphone:
         if isinstance(known, Response):
             return known
         phones, account, token = known
-        if len(self._open) >= MOST or self._open.count(account) >= MOST_EACH:
+        if self._full(account):
             return JSONResponse({"sentence": "Too many softphones are open."}, 503, {"Retry-After": "60"})
         return StreamingResponse(self._stream(phones, account, token), media_type="text/event-stream")
 
+    def _full(self, account: str) -> bool:
+        mine = self._open.count(account)
+        return self._site.streams.full or len(self._open) >= MOST or mine >= MOST_EACH
+
     async def _stream(self, phones: Phones, account: str, token: str) -> AsyncIterator[str]:
+        if self._full(account):  # by those who were let in since
+            return
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def told() -> None:
@@ -222,8 +228,9 @@ class Softphone:
         self._tells.add(told)
         self._open.append(account)
         try:
-            async for event in self._changes(phones, account, token, changed):
-                yield event
+            with self._site.streams.one():
+                async for event in self._changes(phones, account, token, changed):
+                    yield event
         finally:
             self._open.remove(account)
             self._tells.discard(told)

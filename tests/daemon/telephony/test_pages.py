@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,6 +132,24 @@ def test_a_code_gives_a_token_and_a_wrong_one_nothing(web: Scene):
     assert web.post("pair", {"code": "BAD"}, token="").status == 401
     assert {web.post("pair", {"code": f"BAD{n}"}, token="").status for n in range(12)} == {401, 429}
     assert web.post("pair", {"code": "GOOD"}, token="").status == 200  # nobody can lock others out
+
+
+def test_open_pages_and_softphones_together_leave_connections_to_others(web: Scene):
+    web.server.site.streams.most = 2
+    with ExitStack() as stack:
+
+        def stream(path: str, **headers: str) -> int:
+            line = stack.enter_context(closing(Browser(web.server).connection()))
+            line.request("GET", path, headers={"Sec-Fetch-Site": "same-origin", **headers})
+            return line.getresponse().status
+
+        page = Browser(web.server).login("alice")
+        phone = {"Authorization": f"Bearer {TOKEN}"}
+        assert stream("/softphone/events", **phone) == 200
+        assert stream("/events", Cookie=page.cookie) == 200
+        assert stream("/softphone/events", **phone) == 503
+        assert stream("/events", Cookie=page.cookie) == 503
+        assert page.get("/").status == 200
 
 
 @pytest.mark.parametrize("token", ["", "short", "x" * 43, "x" * 5000])
