@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
-from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, unzip
+from crmsync.daemon.crm_api.bodies import MOST_BYTES, beginning, is_zipped, parse_json, unzip
 from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
-from crmsync.daemon.crm_api.soap import Endpoint
+from crmsync.daemon.crm_api.soap import Endpoint, wire
 from crmsync.state.replica import faults
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
@@ -62,13 +62,15 @@ class _Message:
     body: bytes
     origin: str
     address: str = ""  # of who asks
+    most: int = MOST_BYTES  # of them, unzipped
 
     def form(self) -> Mapping[str, str]:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
-        return {**self.query, **parameters(unzip(self.body, self.headers.get("content-encoding", "")))}
+        content = unzip(self.body, self.headers.get("content-encoding", ""), STRANGERS_BYTES)
+        return {**self.query, **parameters(content)}
 
     def plain(self) -> bytes:
-        return unzip(self.body, self.headers.get("content-encoding", ""))
+        return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
     def json(self) -> object:
         return parse_json(self.plain())
@@ -96,18 +98,24 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        path = _path(scope)
         try:
-            async with self._incoming.body(request, self._most(scope, headers)) as body:
-                reply = await run_in_threadpool(self._answer, _message(request, headers, body))
+            async with self._incoming.body(request, lambda start: self._known(path, headers, start)) as body:
+                zipped = is_zipped(headers.get("content-encoding", ""))
+                most = MOST_BYTES if not zipped or self._known(path, headers, body) else STRANGERS_BYTES
+                reply = await run_in_threadpool(self._answer, _message(request, path, headers, body, most))
         except ClientDisconnect:
             return
         except Fault as fault:
-            reply = fault_reply(fault)
+            reply = Endpoint.refused(fault) if _is_soap(path) else fault_reply(fault)
         await self._response(request, reply)(scope, receive, send)
 
-    def _most(self, scope: Scope, headers: Mapping[str, str]) -> int:
-        soap = "/soap/" in scope["path"].lower()  # whose session stands in the body
-        return MOST_BYTES if soap or self._crm.sessions.use(token_of(headers)) else STRANGERS_BYTES
+    def _known(self, path: tuple[str, ...], headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether whoever sends this has a session. `body`: all of it, or its beginning."""
+        if _is_soap(path):
+            start = beginning(body, headers.get("content-encoding", ""), STRANGERS_BYTES)
+            return self._crm.sessions.use(wire.session_in(start)) is not None
+        return self._crm.sessions.use(token_of(headers)) is not None
 
     def call(self, call: Call) -> Reply:
         """The REST API without HTTP around it."""
@@ -170,9 +178,7 @@ class _Endpoint:
             case ("services", "oauth2", "userinfo"):
                 return built.oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return built.soap.answer(
-                    message.path, message.body, message.headers, message.origin, message.address
-                )
+                return built.soap.answer(message.path, message.plain, message.origin, message.address)
             case ("id", _, _):
                 return built.oauth.identity(self._session(message).caller, message.origin)
             case ("services", "async", version):
@@ -222,17 +228,28 @@ class _Endpoint:
         return session
 
 
-def _message(request: Request, headers: Mapping[str, str], body: bytes) -> _Message:
+def _is_soap(path: tuple[str, ...]) -> bool:
+    return tuple(part.lower() for part in path[:2]) == ("services", "soap")
+
+
+def _path(scope: Scope) -> tuple[str, ...]:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
+    return segments(raw.partition(b"?")[0])
+
+
+def _message(
+    request: Request, path: tuple[str, ...], headers: Mapping[str, str], body: bytes, most: int
+) -> _Message:
     scope = request.scope
-    raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
     return _Message(
         scope["method"],
-        segments(raw_path.partition(b"?")[0]),
+        path,
         parameters(scope["query_string"]),
         headers,
         body,
         f"{scope['scheme']}://{headers.get('host') or _server(scope)}",
         (scope.get("client") or ("",))[0],
+        most,
     )
 
 

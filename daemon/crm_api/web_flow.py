@@ -135,7 +135,8 @@ class WebFlow:
         if code.redirect_uri != form.get("redirect_uri", ""):
             return None
         if code.challenge and not hmac.compare_digest(
-            code.challenge, _challenge(form.get("code_verifier", ""))
+            code.challenge.encode("utf-8", "surrogatepass"),
+            _challenge(form.get("code_verifier", "")).encode(),
         ):
             return None
         return code
