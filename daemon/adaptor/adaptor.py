@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from crmsync.config.exchange import Credential, Exchange
+from crmsync.daemon import outgoing
 from crmsync.daemon.adaptor.authentication import Asked, by_token, identify, permit, revealed, unusable
 from crmsync.daemon.adaptor.communication import PATIENCE, Answer, Line
 from crmsync.daemon.adaptor.data_controller import DataController
@@ -31,7 +32,7 @@ BASE = "/exchange/v1"
 _MESSAGE = re.compile(rf"{BASE}/(reverse|forward)-sync")
 _JOB = re.compile(rf"{BASE}/jobs/([A-Za-z0-9_-]{{1,64}})")
 _OUTBOUND = re.compile(rf"{BASE}/outbound/([^/]{{1,200}})")
-_ANSWERS = urllib3.Timeout(connect=5.0, read=10.0)
+SECONDS = 10.0  # that an answer to a report may take
 
 
 @dataclass(slots=True)
@@ -46,14 +47,12 @@ class Adaptor:
     wakeups: Wakeups = field(init=False)
     audit: Audit = field(init=False)
     line: Line | None = None
-    _http: urllib3.PoolManager = field(init=False)
 
     def __post_init__(self) -> None:
         controller = DataController(self.turns, self.observed)
         self.jobs = JobScheduler(lambda: self.config, self.turns, controller, self._report, self.now)
         self.wakeups = Wakeups(self.turns, self.soon)
         self.audit = Audit(self._write, self.now)
-        self._http = urllib3.PoolManager(timeout=_ANSWERS, retries=False)
 
     def open(self) -> None:
         """The sync goes on without it, should somebody else have its port."""
@@ -167,19 +166,20 @@ class Adaptor:
                 path = urlsplit(where).path or "/"
                 signed = Signed("POST", path, int(self.now().timestamp()), secrets.token_urlsafe(24), body)
                 headers |= signed.headers(job.credential, revealed(credential.secret))
-            answer = self._http.request(
-                "POST", where, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            answer.close()  # its status is all that counts; what else it says may have no end
-        except (urllib3.exceptions.HTTPError, Refusal) as error:
+            answer = outgoing.asked("POST", where, body=body, headers=headers, seconds=SECONDS)
+        except (urllib3.exceptions.HTTPError, OSError, Refusal) as error:
             log.warning(
-                "%s was not told of job %s: %s", where, job.name, error, extra={"action": "exchange.unheard"}
+                "%s was not told of job %s: %s",
+                outgoing.shown(where),
+                job.name,
+                type(error).__name__,
+                extra={"action": "exchange.unheard"},
             )
             return False
         if answer.status >= 300:
             log.warning(
                 "%s was not told of job %s: it answered %d",
-                where,
+                outgoing.shown(where),
                 job.name,
                 answer.status,
                 extra={"action": "exchange.unheard"},
