@@ -8,6 +8,8 @@ import pytest
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.memory.traits import groupware
+from crmsync.daemon.plan.reconcile import DeleteRule
 from tests.daemon.cycle.world import World
 from tests.daemon.machine.house import House
 
@@ -57,3 +59,20 @@ def test_nobody_asks_for_objects_that_no_account_has_a_place_for(tmp_path: Path)
     house.sync()
     assert house.crm.faults.calls["changes"] == before + 1
     house.close()
+
+
+def test_what_is_gone_and_linked_no_more_is_asked_for_once(tmp_path: Path) -> None:
+    """Of a server that tells of each delete again and again."""
+    world = World(tmp_path, ecs=groupware(incremental=False), deletes={Kind.CONTACT: DeleteRule.UNLINK})
+    card = world.person()
+    world.sync()
+    world.ecs.delete(card)
+    world.sync()
+    world.engine.reconcile()
+    before = world.ecs.faults.calls["fetch"]
+    world.ecs.hide(
+        world.person("Grace", "Hopper")
+    )  # something is new, and the server tells everything from the start
+    world.idle()
+    assert world.ecs.faults.calls["fetch"] == before
+    world.close()
