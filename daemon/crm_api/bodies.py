@@ -1,8 +1,9 @@
 """Request bodies: bounded, unzipped if need be, and JSON without surprises."""
 
 import json
+import math
 import zlib
-from typing import Any
+from typing import Any, NoReturn
 
 from crmsync.state.replica.faults import Fault
 
@@ -56,12 +57,18 @@ def parse_json(body: bytes) -> Any:
     if body.count(b"{") + body.count(b"[") > MOST_PARTS:
         raise Fault("REQUEST_TOO_LARGE", f"the request body has more than {MOST_PARTS} objects and lists")
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         shown = what.encode("ascii", "backslashreplace").decode()
         raise Fault("JSON_PARSER_ERROR", f"The HTTP entity body is no JSON: {shown}") from None
 
 
-def _no_constant(name: str) -> Any:
+def _finite(text: str) -> float:
+    """`1e400` would be infinite, which nothing that follows expects."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text[:40])
+
+
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")

@@ -91,6 +91,12 @@ def test_what_strangers_send_does_not_grow_when_it_is_unzipped(nobody: Api) -> N
         assert b"larger than 65536 bytes" in answer.body
 
 
+def test_a_number_without_an_end_is_no_number(api: Api) -> None:
+    raw = b'{"q": "x", "overallLimit": 1e400, "sobjects": []}'
+    answer = api("POST", "parameterizedSearch", raw=raw)
+    assert (answer.status, answer.code) == (400, "JSON_PARSER_ERROR")
+
+
 def test_what_is_small_on_the_wire_and_large_in_memory_is_not_begun() -> None:
     with pytest.raises(Fault, match="objects and lists"):
         parse_json(b"[" + b"{}," * MOST_PARTS + b"{}]")
