@@ -55,6 +55,9 @@ class Desk(Protocol):
     def names(self) -> list[str]:
         """Of all accounts."""
 
+    def by_itself(self) -> bool:
+        """Whether it exchanges without a CRM's word."""
+
     def due(self) -> Mapping[str, datetime]:
         """Account -> when its next cycle is."""
 
@@ -208,7 +211,8 @@ class Site:
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def show(self, template: str, visit: Visit, status: int = 200, /, **values: Any) -> Response:
-        return self.pages.html(template, status, viewer=visit.viewer, token=visit.session.token, **values)
+        own = {"viewer": visit.viewer, "token": visit.session.token, "by_itself": self.desk.by_itself()}
+        return self.pages.html(template, status, **own, **values)
 
     def sorry(self, status: int, sentence: str, session: Session | None = None) -> Response:
         viewer, token = (session.viewer, session.token) if session else (None, "")

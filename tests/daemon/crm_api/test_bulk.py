@@ -169,11 +169,16 @@ def test_a_job_of_somebody_else_is_one_that_is_not_there(api: Api, alice: Api) -
         (f"{old}/{job}", job),
     ):
         for method, more, body in (
-            ("GET", "", None), ("PATCH", "", closed), ("POST", "", closed), ("DELETE", "", None), ("GET", "/results", None),
-            ("PUT", "/batches", closed), ("GET", "/successfulResults", None), ("GET", "/failedResults", None),
-            ("GET", "/unprocessedrecords", None), ("GET", "/batch", None), ("POST", "/batch", [{"LastName": "M"}]),
-            ("GET", f"/batch/{batch}", None), ("GET", f"/batch/{batch}/request", None), ("GET", f"/batch/{batch}/result", None),
-        ):  # fmt: skip
+            ("GET", "", None),
+            ("PATCH", "", closed),
+            ("POST", "", closed),
+            ("DELETE", "", None),
+            ("PUT", "/batches", closed),
+            ("POST", "/batch", [{"LastName": "M"}]),
+            *(("GET", f"/{n}", None) for n in ("results", "successfulResults", "failedResults")),
+            *(("GET", f"/{n}", None) for n in ("unprocessedrecords", "batch", f"batch/{batch}")),
+            *(("GET", f"/batch/{batch}/{n}", None) for n in ("request", "result")),
+        ):
             answer = stranger(method, path + more, body)
             gone = stranger(method, path.replace(nowhere, f"{nowhere[:12]}zzz") + more, body)
             assert answer.status in (404, 405), (method, path, more)
