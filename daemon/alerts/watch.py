@@ -86,6 +86,7 @@ class Watch:
                 since=self._since,
                 ways=tuple(bells.ways),
                 id=secrets.token_hex(12),
+                exchanges=engine.failing_exchanges(),
             )
             if after != before:
                 self._keep(engine, after)
