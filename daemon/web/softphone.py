@@ -27,7 +27,9 @@ LARGEST = 64 * 1024  # bytes of a request
 MOST = 256  # open streams
 MOST_EACH = 16  # of one account
 SIGN_OF_LIFE = 15.0  # seconds
-WRONG = 10  # codes and tokens a minute that are no good; good ones work all the same
+WRONG = (
+    10  # a minute that are answered with what is wrong; further ones are asked to wait, and good ones work
+)
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors {}"
