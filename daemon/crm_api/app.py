@@ -114,8 +114,8 @@ class _Endpoint:
         """Whether whoever sends this has a session. `body`: all of it, or its beginning."""
         if _is_soap(path):
             start = beginning(body, headers.get("content-encoding", ""), STRANGERS_BYTES)
-            return self._crm.sessions.use(wire.session_in(start)) is not None
-        return self._crm.sessions.use(token_of(headers)) is not None
+            return self._crm.sessions.stands(wire.session_in(start))
+        return self._crm.sessions.stands(token_of(headers))
 
     def call(self, call: Call) -> Reply:
         """The REST API without HTTP around it."""

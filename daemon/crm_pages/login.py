@@ -35,7 +35,7 @@ class Login:
 
     async def enter(self, request: Request) -> Response:
         try:
-            form = await forms.read(request)
+            form = await forms.read(request, forms.SMALL)
         except ClientDisconnect:
             return Response(status_code=400)
         except BadForm as error:
