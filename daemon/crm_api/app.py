@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
-from crmsync.daemon.crm_api.bodies import MOST_BYTES, beginning, is_zipped, parse_json, unzip
+from crmsync.daemon.crm_api.bodies import MOST_BYTES, beginning, parse_json, unzip
 from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
@@ -93,29 +94,32 @@ class _Endpoint:
     def __init__(self, crm: Crm) -> None:
         self._crm, self._lock = crm, Lock()
         self._built = _Built(crm)
-        self._incoming = Incoming()
+        self._incoming, self._fairness = Incoming(), Fairness()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         path = _path(scope)
         try:
-            async with self._incoming.body(request, lambda start: self._known(path, headers, start)) as body:
-                zipped = is_zipped(headers.get("content-encoding", ""))
-                most = MOST_BYTES if not zipped or self._known(path, headers, body) else STRANGERS_BYTES
-                reply = await run_in_threadpool(self._answer, _message(request, path, headers, body, most))
+            async with self._incoming.body(request, lambda start: self._whose(path, headers, start)) as body:
+                who = self._whose(path, headers, body)
+                most = MOST_BYTES if who else STRANGERS_BYTES
+                async with self._fairness.turn(who):
+                    reply = await run_in_threadpool(
+                        self._answer, _message(request, path, headers, body, most)
+                    )
         except ClientDisconnect:
             return
         except Fault as fault:
             reply = Endpoint.refused(fault) if _is_soap(path) else fault_reply(fault)
         await self._response(request, reply)(scope, receive, send)
 
-    def _known(self, path: tuple[str, ...], headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether whoever sends this has a session. `body`: all of it, or its beginning."""
+    def _whose(self, path: tuple[str, ...], headers: Mapping[str, str], body: bytes) -> str:
+        """The user whose session this comes with; empty: a stranger. `body`: all of it, or its beginning."""
         if _is_soap(path):
             start = beginning(body, headers.get("content-encoding", ""), STRANGERS_BYTES)
-            return self._crm.sessions.stands(wire.session_in(start))
-        return self._crm.sessions.stands(token_of(headers))
+            return self._crm.sessions.whose(wire.session_in(start))
+        return self._crm.sessions.whose(token_of(headers))
 
     def call(self, call: Call) -> Reply:
         """The REST API without HTTP around it."""

@@ -34,10 +34,10 @@ class Incoming:
 
     @asynccontextmanager
     async def body(
-        self, request: Request, known: Callable[[bytes], bool] = lambda beginning: True
+        self, request: Request, whose: Callable[[bytes], str] = lambda beginning: "anybody"
     ) -> AsyncIterator[bytes]:
-        """The whole body, counted until it is done with. ``known``: whether somebody with a session sends it, by its
-        beginning. Raises Fault."""
+        """The whole body, counted until it is done with. ``whose``: of whom it is, by its beginning; empty: of a
+        stranger. Raises Fault."""
         chunks: list[bytes] = []
         size = 0
         welcome = False
@@ -46,7 +46,7 @@ class Incoming:
                 size += len(chunk)
                 self._held += len(chunk)
                 if size > STRANGERS_BYTES and not welcome:
-                    welcome = known(b"".join([*chunks, chunk]))
+                    welcome = bool(whose(b"".join([*chunks, chunk])))
                     if not welcome:
                         raise too_large(STRANGERS_BYTES)
                 if size > MOST_BYTES:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from crmsync.daemon.crm_api.bodies import MOST_PARTS, parse_json
 from crmsync.daemon.crm_api.bulk import shapes, tables
+from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming
 from crmsync.daemon.crm_api.soap import wire
 from crmsync.state.replica.faults import Fault
@@ -108,3 +109,27 @@ def test_what_is_small_on_the_wire_and_large_in_memory_is_not_begun() -> None:
         tables.read(b"a\n" * (tables.MOST_ROWS + 2) + b'"')  # it is left before what is wrong
     with pytest.raises(Fault, match="cells"):
         tables.read((b"," * 999 + b"\n") * (tables.MOST_CELLS // 1000 + 2) + b'"')
+
+
+def test_who_asks_for_much_waits_for_themselves() -> None:
+    async def scene() -> tuple[int, bool, list[str]]:
+        fairness, go_on = Fairness(2), asyncio.Event()
+        inside: list[str] = []
+
+        async def ask(whose: str) -> None:
+            async with fairness.turn(whose):
+                inside.append(whose)
+                await go_on.wait()
+
+        many = [asyncio.create_task(ask("alice")) for _ in range(5)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(ask("bob"))
+        while "bob" not in inside:
+            await asyncio.sleep(0)
+        held = inside.count("alice")
+        go_on.set()
+        await asyncio.gather(*many, other)
+        return held, bool(fairness._places), inside
+
+    held, remembered, inside = asyncio.run(scene())
+    assert (held, remembered, inside.count("alice")) == (2, False, 5)

@@ -33,7 +33,7 @@ def test_a_session_ends_with_its_user(bench: Bench, sessions: Sessions) -> None:
     bench.store.update(bench.sync, [("User", bench.alice.user_id, {"IsActive": False})])
     bench.clock.advance(seconds=61)
     assert sessions.use(token) is None
-    assert not sessions.stands(token)
+    assert (sessions.whose(token), sessions.whose(admin)) == ("", bench.sync.user_id)
     assert sessions.use(admin) is not None
     bench.store.update(bench.sync, [("User", bench.alice.user_id, {"IsActive": True})])
     assert sessions.use(token) is None
