@@ -90,14 +90,8 @@ class Door:
 
     def _note(self, refusal: Refusal, headers: Mapping[str, str], peer: str, asked: str) -> None:
         name = headers.get(CREDENTIAL, "")
-        log.warning(
-            "an exchange was refused (%s): %s",
-            refusal.rule.word,
-            refusal.sentence,
-            extra={"action": "exchange.refused"},
-        )
         try:
-            self.audit.refused(
+            noted = self.audit.refused(
                 refusal.rule,
                 credential=f"{name}?" if name else "",
                 peer=peer,
@@ -105,7 +99,15 @@ class Door:
                 detail=refusal.sentence,
             )
         except StateError as error:
+            noted = True
             log.error("it could not be written to the audit log: %s", error, extra={"action": "audit.failed"})
+        if noted:  # the log is not theirs to fill either
+            log.warning(
+                "an exchange was refused (%s): %s",
+                refusal.rule.word,
+                refusal.sentence,
+                extra={"action": "exchange.refused"},
+            )
 
     def _addressed(self, headers: Mapping[str, str]) -> None:
         if headers.get("host", "").lower() not in self.hosts:

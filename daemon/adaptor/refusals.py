@@ -93,8 +93,8 @@ class Audit:
     _strangers: _Minute = field(default_factory=lambda: _Minute("were refused"))
     _known: _Minute = field(default_factory=lambda: _Minute("were repeated, or woke somebody"))
 
-    def refused(self, rule: Rule, *, credential: str, peer: str, asked: str, detail: str) -> None:
-        """A flood of them is one line a minute: the disk is not theirs to fill."""
+    def refused(self, rule: Rule, *, credential: str, peer: str, asked: str, detail: str) -> bool:
+        """A flood of them is one line a minute: the disk is not theirs to fill. Whether it was noted."""
         one = Audited(
             at=self.now(),
             credential=_short(credential),
@@ -104,17 +104,18 @@ class Audit:
             rule=rule.word,
             detail=_short(detail, 400),
         )
-        self._note(self._strangers, one)
+        return self._note(self._strangers, one)
 
     def again(self, one: Audited) -> None:
         """What can be sent as often as somebody likes, and changes nothing: likewise."""
         self._note(self._known, one)
 
-    def _note(self, minute: _Minute, one: Audited) -> None:
+    def _note(self, minute: _Minute, one: Audited) -> bool:
         with self._lock:
             due = minute.due(one)
         for line in due:
             self.write(line)
+        return bool(due)
 
 
 def _flood(at: datetime, detail: str) -> Audited:

@@ -71,12 +71,13 @@ def _handshaking(audit: Audit) -> type[ssl.SSLObject]:
 
 
 def _note_handshake(audit: Audit, rule: Rule, detail: str) -> None:
-    log.warning("a TLS handshake failed: %s", detail, extra={"action": "exchange.refused"})
-
     def write() -> None:
         try:
-            audit.refused(rule, credential="", peer="", asked="TLS handshake", detail=detail)
+            noted = audit.refused(rule, credential="", peer="", asked="TLS handshake", detail=detail)
         except StateError as error:
+            noted = True
             log.error("it could not be written to the audit log: %s", error, extra={"action": "audit.failed"})
+        if noted:
+            log.warning("a TLS handshake failed: %s", detail, extra={"action": "exchange.refused"})
 
     asyncio.get_running_loop().run_in_executor(None, write)

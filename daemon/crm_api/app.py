@@ -160,6 +160,8 @@ class _Endpoint:
             return self._built
 
     def _dispatch(self, message: _Message) -> Reply:
+        if message.method == "CONNECT":  # what is a success there, HTTP takes for a tunnel
+            raise Fault("METHOD_NOT_ALLOWED", "HTTP Method 'CONNECT' not allowed")
         built = self._current()
         match tuple(part.lower() for part in message.path[:3]):
             case ("services", "oauth2", "token"):

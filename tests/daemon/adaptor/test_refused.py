@@ -326,6 +326,14 @@ def test_half_a_surrogate_pair_is_refused_and_noted_as_everything_else(
     assert door.rules()[0] == answer[1]["error"]
 
 
+def test_a_flood_does_not_fill_the_log(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(LINES):
+        office.adaptor.audit.refused(Rule.HOST, credential="", peer="::1", asked="GET /", detail="")
+    caplog.clear()
+    assert office.ask(headers={})[0] == 401
+    assert [r for r in caplog.records if getattr(r, "action", "") == "exchange.refused"] == []
+
+
 def test_a_message_that_comes_again_and_again_does_not_fill_the_disk_either(tmp_path: Path) -> None:
     """Whoever has recorded one may send it as long as it is fresh; each asks for nothing new."""
     token = "a-token-without-spaces"
