@@ -183,7 +183,9 @@ def column_type(field: Field) -> sa.types.TypeEngine[Any]:
 def open_engine(url: str, durable: bool) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=10, max_overflow=30)
+        return sa.create_engine(
+            parsed, pool_size=10, max_overflow=30, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("the embedded CRM needs a file: sqlite:////path/crm.db")
     file = Path(str(parsed.database))
@@ -194,6 +196,7 @@ def open_engine(url: str, durable: bool) -> sa.Engine:
         poolclass=QueuePool,
         pool_size=10,
         max_overflow=50,
+        hide_parameters=True,  # people's data have no place in a log
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
     )
     event.listen(engine, "connect", _configure_durable if durable else _configure_fast)
