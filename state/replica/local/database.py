@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from crmsync.state.locks import AdvisoryLocks, FileLocks, Hold
 from crmsync.state.replica.describe import BASE, ORIGIN
+from crmsync.state.replica.indexing import make_missing
 from crmsync.state.replica.local.migrate import migrate
 from crmsync.state.replica.local.opening import Place, explained, open_place
 from crmsync.state.replica.local.rows import Work
@@ -55,6 +56,7 @@ class LocalDatabase:
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
             self.tables = Tables(Shapes(self._known))
+            make_missing(work.connection, self.tables.metadata)
 
     @contextmanager
     def read(self) -> Iterator[Work]:
