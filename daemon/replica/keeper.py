@@ -103,7 +103,10 @@ class Keeper:
     def mode(self) -> Mode:
         """As chosen; else as configured."""
         with self.database.read() as work:
-            return Mode(work.property("mode") or self.settings.mode)
+            return self.mode_in(work)
+
+    def mode_in(self, work: Work) -> Mode:
+        return Mode(work.property("mode") or self.settings.mode)
 
     def choose_mode(self, mode: Mode | None) -> None:
         """None: as configured."""
@@ -119,7 +122,11 @@ class Keeper:
 
     def away(self) -> bool:
         """Whether nobody was found there the last time that somebody looked."""
-        return (self.trouble() or {}).get("code") in AWAY
+        with self.database.read() as work:
+            return self.away_in(work)
+
+    def away_in(self, work: Work) -> bool:
+        return (work.property("trouble") or {}).get("code") in AWAY
 
     def trouble(self) -> Mapping[str, Any] | None:
         """``{"code", "message", "since"}`` of the conversation that failed last; None: the last one came through."""

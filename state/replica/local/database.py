@@ -50,6 +50,7 @@ class LocalDatabase:
         ):  # else each statement would see what was committed before it
             self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._turn = Lock()
+        self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
@@ -67,8 +68,12 @@ class LocalDatabase:
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Committed at the end, rolled back on an exception."""
-        with self._turn, self._transaction() as work:
-            yield work
+        with self._turn:
+            try:
+                with self._transaction() as work:
+                    yield work
+            finally:
+                self.writes += 1
 
     @contextmanager
     def _transaction(self) -> Iterator[Work]:

@@ -75,7 +75,7 @@ def test_both_agree_after_an_outage(tmp_path: Path, server: PostgreSQL):
     with bench(tmp_path, database_url=server.url) as made:
         script = Script(made, random.Random(3))
         script.begin()
-        script.offline(100)
+        script.offline(60)
         for stage in (Stage.SERVER_DELETES, Stage.UPDATES, Stage.FINISH):
             made.kill = lambda at, what, stage=stage: at is stage
             with pytest.raises(Killed):
