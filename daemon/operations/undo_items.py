@@ -207,11 +207,16 @@ def _unlinked(cx: Context, one: Entry, former: Pair | None, done: Done, reason: 
 
 
 def link_again(cx: Context, one: Entry, undone: Undone) -> None:
-    """An unlink is undone by linking again; an item that had lost its tag gets it back."""
+    """An unlink is undone by linking again; an item that had lost its tag gets it back. Never to a record that is gone:
+    the next cycle would take it for one that a person has deleted."""
     pair = pair_of(cx, one)
     found = standing(cx, replace(one, side=Side.ECS))
     if pair is None or pair.state is PairState.LINKED or found is None:
         undone.keep(one, "it is linked already, or no longer there")
+        return
+    partner = replace(one, side=Side.CRM, crm_collection=pair.crm_collection, crm_id=pair.crm_id)
+    if standing(cx, partner) is None:
+        undone.keep(one, "its partner is no longer there")
         return
     place, record = found
     version = record.version
