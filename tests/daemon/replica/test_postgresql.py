@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from crmsync.config.load import load
+from crmsync.daemon.app import build
 from crmsync.daemon.replica import standing
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper, Settings
@@ -22,6 +24,7 @@ from tests.daemon.replica.bench import OBJECTS, Bench, Cable, Killed, bench
 from tests.daemon.replica.office import office
 from tests.daemon.replica.test_modes import Api
 from tests.daemon.replica.test_outage import Script
+from tests.daemon.replica.test_service import configured
 from tests.servers.postgresql import PostgreSQL, postgresql_server
 
 pytestmark = pytest.mark.server
@@ -208,3 +211,20 @@ def test_the_web_services_on_it(tmp_path: Path, server: PostgreSQL):
         assert (status, told["errorCode"]) == (503, "SERVER_UNAVAILABLE")
         assert "127.0.0.1" not in told["message"]
         assert api("GET", query)[0] == 200
+
+
+def test_as_it_is_configured(tmp_path: Path, server: PostgreSQL, shared: Bench):
+    file = configured(tmp_path, shared.crm)
+    url = f'url = "{server.url.replace("crmsync@", "crmsync:sesame@")}"'
+    text = file.read_text()
+    file.write_text(text.replace("replica_settings]", f"replica_settings]\n{url}"))
+    shared.there_create("Account", Name="Acme")
+    engine = build(load(file, {}), now=shared.clock)
+    try:
+        (done,) = engine.replicas.replica_sync()["replicas"]
+        (checked,) = engine.replicas.check()
+    finally:
+        engine.close()
+    assert done["pulled"] > 0
+    assert (checked["ok"], "schema crmsync_replica_main" in checked["message"]) == (True, True)
+    assert "sesame" not in str(checked)
