@@ -160,15 +160,15 @@ PLANTED = (
     Planted(
         "the stamp's signature is not verified",
         "crmsync.daemon.cycle.stamps",
-        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
         "        return stamp.uid == uid",
         (f"{RULES}a_stamp_that_is_not_ours_links_nothing[made up]",),
     ),
     Planted(
         "a stamp counts on whatever item it stands",
         "crmsync.daemon.cycle.stamps",
-        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
-        "        return hmac.compare_digest(made.mac, stamp.mac)",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
+        "        return hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
         (f"{RULES}a_stamp_that_is_not_ours_links_nothing[copied]",),
     ),
     # ── No write over something newer ────────────────────────────────────────────────────────────────────────

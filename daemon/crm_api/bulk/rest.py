@@ -46,7 +46,8 @@ class _Bulk(Worker, ABC):
 
     def _new(self, call: Call, asked: Mapping[str, Any], state: str) -> Job:
         for name, known in (("columnDelimiter", tables.DELIMITERS), ("lineEnding", _ENDS)):
-            if asked.get(name) is not None and asked[name] not in known:
+            given = asked.get(name)
+            if given is not None and not (isinstance(given, str) and given in known):
                 raise Fault("INVALIDJOB", f"{name} must be one of {', '.join(known)}")
         if asked.get("contentType") not in (None, "CSV"):
             raise Fault("INVALIDJOB", "contentType must be CSV")
