@@ -22,6 +22,7 @@ from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.daemon.machine.test_delegates_machine import DelegateStory, ForeignStory
+from tests.daemon.machine.test_granted_machine import GrantedStory
 from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
 
@@ -34,6 +35,7 @@ HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
     "delegates": lambda: nullcontext(DelegateStory),
     "protocols": lambda: nullcontext(ForeignStory),
+    "granted": lambda: nullcontext(GrantedStory),
     "http": over_http,
     "radicale": over_a_real_server,
 }
