@@ -28,6 +28,7 @@ from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
 from crmsync.daemon.crm_api.soap import Endpoint, wire
+from crmsync.state.errors import StateError
 from crmsync.state.replica import faults
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
@@ -144,6 +145,11 @@ class _Endpoint:
             return self._dispatch(message)
         except Fault as fault:
             return fault_reply(fault)
+        except StateError as error:
+            log.error("%s", error, extra={"action": "crm.database"})
+            return fault_reply(
+                Fault("SERVER_UNAVAILABLE", "the database of this CRM cannot be used just now")
+            )
         except Exception:
             log.exception(
                 "%s /%s failed", message.method, "/".join(message.path), extra={"action": "crm.defect"}

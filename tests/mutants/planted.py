@@ -307,6 +307,16 @@ PLANTED = (
             "test_what_was_begun_under_a_lock_is_not_committed_without_it",
         ),
     ),
+    Planted(
+        "a pass goes on without its turn at a replica in PostgreSQL",
+        "crmsync.state.replica.local.fence",
+        "            self._check()\n            yield work",
+        "            yield work",
+        (
+            "tests/daemon/replica/test_postgresql.py::"
+            "test_a_pass_that_lost_its_turn_sends_nothing_more[sessions ended]",
+        ),
+    ),
     # ── What is missing, and what is meant ───────────────────────────────────────────────────────────────────
     Planted(
         "a record that is missing once is unlinked",
