@@ -251,7 +251,8 @@ def _tasks(
     if going[Side.CRM]:
         original = work.record(Side.ECS) if "attachments" in going[Side.CRM] else None
         version = work.record(Side.CRM).version
-        change = Update(pair.crm_id, version, pair.kind, going[Side.CRM], original=original)
+        clocks = {n: seen[1] for (side, n), seen in work.clocks.items() if side is Side.ECS}
+        change = Update(pair.crm_id, version, pair.kind, going[Side.CRM], original=original, clocks=clocks)
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
     return tasks
 
