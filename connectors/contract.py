@@ -617,6 +617,10 @@ class Copying(Protocol):
     """A server for which a copy stands in while it is away. A record that the copy does not have is neither gone nor
     hidden: nothing can be said of it now."""
 
+    @property
+    def stands_in(self) -> bool:
+        """The server is away, and the copy answers."""
+
     def here(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of which it can answer."""
 

@@ -40,6 +40,8 @@ __all__ = ["BesideCopy", "OnCopy", "held_whole"]
 class BesideCopy(SalesforceConnector):
     """With the CRM there. What was kept while it was away has a word in what is written now."""
 
+    stands_in = False
+
     def __init__(self, table: Table, poll: Poll, conditions: Conditions, desk: Desk) -> None:
         super().__init__(table, poll, conditions)
         self._desk = desk
@@ -81,6 +83,8 @@ class BesideCopy(SalesforceConnector):
 
 class OnCopy(SalesforceConnector):
     """With the CRM away. Shows what it is known to have, and keeps what it shall get."""
+
+    stands_in = True
 
     def __init__(self, table: Table, poll: Poll, conditions: Conditions, desk: Desk) -> None:
         super().__init__(table, poll, conditions)

@@ -1,10 +1,10 @@
 """Where the sync leaves in a replica what the CRM does not have yet, and hears what has become of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from crmsync.connectors.contract import Access, Create, Deferred, Done, Outcome, Refused, Write
+from crmsync.connectors.contract import Access, Create, Deferred, Done, Outcome, Refused, Stale, Write
 from crmsync.connectors.errors import AuthExpired
 from crmsync.daemon.replica.context import naive
 from crmsync.daemon.replica.keeper import Keeper
@@ -37,19 +37,24 @@ class ReplicaDesk:
 
     def known(self, writes: Sequence[Write], *, send: bool) -> Mapping[int, Outcome]:
         with self.keeper.database.read() as work:
-            if not from_sync.entries(work, writes):
-                return {}
+            before = from_sync.entries(work, writes)
             waits = not from_sync.at_rest(work)
+        if not before:
+            return {}
         if send and waits:
             self._send()
         with self.keeper.database.write() as work:
-            return self._known(work, writes)
+            return self._known(work, writes, before)
 
-    def _known(self, work: Work, writes: Sequence[Write]) -> Mapping[int, Outcome]:
+    def _known(self, work: Work, writes: Sequence[Write], before: Collection[str]) -> Mapping[int, Outcome]:
         found: dict[int, Outcome] = {}
         entries = from_sync.entries(work, writes)
         for position, write in enumerate(writes):
-            entry = entries.get(write.key if isinstance(write, Create) else write.id)
+            name = write.key if isinstance(write, Create) else write.id
+            entry = entries.get(name)
+            if entry is None and name in before:
+                found[position] = Stale(name)  # it has arrived since the sync looked
+                continue
             outcome = from_sync.standing(work, write, entry) if entry is not None else None
             waiting = isinstance(outcome, Done) and isinstance(write, Create)
             if outcome is not None and not waiting:  # a create that waits is the sync's own to make
