@@ -108,6 +108,20 @@ def test_an_edit_is_in_the_replica_at_once_and_in_the_crm_once(world: DeskWorld)
     assert world.rows()[0]["Id"] == record
 
 
+def test_what_is_changed_back_never_gets_there(world: DeskWorld):
+    card, _ = linked(world)
+    world.line.cut = True
+    world.ecs.edit(card, job_title="Countess")
+    world.later()
+    world.ecs.edit(card, job_title="Analyst")
+    world.later()
+    assert titles(world) == ("Analyst",) * 3
+    back(world)
+    assert titles(world) == ("Analyst",) * 3
+    assert world.engine.conflicts() == []
+    world.quiet()
+
+
 def test_a_pass_brings_it_there_too(world: DeskWorld):
     card, _ = linked(world)
     world.line.cut = True
