@@ -171,6 +171,7 @@ class Service:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.schedule.watch(NOTE_SUCCESS, self._note_successes)
+        self.schedule.watch(CLAIMING, self.doors.again)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
         while self._next_signal() == signal.SIGHUP:
