@@ -127,6 +127,13 @@ class ThroughStore(LocalStore):
         self._landing.look(record_ids)
         return super().retrieve(caller, object_name, record_ids)
 
+    def sent(self, name: str, values: Mapping[str, Any]) -> Values | None:
+        """These fields as the REST API takes them; None: they name a record that only stands here. Raises Fault."""
+        try:
+            return self._body(name, values)[1]
+        except _Local:
+            return None
+
     # ── Whether, and what ────────────────────────────────────────────────────────────────────────────────────
 
     def _mixed(
