@@ -45,7 +45,6 @@ from crmsync.state.errors import Locked, StateError
 from crmsync.state.pulse import KEPT
 from crmsync.state.witness import Witness
 
-NOTE_SUCCESS = timedelta(minutes=5)  # how often an idle account's last success is written down
 Progress = Callable[[str, str, int], None]  # account, what, how many more
 
 
@@ -134,7 +133,7 @@ class Engine:
         except StateError as error:
             return Report(errors=[_error(account.name, "state_failed", str(error), retry=True)])
         if not report.errors:
-            self._note_success(account.name)
+            self._successes[account.name] = self.now()
         return report
 
     def _synced(
@@ -341,6 +340,9 @@ class Engine:
     def exchange_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
         return asked.jobs(self.state, limit)
 
+    def failing_exchanges(self) -> list[dict[str, str]]:
+        return asked.failing(self.state)
+
     def exchange_audit(self, limit: int = 50) -> list[dict[str, Any]]:
         return asked.audit(self.state, limit)
 
@@ -364,6 +366,16 @@ class Engine:
 
     def context(self, account: Account, *, progress: Progress = no_progress) -> Context:
         return self._maker(account, self.state, progress, ALL)()
+
+    def note_successes(self) -> None:
+        """Idle cycles leave no row behind, so when they last went well is noted apart, from time to time. Raises
+        StateError."""
+        news = {n: at for n, at in dict(self._successes).items() if self._noted.get(n) != at}
+        if news:
+            with self.state.transaction() as tx:
+                for name, at in news.items():
+                    tx.meta.put(f"success/{name}", at.isoformat())
+            self._noted |= news
 
     def close(self) -> None:
         crms: dict[str, Crm] = {a.crm.name: a.crm for a in self.accounts.values()}
@@ -427,15 +439,6 @@ class Engine:
         finally:
             with self._guard:
                 self._busy.discard(name)
-
-    def _note_success(self, name: str) -> None:
-        """Idle cycles leave no row behind, so the last success is noted on its own, and not at every turn."""
-        now = self.now()
-        self._successes[name] = now
-        if name not in self._noted or now - self._noted[name] >= NOTE_SUCCESS:
-            self._noted[name] = now
-            with self.state.transaction() as tx:
-                tx.meta.put(f"success/{name}", now.isoformat())
 
 
 def _error(account: str, code: str, message: str, *, retry: bool) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Schedule:
 
     def watch(self, every: timedelta, look: Callable[[], None]) -> None:
         """Calls ``look``, which may have to wait for somebody."""
-        self._every(every, look, "watch", first=self._now() + every)
+        self._every(every, look, f"watch:{look.__qualname__}", first=self._now() + every)
 
     def soon(self, name: str) -> None:
         """Something may have changed: the account's turn comes now, to note what it is, and again when that has

@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
 CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
+NOTE_SUCCESS = timedelta(
+    minutes=5
+)  # how often the last success of accounts in which nothing happens is written down
 TURN = 1.0  # seconds for which a signal may go unnoticed
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
@@ -167,6 +170,7 @@ class Service:
         if self.notify.watchdog is not None:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
+        self.schedule.watch(NOTE_SUCCESS, self._note_successes)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
         while self._next_signal() == signal.SIGHUP:
@@ -196,6 +200,13 @@ class Service:
         except StateError as error:
             log.debug("%s", error, extra={"action": "claim.unknown"})  # each cycle says so, too
 
+    def _note_successes(self) -> None:
+        try:
+            with self.turns.looking() as engine:
+                engine.note_successes()
+        except StateError as error:
+            log.debug("%s", error, extra={"action": "success.unknown"})  # each cycle says so, too
+
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         self._signals.put(number)
 
@@ -222,6 +233,7 @@ class Service:
             # Threads that hang in a request cannot be ended otherwise, and Python would wait for them. Nothing is
             # lost: every write has its intent in the state, and every state change its transaction.
             os._exit(int(self._ousted))
+        self._note_successes()
         log.info("stopped", extra={"action": "service.stopped"})
         return int(self._ousted)
 
@@ -260,12 +272,13 @@ class Service:
             if not self._signals.empty():  # we are to stop: not worth a new engine any more
                 engine.close()
                 return
+            self._note_successes()
             self.turns.swap(engine)
         finally:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config
-        self.adaptor.config = config.exchange
+        self.adaptor.follow(config.exchange)
         self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
@@ -366,8 +379,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),
         ("[exchange] url", old.exchange.url, new.exchange.url),
-        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
-        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
+        ("[exchange] certificate", bool(old.exchange.certificate), bool(new.exchange.certificate)),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

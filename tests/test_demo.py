@@ -24,7 +24,7 @@ import urllib3
 import vobject
 
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.demo import post, texts
+from crmsync.daemon.demo import post, stage, texts
 from crmsync.daemon.demo.place import LONGEST_SOCKET, opened
 from crmsync.daemon.demo.scene import NotSo, Tour
 from crmsync.daemon.demo.stage import started
@@ -239,6 +239,26 @@ def assert_ends(demo: subprocess.Popen[str], ready: dict[str, Any], how: signal.
     assert [pid for pid in started_by_it if runs(pid)] == []
     urls = [ready["accounts"][0]["carddav_url"], ready["crm"]["url"], ready["crm"]["https_url"]]
     assert [url for url in urls if listens(url)] == []
+
+
+def test_a_port_that_somebody_takes_first_is_not_insisted_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for a free port and the service that listens on it."""
+    with opened(tmp_path / "kept") as place, socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        offered = [taken, stage.free_port(), stage.free_port(), taken, stage.free_port(), stage.free_port()]
+        last = offered[-1]
+        monkeypatch.setattr(stage, "free_port", lambda: offered.pop(0))
+        nobody = "http://127.0.0.1:9/"
+        service, exchange = stage.start_service(
+            place, lambda page, door: place.write_config(nobody, nobody, 0, page, door)
+        )
+        try:
+            assert exchange == last
+            assert service.call("login_link", admin=True)["url"]
+        finally:
+            service.stop()
 
 
 def test_ctrl_c_ends_it_and_its_directory_can_be_started_again(tmp_path: Path) -> None:

@@ -104,8 +104,7 @@ def _record_ecs(
     for item in items:
         pair, row = pairs.get(item.id), known.get(item.id)
         if isinstance(item, Gone):
-            known_alone = row is not None and not item.survivor  # what it has become is told of as well
-            if pair is not None or known_alone or item.id in waiting:
+            if _concerns(item, pair, row) or item.id in waiting:
                 detected.append(Detected(item.id, gone=True))
             continue
         if isinstance(item, Record):
@@ -140,6 +139,15 @@ def waiting_rows(
 ) -> frozenset[str]:
     """What stands in the sync table, linked or not: parked or held items are looked at whatever became of them."""
     return frozenset(row.item for row in tx.queue.get(account, side, place.key, [i.id for i in items]))
+
+
+def _concerns(item: Gone, pair: Pair | None, row: IndexRow | None) -> bool:
+    """A server may tell of one delete again and again: of a link that was given up it is taken in once."""
+    if pair is not None and pair.state is PairState.LINKED:
+        return True
+    return row is not None and (
+        pair is not None or not item.survivor
+    )  # what it has become is told of as well
 
 
 def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:

@@ -49,7 +49,7 @@ class Child:
         self._what = what
         run = (sys.executable, "-m", program) if isinstance(program, str) else program
         self._command = [*run, *arguments]
-        self._log = log
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +60,7 @@ class Child:
         """Returns when it answers. Raises Failure, and has ended it then."""
         leashed = [sys.executable, "-I", "-S", str(Path(leash.__file__)), str(os.getpid()), *self._command]
         environ = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}  # systemd knows us, not them
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 leashed, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0, env=environ
             )
@@ -90,9 +90,9 @@ class Child:
     def said(self) -> str:
         """The end of its log."""
         try:
-            return self._log.read_text(errors="replace")[-2000:].strip() or "nothing"
+            return self.log.read_text(errors="replace")[-2000:].strip() or "nothing"
         except OSError as error:
-            return f"(its log {self._log} cannot be read: {error.strerror})"
+            return f"(its log {self.log} cannot be read: {error.strerror})"
 
     def _wait(self, answers: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -211,21 +211,42 @@ def started(place: Place, now: datetime) -> Iterator[Stage]:
         stack.callback(pool.clear)
         people = {name: _person(name, place, dav, crm.url, pool, mail) for name in PEOPLE}
         seed(people, place.seeded, now)
-        # the same after each restart of the service in the tour
-        exchange = free_port()
         phone = phones.inside.control if phones else 0
-        place.write_config(dav, crm.url, mail, page=free_port(), exchange=exchange, phone=phone)
+        service, exchange = start_service(
+            place, lambda page, door: place.write_config(dav, crm.url, mail, page, door, phone)
+        )
+        stack.callback(service.stop)
         target = Target(f"http://127.0.0.1:{exchange}", EXCHANGE, place.secret(EXCHANGE))
         scheduler = ExchangeScheduler(crm.crm, target)
         stack.callback(scheduler.stop)
         scheduler.start()
-        arguments = ["--config", str(place.config), "run"]
-        service = Service(
-            place, Child("the service", "crmsync.daemon.cli", arguments, place.folder / "service.log")
-        )
-        stack.callback(service.stop)
-        service.start()
         yield Stage(place, people, radicale, crm, service, phones)
+
+
+def start_service(place: Place, configure: Callable[[int, int], None]) -> tuple[Service, int]:
+    """Itself, with its status page, and the port for the CRM's scheduler; both ports stay through the tour.
+    ``configure``: with these two."""
+    command = ["--config", str(place.config), "run"]
+    for attempt in range(1, ATTEMPTS + 1):
+        page, exchange = free_port(), free_port()
+        configure(page, exchange)
+        service = Service(
+            place, Child("the service", "crmsync.daemon.cli", command, place.folder / "service.log")
+        )
+        try:
+            service.start()
+            service.call("login_link", admin=True)
+            if not _answers(f"http://127.0.0.1:{exchange}/"):
+                raise Failure(
+                    "demo", f"the service does not answer on port {exchange}; see {service.child.log}"
+                )
+        except BaseException as error:
+            service.stop()
+            if attempt == ATTEMPTS or not isinstance(error, Failure):
+                raise
+            continue
+        return service, exchange
+    raise AssertionError("unreachable")
 
 
 def _start_radicale(place: Place, stack: contextlib.ExitStack) -> tuple[str, Child]:

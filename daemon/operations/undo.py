@@ -74,4 +74,5 @@ def _item(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
             case _:
                 return
     except ConnectorError as error:
-        undone.keep(first, str(error))
+        for one in entries if first.action == Action.UPDATE else [first]:
+            undone.keep(one, str(error))

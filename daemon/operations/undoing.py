@@ -21,8 +21,11 @@ class Undone:
     made: set[str] = field(default_factory=set)  # ids of what was put back
 
     def keep(self, one: Entry, reason: str) -> None:
+        """The first reason is the one that is told."""
         item = one.ecs_id if one.side is Side.ECS else one.crm_id
-        self.kept.append({"item": item, "side": one.side.value, "column": one.column, "reason": reason})
+        what = {"item": item, "side": one.side.value, "column": one.column}
+        if not any(what.items() <= told.items() for told in self.kept):
+            self.kept.append({**what, "reason": reason})
 
     def part(self, pair: Pair, side: Side) -> None:
         theirs = "record in the CRM" if side is Side.ECS else "item on the ECS side"

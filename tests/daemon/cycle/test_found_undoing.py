@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import Throttled, Unreachable
+from crmsync.state.model import Action
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed
 
@@ -60,3 +61,34 @@ def test_a_record_that_another_account_has_linked_is_not_taken_away(tmp_path: Pa
     assert (len(house.contacts()), len(house.items("shared"))) == (1, 1)
     house.idle()
     house.close()
+
+
+def test_no_card_is_linked_again_to_a_record_that_has_gone(house: House) -> None:
+    """The next cycle would take it for a record that a person has deleted, and delete the card."""
+    card = house.person()
+    house.sync()
+    house.ecs.untag(card, "CRM")
+    house.sync()
+    with house.state.reading() as tx:
+        (unlinked,) = (
+            n for n in range(1, 9) if any(e.action == Action.UNLINK for e in tx.history.of_cycle(n))
+        )
+    house.crm.delete(house.the_record().id)
+    house.sync()
+    (kept,) = house.engine.undo(unlinked)["kept"]
+    assert kept["reason"] == "its partner is no longer there"
+    house.sync()
+    assert house.the_card().id == card
+    house.idle()
+
+
+def test_of_an_edit_that_is_not_undone_every_column_is_named(house: House) -> None:
+    house.person(job_title="Analyst", company="Engines")
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Countess", company="Analytical Engines")
+    cycle = house.sync()["cycles"][0]["id"]
+    house.ecs.faults.fail("fetch", Throttled("too many requests"))
+    answer = house.engine.undo(cycle)
+    assert {(k["column"], k["reason"]) for k in answer["kept"]} == {
+        (column, "too many requests") for column in ("job_title", "company")
+    }

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine as Database
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.memory.traits import groupware
+from crmsync.daemon.plan.reconcile import DeleteRule
 from tests.daemon.cycle.world import World
 from tests.daemon.machine.house import House
 
@@ -57,3 +62,48 @@ def test_nobody_asks_for_objects_that_no_account_has_a_place_for(tmp_path: Path)
     house.sync()
     assert house.crm.faults.calls["changes"] == before + 1
     house.close()
+
+
+def test_what_is_gone_and_linked_no_more_is_asked_for_once(tmp_path: Path) -> None:
+    """Of a server that tells of each delete again and again."""
+    world = World(tmp_path, ecs=groupware(incremental=False), deletes={Kind.CONTACT: DeleteRule.UNLINK})
+    card = world.person()
+    world.sync()
+    world.ecs.delete(card)
+    world.sync()
+    world.engine.reconcile()
+    before = world.ecs.faults.calls["fetch"]
+    world.ecs.hide(
+        world.person("Grace", "Hopper")
+    )  # something is new, and the server tells everything from the start
+    world.idle()
+    assert world.ecs.faults.calls["fetch"] == before
+    world.close()
+
+
+def test_the_last_success_of_idle_accounts_is_noted_apart(world: World) -> None:
+    """A cycle in which nothing happens leaves the disk alone, and a restart knows when the last one went well."""
+    written: list[str] = []
+
+    def note(connection: object, cursor: Any, statement: str, *_: object) -> None:
+        if cursor.rowcount > 0:
+            written.append(statement)
+
+    world.person()
+    world.sync()
+    world.sync()
+    event.listen(Database, "after_cursor_execute", note)
+    try:
+        for _ in range(3):
+            world.clock.tick(3600)
+            world.sync(keep_idle=False)
+    finally:
+        event.remove(Database, "after_cursor_execute", note)
+    assert written == []
+    success = world.clock()
+    world.engine.note_successes()
+    world.close()
+    world.clock.tick(3600)
+    world.start()
+    (account,) = world.engine.status()["accounts"]
+    assert account["last_success"] == success.isoformat(timespec="seconds").replace("+00:00", "Z")
