@@ -313,7 +313,11 @@ class Service:
                 return self._each(name, fitting, watched)
             case Reach.ALL:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
-                    return invoke(engine, name, fitting, watched)
+                    try:
+                        return invoke(engine, name, fitting, watched)
+                    finally:
+                        if name == "forget":
+                            self.phones.look_again()
             case Reach.REPLICA:
                 with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
                     return invoke(engine, name, fitting, watched)

@@ -109,6 +109,8 @@ class Board:
             call = advanced(before.call if before else None, event, line.region)
             if call is None or (before is not None and call == before.call):
                 return
+            if before is None and self.store.is_erased(line.account, call.key):
+                return
             live = replace(before, call=call) if before else Live(call, line.switch)
             self._keep(line, live, noted=False)
         if before is None:
@@ -223,6 +225,14 @@ class Board:
                 some.remove(told)
 
         return end
+
+    def look_again(self) -> None:
+        """What was erased from the store is shown no more. Raises what the store raises."""
+        with self._lock:
+            for account, calls in self._calls.items():
+                for key in [key for key in calls if self.store.is_erased(account, key)]:
+                    del calls[key]
+        self.tell_all()
 
     def hand_over(self, other: "Board | None") -> None:
         """Those who look are told by another board from now on: one that may not be there."""

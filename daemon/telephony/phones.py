@@ -152,6 +152,11 @@ class Phones:
             with _stored():
                 self.pairing.forget(token)
 
+    def look_again(self) -> None:
+        """Calls may have been erased."""
+        if self.board is not None:
+            self.board.look_again()
+
     def listen(self, account: str, told: Callable[[], None]) -> Callable[[], None]:
         return self._board().listen(account, told)
 
