@@ -68,6 +68,7 @@ def run(
             path = config.service.socket
             notify = Notifier.of(environ)
             service = Service(config, engine, load, build, notify, environ, debug=debug, claim=claim)
+            service.phones.claim()
             return service.run(ControlServer(listen(path), path, service.handle, service.about))
     finally:
         (service.engine if service else engine).close()
@@ -379,6 +380,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[softphone] log", old.call_log, new.call_log),
         ("[login.proxy]", old.login.proxy, new.login.proxy),
         ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),

@@ -55,6 +55,10 @@ class FileLocks:
         """Of a replica, rather than a state: who brings it in step."""
         return self._hold(self._beside(".lock"), "the replica")
 
+    def call_log(self) -> AbstractContextManager[None]:
+        """Of a call log, rather than a state: whose calls are heard."""
+        return self._hold(self._beside(".lock"), "the call log")
+
     def writing(self) -> AbstractContextManager[Connection | None]:
         return nullcontext()
 

@@ -71,10 +71,11 @@ class CallStore:
                 self._open.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._open
+                    self._open.execute("COMMIT")
                 except BaseException:
-                    self._open.execute("ROLLBACK")
+                    if self._open.in_transaction:  # a full disk has ended it already
+                        self._open.execute("ROLLBACK")
                     raise
-                self._open.execute("COMMIT")
             except (sqlite3.Error, OSError) as error:
                 raise explained(self._file, error) from error
 
