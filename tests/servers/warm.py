@@ -17,27 +17,36 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
+ROOT = Path(__file__).parents[2]
 _LARGEST = 1 << 17  # bytes of one order: arguments and environment
 _NUMBER = struct.Struct("i")
 
 
 class Command:
-    """``crmsync ARGUMENTS``, under way; as ``subprocess.Popen`` in what it offers. Killed where its context ends."""
+    """``crmsync ARGUMENTS``, under way; as ``subprocess.Popen`` in what it offers. Killed where its context ends.
 
-    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    ``output`` is an open file, for all that it prints.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None = None
+    ) -> None:
         self.args = ("crmsync", *arguments)
         self.returncode: int | None = None
-        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+        self._files = () if output else tuple(tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115
         self._told, told = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order = {"arguments": [*arguments], "environ": dict(environ), "cwd": os.getcwd()}
         with told:
-            fds = [self._out.fileno(), self._err.fileno(), told.fileno()]
-            socket.send_fds(_nursery(), [json.dumps(order).encode()], fds)
+            fds = [file.fileno() for file in self._files or (output, output) if file]
+            socket.send_fds(_nursery(), [json.dumps(order).encode()], [*fds, told.fileno()])
         self.pid = self._number()
 
     def poll(self) -> int | None:
@@ -52,7 +61,8 @@ class Command:
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Waits for the end, and returns what was printed: on stdout, on stderr."""
         self.wait(timeout)
-        return _text(self._out), _text(self._err)
+        out, err = self._files
+        return _text(out), _text(err)
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -71,13 +81,16 @@ class Command:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self.wait()
-        for end in (self._out, self._err, self._told):
+        for end in (*self._files, self._told):
             end.close()
 
     def _ended(self, timeout: float | None) -> int | None:
         """Several threads may ask: what was said is left where it is."""
-        if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
-            self.returncode = self._number(socket.MSG_PEEK)
+        if self.returncode is None:
+            waiting = select.poll()
+            waiting.register(self._told, select.POLLIN)
+            if waiting.poll(None if timeout is None else timeout * 1000):
+                self.returncode = self._number(socket.MSG_PEEK)
         return self.returncode
 
     def _number(self, flags: int = 0) -> int:
@@ -97,7 +110,7 @@ def _nursery() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", "tests.servers.warm", str(theirs.fileno())]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd=ROOT)
 
     @atexit.register
     def end() -> None:
@@ -110,26 +123,26 @@ def _nursery() -> socket.socket:
 # ── in the process that splits ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _commands(orders: socket.socket) -> Callable[[], int]:
-    """Returns in each command's process, with what it has to do; in the one that splits, when nobody asks any more."""
+def _serve(orders: socket.socket) -> None:
+    """Until nobody asks any more."""
     while True:
         order, fds, _, _ = socket.recv_fds(orders, _LARGEST, 3)
         if not order:
-            return lambda: 0
+            return
         if os.fork() == 0:
             orders.close()
-            return _watched(json.loads(order), *fds)
+            _watched(json.loads(order), *fds)
         for fd in fds:
             os.close(fd)
         _reap()
 
 
-def _watched(order: Mapping[str, Any], out: int, err: int, tell: int) -> Callable[[], int]:
+def _watched(order: Mapping[str, Any], out: int, err: int, tell: int) -> NoReturn:
     """Splits again: the one half tells how the other one ends."""
     pid = os.fork()
     if pid == 0:
         os.close(tell)
-        return lambda: _command(order, out, err)
+        _command(order, out, err)
     with (
         socket.socket(fileno=tell) as told,
         contextlib.suppress(BrokenPipeError),
@@ -140,7 +153,7 @@ def _watched(order: Mapping[str, Any], out: int, err: int, tell: int) -> Callabl
     os._exit(0)
 
 
-def _command(order: Mapping[str, Any], out: int, err: int) -> int:
+def _command(order: Mapping[str, Any], out: int, err: int) -> NoReturn:
     from crmsync.daemon.cli import main
 
     for mine, standard in ((out, 1), (err, 2)):
@@ -150,7 +163,16 @@ def _command(order: Mapping[str, Any], out: int, err: int) -> int:
     os.environ.update(order["environ"])
     time.tzset()
     os.chdir(order["cwd"])
-    return main(order["arguments"])
+    try:
+        code = main(order["arguments"])
+        threading._shutdown()  # as the interpreter ends, but for the putting away of a hundred megabytes
+        atexit._run_exitfuncs()
+    except BaseException:  # noqa: BLE001 - told as the interpreter tells it
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _reap() -> None:
@@ -173,4 +195,4 @@ def _load() -> None:
 if __name__ == "__main__":
     _load()
     gc.freeze()
-    sys.exit(_commands(socket.socket(fileno=int(sys.argv[1])))())
+    _serve(socket.socket(fileno=int(sys.argv[1])))
