@@ -48,6 +48,7 @@ class Task:
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    replaces: list[int] = field(default_factory=list)  # intents whose columns are all in this write
     cut: bool = False  # a create without the columns that are not granted: its item is looked at again
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
@@ -138,6 +139,7 @@ def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Co
             task.outcome = Stale(task.item)
         new = [t for t in tasks if not t.repeated and t.outcome is None]
         ids = tx.intents.write([_intent(cx, cycle, t) for t in new])
+        tx.intents.close([id for t in new for id in t.replaces])
     for task, id in zip(new, ids, strict=True):
         task.intents.append(id)
 

@@ -18,6 +18,7 @@ TESTS = "tests/daemon/plan"
 # By module; those most likely to notice, and after them the slow ones that only matter where these did not.
 BEARING = {
     "each": (("merge_each",), ("merge_properties",)),
+    "grant": (("grant", "values"), ()),
     "guard": (("guard", "values"), ()),
     "match": (("match", "values"), ()),
     "members": (("members", "merge_each"), ()),

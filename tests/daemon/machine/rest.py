@@ -131,9 +131,7 @@ def _run_until_quiet(house: Premises) -> None:
     for _ in range(ENOUGH):
         house.clock.tick(TWO_HOURS)
         house.engine.retry()
-        report = (
-            house.engine.reconcile()
-        )  # and not only a sync: a server without tombstones tells of no delete
+        report = house.settle()
         looking_again = any(row["code"] in LOOKED_FOR_AGAIN for row in house.engine.queue())
         if not report["writes"] and not report["errors"] and not looking_again:
             return
