@@ -21,6 +21,7 @@ from typing import Any
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.daemon.machine.test_calls_machine import CallsStory
 from tests.daemon.machine.test_copied_machine import CopiedStory
 from tests.daemon.machine.test_delegates_machine import DelegateStory, ForeignStory
 from tests.daemon.machine.test_granted_machine import GrantedStory
@@ -36,6 +37,7 @@ HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
     "delegates": lambda: nullcontext(DelegateStory),
     "protocols": lambda: nullcontext(ForeignStory),
+    "calls": lambda: nullcontext(CallsStory),
     "copied": lambda: nullcontext(CopiedStory),
     "granted": lambda: nullcontext(GrantedStory),
     "http": over_http,
