@@ -27,6 +27,7 @@ from tests.daemon.machine.test_delegates_machine import DelegateStory, ForeignSt
 from tests.daemon.machine.test_granted_machine import GrantedStory
 from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
+from tests.daemon.machine.test_series_machine import over_calendars
 
 ALL_STEPS = 100_000
 STORIES = 30  # that one seed tells
@@ -40,6 +41,7 @@ HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "calls": lambda: nullcontext(CallsStory),
     "copied": lambda: nullcontext(CopiedStory),
     "granted": lambda: nullcontext(GrantedStory),
+    "series": over_calendars,
     "http": over_http,
     "radicale": over_a_real_server,
 }

@@ -20,7 +20,9 @@ from crmsync.state.model import Pair
 from tests.daemon.cycle.world import RULES, Clock
 from tests.daemon.machine.trouble import Fate, MortalState
 
-NO_LIMIT = dict.fromkeys((Kind.CONTACT, Kind.TASK), Limit(10_000, 1000))  # the guard has tests of its own
+NO_LIMIT = dict.fromkeys(
+    (Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK), Limit(10_000, 1000)
+)  # the guard has tests of its own
 PEOPLE = ("alice", "bob")
 SHARED = "shared"  # the server of the address book that both see
 
