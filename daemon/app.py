@@ -13,7 +13,6 @@ from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
-from crmsync.config.replica import file_of
 from crmsync.config.secret import SecretError
 from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
@@ -167,7 +166,11 @@ def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
     wanted = {name: fields for name in chosen.objects if (fields := chosen.wanted(name)) is not None}
     settings = Settings(chosen.objects, wanted, chosen.interval, _CONFLICTS[chosen.policy], Mode(chosen.mode))
     return Keeper(
-        name, file_of(chosen.place(name, config.state.folder)), settings, crm.source.replication, now=now
+        name,
+        chosen.file_or_url(name, config.state.folder),
+        settings,
+        crm.source.replication,
+        now=now,
     )
 
 

@@ -278,7 +278,7 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config
-        self.adaptor.config = config.exchange
+        self.adaptor.follow(config.exchange)
         self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
@@ -379,8 +379,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),
         ("[exchange] url", old.exchange.url, new.exchange.url),
-        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
-        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
+        ("[exchange] certificate", bool(old.exchange.certificate), bool(new.exchange.certificate)),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

@@ -12,6 +12,7 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.twins import twins
 from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
+from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import PERSON, Action, Entry, Intent, Pair, PairState
 from crmsync.state.values import decode_columns
@@ -35,7 +36,7 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
     assert found is not None
     place, record = found
     known = pair.ecs_version if one.side is Side.ECS else pair.crm_version
-    if record.version != known:
+    if record.version != known or _edited(cx, place, pair, one.side, record):
         with cx.state.transaction() as tx:
             tx.intents.close([sent.id] if sent is not None else [])
             tx.pairs.save(pair)
@@ -59,6 +60,16 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
             tx.intents.close(task.over)
             tx.pairs.save(pair)
     undone.keep(one, "not deleted: it changed meanwhile, or the server refused")
+
+
+def _edited(cx: Context, place: Place, pair: Pair, side: Side, record: Record) -> bool:
+    """In its present version we know it; but an edit in a column that goes only the other way stands nowhere else."""
+    with cx.state.reading() as tx:
+        snapshot = tx.snapshots.get(pair.id)
+    if snapshot is None:
+        return False
+    expected = {**place.connector.project(pair.kind, snapshot.columns), **snapshot.kept.get(side, {})}
+    return any(n in record.columns and not same(record.columns[n], v) for n, v in expected.items())
 
 
 def _note_taken(cx: Context, one: Entry, native: str, columns: Columns, intents: Sequence[int]) -> None:

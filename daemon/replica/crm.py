@@ -16,7 +16,8 @@ from crmsync.daemon.replica.through_store import ThroughStore
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.changes import LocalChanges
 from crmsync.state.replica.local.database import LocalDatabase
-from crmsync.state.replica.local.identity import Identity
+from crmsync.state.replica.local.glance import Glance
+from crmsync.state.replica.local.identity import Identity, identity
 from crmsync.state.replica.local.leads import LocalConverter
 from crmsync.state.replica.local.recycling import LocalBin
 from crmsync.state.replica.local.tables import Tables
@@ -98,7 +99,8 @@ class ReplicaCrm(Crm):
             who.organisation_name or "Replica", (), self._clients, known_as=who.organisation
         )
         self.users: Mapping[str, str] = {who.username: who.user} if who.username else {}
-        store = ThroughStore(self.replica, self.login.who, self.through, clock=self.clock)
+        asked = Glance(self.replica, identity, self._glance)
+        store = ThroughStore(self.replica, asked, self.through, clock=self.clock, glance=self._glance)
         self.store, self.database = store, store.database
         self.queries = ThroughQueries(store, self.through, clock=self.clock)
         self.searches = Searches(store, self.queries)

@@ -48,8 +48,9 @@ class ThroughStore(LocalStore):
         through: Through,
         *,
         clock: Clock,
+        glance: float = 0.0,
     ) -> None:
-        super().__init__(replica, who, clock=clock)
+        super().__init__(replica, who, clock=clock, glance=glance)
         self._through = through
         self._landing = Landing(self, through)
 

@@ -1,8 +1,9 @@
 """What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
 
+import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -28,6 +29,9 @@ DONE = {
 }
 _REJECTED = {"retry": "reject_retry", "abandon": "reject_abandon"}
 _MATCHES = {"create": "match_create", "ignore": "match_ignore"}
+OTHERS = (
+    "What is held is not what it was when you opened the page. Open it again, and look at all of it first."
+)
 COLUMN = "column."  # before the names of fields that may be edited
 CYCLE = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 WHAT_NOW = "Choose what shall happen, then send the form again."
@@ -53,7 +57,8 @@ class Decisions:
         }
         more = {name: max(0, len(rows) - SHOWN) for name, rows in lists.items()}
         done = DONE.get(visit.request.query_params.get("done", ""), "")
-        return self._site.show("decisions.html", visit, **shown, more=more, done=done)
+        seen = _seen(lists["deletions"])
+        return self._site.show("decisions.html", visit, **shown, more=more, done=done, seen=seen)
 
     async def conflict(self, visit: Visit) -> Response:
         form = visit.form
@@ -75,6 +80,8 @@ class Decisions:
         if verb not in ("approve", "reject") or (not items and form.one("which") != "all"):
             raise Failure("choice", WHAT_NOW)
         approve = verb == "approve"
+        if not items and form.one("seen") != _seen(await self._site.ask("deletions")):
+            raise Failure("busy", OTHERS)
         answer = await self._site.ask("decide_deletions", approve=approve, items=items, by=visit.by)
         verb = "approved" if approve else "rejected"
         return self._decided(visit, verb, f"{answer[verb]} held deletions ({verb})")
@@ -173,3 +180,9 @@ class Decisions:
         log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})
         named = visit.form.one("item") or visit.form.one("column")
         self._site.note("decided", f"{what}{f' of {named}' if named else ''}", visit.viewer)
+
+
+def _seen(deletions: Sequence[Mapping[str, Any]]) -> str:
+    """What "all of them" means to whoever looks at these."""
+    names = sorted(full_name(row) for row in deletions)
+    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from crmsync.daemon.accepting import Door
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control_server import listen
 from crmsync.daemon.crm_api.patience import PatientProtocol
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from crmsync.config.logins import Logins, ProxyLogin
     from crmsync.config.model import Config
 
-CONNECTIONS = 512  # at the same time; of them half may be open pages (``status.MOST``)
+CONNECTIONS = 512  # at the same time; of them so many may be streams of open pages (``streams.MOST``)
+MOST_OPEN = CONNECTIONS + 32  # so many more are told that there are too many, and further ones nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +201,12 @@ def _bound(place: Place) -> socket.socket:
         ) from error
     # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return door
+    return Door.of(door, MOST_OPEN)
 
 
 def _proxy_door(proxy: "ProxyLogin") -> socket.socket:
     """For the proxy alone: whoever can write to it can say who they are. Raises Failure."""
-    door = listen(proxy.socket)
+    door = Door.of(listen(proxy.socket), MOST_OPEN)
     if proxy.group is None:
         return door
     try:

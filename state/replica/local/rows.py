@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crmsync.state.replica import faults
+from crmsync.state.replica.ids import RESERVED
 from crmsync.state.replica.local import veil
 from crmsync.state.replica.local.shape import Row, Shapes, row_to
 from crmsync.state.replica.local.tables import CONVERTED, CREATED, LEAD, UPDATED, Group, Shared, Tables
@@ -150,6 +151,12 @@ class Work:
         while new := self.connection.execute(sa.select(table.c.new).where(table.c.old == current)).scalar():
             current = new
         return current
+
+    def reborn(self) -> frozenset[str]:
+        """Ids of the upstream that mean other records now: what was deleted there was made again here."""
+        old = self.shared.aliases.c.old
+        query = sa.select(old).where(sa.func.substr(old, 4, 1) != RESERVED)
+        return frozenset(self.connection.execute(query).scalars())
 
     # ── Tombs ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,7 @@ from crmsync.state.replica.faults import Fault, Outcome, Rejected, Saved
 from crmsync.state.replica.local import edits
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.described import Described
+from crmsync.state.replica.local.glance import Glance
 from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.local.main_tables import MainTables
 from crmsync.state.replica.local.rows import Work
@@ -40,8 +41,12 @@ class _Undone(Exception):
 class LocalStore(Store):
     """Of the schema that the replica has now. `who` is whose replica it is; `clock` tells the server's time."""
 
-    def __init__(self, replica: LocalDatabase, who: Callable[[], Identity], *, clock: Clock) -> None:
+    def __init__(
+        self, replica: LocalDatabase, who: Callable[[], Identity], *, clock: Clock, glance: float = 0.0
+    ) -> None:
+        """`glance`: seconds between two looks at what other processes have changed."""
         self.replica, self._who = replica, who
+        self._reborn = Glance(replica, Work.reborn, glance)
         self.main = MainTables(replica)
         super().__init__(self.main, clock=clock, schema=Described(replica.tables.shapes))
 
@@ -143,7 +148,7 @@ class LocalStore(Store):
         return type_ is not None and bool((self.schema.told(type_.name) or {}).get("updateable", True))
 
     def current(self, record_id: str) -> str:
-        if not ids.is_offline(record_id) and self.schema.of_id(record_id) is None:
+        if not ids.is_offline(record_id) and record_id not in self._reborn():
             return record_id
         with self.database.read() as connection:
             return self.work(connection).resolve(record_id)

@@ -8,7 +8,8 @@ from zlib import crc32
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import column_type
-from crmsync.state.replica.local.shape import Shapes, references, stored
+from crmsync.state.replica.indexing import with_indexes
+from crmsync.state.replica.local.shape import Shapes, stored
 from crmsync.state.replica.metadata import ObjectType
 
 __all__ = ["CONVERTED", "CREATED", "LEAD", "ROLES", "UPDATED", "Group", "Tables"]
@@ -200,8 +201,7 @@ def _group(type_: ObjectType, metadata: sa.MetaData) -> Group:
         sa.Column(UPDATED, sa.Boolean, nullable=False, default=False, index=True),
         sa.Column(CONVERTED, sa.Boolean, nullable=False, default=False),
     )
-    for reference in references(type_):
-        sa.Index(_short(f"ix_{name}_{reference.name}"), main.c[reference.name])
+    with_indexes(main, type_, _short)
     return Group(
         main,
         sa.Table(_short(f"{name}__orig"), metadata, *_columns(type_)),

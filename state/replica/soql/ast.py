@@ -47,6 +47,7 @@ class Call:
 
 
 Operand: TypeAlias = Path | Call
+TEXTS = "one text of"  # not of SOQL: several fields as one text, for a search in all of them
 
 
 # Literals

@@ -61,3 +61,33 @@ def test_a_rebuilt_state_holds_also_what_goes_one_way(world: World) -> None:
     assert world.the_card().columns["company"] == "Yale"
     (conflict,) = world.engine.conflicts()
     assert (conflict["column"], conflict["winner"]) == ("company", None)
+
+
+def test_a_record_is_not_taken_away_with_an_edit_that_stands_nowhere_else(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.rules[Kind.CONTACT] = {**RULES[Kind.CONTACT], "department": Rule(Direction.TO_CRM)}
+    world.person("Grace", "Hopper")
+    cycle = world.sync()["cycles"][0]["id"]
+    world.crm.edit(world.the_record().id, department="Computation")
+    world.sync()
+    world.idle()
+    (kept,) = world.engine.undo(cycle)["kept"]
+    assert kept["reason"] == "changed by someone since"
+    world.sync()
+    assert world.the_record().columns["department"] == "Computation"
+    world.close()
+
+
+@pytest.mark.parametrize("typed", [None, "+49 (30) 555-1000"])
+def test_what_a_server_made_of_our_values_is_nobodys_edit(tmp_path: Path, typed: str | None) -> None:
+    """Such a record is taken away again, as it was when it was made or after a later edit of the card."""
+    world = World(tmp_path, crm_traits=crm(rewrites={"phone_mobile": lambda v: str(v).replace(" ", "")}))
+    card = world.person("Grace", "Hopper", phone_mobile="+49 (30) 555-1001")
+    cycle = world.sync()["cycles"][0]["id"]
+    if typed is not None:
+        world.ecs.edit(card, phone_mobile=typed)
+        world.sync()
+    world.idle()
+    answer = world.engine.undo(cycle)
+    assert (answer["kept"], world.contacts()) == ([], [])
+    world.close()

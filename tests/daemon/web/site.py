@@ -31,6 +31,7 @@ class FakeDesk:
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     token: str | None = None
+    asks_the_crm: bool = False
     kept: list[Line] = field(default_factory=list)  # of the audit log
 
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
@@ -46,6 +47,9 @@ class FakeDesk:
 
     def names(self) -> list[str]:
         return self.accounts
+
+    def by_itself(self) -> bool:
+        return not self.asks_the_crm
 
     def due(self) -> Mapping[str, datetime]:
         return {name: self.clock() + timedelta(seconds=40) for name in self.accounts}
