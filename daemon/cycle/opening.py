@@ -4,8 +4,17 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding, Whole
-from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled
+from crmsync.connectors.contract import (
+    Collection,
+    Connector,
+    Copying,
+    Homing,
+    Kind,
+    Restricting,
+    Unfolding,
+    Whole,
+)
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled, Unreachable
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 
@@ -90,8 +99,9 @@ def _discovered(cx: Context, number: int, mailbox: Mailbox) -> Sequence[Collecti
     return found
 
 
-def open_crm(cx: Context) -> bool:
-    """Who we are in the CRM, and its collections."""
+def open_crm(cx: Context, *, copy: bool = False) -> bool:
+    """Who we are in the CRM, and its collections. ``copy``: its copy will do while it is away, as for a cycle, which
+    looks again at what it left there; nobody else would."""
     crm = cx.account.crm
     try:
         _respect_pause(cx, crm)
@@ -100,6 +110,8 @@ def open_crm(cx: Context) -> bool:
             cx.user = user_id(cx, cx.account.crm_user)
         for collection in crm.source.collections():
             connector = crm.source.open(collection)
+            if isinstance(connector, Copying) and connector.stands_in and not copy:
+                raise Unreachable("it is away, and its copy on this machine will not do for this")
             cx.objects[collection.id] = Place(collection.id, collection, connector, crm)
     except ConnectorError as error:
         cx.broke(f"CRM {crm.name}", error, crm)
