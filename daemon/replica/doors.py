@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from crmsync.daemon.crm_api.server import CrmServer
+from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.daemon.replica.crm import ReplicaCrm
-from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.replicas import Place, Replicas
 from crmsync.state.errors import StateError
 
 __all__ = ["Doors"]
@@ -23,8 +22,8 @@ class Doors:
 
     def follow(self, replicas: Replicas) -> None:
         self.close()
-        for name, (host, port) in replicas.addresses.items():
-            server = _opened(name, replicas.services[name], host, port)
+        for name, place in replicas.places.items():
+            server = _opened(name, replicas.services[name], place)
             if server is not None:
                 self.open[name] = server
 
@@ -34,13 +33,12 @@ class Doors:
 
     @property
     def urls(self) -> Mapping[str, str]:
-        return {name: server.url for name, server in self.open.items()}
+        return {name: server.url or server.https_url or "" for name, server in self.open.items()}
 
 
-def _opened(name: str, make: Callable[[], ReplicaCrm], host: str, port: int) -> CrmServer | None:
+def _opened(name: str, make: Callable[[], ReplicaCrm], place: Place) -> CrmServer | None:
     try:
-        crm = make()
-        server = CrmServer(crm.org, "", Path(), host=host, port=port, crm=crm, clock=crm.clock)
+        server = _server(make(), place)
         server.start()
     except (OSError, RuntimeError, StateError) as error:
         log.error(
@@ -51,5 +49,31 @@ def _opened(name: str, make: Callable[[], ReplicaCrm], host: str, port: int) -> 
             extra={"action": "replica.door.shut"},
         )
         return None
-    log.info("the replica of crm.%s answers on %s", name, server.url, extra={"action": "replica.door.open"})
+    log.info(
+        "the replica of crm.%s answers on %s", name, _addresses(server), extra={"action": "replica.door.open"}
+    )
     return server
+
+
+def _server(crm: ReplicaCrm, place: Place) -> CrmServer:
+    proxy = None if place.proxy_port is None else ProxySettings(place.proxy_port, tuple(place.names))
+    return CrmServer(
+        crm.org,
+        "",
+        place.certificates,
+        host=place.host,
+        port=place.port or 0,
+        http=place.port is not None,
+        https=place.tls_port is not None,
+        https_port=place.tls_port or 0,
+        proxy=proxy,
+        crm=crm,
+        clock=crm.clock,
+    )
+
+
+def _addresses(server: CrmServer) -> str:
+    told = [server.url] if server.url else []
+    told += [f"{server.https_url} (its CA: {server.ca_file})"] if server.https_url else []
+    told += [f"the proxy {server.proxy_url}"] if server.proxy_url else []
+    return " and ".join(told)
