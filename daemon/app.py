@@ -49,8 +49,8 @@ from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.daemon.replica.inside import INSIDE, Inside
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
-from crmsync.daemon.replica.offering import offered
-from crmsync.daemon.replica.replicas import Place, Replicas
+from crmsync.daemon.replica.offering import offered, place_of
+from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
@@ -124,7 +124,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
             keepers,
             now,
             {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
-            {n: place for n in keepers if (place := _place(config, n))},
+            {n: place for n in keepers if (place := place_of(n, config.crm[n], config.state.folder))},
             permission.REPLICA if config.schedule.authority == "crm" else "",
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
@@ -164,14 +164,6 @@ def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
         insisted=config.named_fields,
         expires=config.expires,
     )
-
-
-def _place(config: Config, name: str) -> Place | None:
-    """Where the replica of this CRM answers as the CRM does; None: nowhere."""
-    settings = config.crm[name].replica_settings
-    if settings.doors is None:
-        return None
-    return Place(*settings.doors, settings.proxy_hosts, config.state.folder / f"tls-{name}")
 
 
 def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
