@@ -1,6 +1,6 @@
 """A form that is sent twice, by a double click or because its answer was lost, makes one record.
 
-A form bears a name of its own. What it has made is kept in memory, as are the sessions, without which it cannot be sent.
+A form bears a name of its own. What it has made is kept in memory, as are sessions, without which it cannot be sent.
 """
 
 import secrets
