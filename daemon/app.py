@@ -52,6 +52,7 @@ from crmsync.daemon.replica.offering import offered
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
@@ -126,6 +127,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
+        calls=Keeping.of(config, now),
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
         by_itself=NOTHING if config.schedule.authority == "crm" else ALL,

@@ -54,13 +54,14 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
 def _as_held(cx: Context, key: str, collection: Collection, connector: Connector) -> Connector:
     """A series goes as it is into a CRM that has fields for its rules and exceptions, else occurrence by occurrence.
     A calendar whose occurrences are linked stays with them: read as a whole they would all be missing, and what the CRM
-    has on each of its events would be deleted with them."""
+    has on each of its events would be deleted with them. Where another account has linked them, this one would bring
+    the series in beside them."""
     if Kind.APPOINTMENT not in collection.kinds:
         return connector
     fields = cx.account.crm.rules.get(Kind.APPOINTMENT, {})
     if isinstance(connector, Whole) and {"recurrence", "exceptions"} <= fields.keys():
         with cx.state.reading() as tx:
-            linked = tx.pairs.occurrence(cx.account.name, key)
+            linked = tx.pairs.occurrence({cx.account.name, *(a.name for a in cx.bound)}, key)
         if not linked:
             return connector.whole()
         cx.notices.append(

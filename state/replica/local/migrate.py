@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 
 from crmsync.state.replica.database import column_type
 from crmsync.state.replica.indexing import make_missing
@@ -69,6 +67,9 @@ def migrate(work: Work, target: Tables) -> frozenset[str]:
 def _reshape(work: Work, target: Tables, old: ObjectType, new: ObjectType, step: Step) -> None:
     _note_lost(work, old, step.dropped)
     carried = list(_pending_rows(work, old, step.retyped))
+    from alembic.migration import MigrationContext  # loads slowly, and is rarely needed
+    from alembic.operations import Operations
+
     operations = Operations(MigrationContext.configure(work.connection))
     before, after = work.group(old.name), target.groups[new.name]
     for index in sorted(before.main.indexes, key=lambda i: str(i.name)):
