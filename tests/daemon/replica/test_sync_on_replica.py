@@ -530,7 +530,7 @@ def test_meetings_wait_for_the_crm(world: DeskWorld):
 
 def test_rights_are_remembered(world: DeskWorld):
     desk, record = ReplicaDesk(world.keeper), new_id("003", 1)
-    known, none = Access(edit=False), Access(read=False, edit=False, delete=False)
+    known, none = Access(read=True, edit=False, delete=True), Access(read=False, edit=False, delete=False)
     desk.grant(world.there.alice.id, [record, new_id("003", 2)], {record: known})
     desk.grant(world.there.alice.id, [record], {record: known})
     asked = [record, new_id("003", 2), new_id("003", 3)]
