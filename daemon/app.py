@@ -45,13 +45,11 @@ from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
-from crmsync.daemon.replica.desk import ReplicaDesk
-from crmsync.daemon.replica.inside import INSIDE, Inside
+from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.offering import offered, place_of
 from crmsync.daemon.replica.replicas import Replicas
-from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.daemon.telephony.keeping import Keeping
@@ -185,16 +183,9 @@ def _fields(config: CrmConfig) -> Mapping[Kind, Mapping[str, str]]:
 
 
 def _beside_replica(config: CrmConfig, crm: Crm, keeper: Keeper, now: Clock) -> Source:
-    assert isinstance(crm.source, LazySource)
-    copy = SalesforceSource(
-        INSIDE,
-        auth=ClientCredentials("inside", ""),
-        fields=_fields(config),
-        external_id=config.external_id or "",
-        now=now,
-        transport=Inside(keeper, lambda: now() + keeper.offset()),
-    )
-    return ReplicaSource(crm.source, crm.source.salesforce, copy, ReplicaDesk(keeper))
+    lazy = crm.source
+    assert isinstance(lazy, LazySource)
+    return beside_replica(lazy, lazy.salesforce, keeper, _fields(config), config.external_id or "", now)
 
 
 def _auth(config: CrmConfig) -> Auth:

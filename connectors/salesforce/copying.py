@@ -34,7 +34,7 @@ from crmsync.connectors.salesforce.mapping import objection
 from crmsync.connectors.salesforce.reading import SalesforceConnector
 from crmsync.connectors.salesforce.table import Table
 
-__all__ = ["BesideCopy", "OnCopy", "held_whole"]
+__all__ = ["BesideCopy", "OnCopy"]
 
 
 class BesideCopy(SalesforceConnector):
@@ -132,11 +132,6 @@ class OnCopy(SalesforceConnector):
         if found := objection(kept.row, self._table.schema()):  # type: ignore[arg-type]
             return Refused(write.key if isinstance(write, Create) else write.id, *found)
         return self._desk.keep(self._table.name, [kept])[0]
-
-
-def held_whole(table: Table) -> bool:
-    """Whether the copy has all that is exchanged of the object, so that nothing is missed for want of a look."""
-    return not table.children and not table.missing()
 
 
 def _waits(outcome: Outcome) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 from crmsync.connectors.contract import Collection, Connector, Side
 from crmsync.connectors.errors import ConnectorError, NotFound, Unreachable
 from crmsync.connectors.salesforce.connector import SalesforceSource
-from crmsync.connectors.salesforce.copying import held_whole
 from crmsync.connectors.telephony.people import Person
 from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.daemon.replica.modes import AWAY, Mode
@@ -30,6 +29,7 @@ class ReplicaSource:
         self._lazy, self._live, self._copy, self._desk = lazy, live, copy, desk
         self._keeper = desk.keeper
         self._there: bool | None = None  # None: nobody has looked yet
+        self._held: frozenset[str] = frozenset()  # collections that the copy has all of
 
     def identity(self) -> str:
         if self._is_there():
@@ -53,12 +53,14 @@ class ReplicaSource:
         if self._there:
             return self._live().collections()
         self._filled()
-        return [c for c in self._copy.collections() if self._held(c)]
+        found = [c for c in self._copy.collections() if self._has(c)]
+        self._held = frozenset(c.id for c in found)
+        return found
 
     def open(self, collection: Collection) -> Connector:
-        if self._is_there():
-            return self._live().open_beside(collection, self._desk)
-        return self._copy.open_copy(collection, self._desk)
+        if not self._is_there() and collection.id in self._held:
+            return self._copy.open_copy(collection, self._desk)
+        return self._live().open_beside(collection, self._desk)
 
     def people(self, number: str, user: str) -> Sequence[Person]:
         found: Sequence[Person] = self._lazy.people(number, user)
@@ -118,13 +120,15 @@ class ReplicaSource:
             raise Unreachable("the CRM is away, and its copy on this machine has never been filled")
         return str(login[0])
 
-    def _held(self, collection: Collection) -> bool:
+    def _has(self, collection: Collection) -> bool:
+        """Whether the copy has all that is exchanged of the object: what it lacks an edit of would be missed."""
         table = self._copy.table(collection)
         try:
-            table.schema()
+            table.client.describe(table.name, again=True)  # which may be another one since the last outage
         except NotFound:
             return False  # its object does not stand in the replica
-        return held_whole(table)
+        narrowed = table.name in self._keeper.settings.wanted
+        return not table.children and not (narrowed and table.missing())
 
     def _remember(self, username: str, user: str) -> None:
         with self._keeper.database.read() as work:

@@ -2,20 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from crmsync.connectors.contract import Cursor, Kind, Side
-from crmsync.connectors.salesforce.auth import ClientCredentials, Password
+from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from crmsync.daemon.app import LazySource
-from crmsync.daemon.replica.desk import ReplicaDesk
-from crmsync.daemon.replica.inside import INSIDE, Inside
+from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
-from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.state.replica.ids import new_id
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
@@ -97,17 +94,15 @@ class TestBesideItsReplica(Conformance):
     def bench(self, crm: EmbeddedCrm, tmp_path: Path) -> Iterator[Bench]:
         emptied(crm, Kind.CONTACT)
         auth = Password(crm.client_id, crm.client_secret, crm.sync.username, crm.sync.password)
-        make = partial(
-            SalesforceSource, fields={Kind.CONTACT: DEFAULT_FIELDS[Kind.CONTACT]}, external_id="Crmsync_Id__c"
-        )
-        live = make(crm.url, auth=auth)
+        fields = {Kind.CONTACT: DEFAULT_FIELDS[Kind.CONTACT]}
+        live = SalesforceSource(crm.url, auth=auth, fields=fields, external_id="Crmsync_Id__c")
         lazy = LazySource(Side.CRM, lambda: live)
         keeper = Keeper(
             "main", tmp_path / "replica.db", Settings(("Contact",)), lazy.replication, durable=False
         )
-        inside = Inside(keeper, lambda: crm.crm.clock())
-        copy = make(INSIDE, auth=ClientCredentials("inside", ""), transport=inside)
-        source = ReplicaSource(lazy, lazy.salesforce, copy, ReplicaDesk(keeper))
+        source = beside_replica(
+            lazy, lazy.salesforce, keeper, fields, "Crmsync_Id__c", lambda: crm.crm.clock()
+        )
         (collection,) = source.collections()
         person = CrmPerson(crm, Kind.CONTACT)
         yield Bench(Kind.CONTACT, source, collection, person, long_ago, new_id("003", 62**9), crm.alice.id)

@@ -133,7 +133,9 @@ def _keep_update(
     changed = (work.get(work.group(type_.name).tosync, current) or {"changed": {}})["changed"]
     fields = {n: changed[n] for n in {*ours, *new} if n in changed}
     entry = {"Id": current, "object": type_.name, "action": "update", "key": "", "fields": fields, "at": at}
-    work.put(work.shared.from_sync, [{**entry, "state": "waiting", "reason": ""}])
+    work.drop(work.shared.from_sync, [current])
+    if fields:  # else all of it is as the CRM has it: nothing waits
+        work.put(work.shared.from_sync, [{**entry, "state": "waiting", "reason": ""}])
     return Done(record_id, "", provisional=True)
 
 

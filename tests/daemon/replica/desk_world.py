@@ -14,11 +14,9 @@ from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.daemon.account import Crm
 from crmsync.daemon.app import LazySource
-from crmsync.daemon.replica.desk import ReplicaDesk
-from crmsync.daemon.replica.inside import INSIDE, Inside
+from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.replicas import Replicas
-from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.state.replica.faults import Saved
 from tests.daemon.cycle.world import World
 from tests.servers.embedded_crm import EmbeddedCrm
@@ -89,10 +87,8 @@ class DeskWorld(World):
         auth = ClientCredentials(self.there.client_id, self.there.client_secret)
         given: Mapping[str, Any] = {"fields": FIELDS, "external_id": self.external_id, "now": self.clock}
         self.live = SalesforceSource(self.there.url, auth=auth, transport=self.line, **given)
-        inside = Inside(self.keeper, self.clock)
-        copy = SalesforceSource(INSIDE, auth=ClientCredentials("inside", ""), transport=inside, **given)
         lazy = LazySource(Side.CRM, lambda: self.live)
-        source = ReplicaSource(lazy, lazy.salesforce, copy, ReplicaDesk(self.keeper))
+        source = beside_replica(lazy, lazy.salesforce, self.keeper, FIELDS, self.external_id, self.clock)
         self.login = Crm("main", source, self.rules)
         self.account.crm = self.login
         self.replicas = Replicas({"main": self.keeper}, self.clock)

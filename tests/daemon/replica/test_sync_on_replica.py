@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from crmsync.connectors.contract import Access
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.replica.desk import ReplicaDesk
+from crmsync.state.replica.ids import new_id
 from tests.daemon.replica.bench import Killed
 from tests.daemon.replica.desk_world import KEY, DeskWorld
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -353,6 +356,18 @@ def test_what_the_crm_refuses_is_a_conflict(refusing: DeskWorld, by: str):
     given_up(world, card)
 
 
+def test_what_a_person_changed_beside_it_goes_out(refusing: DeskWorld):
+    world = refusing
+    card, record = linked(world)
+    world.line.cut = True
+    world.ecs.edit(card, job_title="Countess")
+    world.later()
+    world.keeper.update(record, {"Department": "Numbers"})
+    back(world)
+    assert (world.rows()[0]["Department"], world.cards()[0]["department"]) == ("Numbers", "Numbers")
+    given_up(world, card)
+
+
 @pytest.mark.parametrize(
     ("keep", "value", "away"),
     [("crm", "Analyst", True), ("ecs", "Countess", True), ("ecs", "Countess", False)],
@@ -511,6 +526,16 @@ def test_meetings_wait_for_the_crm(world: DeskWorld):
     back(world)
     assert len(world.rows("Event")) == 1
     assert world.engine.queue() == []
+
+
+def test_rights_are_remembered(world: DeskWorld):
+    desk, record = ReplicaDesk(world.keeper), new_id("003", 1)
+    known, none = Access(read=True, edit=False, delete=True), Access(read=False, edit=False, delete=False)
+    desk.grant(world.there.alice.id, [record, new_id("003", 2)], {record: known})
+    desk.grant(world.there.alice.id, [record], {record: known})
+    asked = [record, new_id("003", 2), new_id("003", 3)]
+    assert desk.granted(world.there.alice.id, asked) == {record: known, asked[1]: none}
+    assert desk.granted(world.there.bob.id, asked) == {}
 
 
 def test_a_replica_that_was_never_filled_stands_in_for_nothing(tmp_path: Path, crm: EmbeddedCrm):

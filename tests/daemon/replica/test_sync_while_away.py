@@ -26,7 +26,7 @@ def put(dav: DavServer, title: str) -> None:
     """Also over what the sync has stamped."""
     url = f"{dav.book_url('Contacts')}ada.vcf"
     old = dav.send("GET", url)
-    text = old.data.decode().replace("TITLE:Analyst", "TITLE:Analyst") if old.status == 200 else CARD
+    text = old.data.decode().replace("TITLE:Analyst", f"TITLE:{title}") if old.status == 200 else CARD
     assert dav.send("PUT", url, text, headers={"Content-Type": "text/vcard"}).status in (201, 204)
 
 
@@ -69,7 +69,7 @@ def test_an_edit_while_the_crm_is_stopped(tmp_path: Path):
 
         port, known = int(crm.url.rpartition(":")[2]), (crm.client_id, crm.client_secret)
         crm = stack.enter_context(embedded_crm(directory=tmp_path / "crm", port=port, credentials=known))
-        told(config, "sync")
+        told(config, "crm", "replica", "sync")
         assert [(row["Id"], row["Title"]) for row in in_crm(crm)] == [(record, "Countess")]
         assert told(config, "sync")["writes"] == 0
-        assert told(config, "queue") == []
+        assert told(config, "conflicts") == []
