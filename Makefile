@@ -16,7 +16,7 @@ demo: $(VENV)/.installed-demo ## see it run: a DAV server, a CRM, sample people,
 	@$(BIN)/crmsync demo
 
 test: $(VENV)/.installed-test ## all tests; one of them: .venv/bin/pytest tests/test_demo.py
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 torture: $(VENV)/.installed-test ## thousands of kill points, simulated and real (minutes); ALL=1: more of them, and every fault of every server
 	@$(BIN)/python -m tests.daemon.machine.run_torture $(if $(ALL),--all)

@@ -23,14 +23,6 @@ def _api_name(value: str) -> str:
     return value
 
 
-def _file(value: str) -> str:
-    if urlsplit(value).scheme != "sqlite":
-        raise Expected(
-            "sqlite:////path/replica.db: a replica stands in a file of its own", found="another database"
-        )
-    return value
-
-
 def _some(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise Expected("at least one entry")
@@ -39,17 +31,17 @@ def _some(value: tuple[str, ...]) -> tuple[str, ...]:
 
 ApiName = Annotated[str, AfterValidator(_api_name)]
 ApiNames = Annotated[tuple[ApiName, ...], AfterValidator(_some)]
-FileUrl = Annotated[DatabaseUrl, AfterValidator(_file)]
 
 
 class ReplicaSettings(Table):
     """How the replica of this CRM is kept, where `replica = true`."""
 
-    url: FileUrl | None = Field(
+    url: DatabaseUrl | None = Field(
         None,
         repr=False,
-        description="The replica's database, `sqlite:////absolute/path`, which nothing else may use; without it: "
-        "`replica-NAME.db` beside the state.",
+        description="The replica's database: `sqlite:////absolute/path`, which nothing else may use, or "
+        "`postgresql+psycopg://user@host/database`, in which it has the schema `crmsync_replica_NAME` (the password is "
+        "better kept in a `?passfile=`). Without it: `replica-NAME.db` beside the state.",
     )
     objects: ApiNames = Field(
         OBJECTS,
@@ -101,6 +93,11 @@ class ReplicaSettings(Table):
     def place(self, name: str, folder: Path) -> str:
         """The database of the CRM of that name; `folder`: of the state."""
         return self.url or f"sqlite:///{folder.absolute() / f'replica-{name}.db'}"
+
+    def file_or_url(self, name: str, folder: Path) -> Path | str:
+        """The same: a file, or the URL of a database server."""
+        url = self.place(name, folder)
+        return file_of(url) if urlsplit(url).scheme == "sqlite" else url
 
     def wanted(self, name: str) -> frozenset[str] | None:
         """Fields of an object; None: all."""

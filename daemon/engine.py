@@ -344,6 +344,9 @@ class Engine:
     def exchange_jobs(self, limit: int = 50) -> list[dict[str, Any]]:
         return asked.jobs(self.state, limit)
 
+    def failing_exchanges(self) -> list[dict[str, str]]:
+        return asked.failing(self.state)
+
     def exchange_audit(self, limit: int = 50) -> list[dict[str, Any]]:
         return asked.audit(self.state, limit)
 

@@ -1,6 +1,5 @@
 """uvicorn inside of the service: in a thread of its own, and without signal handlers, which are the service's."""
 
-import asyncio
 import contextlib
 import socket
 import threading
@@ -8,6 +7,7 @@ from collections.abc import Generator, Sequence
 
 import uvicorn
 
+from crmsync.daemon.accepting import HANDSHAKE_SECONDS, run
 from crmsync.daemon.calls import Failure
 
 START_SECONDS = 15.0
@@ -16,9 +16,16 @@ START_SECONDS = 15.0
 class Listener:
     """Serves what ``config`` says on these sockets until ``stop``; closes them then."""
 
-    def __init__(self, name: str, config: uvicorn.Config, doors: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: uvicorn.Config,
+        doors: Sequence[socket.socket],
+        *,
+        handshake: float = HANDSHAKE_SECONDS,
+    ) -> None:
         """``name``: of the thread, and in the sentence when it does not start."""
-        self._name = name
+        self._name, self._handshake = name, handshake
         self._doors = list(doors)
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -36,7 +43,7 @@ class Listener:
             door.close()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=self._doors))
+        run(self._server.serve(sockets=self._doors), handshake=self._handshake)
 
 
 class _Server(uvicorn.Server):

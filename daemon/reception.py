@@ -105,6 +105,9 @@ class Reception:
         with self.turns.looking() as engine:
             return list(engine.accounts)
 
+    def by_itself(self) -> bool:
+        return self.config.schedule.authority == "self"
+
     def traffic(self) -> list[Traffic]:
         with self.turns.looking() as engine:
             logins = {name: one for a in engine.accounts.values() for name, one in a.logins().items()}

@@ -172,6 +172,7 @@ class Service:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.schedule.watch(NOTE_SUCCESS, self._note_successes)
+        self.schedule.watch(CLAIMING, self.doors.again)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
         while self._next_signal() == signal.SIGHUP:
@@ -279,7 +280,7 @@ class Service:
             self.turns.reopen()
         self.config, self.engine, self.rounds.pace = config, engine, pace_of(config)
         self.reception.config = config
-        self.adaptor.config = config.exchange
+        self.adaptor.follow(config.exchange)
         self.phones.reopen(config)
         logs.setup("debug" if self.debug else config.service.log_level, self.environ)
         for warning in config.warnings():
@@ -385,8 +386,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),
         ("[exchange] url", old.exchange.url, new.exchange.url),
-        ("[exchange] certificate", old.exchange.certificate, new.exchange.certificate),
-        ("[exchange] client_ca", old.exchange.client_ca, new.exchange.client_ca),
+        ("[exchange] certificate", bool(old.exchange.certificate), bool(new.exchange.certificate)),
     ):
         if before != after:
             raise Failure("config", f"{key} is another one, which needs a restart of the service")

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from crmsync.state.errors import Contradiction, Locked, SnapshotError, StateError
+from crmsync.state.founding import found
 from crmsync.state.locks import AdvisoryLocks, Claim, FileLocks, Locks
 from crmsync.state.migrations import HEAD, VERSION_TABLE
 from crmsync.state.opening import damaged, engines, explained, parse
@@ -152,9 +153,10 @@ class State:
                 revision = _revision(connection)
             if revision == HEAD:
                 return
-            from crmsync.state import migration  # alembic loads slowly, and is rarely needed
+            if revision is not None:
+                from crmsync.state import migration  # alembic loads slowly, and is rarely needed
 
-            migration.refuse_newer(revision)
+                migration.refuse_newer(revision)
             if not migrate:
                 raise StateError(
                     f"the state database {self._name} is empty, or of an older version of crmsync",
@@ -162,7 +164,12 @@ class State:
                 )
             with self._turn, self._writer.begin() as connection:
                 _one_migration_at_a_time(connection)
-                if _revision(connection) != HEAD:
+                revision = _revision(connection)
+                if revision is None:
+                    found(connection)
+                elif revision != HEAD:
+                    from crmsync.state import migration
+
                     migration.upgrade(connection)
 
     @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, and_, delete, func, not_, select, update
 
 from crmsync.state.model import Audited, Job, JobState
 from crmsync.state.rows import Rows
@@ -84,8 +84,10 @@ class Audit:
         return self._rows.all(self._rows.select().order_by(_a.id.desc()).limit(number))
 
     def prune(self, before: datetime, most: int) -> None:
-        """What is older goes, and of the rest the oldest above ``most``."""
+        """What is older goes, and of the rest the oldest above ``most``: of what was asked for anew, and as many of
+        everything else, which can be sent again and again and is not to push that out."""
         self._connection.execute(delete(audit).where(_a.at < before))
-        newest = self._connection.execute(select(func.max(_a.id))).scalar()
-        if newest is not None:
-            self._connection.execute(delete(audit).where(_a.id <= newest - most))
+        asked = and_(_a.allowed.is_(True), _a.rule == "", _a.job != "")
+        for these in (asked, not_(asked)):
+            surplus = select(_a.id).where(these).order_by(_a.id.desc()).offset(most).limit(1)
+            self._connection.execute(delete(audit).where(these, _a.id <= surplus.scalar_subquery()))

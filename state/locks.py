@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,11 @@ from crmsync.state.errors import Locked, StateError
 class Claim(Protocol):
     def renew(self) -> None:
         """Takes the lock again if it was lost. Raises Locked where somebody else has it by now."""
+
+
+class Hold(Protocol):
+    def check(self) -> None:
+        """Raises StateError where the lock was lost. Safe to use from several threads."""
 
 
 class Locks(Protocol):
@@ -51,9 +56,11 @@ class FileLocks:
         with self._hold(self._beside(".lock"), "the service of this state"):
             yield _Lasting()
 
-    def replica(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def replica(self) -> Iterator[Hold]:
         """Of a replica, rather than a state: who brings it in step."""
-        return self._hold(self._beside(".lock"), "the replica")
+        with self._hold(self._beside(".lock"), "the replica"):
+            yield _Lasting()
 
     def call_log(self) -> AbstractContextManager[None]:
         """Of a call log, rather than a state: whose calls are heard."""
@@ -83,8 +90,11 @@ class FileLocks:
 
 
 class _Lasting:
-    def renew(self) -> None:
-        """The kernel takes no lock away."""
+    """The kernel takes no lock away."""
+
+    def renew(self) -> None: ...
+
+    def check(self) -> None: ...
 
 
 class AdvisoryLocks:
@@ -109,6 +119,10 @@ class AdvisoryLocks:
 
     def service(self) -> AbstractContextManager[Claim]:
         return self._hold("service", "the service of this state")
+
+    def replica(self, schema: str) -> "AbstractContextManager[Hold]":
+        """Of a replica, rather than a state: its writers are many, and look at the hold themselves."""
+        return self._hold(f"replica {schema}", "the replica")
 
     @contextmanager
     def writing(self) -> Iterator[Connection | None]:
@@ -148,6 +162,7 @@ class _Session:
     key: int
     what: str
     explain: Callable[[DBAPIError], Exception]
+    looking: threading.Lock = field(default_factory=threading.Lock)  # one statement at a time
 
     def take(self) -> None:
         if not self._ask("SELECT pg_try_advisory_lock(:key)"):
@@ -171,7 +186,9 @@ class _Session:
             raise self.explain(error) from error
 
     def check(self) -> None:
-        if not self._stands():
+        with self.looking:
+            stands = self._stands()
+        if not stands:
             raise self._lost()
 
     @contextmanager

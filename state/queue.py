@@ -1,7 +1,7 @@
 """The sync table: detected changes that are not synced yet."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
@@ -94,6 +94,14 @@ class Queue:
         """The items of the collection that stand in the table, whatever their state."""
         query = select(_c.item).where(_c.account == account, _c.side == side, _c.collection == collection)
         return list(self._connection.execute(query).scalars())
+
+    def outside(self, account: str, side: Side, collections: Collection[str]) -> list[Change]:
+        """The rows of all other collections, whatever their state."""
+        here = and_(_c.account == account, _c.side == side)
+        keys = set(self._connection.scalars(select(_c.collection).where(here).distinct()))
+        return self._rows.by_id(
+            self._rows.select().where(here, _c.collection == key) for key in keys.difference(collections)
+        )
 
     def by_account(self, side: Side, collection: str, items: Iterable[str]) -> dict[str, frozenset[str]]:
         """Account -> those of the items of which it has a row, whatever its state."""

@@ -1,4 +1,4 @@
-"""The tables. ``migrations`` builds them; a test holds the two equal.
+"""The tables. ``founding`` makes them, ``migrations`` lead older ones there; a test holds the two equal.
 
 Ids are never used again (AUTOINCREMENT): history and conflicts speak of pairs that are long gone.
 """

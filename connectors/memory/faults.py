@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Outcome
+from crmsync.connectors.contract import Create, Done, Outcome, Write
 from crmsync.connectors.errors import ConnectorError
 
 ALWAYS = sys.maxsize
@@ -98,6 +98,11 @@ class Faults:
                 answer.times -= 1
                 return answer.make(item)
         return None
+
+    def kept_back(self, write: Write) -> Outcome | None:
+        """What a copy answers that stands before the server; None where the write goes through to it."""
+        target = write.key if isinstance(write, Create) else write.id
+        return Done(target, "", provisional=True) if self.postponed else None
 
     def empties(self) -> bool:
         """Whether the complete listing that begins now pretends that there is nothing."""

@@ -39,8 +39,9 @@ class Writer:
         refusal = self._server.faults.planted(target) or self._refusal(write, target)
         if refusal is not None:
             return refusal
-        if self._server.faults.postponed:
-            return Done(target, "", provisional=True)
+        kept_back = self._server.faults.kept_back(write)
+        if kept_back is not None:
+            return kept_back
         outcome = self._carried_out(write)
         return self._server.faults.planted(target, applied=True) or outcome
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from crmsync.config.exchange import Credential, Exchange
+from crmsync.daemon import outgoing
 from crmsync.daemon.adaptor.authentication import Asked, by_token, identify, permit, revealed, unusable
 from crmsync.daemon.adaptor.communication import PATIENCE, Answer, Line
 from crmsync.daemon.adaptor.data_controller import DataController
@@ -31,7 +32,7 @@ BASE = "/exchange/v1"
 _MESSAGE = re.compile(rf"{BASE}/(reverse|forward)-sync")
 _JOB = re.compile(rf"{BASE}/jobs/([A-Za-z0-9_-]{{1,64}})")
 _OUTBOUND = re.compile(rf"{BASE}/outbound/([^/]{{1,200}})")
-_ANSWERS = urllib3.Timeout(connect=5.0, read=10.0)
+SECONDS = 10.0  # that an answer to a report may take
 
 
 @dataclass(slots=True)
@@ -46,14 +47,12 @@ class Adaptor:
     wakeups: Wakeups = field(init=False)
     audit: Audit = field(init=False)
     line: Line | None = None
-    _http: urllib3.PoolManager = field(init=False)
 
     def __post_init__(self) -> None:
         controller = DataController(self.turns, self.observed)
         self.jobs = JobScheduler(lambda: self.config, self.turns, controller, self._report, self.now)
         self.wakeups = Wakeups(self.turns, self.soon)
         self.audit = Audit(self._write, self.now)
-        self._http = urllib3.PoolManager(timeout=_ANSWERS, retries=False)
 
     def open(self) -> None:
         """The sync goes on without it, should somebody else have its port."""
@@ -62,6 +61,9 @@ class Adaptor:
         for sentence in unusable(self.config):
             log.warning("%s", sentence, extra={"action": "exchange.unusable"})
         self.jobs.start()
+        self._listen()
+
+    def _listen(self) -> None:
         try:
             self.line = Line(self.config, self.handle, self.audit, patience=self.patience)
             self.line.start()
@@ -72,6 +74,23 @@ class Adaptor:
             )
         else:
             log.info("a CRM asks for an exchange on %s", self.line.url, extra={"action": "exchange.ready"})
+
+    def follow(self, config: Exchange) -> None:
+        """Another configuration; its certificates are read again, which may have been renewed, and what could not be
+        opened is tried again."""
+        self.config = config
+        if self.line is None:
+            if config.address is not None:
+                self._listen()
+            return
+        try:
+            self.line.renew(config)
+        except Failure as error:
+            log.error(
+                "the exchange goes on with the certificate that it has: %s",
+                error.message,
+                extra={"action": "exchange.certificate_refused"},
+            )
 
     def close(self) -> None:
         self.jobs.stop()
@@ -103,7 +122,9 @@ class Adaptor:
         caller = identify(asked, self.config, self.now())
         message = parse(direction, asked.body)
         kinds = permit(message, caller.credential)
-        job = self.jobs.accept(message, kinds, caller, peer=peer, asked=f"POST {asked.path}")
+        job, line = self.jobs.accept(message, kinds, caller, peer=peer, asked=f"POST {asked.path}")
+        if line is not None:
+            self.audit.again(line)
         answer = {"job": job.name, "state": job.state.value, "url": f"{BASE}/jobs/{job.name}"}
         return Answer.of(answer, 202)
 
@@ -122,7 +143,7 @@ class Adaptor:
 
     def _woken(self, name: str, peer: str, asked: str, woken: list[str]) -> None:
         detail = f"woken: {', '.join(woken)}"[:400]
-        self._write(
+        self.audit.again(
             Audited(
                 at=self.now(), credential=name, peer=peer, asked=asked, allowed=True, rule="", detail=detail
             )
@@ -145,19 +166,20 @@ class Adaptor:
                 path = urlsplit(where).path or "/"
                 signed = Signed("POST", path, int(self.now().timestamp()), secrets.token_urlsafe(24), body)
                 headers |= signed.headers(job.credential, revealed(credential.secret))
-            answer = self._http.request(
-                "POST", where, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            answer.close()  # its status is all that counts; what else it says may have no end
-        except (urllib3.exceptions.HTTPError, Refusal) as error:
+            answer = outgoing.asked("POST", where, body=body, headers=headers, seconds=SECONDS)
+        except (urllib3.exceptions.HTTPError, OSError, Refusal) as error:
             log.warning(
-                "%s was not told of job %s: %s", where, job.name, error, extra={"action": "exchange.unheard"}
+                "%s was not told of job %s: %s",
+                outgoing.shown(where),
+                job.name,
+                type(error).__name__,
+                extra={"action": "exchange.unheard"},
             )
             return False
         if answer.status >= 300:
             log.warning(
                 "%s was not told of job %s: it answered %d",
-                where,
+                outgoing.shown(where),
                 job.name,
                 answer.status,
                 extra={"action": "exchange.unheard"},

@@ -5,8 +5,8 @@ from typing import Any
 
 from crmsync.config.exchange import Exchange
 from crmsync.daemon.adaptor.authentication import unusable
-from crmsync.daemon.adaptor.communication import context
 from crmsync.daemon.adaptor.refusals import Audit
+from crmsync.daemon.adaptor.tls import context
 from crmsync.daemon.calls import Failure
 
 

@@ -8,10 +8,9 @@ import asyncio
 import json
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -19,9 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crmsync.config.exchange import Exchange
-from crmsync.daemon.adaptor.authentication import Asked
+from crmsync.daemon.accepting import Door as Entrance
+from crmsync.daemon.adaptor.authentication import SHORTEST, Asked
 from crmsync.daemon.adaptor.refusals import Audit, Refusal, Rule
 from crmsync.daemon.adaptor.signing import CREDENTIAL
+from crmsync.daemon.adaptor.tls import Renewable, context
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.listening import Listener
 from crmsync.state.errors import StateError
@@ -32,6 +33,7 @@ LARGEST = 1024 * 1024  # bytes of a body, whatever it is for
 PATIENCE = 10.0  # seconds for a request to arrive
 CONNECTIONS = 64  # that are answered at a time
 MOST_OPEN = 2 * CONNECTIONS
+MOST_EACH = CONNECTIONS // 2  # of one address that is not this machine's
 _CERTIFICATE = "crmsync.certificate"  # in the scope: DER of the client's, verified
 _PORTS = {"http": 80, "https": 443}
 
@@ -77,7 +79,7 @@ class Door:
         except Refusal as refusal:
             answer = Answer.refusing(refusal)
             await asyncio.to_thread(
-                self._note, refusal, headers, peer, f"{scope['method']} {_shown(scope['path'])}"
+                self._note, refusal, headers, peer, f"{scope['method']} {_shown(scope['raw_path'])}"
             )
         except StateError as error:
             log.error("a message could not be kept: %s", error, extra={"action": "exchange.unavailable"})
@@ -88,14 +90,8 @@ class Door:
 
     def _note(self, refusal: Refusal, headers: Mapping[str, str], peer: str, asked: str) -> None:
         name = headers.get(CREDENTIAL, "")
-        log.warning(
-            "an exchange was refused (%s): %s",
-            refusal.rule.word,
-            refusal.sentence,
-            extra={"action": "exchange.refused"},
-        )
         try:
-            self.audit.refused(
+            noted = self.audit.refused(
                 refusal.rule,
                 credential=f"{name}?" if name else "",
                 peer=peer,
@@ -103,7 +99,15 @@ class Door:
                 detail=refusal.sentence,
             )
         except StateError as error:
+            noted = True
             log.error("it could not be written to the audit log: %s", error, extra={"action": "audit.failed"})
+        if noted:  # the log is not theirs to fill either
+            log.warning(
+                "an exchange was refused (%s): %s",
+                refusal.rule.word,
+                refusal.sentence,
+                extra={"action": "exchange.refused"},
+            )
 
     def _addressed(self, headers: Mapping[str, str]) -> None:
         if headers.get("host", "").lower() not in self.hosts:
@@ -155,10 +159,12 @@ def _path(scope: Scope) -> str:
     return raw.decode("latin-1")
 
 
-def _shown(path: str) -> str:
-    """Without the token that the address of an outbound message has at its end."""
-    head, slash, _ = path.partition("/outbound/")
-    return f"{head}{slash}…" if slash else path
+def _shown(raw: bytes) -> str:
+    """Without what may be the token of an outbound message's address, however that was mistyped: a part that is long
+    enough for one is left out. Before it is decoded: a token may have a slash in it."""
+    head, *rest = raw.decode("latin-1").split("/")
+    parts = [part if len(part) < SHORTEST and "%" not in part else "…" for part in rest]
+    return "/".join([head if len(head) < SHORTEST else "…", *parts])
 
 
 async def _give(answer: Answer, send: Send) -> None:
@@ -203,16 +209,24 @@ class Line:
             timeout_graceful_shutdown=1,
         )
         server.load()
+        self._audit = audit
         try:
-            server.ssl = context(config, audit)
+            certified = context(config, audit)
         except BaseException:
             socket_.close()
             raise
-        self._listener = Listener("data exchange adaptor", server, [socket_])
+        self._tls = server.ssl = Renewable.of(certified) if certified is not None else None
+        self._listener = Listener("data exchange adaptor", server, [socket_], handshake=patience)
 
     def start(self) -> None:
         """Raises Failure."""
         self._listener.start()
+
+    def renew(self, config: Exchange) -> None:
+        """The certificates, as the files are now. Raises Failure, and goes on with those that it has."""
+        certified = context(config, self._audit)
+        if self._tls is not None and certified is not None:
+            self._tls.current = certified
 
     def stop(self, seconds: float = 2.0) -> None:
         self._listener.stop(seconds)
@@ -239,7 +253,7 @@ def _bound(host: str, port: int) -> socket.socket:
             "configuration: [exchange] listen",
         ) from error
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return door
+    return Entrance.of(door, MOST_OPEN, MOST_EACH)
 
 
 def _protocol(patience: float) -> type[H11Protocol]:
@@ -248,9 +262,6 @@ def _protocol(patience: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            if len(self.connections) > MOST_OPEN:  # they would take the descriptors of the sync's own
-                transport.abort()
-                return
             secured = transport.get_extra_info("ssl_object")
             self.app = _with_certificate(self.app, secured.getpeercert(binary_form=True) if secured else None)
             self.loop.call_later(patience, self._give_up)
@@ -267,56 +278,3 @@ def _with_certificate(app: ASGIApp, certificate: bytes | None) -> ASGIApp:
         await app({**scope, _CERTIFICATE: certificate}, receive, send)
 
     return known
-
-
-def context(config: Exchange, audit: Audit) -> ssl.SSLContext | None:
-    """None: without TLS. Raises Failure. A client certificate is asked for where an authority is configured; whether
-    one is needed, the credential says."""
-    if config.certificate is None or config.key is None:
-        return None
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        made.load_cert_chain(config.certificate, config.key)
-        if config.client_ca is not None:
-            made.load_verify_locations(config.client_ca)
-            made.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
-        raise Failure(
-            "config", f"[exchange] certificate, key or client_ca cannot be used: {error}"
-        ) from error
-    made.sslobject_class = _handshaking(audit)
-    return made
-
-
-def _handshaking(audit: Audit) -> type[ssl.SSLObject]:
-    class Handshaking(ssl.SSLObject):
-        """Who fails in the handshake never comes to the door, and is noted here."""
-
-        noted: ClassVar[Audit] = audit
-
-        def do_handshake(self) -> None:
-            try:
-                super().do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                raise
-            except ssl.SSLCertVerificationError as error:
-                _note_handshake(audit, Rule.CERTIFICATE, error.verify_message)
-                raise
-            except ssl.SSLError as error:
-                _note_handshake(audit, Rule.TLS, error.reason or "no TLS")
-                raise
-
-    return Handshaking
-
-
-def _note_handshake(audit: Audit, rule: Rule, detail: str) -> None:
-    log.warning("a TLS handshake failed: %s", detail, extra={"action": "exchange.refused"})
-
-    def write() -> None:
-        try:
-            audit.refused(rule, credential="", peer="", asked="TLS handshake", detail=detail)
-        except StateError as error:
-            log.error("it could not be written to the audit log: %s", error, extra={"action": "audit.failed"})
-
-    asyncio.get_running_loop().run_in_executor(None, write)

@@ -73,9 +73,9 @@ class JobScheduler:
 
     def accept(
         self, message: Message, kinds: frozenset[Kind], caller: Caller, *, peer: str, asked: str
-    ) -> Job:
-        """The job of this message: a new one, or, of a message that came before, the one that there is. Raises
-        Refusal."""
+    ) -> tuple[Job, Audited | None]:
+        """The job of this message: a new one, or, of a message that came before, the one that there is, with the line
+        of the audit log that is still to be written: how many those become is the sender's choice. Raises Refusal."""
         job = Job(
             name=secrets.token_urlsafe(16),
             credential=caller.name,
@@ -111,10 +111,11 @@ class JobScheduler:
                     detail=detail[:400],
                     job=found.name,
                 )
+                if known is not None:
+                    return found, line
                 tx.audit.add(line)
-        if known is None:
-            self._waiting.put(job.name)
-        return found
+        self._waiting.put(job.name)
+        return job, None
 
     def look(self, name: str, caller: Caller) -> dict[str, Any]:
         """What has become of it. Raises Refusal; of another credential's there is none."""

@@ -60,18 +60,41 @@ class Refusal(Exception):
 
 
 @dataclass(slots=True)
+class _Minute:
+    """So many lines a minute, and then one that says how many more there were."""
+
+    more: str  # what they were
+    since: datetime | None = None
+    lines: int = 0
+    unwritten: int = 0
+
+    def due(self, one: Audited) -> list[Audited]:
+        lines = []
+        if self.since is None or not timedelta(0) <= one.at - self.since < _MINUTE:
+            if self.unwritten:
+                lines.append(_flood(one.at, f"{self.unwritten} more {self.more} within a minute"))
+            self.since, self.lines, self.unwritten = one.at, 0, 0
+        if self.lines < LINES:
+            self.lines += 1
+            lines.append(one)
+        else:
+            self.unwritten += 1
+        return lines
+
+
+@dataclass(slots=True)
 class Audit:
-    """Notes who asked for what. Safe to use from several threads."""
+    """Notes who asked for what. Safe to use from several threads. Strangers who are refused do not use up the lines of
+    those who have a credential."""
 
     write: Callable[[Audited], None]
     now: Callable[[], datetime]
     _lock: Lock = field(default_factory=Lock)
-    _since: datetime | None = None
-    _lines: int = 0
-    _unwritten: int = 0
+    _strangers: _Minute = field(default_factory=lambda: _Minute("were refused"))
+    _known: _Minute = field(default_factory=lambda: _Minute("were repeated, or woke somebody"))
 
-    def refused(self, rule: Rule, *, credential: str, peer: str, asked: str, detail: str) -> None:
-        """A flood of them is one line a minute: the disk is not theirs to fill."""
+    def refused(self, rule: Rule, *, credential: str, peer: str, asked: str, detail: str) -> bool:
+        """A flood of them is one line a minute: the disk is not theirs to fill. Whether it was noted."""
         one = Audited(
             at=self.now(),
             credential=_short(credential),
@@ -81,26 +104,21 @@ class Audit:
             rule=rule.word,
             detail=_short(detail, 400),
         )
-        for line in self._due(one):
-            self.write(line)
+        return self._note(self._strangers, one)
 
-    def _due(self, one: Audited) -> list[Audited]:
+    def again(self, one: Audited) -> None:
+        """What can be sent as often as somebody likes, and changes nothing: likewise."""
+        self._note(self._known, one)
+
+    def _note(self, minute: _Minute, one: Audited) -> bool:
         with self._lock:
-            lines = []
-            if self._since is None or one.at - self._since >= _MINUTE:
-                if self._unwritten:
-                    lines.append(_flood(one.at, self._unwritten))
-                self._since, self._lines, self._unwritten = one.at, 0, 0
-            if self._lines < LINES:
-                self._lines += 1
-                lines.append(one)
-            else:
-                self._unwritten += 1
-            return lines
+            due = minute.due(one)
+        for line in due:
+            self.write(line)
+        return bool(due)
 
 
-def _flood(at: datetime, number: int) -> Audited:
-    detail = f"{number} more were refused within a minute"
+def _flood(at: datetime, detail: str) -> Audited:
     return Audited(
         at=at, credential="", peer="", asked="", allowed=False, rule=Rule.TOO_MANY.word, detail=detail
     )

@@ -19,6 +19,7 @@ from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.secret import SecretError
 from crmsync.daemon.alerts.plan import Letter
 from crmsync.daemon.commands.show import plain
+from crmsync.daemon.outgoing import asked, shown, trusting
 
 SECONDS = 15.0  # that a server may take
 SHOWN = 50  # sentences of a letter
@@ -115,33 +116,22 @@ class Webhook:
             raise Unsent(f"[alerts.webhook] secret: {error}") from error
         status = self._asked("POST", body, {"Content-Type": "application/json", **headers})
         if not 200 <= status < 300:
-            raise Unsent(f"{self.config.url} answers with {status}")
+            raise Unsent(f"{shown(self.config.url)} answers with {status}")
 
     def look(self) -> str:
         status = self._asked("HEAD", b"", {})
         if status >= 500:
-            raise Unsent(f"{self.config.url} answers with {status}")
-        return f"{self.config.url} answers ({status})"
+            raise Unsent(f"{shown(self.config.url)} answers with {status}")
+        return f"{shown(self.config.url)} answers ({status})"
 
     def _asked(self, method: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Without following anywhere: the signed text is for this address."""
-        trust = ssl.create_default_context(cafile=str(self.config.ca_file) if self.config.ca_file else None)
-        if not self.config.verify:
-            trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+        config = self.config
         try:
-            with urllib3.PoolManager(ssl_context=trust, timeout=SECONDS, retries=False) as pool:
-                answer = pool.request(
-                    method,
-                    self.config.url,
-                    body=body or None,
-                    headers=dict(headers),
-                    redirect=False,
-                    preload_content=False,  # nobody reads it
-                )
-                answer.release_conn()
-                return answer.status
+            trust = trusting(config.ca_file, config.verify)
+            return asked(method, config.url, body=body, headers=headers, trust=trust, seconds=SECONDS).status
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unsent(f"{self.config.url}: {type(error).__name__}") from error
+            raise Unsent(f"{shown(self.config.url)}: {type(error).__name__}") from error
 
 
 def signed(body: bytes, secret: str, now: datetime) -> dict[str, str]:

@@ -71,13 +71,14 @@ def look(
     since: datetime,
     ways: Sequence[str],
     id: str,
+    exchanges: Sequence[Mapping[str, str]] = (),
 ) -> Memory:
-    """``accounts``: as ``status`` has them; ``since``: when the service started; ``ways``: to tell people; ``id``: of
-    the letter, should there be something to tell."""
+    """``accounts``: as ``status`` has them; ``exchanges``: what CRMs asked for, and did not come through; ``since``:
+    when the service started; ``ways``: to tell people; ``id``: of the letter, should there be something to tell."""
     levels = {
         a["name"]: _level(memory.levels.get(a["name"], Level()), a["parked"], limits, now) for a in accounts
     }
-    found = dict(_found(accounts, levels, limits, now, since))
+    found = {**dict(_found(accounts, levels, limits, now, since)), **_of_exchanges(exchanges)}
     began = [found[what] for what in found if what not in memory.open]
     ended = [sentence for what, sentence in memory.open.items() if what not in found]
     letters = memory.letters
@@ -137,6 +138,19 @@ def _found(
             yield f"deletions/{name}", f"{name}: {held} deletions wait for a decision"
         if levels[name].at:
             yield f"parked/{name}", f"{name}: {account['parked']} items are parked, and become more"
+
+
+def _of_exchanges(exchanges: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Where a CRM says when is exchanged, cycles that only look come through, whatever becomes of what it asks for; and
+    that it asks for nothing is its own affair."""
+    return {
+        f"exchange/{one['credential']}": f"the last exchange that {one['credential']} asked for "
+        f"{_BECAME[one['state']]}: {one['message']}"
+        for one in exchanges
+    }
+
+
+_BECAME = {"failed": "has failed", "expired": "was not begun in time"}
 
 
 def _of_logins(account: Mapping[str, Any], limits: Limits, now: datetime) -> Iterator[tuple[str, str]]:

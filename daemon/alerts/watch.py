@@ -1,11 +1,11 @@
-"""The thread that looks every half minute, and sends what is to be sent. Nothing waits for it: a mail server that does
-not answer costs no cycle anything."""
+"""The thread that looks every half minute, and those that send what is to be sent. Nothing waits for them: a mail
+server that does not answer costs no cycle anything."""
 
 import json
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +33,10 @@ class Watch:
     _since: datetime = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _sending: dict[str, threading.Thread] = field(default_factory=dict)  # by way
+    _remembering: threading.Lock = field(
+        default_factory=threading.Lock
+    )  # what is kept is read, and then written
     _failing: dict[str, tuple[int, datetime]] = field(default_factory=dict)  # way -> how often, next attempt
 
     def __post_init__(self) -> None:
@@ -51,18 +55,27 @@ class Watch:
     def _run(self) -> None:
         while not self._stopped.wait(self.every):
             try:
-                self.look()
+                bells = self.bells()
+                letters = self._judged(bells)
+                for way in bells.ways:
+                    self._set_off(bells, way, letters)
             except StateError as error:
                 log.error("alerts cannot be judged: %s", error, extra={"action": "alert.blind"})
             except Exception:
                 log.exception("alerts failed", extra={"action": "alert.defect"})
 
     def look(self) -> None:
-        """Once. Raises StateError."""
+        """Once, and all in this thread. Raises StateError."""
         bells = self.bells()
+        letters = self._judged(bells)
+        for way in bells.ways:
+            self._deliver(bells, way, letters)
+
+    def _judged(self, bells: Bells) -> Sequence[plan.Letter]:
+        """What is to be sent, now that it is known how everything stands."""
         if not bells.ways:
-            return
-        with self.turns.looking() as engine:
+            return ()
+        with self.turns.looking() as engine, self._remembering:
             accounts = engine.status()["accounts"]
             before = self._memory(engine)
             after = plan.look(
@@ -73,16 +86,40 @@ class Watch:
                 since=self._since,
                 ways=tuple(bells.ways),
                 id=secrets.token_hex(12),
+                exchanges=engine.failing_exchanges(),
             )
             if after != before:
                 self._keep(engine, after)
         _say(before, after)
-        for letter in after.letters:
-            for way in letter.to:
-                if self._send(bells, way, letter):
-                    after = plan.sent(after, letter.id, way)
-                    with self.turns.looking() as engine:
-                        self._keep(engine, after)
+        return after.letters
+
+    def _set_off(self, bells: Bells, way: str, letters: Sequence[plan.Letter]) -> None:
+        """Each way has a thread of its own: one whose server never comes to an end holds up no other."""
+        sending = self._sending.get(way)
+        if sending is not None and sending.is_alive():
+            return
+        if any(way in letter.to for letter in letters):
+            made = threading.Thread(
+                target=self._delivered, args=(bells, way, letters), name=f"alerts-{way}", daemon=True
+            )
+            self._sending[way] = made
+            made.start()
+
+    def _delivered(self, bells: Bells, way: str, letters: Sequence[plan.Letter]) -> None:
+        try:
+            self._deliver(bells, way, letters)
+        except StateError as error:
+            log.error(
+                "it could not be noted that an alert was sent: %s", error, extra={"action": "alert.blind"}
+            )
+        except Exception:
+            log.exception("alerts failed", extra={"action": "alert.defect"})
+
+    def _deliver(self, bells: Bells, way: str, letters: Sequence[plan.Letter]) -> None:
+        for letter in letters:
+            if way in letter.to and self._send(bells, way, letter):
+                with self.turns.looking() as engine, self._remembering:
+                    self._keep(engine, plan.sent(self._memory(engine), letter.id, way))
 
     def _send(self, bells: Bells, way: str, letter: plan.Letter) -> bool:
         count, due = self._failing.get(way, (0, self.now()))

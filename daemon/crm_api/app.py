@@ -19,14 +19,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crmsync.daemon.crm_api.addresses import parameters, segments, version_of
 from crmsync.daemon.crm_api.api import build_api
-from crmsync.daemon.crm_api.bodies import MOST_BYTES, parse_json, unzip
+from crmsync.daemon.crm_api.bodies import MOST_BYTES, beginning, parse_json, unzip
 from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
+from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
-from crmsync.daemon.crm_api.soap import Endpoint
+from crmsync.daemon.crm_api.soap import Endpoint, wire
+from crmsync.state.errors import StateError
 from crmsync.state.replica import faults
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
@@ -62,13 +64,15 @@ class _Message:
     body: bytes
     origin: str
     address: str = ""  # of who asks
+    most: int = MOST_BYTES  # of them, unzipped
 
     def form(self) -> Mapping[str, str]:
         """Form fields; the query string may carry them too, as Salesforce lets it."""
-        return {**self.query, **parameters(unzip(self.body, self.headers.get("content-encoding", "")))}
+        content = unzip(self.body, self.headers.get("content-encoding", ""), STRANGERS_BYTES)
+        return {**self.query, **parameters(content)}
 
     def plain(self) -> bytes:
-        return unzip(self.body, self.headers.get("content-encoding", ""))
+        return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
     def json(self) -> object:
         return parse_json(self.plain())
@@ -91,23 +95,32 @@ class _Endpoint:
     def __init__(self, crm: Crm) -> None:
         self._crm, self._lock = crm, Lock()
         self._built = _Built(crm)
-        self._incoming = Incoming()
+        self._incoming, self._fairness = Incoming(), Fairness()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        path = _path(scope)
         try:
-            async with self._incoming.body(request, self._most(scope, headers)) as body:
-                reply = await run_in_threadpool(self._answer, _message(request, headers, body))
+            async with self._incoming.body(request, lambda start: self._whose(path, headers, start)) as body:
+                who = self._whose(path, headers, body)
+                most = MOST_BYTES if who else STRANGERS_BYTES
+                async with self._fairness.turn(who):
+                    reply = await run_in_threadpool(
+                        self._answer, _message(request, path, headers, body, most)
+                    )
         except ClientDisconnect:
             return
         except Fault as fault:
-            reply = fault_reply(fault)
+            reply = Endpoint.refused(fault) if _is_soap(path) else fault_reply(fault)
         await self._response(request, reply)(scope, receive, send)
 
-    def _most(self, scope: Scope, headers: Mapping[str, str]) -> int:
-        soap = "/soap/" in scope["path"].lower()  # whose session stands in the body
-        return MOST_BYTES if soap or self._crm.sessions.use(token_of(headers)) else STRANGERS_BYTES
+    def _whose(self, path: tuple[str, ...], headers: Mapping[str, str], body: bytes) -> str:
+        """The user whose session this comes with; empty: a stranger. `body`: all of it, or its beginning."""
+        if _is_soap(path):
+            start = beginning(body, headers.get("content-encoding", ""), STRANGERS_BYTES)
+            return self._crm.sessions.whose(wire.session_in(start))
+        return self._crm.sessions.whose(token_of(headers))
 
     def call(self, call: Call) -> Reply:
         """The REST API without HTTP around it."""
@@ -132,6 +145,11 @@ class _Endpoint:
             return self._dispatch(message)
         except Fault as fault:
             return fault_reply(fault)
+        except StateError as error:
+            log.error("%s", error, extra={"action": "crm.database"})
+            return fault_reply(
+                Fault("SERVER_UNAVAILABLE", "the database of this CRM cannot be used just now")
+            )
         except Exception:
             log.exception(
                 "%s /%s failed", message.method, "/".join(message.path), extra={"action": "crm.defect"}
@@ -148,6 +166,8 @@ class _Endpoint:
             return self._built
 
     def _dispatch(self, message: _Message) -> Reply:
+        if message.method == "CONNECT":  # what is a success there, HTTP takes for a tunnel
+            raise Fault("METHOD_NOT_ALLOWED", "HTTP Method 'CONNECT' not allowed")
         built = self._current()
         match tuple(part.lower() for part in message.path[:3]):
             case ("services", "oauth2", "token"):
@@ -170,9 +190,7 @@ class _Endpoint:
             case ("services", "oauth2", "userinfo"):
                 return built.oauth.user_info(self._session(message).caller, message.origin)
             case ("services", "soap", "u" | "c"):
-                return built.soap.answer(
-                    message.path, message.body, message.headers, message.origin, message.address
-                )
+                return built.soap.answer(message.path, message.plain, message.origin, message.address)
             case ("id", _, _):
                 return built.oauth.identity(self._session(message).caller, message.origin)
             case ("services", "async", version):
@@ -222,17 +240,28 @@ class _Endpoint:
         return session
 
 
-def _message(request: Request, headers: Mapping[str, str], body: bytes) -> _Message:
+def _is_soap(path: tuple[str, ...]) -> bool:
+    return tuple(part.lower() for part in path[:2]) == ("services", "soap")
+
+
+def _path(scope: Scope) -> tuple[str, ...]:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
+    return segments(raw.partition(b"?")[0])
+
+
+def _message(
+    request: Request, path: tuple[str, ...], headers: Mapping[str, str], body: bytes, most: int
+) -> _Message:
     scope = request.scope
-    raw_path = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
     return _Message(
         scope["method"],
-        segments(raw_path.partition(b"?")[0]),
+        path,
         parameters(scope["query_string"]),
         headers,
         body,
         f"{scope['scheme']}://{headers.get('host') or _server(scope)}",
         (scope.get("client") or ("",))[0],
+        most,
     )
 
 

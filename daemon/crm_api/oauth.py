@@ -144,19 +144,21 @@ class OAuth:
 
     def _grant(self, form: Mapping[str, str], authorization: str, origin: str, address: str) -> Reply:
         more: dict[str, Any] = {}
+        of = ""  # a code, or a refresh token that may have been made of one
         match form.get("grant_type"):
             case "authorization_code":
                 client = self._client(form, authorization, address)
                 code = self.web.redeem(form, client)
                 if code is None:
                     raise Refused("invalid_grant", "invalid authorization code")
+                of = form["code"]
                 user_id, more = code.user_id, {"refresh_token": self.web.tokens.new(code.user_id, client.id)}
             case "refresh_token":
                 client = self._client(form, authorization, address)
                 found = self.web.tokens.user(form.get("refresh_token", ""), client.id)
                 if found is None:
                     raise Refused("invalid_grant", "expired access/refresh token")
-                user_id = found
+                user_id, of = found, form["refresh_token"]
             case "password":
                 client = self._client(form, authorization, address)
                 user_id = self._password(form, address)
@@ -171,6 +173,8 @@ class OAuth:
             token = self._crm.sessions.open(user_id)
         except LoginRefused:
             raise Refused("invalid_grant", "inactive user") from None
+        if of and not self.web.made(of, token, *more.values()):
+            raise Refused("invalid_grant", "invalid authorization code")
         content = self._token_content(client, user_id, token, origin)
         return Reply(200, {**content, **more, **({"scope": SCOPE} if more else {})}, NO_STORE)
 

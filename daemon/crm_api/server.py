@@ -12,6 +12,7 @@ from threading import Event, Thread
 import uvicorn
 from starlette.types import ASGIApp
 
+from crmsync.daemon.accepting import Door, run
 from crmsync.daemon.crm_api.app import build_app
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, system_clock
 from crmsync.daemon.crm_api.messages import Call, Reply
@@ -29,6 +30,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 5  # for requests under way
 KEEP_ALIVE_SECONDS = 60
 MOST_CONNECTIONS = 500  # of one listener; beyond it a client is told 503
+MOST_OPEN = MOST_CONNECTIONS + 32  # and beyond this one it is hung up on, also during a handshake
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class CrmServer:
 
     def run(self, *, ready: Callable[[], None] = lambda: None) -> None:
         """Serves in this thread until SIGINT or SIGTERM."""
-        asyncio.run(self._serve_until_signal(ready))
+        run(self._serve_until_signal(ready))
 
     def request_stop(self) -> None:
         """Asks `run` to end; safe in a signal handler."""
@@ -142,7 +144,7 @@ class CrmServer:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve(self._started.set))
+            run(self._serve(self._started.set))
         except BaseException as error:  # noqa: BLE001 - start() reports it to the caller
             self._failure = error
             self._started.set()
@@ -223,7 +225,7 @@ def _bound(host: str, port: int, who: str) -> socket.socket:
         raise OSError(error.errno, what) from error
     # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
+    return Door.of(listener, MOST_OPEN, MOST_CONNECTIONS // 2)
 
 
 def _shown(host: str) -> str:

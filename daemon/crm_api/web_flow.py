@@ -11,7 +11,7 @@ import hmac
 import html
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from urllib.parse import urlencode, urlsplit
 
@@ -68,12 +68,22 @@ class Code:
     ends: datetime.datetime
 
 
+@dataclass(slots=True)
+class _Spent:
+    """A code that was exchanged, until it would have ended."""
+
+    ends: datetime.datetime
+    made: set[str] = field(default_factory=set)  # of it: sessions and refresh tokens
+    again: bool = False  # somebody has come with it a second time
+
+
 class WebFlow:
     """Codes live in memory: they are used within seconds."""
 
     def __init__(self, crm: Crm) -> None:
         self._crm, self._lock = crm, Lock()
         self._codes: dict[str, Code] = {}
+        self._spent: dict[str, _Spent] = {}
         self.tokens = RefreshTokens(crm.database, crm.clock)
 
     def authorize(self, asked: Mapping[str, str]) -> Reply:
@@ -107,18 +117,61 @@ class WebFlow:
         )
 
     def redeem(self, form: Mapping[str, str], client: Client) -> Code | None:
-        """What the code stands for, once; None for one that is not this client's, is too old, or lacks its verifier."""
+        """What the code stands for, once; None for one that is not this client's, is too old, or lacks its verifier.
+
+        Whoever comes with it again, or whoever came first, has stolen it: what was made of it ends (RFC 6749, section
+        4.1.2).
+        """
+        given = form.get("code", "")
         with self._lock:
-            code = self._codes.pop(form.get("code", ""), None)
-        if code is None or code.ends <= self._crm.clock() or code.client_id != client.id:
+            code = self._codes.pop(given, None)
+            if code is not None:
+                self._spend(given, code)
+        if code is None:
+            self._stolen(given)
+            return None
+        if code.ends <= self._crm.clock() or code.client_id != client.id:
             return None
         if code.redirect_uri != form.get("redirect_uri", ""):
             return None
         if code.challenge and not hmac.compare_digest(
-            code.challenge, _challenge(form.get("code_verifier", ""))
+            code.challenge.encode("utf-8", "surrogatepass"),
+            _challenge(form.get("code_verifier", "")).encode(),
         ):
             return None
         return code
+
+    def _spend(self, given: str, code: Code) -> None:
+        now = self._crm.clock()
+        self._spent = {k: v for k, v in self._spent.items() if v.ends > now}
+        while len(self._spent) >= MOST:
+            self._spent.pop(next(iter(self._spent)))
+        self._spent[given] = _Spent(code.ends)
+
+    def made(self, of: str, *tokens: str) -> bool:
+        """Notes what was made of a code, or of a refresh token that was. False where the code has been seen a second
+        time meanwhile: these are ended, too."""
+        with self._lock:
+            spent = next((s for code, s in self._spent.items() if code == of or of in s.made), None)
+            if spent is None:  # it would have ended by now
+                return True
+            spent.made.update(tokens)
+        if spent.again:
+            self._end(spent)
+        return not spent.again
+
+    def _stolen(self, code: str) -> None:
+        with self._lock:
+            spent = self._spent.get(code)
+            if spent is None:
+                return
+            spent.again = True
+        self._end(spent)
+
+    def _end(self, spent: _Spent) -> None:
+        for each in tuple(spent.made):
+            self._crm.sessions.end(each)
+            self.tokens.revoke(each)
 
     def _new_code(self, asked: Mapping[str, str], user_id: str) -> str:
         code, now = f"aPrx{secrets.token_urlsafe(40)}", self._crm.clock()

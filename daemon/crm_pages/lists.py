@@ -1,7 +1,8 @@
 """SOQL for a page of a list. Pure.
 
 A page begins after a row, not after a number of rows: OFFSET ends at 2,000 in the CRM, and costs more with every page.
-Empty values come last in both directions, and the id decides among equal ones.
+Empty values come last in both directions, and the id decides among equal ones, in the list's direction: an index is
+read from one end or from the other.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def soql(wanted: Wanted) -> str:
     where = _where([*_filters(wanted), *_beyond(wanted)])
     down = wanted.down != wanted.backward
     order = f"{wanted.sort.name} {_direction(down)} NULLS {'FIRST' if wanted.backward else 'LAST'}"
-    ids = f", Id {_direction(wanted.backward)}"
+    ids = f", Id {_direction(down)}"
     return f"SELECT {', '.join(names)} FROM {wanted.shape.kind.name}{where} ORDER BY {order}{ids} LIMIT {SIZE + 1}"
 
 
@@ -69,21 +70,22 @@ def _beyond(wanted: Wanted) -> list[str]:
     if wanted.after is None:
         return []
     name, edge = wanted.sort.name, wanted.after
-    more = "<" if wanted.backward else ">"
-    beside = f"Id {more} {quoted(edge.id)}"
+    over = "<" if wanted.down != wanted.backward else ">"
+    beside = f"Id {over} {quoted(edge.id)}"
     if edge.value is None:
         same = f"({name} = null AND {beside})"
         return [f"({same} OR {name} != null)" if wanted.backward else same]
     value = _literal(wanted.sort, edge.value)
-    over = "<" if wanted.down != wanted.backward else ">"
     parts = [f"({name} = {value} AND {beside})"]
     if wanted.sort.type != "boolean":
         parts.insert(0, f"{name} {over} {value}")
     elif (edge.value == "true") == (over == "<"):
         parts.insert(0, f"{name} = {'false' if edge.value == 'true' else 'true'}")
-    if not wanted.backward and wanted.sort.type != "boolean":
+    if not wanted.backward and wanted.sort.nillable and wanted.sort.type != "boolean":
         parts.append(f"{name} = null")
-    return [f"({' OR '.join(parts)})"]
+        return [f"({' OR '.join(parts)})"]
+    bound = [] if wanted.sort.type == "boolean" else [f"{name} {over}= {value}"]  # where an index begins
+    return [*bound, f"({' OR '.join(parts)})"]
 
 
 def _where(conditions: Sequence[str]) -> str:

@@ -63,8 +63,11 @@ def resolve(desk: Desk, field: Field, form: Form, *, asked: bool) -> Lookup:
 def find(desk: Desk, field: Field, typed: str) -> list[Choice]:
     """Those whose name begins so come first, then those that have it somewhere."""
     known = [desk.shape(name) for name in field.to if name in desk.kinds()]
+    most = MOST * max(1, len(known))
     found: dict[str, Choice] = {}
     for start in ("", "%"):
+        if len(found) >= most:
+            break  # the second one reads every row
         for shape in known:
             name = shape.name_field
             where = f"{name} LIKE '{start}{_like(typed)}%'"
@@ -76,7 +79,7 @@ def find(desk: Desk, field: Field, typed: str) -> list[Choice]:
                 continue
             for row in rows:
                 found.setdefault(row["Id"], Choice(row["Id"], str(row[name] or ""), shape.kind.label))
-    return list(found.values())[: MOST * max(1, len(known))]
+    return list(found.values())[:most]
 
 
 def _like(text: str) -> str:

@@ -100,13 +100,15 @@ class Site:
         """The endpoint, in a thread, for those who are logged in; what changes something needs the session's form."""
 
         async def checked(request: Request) -> Response:
+            known = self.sessions.find(request.cookies.get(self.addresses.cookie, "")) is not None
+            largest = forms.LARGEST if known else forms.SMALL
             try:
-                form = Form() if request.method in READING else await forms.read(request)
+                form = Form() if request.method in READING else await forms.read(request, largest)
             except ClientDisconnect:
                 return Response(status_code=400)
             except BadForm as error:
                 self.refuse(request, "a form that cannot be read")
-                return self.sorry(400, str(error))
+                return self.sorry(400, str(error)) if known else self.sorry(401, OVER)
             return await self.in_thread(lambda: self._answered(endpoint, request, form))
 
         return checked

@@ -48,6 +48,7 @@ class Task:
     crm_id: str = ""
     outcome: Outcome | None = None  # None: not sent, or the answer was lost
     intents: list[int] = field(default_factory=list)  # to be closed when the outcome is confirmed
+    replaces: list[int] = field(default_factory=list)  # intents whose columns are all in this write
     cut: bool = False  # a create without the columns that are not granted: its item is looked at again
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
 
@@ -129,7 +130,9 @@ def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Co
             old = before.get(task.item)
             if old is not None:
                 task.intents.append(old.id)
-                if isinstance(task.write, Create) and old.action == "create":
+                if not isinstance(task.write, Create):
+                    task.write = replace(task.write, since=old.at)
+                elif old.action == "create":
                     columns = decode_columns(task.kind, old.columns)
                     task.write = replace(task.write, key=old.key, columns=columns, since=old.at)
                     task.repeated = True
@@ -138,6 +141,7 @@ def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Co
             task.outcome = Stale(task.item)
         new = [t for t in tasks if not t.repeated and t.outcome is None]
         ids = tx.intents.write([_intent(cx, cycle, t) for t in new])
+        tx.intents.close([id for t in new for id in t.replaces])
     for task, id in zip(new, ids, strict=True):
         task.intents.append(id)
 

@@ -43,7 +43,7 @@ class Draft:
 
     def missing(self) -> frozenset[str]:
         """The columns of which one side lacks what the other one has."""
-        failed = {n for s, t in self.tasks.items() if not self.sent(s) for n in t.columns}
+        failed = {n for s in self.tasks if not self.sent(s) for n in self.merged.writes(s)}
         return with_group(self.work.pair.kind, frozenset(failed).union(*self.withheld.values()))
 
 
@@ -159,9 +159,8 @@ def _note_abandoned(cx: Context, tx: Tx, draft: Draft, cycle: int) -> None:
     base = work.snapshot.columns if work.snapshot is not None else {}
     ecs, crm = (work.record(side).columns for side in Side)
     reason = f"was given up on the way to the CRM: {getattr(task.outcome, 'reason', '')}"
-    clashes = [
-        Clash(n, base.get(n), ecs.get(n, v), crm.get(n), None, reason) for n, v in task.columns.items()
-    ]
+    wanted = ((n, v) for n, v in draft.merged.to_crm.items() if n in task.columns)
+    clashes = [Clash(n, base.get(n), ecs.get(n, v), crm.get(n), None, reason) for n, v in wanted]
     tx.conflicts.settle(work.pair.id, [c.column for c in clashes], cx.now())
     tx.conflicts.add(clash_rows(cx, cycle, work.pair, clashes))
     cx.count("conflicts", len(clashes))

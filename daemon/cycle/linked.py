@@ -30,6 +30,7 @@ from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
+from crmsync.daemon.cycle.underway import withdrawals
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -248,17 +249,22 @@ def _tasks(
         version = work.record(Side.ECS).version
         write = Update(pair.ecs_id, version, pair.kind, going[Side.ECS], stamp=stamp, tag=tag)
         tasks[Side.ECS] = _task(ecs_place, Side.ECS, write, work, merged)
-    if going[Side.CRM]:
+    back = cx.grant.part(Side.CRM, pair.kind, withdrawals(work, going[Side.CRM]))
+    if going[Side.CRM] or back:
         original = work.record(Side.ECS) if "attachments" in going[Side.CRM] else None
         version = work.record(Side.CRM).version
-        change = Update(pair.crm_id, version, pair.kind, going[Side.CRM], original=original)
+        columns = {**going[Side.CRM], **back}
+        clocks = {n: seen[1] for (side, n), seen in work.clocks.items() if side is Side.ECS}
+        change = Update(pair.crm_id, version, pair.kind, columns, original=original, clocks=clocks)
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
+        tasks[Side.CRM].replaces = [i.id for i in work.underway]
     return tasks
 
 
 def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -> Task:
     wanted = Verdict.TO_ECS if side is Side.ECS else Verdict.TO_CRM
     reasons = dict.fromkeys(d.reason for d in merged.decisions if d.verdict is wanted)
+    otherwise = "link stamp" if side is Side.ECS else "an earlier write is not wanted any more"
     return Task(
         place,
         side,
@@ -266,7 +272,7 @@ def _task(place: Place, side: Side, write: Update, work: Work, merged: Merged) -
         item=write.id,
         kind=work.pair.kind,
         native=overwritten(work.record(side), write),
-        reason="; ".join(reasons) or "link stamp",
+        reason="; ".join(reasons) or otherwise,
         pair_id=work.pair.id,
         ecs_id=work.pair.ecs_id,
         crm_id=work.pair.crm_id,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value, with_group
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
+from crmsync.daemon.cycle.underway import underway
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Conflict, Entry, Intent, Pair
@@ -41,6 +42,7 @@ def recover(cx: Context, works: Sequence[Work]) -> None:
 def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
     entries: list[Entry] = []
     lost: list[Conflict] = []
+    work.underway = underway(cx, work, intents)
     for intent in intents:
         answer = work.answer(intent.side)
         if intent.action == Action.DELETE:
@@ -65,7 +67,7 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
         tx.pairs.save(work.pair)
         if work.snapshot is not None:
             tx.snapshots.put(work.pair.id, work.snapshot)
-        tx.intents.close([i.id for i in intents])
+        tx.intents.close([i.id for i in intents if i not in work.underway])
         cx.count("conflicts", len(lost))
 
 

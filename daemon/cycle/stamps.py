@@ -37,7 +37,8 @@ class Signer:
         made = self.stamp(
             account, stamp.organisation, stamp.record, stamp.uid, stamp.generation, stamp.agreed
         )
-        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)
+        # anybody may write a stamp: texts that are not ASCII cannot be compared
+        return stamp.uid == uid and hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))
 
     def hashed(self, *words: str) -> str:
         return self._mac("hash", *words)[:24]
@@ -68,8 +69,11 @@ class Signer:
         return self.hashed("account", account)[:8]
 
     def _mac(self, *words: str) -> str:
-        text = "\x1f".join(words).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, text, "sha256").hex()
+        return hmac.digest(self._key, _bytes("\x1f".join(words)), "sha256").hex()
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def item_key(organisation: str, record: str, account: str, generation: int = 0) -> str:

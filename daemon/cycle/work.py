@@ -20,7 +20,7 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import Seen
 from crmsync.daemon.plan.terms import Direction, Rule, Standing
-from crmsync.state.model import Change, Pair, PairState
+from crmsync.state.model import Change, Intent, Pair, PairState
 from crmsync.state.snapshot import Snapshot
 from crmsync.state.values import encode
 
@@ -46,6 +46,7 @@ class Work:
         False  # the item was tagged again: the person wants a record, whatever became of the old one
     )
     clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
+    underway: list[Intent] = field(default_factory=list)  # updates of the CRM that may yet arrive
 
     @property
     def adopted(self) -> bool:

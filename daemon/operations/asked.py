@@ -1,9 +1,11 @@
 """What CRMs have asked for, and what became of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from crmsync.state.database import State
+from crmsync.state.model import JobState
 
 
 def jobs(state: State, limit: int) -> list[dict[str, Any]]:
@@ -25,6 +27,32 @@ def jobs(state: State, limit: int) -> list[dict[str, Any]]:
             }
             for job in tx.jobs.recent(max(limit, 0))
         ]
+
+
+RECENT = 200  # jobs that are looked through for the last one of each credential
+
+
+def failing(state: State) -> list[dict[str, str]]:
+    """The credentials whose last exchange that is over did not come through, and why."""
+    with state.reading() as tx:
+        over = [job for job in tx.jobs.recent(RECENT) if job.state.over]
+    last = {job.credential: job for job in reversed(over)}  # the newest stays
+    return [
+        {"credential": name, "state": job.state.value, "message": _why(job.result or {})}
+        for name, job in sorted(last.items())
+        if job.state is not JobState.DONE
+    ]
+
+
+def _why(result: Mapping[str, Any]) -> str:
+    """The first sentence of what went wrong."""
+    errors = (error for one in result.get("accounts", {}).values() for error in one.get("errors", ()))
+    sentences = [
+        str(result.get("message", "")),
+        *(str(error["message"]) for error in errors if not error.get("item")),
+        *(str(copy.get("message", "")) for copy in result.get("replicas", {}).values() if "code" in copy),
+    ]
+    return next((sentence for sentence in sentences if sentence), "crmsync exchange jobs has more")
 
 
 def audit(state: State, limit: int) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ its id before it concludes anything. What is there and unknown, though no change
 visible, or a server was restored from a backup), is put there too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 
 from crmsync.connectors.contract import Ref, Settling, Side, series_of
 from crmsync.connectors.errors import ConnectorError
@@ -19,6 +20,7 @@ from crmsync.daemon.plan.match import matchable
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT, Unlink
 from crmsync.state.model import Detected, Pair, PairState
 from crmsync.state.transaction import Tx
+from crmsync.state.values import qualified
 
 
 def reconcile(cx: Context) -> None:
@@ -129,11 +131,27 @@ def _vanished_collections(cx: Context) -> None:
     offered = cx.chosen.keys()
     lost = [p for pairs in _linked(cx) for p in pairs if p.ecs_collection not in offered]
     with cx.state.transaction() as tx:
-        for key in {p.ecs_collection for p in lost}:
+        waiting = _let_go(cx, tx, offered)
+        known: dict[str, list[str]] = defaultdict(list)
+        for key, item in [*((p.ecs_collection, p.ecs_id) for p in lost), *waiting]:
+            known[key].append(item)
+        for key, items in known.items():
             cx.list_anew(tx, f"ecs/{cx.account.name}/{key}")
-            tx.index.drop(cx.account.name, key, [p.ecs_id for p in lost if p.ecs_collection == key])
+            tx.index.drop(cx.account.name, key, items)
     reason = Unlink(f"{OUT_OF_SIGHT}: its collection is no longer there")
     remove(cx, [Removal(Work(p, []), reason) for p in lost])
+
+
+def _let_go(cx: Context, tx: Tx, offered: Collection[str]) -> list[tuple[str, str]]:
+    """Nothing of the other collections waits any more, for the service or for a person; but what may be under way to
+    the CRM is heard of first. Collections and items."""
+    under_way = {i.item for i in tx.intents.open(cx.account.name)}
+    rows = tx.queue.outside(cx.account.name, Side.ECS, offered)
+    over = [r for r in rows if qualified(r.collection, r.item) not in under_way]
+    items = [(r.collection, r.item) for r in over]
+    tx.queue.done(r.id for r in over)
+    tx.held.unwanted_items(cx.account.name, items)
+    return items
 
 
 def _barred_again(cx: Context) -> frozenset[int]:

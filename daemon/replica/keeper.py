@@ -1,7 +1,8 @@
-"""The replica of one CRM login in the service: its file, who may be at it, its modes, and whether the CRM is there.
+"""The replica of one CRM login in the service: its place, who may be at it, its modes, and whether the CRM is there.
 
-A pass, and whatever else talks to the CRM for this replica, holds one lock, which is a file's: no second thread and no
-second process is at it at the same time. What a person does here needs none, it is a transaction of the database.
+A pass, and whatever else talks to the CRM for this replica, holds one lock, beside the file or in the database server:
+no second thread and no second process is at it at the same time. A server may lose it; then nothing more is written, so
+nothing is sent. What a person does here needs none, it is a transaction of the database.
 """
 
 import logging
@@ -24,11 +25,13 @@ from crmsync.daemon.replica.run import bring_in_step
 from crmsync.daemon.replica.stages import Stages
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.state.errors import Locked, StateError
-from crmsync.state.locks import FileLocks
+from crmsync.state.locks import Hold
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local import deciding, edits
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.difference import Policy
+from crmsync.state.replica.local.fence import fenced
+from crmsync.state.replica.local.opening import Place
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import row_to
 
@@ -56,21 +59,22 @@ class Keeper:
     def __init__(
         self,
         name: str,
-        file: Path,
+        where: Path | str,
         settings: Settings,
         connect: Callable[[], Upstream],
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         durable: bool = True,
     ) -> None:
-        """`connect`: reaches nobody yet, but may read secrets. Raises ConnectorError."""
-        self.name, self.file, self.settings = name, file, settings
+        """`where`: a file, or the URL of a database server. `connect`: reaches nobody yet, but may read secrets; raises
+        ConnectorError."""
+        self.name, self.place, self.settings = name, Place.of(where, name), settings
         self.stages, self.total = Stages(), Tally()
         self._connect, self._now, self._durable = connect, now, durable
-        self._locks = FileLocks(file, now)
         self._guard = threading.Lock()
         self._database: LocalDatabase | None = None
         self._upstream: Upstream | None = None
+        self._hold: Hold | None = None  # of whoever talks to the CRM just now
         self._late = False  # something was written here while a pass was under way
 
     @property
@@ -79,10 +83,10 @@ class Keeper:
         with self._guard:
             if self._database is None:
                 try:
-                    self._database = LocalDatabase(f"sqlite:///{self.file}", durable=self._durable)
+                    self._database = LocalDatabase(self.place, durable=self._durable)
                 except (sa.exc.DBAPIError, OSError) as error:
                     raise StateError(
-                        f"the replica of crm.{self.name} cannot be opened: {self.file}: {error}",
+                        f"the replica of crm.{self.name} cannot be opened: {self.place}: {error}",
                         "make it readable and writable for the service's user; moved away, it is filled anew, and what "
                         "was changed in it and not sent yet is lost",
                     ) from error
@@ -99,7 +103,10 @@ class Keeper:
     def mode(self) -> Mode:
         """As chosen; else as configured."""
         with self.database.read() as work:
-            return Mode(work.property("mode") or self.settings.mode)
+            return self.mode_in(work)
+
+    def mode_in(self, work: Work) -> Mode:
+        return Mode(work.property("mode") or self.settings.mode)
 
     def choose_mode(self, mode: Mode | None) -> None:
         """None: as configured."""
@@ -115,7 +122,11 @@ class Keeper:
 
     def away(self) -> bool:
         """Whether nobody was found there the last time that somebody looked."""
-        return (self.trouble() or {}).get("code") in AWAY
+        with self.database.read() as work:
+            return self.away_in(work)
+
+    def away_in(self, work: Work) -> bool:
+        return (work.property("trouble") or {}).get("code") in AWAY
 
     def trouble(self) -> Mapping[str, Any] | None:
         """``{"code", "message", "since"}`` of the conversation that failed last; None: the last one came through."""
@@ -144,6 +155,14 @@ class Keeper:
             work.set_property("last success", self._now().isoformat())
         return tally
 
+    def send(self) -> None:
+        """What waits goes out now, unless somebody else talks to the CRM for this replica. Raises ConnectorError, and
+        ForeignLogin."""
+        with self._at_once() as free:
+            if free:
+                with self._talking():
+                    self._counted(self._context(), through.send)
+
     def upstream(self) -> Upstream:
         """Raises ConnectorError for secrets that cannot be read."""
         with self._guard:
@@ -165,7 +184,8 @@ class Keeper:
             watch(stage, what)
 
         upstream, chosen = self.upstream(), self.settings
-        return Context(self.database, upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted)
+        database = fenced(self.database, self._hold.check) if self._hold else self.database
+        return Context(database, upstream, chosen.objects, chosen.policy, enter, wanted=chosen.wanted)
 
     def _counted(self, context: Context, converse: Callable[[Context], Tally]) -> Tally:
         try:
@@ -185,11 +205,11 @@ class Keeper:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Raises Locked where another thread or process is at it."""
-        self.database  # noqa: B018  its folder is made with it
-        with self._locks.replica():
+        with self.database.alone(self._now) as self._hold:
             try:
                 yield
             finally:
+                self._hold = None
                 self.stages.leave()
 
     @contextmanager

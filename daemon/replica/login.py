@@ -2,20 +2,23 @@
 that had it."""
 
 import hmac
+import re
 from collections.abc import Callable
 from threading import Lock
 
-from crmsync.connectors.errors import AuthExpired, ConnectorError
+from crmsync.connectors.errors import AuthExpired, ConnectorError, Unreachable
 from crmsync.daemon.replica.line import Line
+from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local import identity as stored
 from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.identity import Identity
-from crmsync.state.replica.org import Org
+from crmsync.state.replica.org import LONGEST_PASSWORD, Org
 from crmsync.state.replica.sessions import Sessions
 from crmsync.state.replica.store import Clock, Store
 
 __all__ = ["Login", "Own", "ReplicaSessions", "Verify"]
 
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 Own = Callable[
     [], tuple[str, str] | None
 ]  # user name and password that the replica itself is filled with, if it is
@@ -37,7 +40,7 @@ class Login:
         """The user's id. The upstream is not asked about anybody else: what is tried here in vain counts there, and
         locks people out."""
         known = self.who().username.casefold()
-        if known not in ("", username.casefold()) or not username.isprintable():
+        if known not in ("", username.casefold()) or not username.isprintable() or not _is_text(password):
             return None
         if not self._line.asking:
             return self._offline(username, password)
@@ -46,9 +49,13 @@ class Login:
         except AuthExpired:
             self._refused(password)
             return None
-        except ConnectorError as error:
+        except Unreachable as error:
             self._line.fails(error)
             return self._offline(username, password)
+        except ConnectorError as error:
+            # It is there, and says neither: whoever tries can bring that about, and is not to be let in by a password
+            # that was changed there, nor to have everybody else's work wait as if the upstream were away.
+            raise Fault("SERVER_UNAVAILABLE", f"The CRM does not say whether it is right: {error}") from error
         self._line.answers()
         return self.remember(found, password)
 
@@ -83,6 +90,12 @@ class Login:
         if once:
             with self._database.write() as work:
                 stored.forget_password(work)
+
+
+def _is_text(password: str) -> bool:
+    """What can be sent in XML, and no more than a password may have: other ones the upstream answers as if it were
+    broken."""
+    return len(password) <= LONGEST_PASSWORD and _UNWRITABLE.search(password) is None
 
 
 class ReplicaSessions(Sessions):

@@ -15,6 +15,7 @@ from crmsync.daemon.replica.line import PAUSE, Line
 from crmsync.daemon.replica.login import Login, Own, Verify
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.upstream import Upstream
+from crmsync.state.replica.local.glance import Glance
 from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.org import Client as Application
 
@@ -32,7 +33,10 @@ def web_services(
 ) -> ReplicaCrm:
     """`verify` asks the CRM about a person's password; `applications` may log in by OAuth, beside everybody who does by
     SOAP; `own` is the password that fills the replica. Raises StateError."""
-    line = Line(keeper.mode, note=keeper.noted, away=keeper.away, pause=pause)
+    glance = min(pause, GLANCE)
+    mode = Glance(keeper.database, keeper.mode_in, glance)
+    away = Glance(keeper.database, keeper.away_in, glance)
+    line = Line(mode, note=keeper.noted, away=away, pause=pause)
     upstream = cast(Upstream, _Lazily(keeper.upstream))
     writes = cast(Writes, _Lazily(lambda: Direct(keeper.upstream().client)))  # type: ignore[attr-defined]
     through = Through(line, upstream, writes, keeper.settings.policy)
@@ -42,7 +46,7 @@ def web_services(
         through,
         clients=applications(),
         clock=lambda: now() + keeper.offset(),
-        glance=min(pause, GLANCE),
+        glance=glance,
     )
 
 

@@ -26,7 +26,7 @@ def check(keeper: Keeper) -> dict[str, Any]:
     name = f"replica of crm.{keeper.name}"
     try:
         if keeper.mode() is Mode.OFFLINE:
-            return _line(name, True, f"{keeper.file}; the CRM was not asked, for the mode is offline")
+            return _line(name, True, f"{keeper.place}; the CRM was not asked, for the mode is offline")
         wrong = list(_wrong(keeper))
     except StateError as error:
         return _line(name, False, error.message, error.hint)
@@ -37,7 +37,7 @@ def check(keeper: Keeper) -> dict[str, Any]:
             f"correct objects and fields in [crm.{keeper.name}.replica_settings], or let the login see them"
         )
         return _line(name, False, "; ".join(wrong), hint)
-    return _line(name, True, f"{', '.join(keeper.settings.objects)} in {keeper.file}")
+    return _line(name, True, f"{', '.join(keeper.settings.objects)} in {keeper.place}")
 
 
 def _wrong(keeper: Keeper) -> Iterator[str]:
@@ -61,6 +61,9 @@ def prune(keeper: Keeper, before: datetime) -> int:
     with keeper.database.write() as work:
         table = work.shared.conflicts
         old = (table.c.at < naive(before), (table.c.winner != "held") | (table.c.resolved != ""))
+        told = work.shared.from_sync
+        over = (told.c.at < naive(before), told.c.state == "told")
+        work.connection.execute(told.delete().where(*over))
         return int(work.connection.execute(table.delete().where(*old)).rowcount)
 
 

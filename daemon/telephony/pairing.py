@@ -18,7 +18,9 @@ from crmsync.connectors.calllog.store import CallStore
 LIFE = timedelta(minutes=10)  # of a code
 MOST = 100  # unused codes; the oldest goes first
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that is read for another
-_LENGTH = 12  # of a code: 60 bits, at ten tries a minute
+# Of a code: 60 bits, so that no number of tries that a service can answer within its life finds one of a hundred. A
+# limit on tries could not tell whose they are (all come from this machine, or a proxy on it) and would lock out all.
+_LENGTH = 12
 
 
 class Pairing:

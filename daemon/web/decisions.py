@@ -1,8 +1,8 @@
 """What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
 
-import logging
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -10,10 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.web.board import Board
 from crmsync.daemon.web.jobs import Jobs
+from crmsync.daemon.web.replica_decisions import ReplicaDecisions
 from crmsync.daemon.web.site import Site, Visit
 from crmsync.daemon.web.words import full_name
-
-log = logging.getLogger(__name__)
 
 SHOWN = 200  # of each list
 DONE = {
@@ -25,19 +24,25 @@ DONE = {
     "retry": "It is tried again.",
     "back": "The decision is taken back.",
     "abandon": "This change is given up; the next edit of the item is synced again.",
+    "copy_retry": "It is sent to the CRM again.",
+    "copy_abandon": "The change in the copy is given up; its values stand in the conflict log.",
 }
 _REJECTED = {"retry": "reject_retry", "abandon": "reject_abandon"}
 _MATCHES = {"create": "match_create", "ignore": "match_ignore"}
+OTHERS = (
+    "What is held is not what it was when you opened the page. Open it again, and look at all of it first."
+)
 COLUMN = "column."  # before the names of fields that may be edited
 CYCLE = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 WHAT_NOW = "Choose what shall happen, then send the form again."
 
 
 class Decisions:
-    def __init__(self, site: Site, board: Board, jobs: Jobs) -> None:
+    def __init__(self, site: Site, board: Board, jobs: Jobs, copies: ReplicaDecisions) -> None:
         self._site = site
         self._board = board
         self._jobs = jobs
+        self._copies = copies
 
     async def page(self, visit: Visit) -> Response:
         names = visit.viewer.names
@@ -53,7 +58,9 @@ class Decisions:
         }
         more = {name: max(0, len(rows) - SHOWN) for name, rows in lists.items()}
         done = DONE.get(visit.request.query_params.get("done", ""), "")
-        return self._site.show("decisions.html", visit, **shown, more=more, done=done)
+        seen = _seen(lists["deletions"])
+        copies = await self._copies.lists(visit)
+        return self._site.show("decisions.html", visit, **shown, **copies, more=more, done=done, seen=seen)
 
     async def conflict(self, visit: Visit) -> Response:
         form = visit.form
@@ -75,6 +82,8 @@ class Decisions:
         if verb not in ("approve", "reject") or (not items and form.one("which") != "all"):
             raise Failure("choice", WHAT_NOW)
         approve = verb == "approve"
+        if not items and form.one("seen") != _seen(await self._site.ask("deletions")):
+            raise Failure("busy", OTHERS)
         answer = await self._site.ask("decide_deletions", approve=approve, items=items, by=visit.by)
         verb = "approved" if approve else "rejected"
         return self._decided(visit, verb, f"{answer[verb]} held deletions ({verb})")
@@ -171,6 +180,11 @@ class Decisions:
         return RedirectResponse(f"/decisions?done={done}", 303)
 
     def _log(self, visit: Visit, what: str) -> None:
-        log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})
         named = visit.form.one("item") or visit.form.one("column")
-        self._site.note("decided", f"{what}{f' of {named}' if named else ''}", visit.viewer)
+        self._site.decided(visit, f"{what}{f' of {named}' if named else ''}", what)
+
+
+def _seen(deletions: Sequence[Mapping[str, Any]]) -> str:
+    """What "all of them" means to whoever looks at these."""
+    names = sorted(full_name(row) for row in deletions)
+    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 LARGEST = 1024 * 1024  # bytes: a choice among thousands of items is that large
+SMALL = 16 * 1024  # of somebody who is not logged in
 MOST_FIELDS = 10_000
 
 
@@ -26,7 +27,7 @@ class Form:
         return [value for key, value in self.fields if key == name]
 
 
-async def read(request: Request) -> Form:
+async def read(request: Request, largest: int = LARGEST) -> Form:
     """Raises BadForm."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -34,7 +35,7 @@ async def read(request: Request) -> Form:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST:
+        if len(body) > largest:
             raise BadForm("This form is too large; choose fewer at a time.")
     try:
         text = body.decode("ascii")

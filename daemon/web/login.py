@@ -35,7 +35,7 @@ class Login:
 
     async def enter(self, request: Request) -> Response:
         try:
-            link = (await forms.read(request)).one("link")
+            link = (await forms.read(request, forms.SMALL)).one("link")
         except ClientDisconnect:
             return Response(status_code=400)
         except BadForm as error:

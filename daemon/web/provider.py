@@ -3,7 +3,6 @@ Core 1.0, sections 3.1.2 to 3.1.3.7; PKCE by RFC 7636). Needs the extra ``oidc``
 
 import base64
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from urllib.parse import quote_plus, urlencode
 import urllib3
 
 from crmsync.config.secret import SecretError
+from crmsync.daemon.outgoing import asked, trusting
 
 if TYPE_CHECKING:
     from crmsync.config.logins import OidcLogin
@@ -131,20 +131,13 @@ class Provider:
     def _asked(
         self, method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        trust = ssl.create_default_context(cafile=str(self.config.ca_file) if self.config.ca_file else None)
-        if not self.config.verify:
-            trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+        given = {"Accept": "application/json", **(headers or {})}
         try:
-            with urllib3.PoolManager(ssl_context=trust, timeout=SECONDS, retries=False) as pool:
-                given = {"Accept": "application/json", **(headers or {})}
-                answer = pool.request(
-                    method, url, body=body, headers=given, redirect=False, preload_content=False
-                )
-                text = answer.read(LARGEST + 1)
-                answer.release_conn()
-            if answer.status != 200 or len(text) > LARGEST:
+            trust = trusting(self.config.ca_file, self.config.verify)
+            answer = asked(method, url, body=body, headers=given, trust=trust, seconds=SECONDS, most=LARGEST)
+            if answer.status != 200 or len(answer.body) > LARGEST:
                 raise NotLoggedIn(f"the provider answers with {answer.status}")
-            found = json.loads(text)
+            found = json.loads(answer.body)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise NotLoggedIn(f"the provider does not answer as it should: {type(error).__name__}") from error
         if not isinstance(found, dict):

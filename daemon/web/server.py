@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from crmsync.daemon.accepting import Door
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.control_server import listen
 from crmsync.daemon.crm_api.patience import PatientProtocol
@@ -30,6 +31,7 @@ from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.metrics import Metrics, Tally
 from crmsync.daemon.web.oidc import Oidc
 from crmsync.daemon.web.provider import Provider
+from crmsync.daemon.web.replica_decisions import ReplicaDecisions
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
 from crmsync.daemon.web.softphone import Phones, Softphone
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     from crmsync.config.logins import Logins, ProxyLogin
     from crmsync.config.model import Config
 
-CONNECTIONS = 512  # at the same time; of them half may be open pages (``status.MOST``)
+CONNECTIONS = 512  # at the same time; of them so many may be streams of open pages (``streams.MOST``)
+MOST_OPEN = CONNECTIONS + 32  # so many more are told that there are too many, and further ones nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ def application(
     charts = Charts(site)
     login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     oidc = Oidc(site, login, provider)
-    decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
+    copies, item, syncing = ReplicaDecisions(site, board), Item(site), Syncing(site, jobs)
+    decisions = Decisions(site, board, jobs, copies)
     routes = [
         *softphone.routes(),
         Route("/healthz", metrics.lives, methods=["GET"]),
@@ -162,6 +166,10 @@ def application(
         Route("/decisions/back", site.known(decisions.take_back), methods=["POST"]),
         Route("/decisions/edit", site.known(decisions.edit), methods=["GET"]),
         Route("/decisions/edit", site.known(decisions.amend), methods=["POST"]),
+        Route("/decisions/copy/conflict", site.known(copies.conflict), methods=["POST"]),
+        Route("/decisions/copy/rejected", site.known(copies.rejected), methods=["POST"]),
+        Route("/decisions/copy/edit", site.known(copies.edit), methods=["GET"]),
+        Route("/decisions/copy/edit", site.known(copies.amend), methods=["POST"]),
         Route("/item/undo", site.known(decisions.undo), methods=["POST"]),
         Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
     ]
@@ -199,12 +207,12 @@ def _bound(place: Place) -> socket.socket:
         ) from error
     # asyncio sets this for sockets made by itself only; without it every answer waits 40 ms for an ACK
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return door
+    return Door.of(door, MOST_OPEN)
 
 
 def _proxy_door(proxy: "ProxyLogin") -> socket.socket:
     """For the proxy alone: whoever can write to it can say who they are. Raises Failure."""
-    door = listen(proxy.socket)
+    door = Door.of(listen(proxy.socket), MOST_OPEN)
     if proxy.group is None:
         return door
     try:

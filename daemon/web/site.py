@@ -22,6 +22,7 @@ from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.pages import Pages
 from crmsync.daemon.web.refusals import Refusals, Throttle
 from crmsync.daemon.web.sessions import Bad, Session, Sessions, fits
+from crmsync.daemon.web.streams import Streams
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ class Desk(Protocol):
 
     def names(self) -> list[str]:
         """Of all accounts."""
+
+    def by_itself(self) -> bool:
+        """Whether it exchanges without a CRM's word."""
 
     def due(self) -> Mapping[str, datetime]:
         """Account -> when its next cycle is."""
@@ -119,6 +123,7 @@ class Site:
     refusals: Refusals = field(init=False)
     diary: Diary = field(init=False)
     pages: Pages = field(default_factory=Pages)
+    streams: Streams = field(default_factory=Streams)
     _forms: dict[str, Throttle] = field(default_factory=dict)  # by session
     _limiters: dict[bool, anyio.CapacityLimiter] = field(default_factory=dict)  # whether servers are asked
 
@@ -129,6 +134,11 @@ class Site:
     def note(self, what: str, detail: str, viewer: Viewer) -> None:
         """For the audit log."""
         self.diary.note(what, detail, viewer.label)
+
+    def decided(self, visit: Visit, detail: str, said: str = "") -> None:
+        """In both logs. `said`: what of it may stand in the service's own."""
+        log.info("%s decided %s", visit.viewer.label, said or detail, extra={"action": "web.decided"})
+        self.note("decided", detail, visit.viewer)
 
     # ── Who is there ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -206,7 +216,8 @@ class Site:
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def show(self, template: str, visit: Visit, status: int = 200, /, **values: Any) -> Response:
-        return self.pages.html(template, status, viewer=visit.viewer, token=visit.session.token, **values)
+        own = {"viewer": visit.viewer, "token": visit.session.token, "by_itself": self.desk.by_itself()}
+        return self.pages.html(template, status, **own, **values)
 
     def sorry(self, status: int, sentence: str, session: Session | None = None) -> Response:
         viewer, token = (session.viewer, session.token) if session else (None, "")

@@ -27,7 +27,9 @@ LARGEST = 64 * 1024  # bytes of a request
 MOST = 256  # open streams
 MOST_EACH = 16  # of one account
 SIGN_OF_LIFE = 15.0  # seconds
-WRONG = 10  # codes and tokens a minute that are no good; good ones work all the same
+WRONG = (
+    10  # a minute that are answered with what is wrong; further ones are asked to wait, and good ones work
+)
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; "
     "base-uri 'none'; frame-ancestors {}"
@@ -207,11 +209,17 @@ class Softphone:
         if isinstance(known, Response):
             return known
         phones, account, token = known
-        if len(self._open) >= MOST or self._open.count(account) >= MOST_EACH:
+        if self._full(account):
             return JSONResponse({"sentence": "Too many softphones are open."}, 503, {"Retry-After": "60"})
         return StreamingResponse(self._stream(phones, account, token), media_type="text/event-stream")
 
+    def _full(self, account: str) -> bool:
+        mine = self._open.count(account)
+        return self._site.streams.full or len(self._open) >= MOST or mine >= MOST_EACH
+
     async def _stream(self, phones: Phones, account: str, token: str) -> AsyncIterator[str]:
+        if self._full(account):  # by those who were let in since
+            return
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def told() -> None:
@@ -222,8 +230,9 @@ class Softphone:
         self._tells.add(told)
         self._open.append(account)
         try:
-            async for event in self._changes(phones, account, token, changed):
-                yield event
+            with self._site.streams.one():
+                async for event in self._changes(phones, account, token, changed):
+                    yield event
         finally:
             self._open.remove(account)
             self._tells.discard(told)

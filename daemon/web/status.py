@@ -100,7 +100,8 @@ class Live:
         return StreamingResponse(self._events(visit.session), media_type="text/event-stream")
 
     def _full(self, session: Session) -> bool:
-        return len(self._open) >= self._most or self._open.count(session.id) >= MOST_EACH
+        mine = self._open.count(session.id)
+        return self._site.streams.full or len(self._open) >= self._most or mine >= MOST_EACH
 
     async def _events(self, session: Session) -> AsyncIterator[str]:
         if self._full(session):  # by those who were let in since
@@ -110,8 +111,9 @@ class Live:
         try:
             if self._ticker is None or self._ticker.done():
                 self._ticker = asyncio.create_task(self._look())
-            async for event in self._changes(session):
-                yield event
+            with self._site.streams.one():
+                async for event in self._changes(session):
+                    yield event
         finally:
             self._open.remove(session.id)
             if not self._open and self._ticker is not None:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
 from crmsync.state.replica.growing import grow
+from crmsync.state.replica.indexing import make_missing, with_indexes
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
@@ -26,7 +27,6 @@ __all__ = ["Database", "column_type", "limited", "open_engine", "timed_out"]
 WRITERS_TURN = 0x63726D73  # the advisory lock on PostgreSQL; any number that nobody else uses
 BUSY_SECONDS = 30
 STEPS = 20_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
-INDEXED = ("SystemModstamp", "OwnerId")
 
 
 class Database:
@@ -69,6 +69,7 @@ class Database:
         with self.write() as connection:
             grow(connection, metadata)
             metadata.create_all(connection)
+            make_missing(connection, metadata)
 
     @contextmanager
     def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:
@@ -151,9 +152,7 @@ def _table(object_type: ObjectType, metadata: sa.MetaData) -> sa.Table:
     keys = [f.key_column for f in object_type.fields if f.key_column]
     columns += [sa.Column(key, sa.Text, unique=True) for key in keys]
     table = sa.Table(object_type.name, metadata, *columns)
-    for field in object_type.fields:
-        if field.name in INDEXED or field.on_delete != "clear":
-            sa.Index(f"ix_{object_type.name}_{field.name}", table.c[field.name])
+    with_indexes(table, object_type)
     return table
 
 
@@ -183,7 +182,9 @@ def column_type(field: Field) -> sa.types.TypeEngine[Any]:
 def open_engine(url: str, durable: bool) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_size=10, max_overflow=30)
+        return sa.create_engine(
+            parsed, pool_size=10, max_overflow=30, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.database in (None, "", ":memory:"):
         raise ValueError("the embedded CRM needs a file: sqlite:////path/crm.db")
     file = Path(str(parsed.database))
@@ -194,6 +195,7 @@ def open_engine(url: str, durable: bool) -> sa.Engine:
         poolclass=QueuePool,
         pool_size=10,
         max_overflow=50,
+        hide_parameters=True,  # people's data have no place in a log
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
     )
     event.listen(engine, "connect", _configure_durable if durable else _configure_fast)

@@ -30,6 +30,3 @@ def _add(connection: sa.Connection, table: sa.Table, missing: list[sa.Column[obj
         )
         if column.unique:
             operations.create_index(f"uq_{table.name}_{column.name}", table.name, [column.name], unique=True)
-    for index in table.indexes:
-        if not {c.name for c in missing}.isdisjoint(c.name for c in index.columns):
-            index.create(connection)

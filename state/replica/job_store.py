@@ -27,7 +27,7 @@ MOST = 500  # of one owner; the oldest that have ended make room
 MOST_BYTES = 1024 * 1024 * 1024  # of what a query finds
 AT_ONCE = 2_000  # rows of a chunk
 ENDED = ("JobComplete", "Failed", "Aborted")
-PREFIX = {"ingest": "750", "query": "751"}
+PREFIX = {"ingest": "750", "query": "751", "classic": "750", "batch": "751"}
 
 
 class Overtaken(Exception):
@@ -49,6 +49,7 @@ class Job:
     error: str
     processed: int
     failed: int
+    parent: int | None = None  # of a batch: the number of its job
 
     @property
     def id(self) -> str:
@@ -64,15 +65,30 @@ class JobStore:
         with database.write() as connection:
             _drop(connection, _older(connection, self._now()))
 
-    def add(self, owner: str, asked: Mapping[str, Any], version: str, state: str) -> Job:
+    def add(
+        self,
+        owner: str,
+        asked: Mapping[str, Any],
+        version: str,
+        state: str,
+        *,
+        parent: Job | None = None,
+        content: bytes | None = None,
+    ) -> Job:
+        """With its content, where that is known already. One with a parent goes when that goes."""
         now = self._now()
         with self._database.write() as connection:
-            self._make_room(connection, owner, now)
+            if parent is None:
+                self._make_room(connection, owner, now)
             values = {"kind": self.kind, "owner": owner, "created": now, "stamp": now, "version": version}
             more = {"asked": dict(asked), "state": state, "error": "", "processed": 0, "failed": 0}
+            more["parent"] = parent.number if parent else None
             made = connection.execute(jobs.insert().values(**values, **more))
             assert made.inserted_primary_key is not None
-        return self._get(made.inserted_primary_key[0])
+            job = self._one(connection, made.inserted_primary_key[0])
+            if content is not None:
+                connection.execute(_chunk(job, "content", 0, 0, content))
+        return job
 
     def get(self, owner: str, job_id: str) -> Job:
         """Raises Fault (NOT_FOUND) for one that is not there or somebody else's."""
@@ -84,6 +100,10 @@ class JobStore:
 
     def all(self, owner: str) -> list[Job]:
         return self._select(jobs.c.owner == owner)
+
+    def below(self, job: Job) -> list[Job]:
+        """Those whose parent it is, the oldest first."""
+        return self._select(jobs.c.parent == job.number)
 
     def unfinished(self) -> list[Job]:
         """What was waiting or at work when the service ended."""
@@ -97,7 +117,11 @@ class JobStore:
         return done.rowcount == 1
 
     def now(self, job: Job) -> Job:
-        return self._get(job.number)
+        return self.numbered(job.number)
+
+    def numbered(self, number: int) -> Job:
+        with self._database.read() as connection:
+            return self._one(connection, number)
 
     def remove(self, job: Job) -> None:
         with self._database.write() as connection:
@@ -167,8 +191,12 @@ class JobStore:
                 found.append(_slice(content, places, first - start, first + count - start))
         return b"".join(found)
 
-    def _get(self, number: int) -> Job:
-        return self._select(jobs.c.number == number)[0]
+    def _one(self, connection: sa.Connection, number: int) -> Job:
+        """Raises Overtaken where it was removed meanwhile."""
+        row = connection.execute(sa.select(jobs).where(jobs.c.number == number)).one_or_none()
+        if row is None:
+            raise Overtaken
+        return Job(*row)
 
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Job]:
         query = sa.select(jobs).where(jobs.c.kind == self.kind, *conditions).order_by(jobs.c.number)
@@ -176,7 +204,8 @@ class JobStore:
             return [Job(*row) for row in connection.execute(query)]
 
     def _make_room(self, connection: sa.Connection, owner: str, now: datetime.datetime) -> None:
-        ended = sa.select(jobs.c.number).where(jobs.c.owner == owner, jobs.c.state.in_((*ENDED, "Open")))
+        theirs = (jobs.c.owner == owner, jobs.c.parent.is_(None))
+        ended = sa.select(jobs.c.number).where(*theirs, jobs.c.state.in_((*ENDED, "Open", "Closed")))
         surplus = ended.order_by(jobs.c.number.desc()).offset(MOST - 1)
         _drop(connection, [*_older(connection, now), *connection.scalars(surplus)])
 
@@ -185,7 +214,8 @@ class JobStore:
 
 
 def erase(connection: sa.Connection, address: str) -> int:
-    """Takes away the jobs in which this address stands, whatever they are doing; how many those were."""
+    """Takes away the jobs in which this address stands, whatever they are doing; how many those were. Of a batch the
+    whole job goes."""
     if not sa.inspect(connection).has_table(jobs.name):
         return 0  # no services have ever stood on this database
     wanted, found = address.casefold(), set[int]()
@@ -195,7 +225,8 @@ def erase(connection: sa.Connection, address: str) -> int:
     for number, content in connection.execute(sa.select(chunks.c.job, chunks.c.content)):
         if number not in found and wanted in content.decode("utf-8", "replace").casefold():
             found.add(number)
-    _drop(connection, sorted(found))
+    parents = connection.scalars(sa.select(jobs.c.parent).where(jobs.c.number.in_(found)))
+    _drop(connection, sorted(found.union(number for number in parents if number is not None)))
     return len(found)
 
 
@@ -204,8 +235,10 @@ def _older(connection: sa.Connection, now: datetime.datetime) -> list[int]:
 
 
 def _drop(connection: sa.Connection, numbers: list[int]) -> None:
-    for table, column in ((chunks, chunks.c.job), (jobs, jobs.c.number)):
-        connection.execute(table.delete().where(column.in_(numbers)))
+    """With the batches of those."""
+    some = sa.or_(jobs.c.number.in_(numbers), jobs.c.parent.in_(numbers))
+    connection.execute(chunks.delete().where(chunks.c.job.in_(sa.select(jobs.c.number).where(some))))
+    connection.execute(jobs.delete().where(some))
 
 
 def _of(job: Job, *parts: str) -> tuple[sa.ColumnElement[bool], ...]:

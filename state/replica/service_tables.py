@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import Database
+from crmsync.state.replica.growing import grow
+from crmsync.state.replica.indexing import make_missing
 
 __all__ = ["attempts", "chunks", "jobs", "prepare", "refresh_tokens"]
 
@@ -29,7 +31,7 @@ jobs = sa.Table(
     "crm_job",
     _metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("kind", sa.String(10), nullable=False),  # ingest, query
+    sa.Column("kind", sa.String(10), nullable=False),  # ingest, query; of version 1.0: classic, batch
     sa.Column("owner", sa.String(18), nullable=False, index=True),
     sa.Column("created", sa.DateTime, nullable=False),
     sa.Column("stamp", sa.DateTime, nullable=False),
@@ -39,6 +41,7 @@ jobs = sa.Table(
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("processed", sa.Integer, nullable=False),  # rows that have a result
     sa.Column("failed", sa.Integer, nullable=False),  # of these
+    sa.Column("parent", sa.Integer, index=True),  # of a batch: the number of its job
     sqlite_autoincrement=True,  # or the number of a removed job would be given out again
 )
 chunks = sa.Table(
@@ -56,4 +59,6 @@ chunks = sa.Table(
 def prepare(database: Database) -> None:
     """Makes the tables where they are missing."""
     with database.write() as connection:
+        grow(connection, _metadata)
         _metadata.create_all(connection)
+        make_missing(connection, _metadata)

@@ -1,7 +1,8 @@
 """Sessions and log-ins of the embedded CRM.
 
 A session id looks like Salesforce's, `<organisation>!<random>`; only its hash is kept, in memory: a restart logs
-everybody out, which clients answer by logging in again. A session ends after two hours without use.
+everybody out, which clients answer by logging in again. A session ends after two hours without use, and within a
+minute when its user may not log in any more.
 """
 
 import datetime
@@ -20,6 +21,7 @@ from crmsync.state.replica.store import Clock, Store
 __all__ = ["LoginRefused", "Session", "Sessions", "TooManyAttempts"]
 
 IDLE = datetime.timedelta(hours=2)
+LOOKED_AT = datetime.timedelta(minutes=1)  # so long it is believed that a user is active, and what they may
 MOST_SESSIONS = 10_000
 
 
@@ -37,6 +39,7 @@ class Session:
 
     caller: Caller
     expires: datetime.datetime
+    looked_at: datetime.datetime  # when the caller was
 
 
 class Sessions:
@@ -84,21 +87,42 @@ class Sessions:
         with self._lock:
             if len(self._sessions) >= MOST_SESSIONS:
                 self._forget_oldest(now)
-            self._sessions[_hashed(token)] = Session(caller, now + IDLE)
+            self._sessions[_hashed(token)] = Session(caller, now + IDLE, now)
         return token
 
+    def whose(self, token: str) -> str:
+        """The user's id of a session that stands; else empty. Asks no database, and renews nothing."""
+        with self._lock:
+            session = self._sessions.get(_hashed(token))
+        return session.caller.user_id if session is not None and self._clock() < session.expires else ""
+
     def use(self, token: str) -> Session | None:
-        """The session of this id, its time renewed; None when it is unknown or has expired."""
+        """The session of this id, its time renewed; None when it is unknown or has expired, or its user may not log in
+        any more."""
         key, now = _hashed(token), self._clock()
         with self._lock:
             session = self._sessions.get(key)
-            if session is None:
+        if session is None:
+            return None
+        renewed = self._renewed(session, now)
+        with self._lock:
+            if key not in self._sessions:  # it was ended meanwhile
                 return None
-            if session.expires <= now:
+            if renewed is None:
                 del self._sessions[key]
-                return None
-            self._sessions[key] = Session(session.caller, now + IDLE)
-            return session
+            else:
+                self._sessions[key] = renewed
+        return renewed
+
+    def _renewed(self, session: Session, now: datetime.datetime) -> Session | None:
+        if session.expires <= now:
+            return None
+        if datetime.timedelta(0) <= now - session.looked_at < LOOKED_AT:
+            return Session(session.caller, now + IDLE, session.looked_at)
+        try:
+            return Session(self._store.caller(session.caller.user_id), now + IDLE, now)
+        except Fault:
+            return None
 
     def end(self, token: str) -> None:
         with self._lock:

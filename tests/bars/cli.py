@@ -1,8 +1,7 @@
-"""The product as its users have it: the ``crmsync`` command, started as a process of its own."""
+"""The product as its users have it: the ``crmsync`` command, as a process of its own."""
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.servers.warm import Command
 
 COMMAND = str(Path(sys.executable).with_name("crmsync"))
 DEADLINE = 800.0  # seconds for one command; a first sync of 2,000 items takes a fraction of it
@@ -53,30 +54,18 @@ class Cli:
             return finished(process)
 
     @contextmanager
-    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: str) -> Iterator[Command]:
         with self._process([*arguments, "--json"]) as process:
             yield process
 
     @contextmanager
-    def _process(self, arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    def _process(self, arguments: Sequence[str]) -> Iterator[Command]:
         environ = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-        process = subprocess.Popen(
-            [COMMAND, "--config", str(self.config), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environ,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.kill()
+        with Command(["--config", str(self.config), *arguments], environ) as process:
+            yield process
 
 
-def finished(process: subprocess.Popen[str]) -> Answer:
+def finished(process: Command) -> Answer:
     out, err = process.communicate(timeout=DEADLINE)
     return Answer(process.returncode, out, err)
 

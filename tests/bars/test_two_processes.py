@@ -1,6 +1,5 @@
 """Two processes on one state."""
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from tests.bars.cli import finished, until
 from tests.bars.meetings import event
 from tests.bars.office import Office, office
 from tests.bars.people import contact
+from tests.servers.warm import Command
 
 pytestmark = [pytest.mark.bar, pytest.mark.timeout(300)]
 PEOPLE = [contact(n) for n in range(30)]
@@ -38,7 +38,7 @@ def _hold(go_on: threading.Event) -> None:
 
 
 @contextmanager
-def _halfway(made: Office) -> Iterator[subprocess.Popen[str]]:
+def _halfway(made: Office) -> Iterator[Command]:
     """A sync that is held in the middle of its writes until the block ends."""
     go_on = threading.Event()
     made.dav_proxy.before = lambda number: _hold(go_on) if number > 20 else None

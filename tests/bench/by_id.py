@@ -1,11 +1,15 @@
-"""A record by its id from the embedded CRM, against a bare handler of the same server with the SQL written by hand."""
+"""A record by its id from the embedded CRM, and from a copy of it, each against a bare handler of the same server with
+the SQL written by hand."""
 
 import asyncio
 import json
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 from typing import Any
@@ -18,6 +22,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from crmsync.connectors.http import Http
+from crmsync.connectors.salesforce.auth import ClientCredentials
+from crmsync.connectors.salesforce.client import Client
+from crmsync.connectors.salesforce.replication import Replication
+from crmsync.daemon.crm_api.server import CrmServer
+from crmsync.daemon.replica.keeper import Keeper, Settings
+from crmsync.daemon.replica.serving import verifier, web_services
+from crmsync.state.replica.database import open_engine
 from tests.bench.terms import Figure, Results, Sizes
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
@@ -30,12 +42,20 @@ Ask = Callable[[str], Any]
 
 
 def by_id(results: Results, sizes: Sizes) -> None:
-    with embedded_crm() as crm, _bare(crm) as url, urllib3.PoolManager(retries=False) as pool:
+    with embedded_crm() as crm:
         ids = _records(crm)
         token = crm.crm.sessions.open(crm.sync.id)
-        headers = {"Authorization": f"Bearer {token}"}
-        data, names = f"{crm.url}/services/data/v59.0", ",".join(FIELDS)
-        soql = f"SELECT+{names}+FROM+Contact+WHERE+Id+=+"
+        _compared(results, "embedded CRM", crm.crm.database.engine, crm.url, token, ids)
+        with _copy(crm) as (engine, url, token):
+            _compared(results, "CRM replica", engine, url, token, ids)
+
+
+def _compared(
+    results: Results, whose: str, engine: sa.Engine, address: str, token: str, ids: list[str]
+) -> None:
+    headers, names = {"Authorization": f"Bearer {token}"}, ",".join(FIELDS)
+    data, soql = f"{address}/services/data/v59.0", f"SELECT+{names}+FROM+Contact+WHERE+Id+=+"
+    with _bare(engine) as url, urllib3.PoolManager(retries=False) as pool:
         asks: dict[str, Ask] = {
             "bare": lambda record: pool.request("GET", f"{url}?id={record}"),
             "query": lambda record: pool.request("GET", f"{data}/query?q={soql}'{record}'", headers=headers),
@@ -49,7 +69,7 @@ def by_id(results: Results, sizes: Sizes) -> None:
         measured = (
             f"{times[name] * 1000:.2f} ms, {ratio:.1f} times a bare handler's {times['bare'] * 1000:.2f} ms"
         )
-        what = f"embedded CRM: a record by its id, {name}"
+        what = f"{whose}: a record by its id, {name}"
         results.add(Figure(what, f"{RECORDS} records", measured, f"{MOST:.0f} times", ratio <= MOST))
 
 
@@ -76,13 +96,42 @@ def _records(crm: EmbeddedCrm) -> list[str]:
 
 
 @contextmanager
-def _bare(crm: EmbeddedCrm) -> Iterator[str]:
+def _copy(crm: EmbeddedCrm) -> Iterator[tuple[sa.Engine, str, str]]:
+    """A replica of it that is in step: its database, where it answers, and a session there."""
+
+    def connect() -> Replication:
+        return Replication(Client(crm.url, ClientCredentials(crm.client_id, crm.client_secret), now=now))
+
+    with tempfile.TemporaryDirectory(prefix="bench-by-id-") as folder:
+        keeper = Keeper(
+            "main", Path(folder) / "replica.db", Settings(("Account", "Contact", "User")), connect
+        )
+        keeper.sync()
+        copy = web_services(keeper, verifier(lambda: Http(crm.url), crm.url), now=now)
+        server = CrmServer(copy.org, "", Path(), crm=copy)
+        server.start()
+        engine = open_engine(f"sqlite:///{keeper.place}", durable=True)
+        try:
+            yield engine, server.url, copy.sessions.open(crm.sync.id)
+        finally:
+            server.stop()
+            engine.dispose()
+            keeper.close()
+            keeper.upstream().client.close()  # type: ignore[attr-defined]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _bare(engine: sa.Engine) -> Iterator[str]:
     """The address of a handler that does nothing but ask the database and write the same JSON."""
     columns = ", ".join(f'"{name}"' for name in FIELDS)
     statement = sa.text(f'SELECT {columns} FROM "Contact" WHERE "Id" = :id AND "IsDeleted" = 0')
 
     def answer(request: Request) -> Response:
-        with crm.crm.database.engine.connect() as connection:
+        with engine.connect() as connection:
             row = connection.execute(statement, {"id": request.query_params["id"]}).one()
         path = f"/services/data/v59.0/sobjects/Contact/{row[0]}"
         record = {

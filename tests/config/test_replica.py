@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+SERVER = "postgresql+psycopg://crmsync:sesame@db.example.com/crmsync"
 STATE = '[state]\nurl = "sqlite:////srv/sync/state.db"\n'
 
 
@@ -48,7 +49,7 @@ def test_what_stands_in_it(loaded: Any, good: str) -> None:
             "fields of objects that stand in the replica",
         ),
         ('interval = "0s"', "interval", "at least"),
-        ('url = "postgresql+psycopg://u@h/d"', "url", "a file of its own"),
+        ('url = "mysql://u:secret@h/d"', "url", "postgresql+psycopg://user@host/database"),
         ("intervall = 5", "intervall", "interval"),
     ],
 )
@@ -61,3 +62,11 @@ def test_what_cannot_be(problems: Any, good: str, settings: str, key: str, words
 def test_the_state_is_no_place_for_it(problems: Any, good: str) -> None:
     found = problems(_with(good, 'url = "sqlite:////srv/sync/state.db"'))
     assert "one for the state and crm.main" in str(found["crm"])
+
+
+def test_a_database_server_may_hold_several_and_the_state(loaded: Any, good: str) -> None:
+    text = _with(good, f'url = "{SERVER}"').replace("sqlite:////srv/sync/state.db", SERVER)
+    config = loaded(text)
+    settings = config.crm["main"].replica_settings
+    assert settings.file_or_url("main", config.state.folder) == SERVER
+    assert "sesame" not in repr(config)

@@ -20,9 +20,9 @@ from crmsync.daemon.control import Client
 from crmsync.daemon.demo.child import free_port
 from crmsync.daemon.operations.permission import LATER, notices
 from tests.daemon.fakes import CONFIG, FakeEngine, cycle, error, eventually, standing, synced
-from tests.daemon.test_service import command, config, end, once, running, systemd
+from tests.daemon.test_service import config, end, once, running, systemd
 
-__all__ = ["command", "config", "systemd"]  # fixtures
+__all__ = ["config", "systemd"]  # fixtures
 
 SECRET = "the secret of the CRM's scheduler"
 EXCHANGE = """

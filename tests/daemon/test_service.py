@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import pytest
 import urllib3
 
 from tests.daemon.fakes import CONFIG, eventually
+from tests.servers.warm import Command
 
 SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice", "METRICS_TOKEN": "hush-metrics"}
 
@@ -61,37 +61,30 @@ def config(tmp_path: Path) -> Iterator[Path]:
         yield file
 
 
-def command(config: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "crmsync.daemon.cli", "--config", str(config), *arguments]
-
-
 def once(config: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, **SECRETS}
-    return subprocess.run(
-        command(config, *arguments), capture_output=True, text=True, timeout=60, check=False, env=environ
-    )
+    with Command(["--config", str(config), *arguments], {**os.environ, **SECRETS}) as process:
+        out, err = process.communicate(60)
+    return subprocess.CompletedProcess(process.args, process.returncode or 0, out, err)
 
 
 @contextmanager
-def running(config: Path, systemd: Systemd) -> Iterator[subprocess.Popen[bytes]]:
+def running(config: Path, systemd: Systemd) -> Iterator[Command]:
     """The service, ready. Its log is ``run.log`` beside the configuration."""
     environ = {**os.environ, **SECRETS, "NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "400000"}
     environ.pop("WATCHDOG_PID", None)
-    with (config.parent / "run.log").open("ab") as log:
-        process = subprocess.Popen(command(config, "run"), stdout=log, stderr=log, env=environ)
-    try:
+    with (
+        (config.parent / "run.log").open("ab") as log,
+        Command(["--config", str(config), "run"], environ, log) as process,
+    ):
         systemd.wait_for(READY="1")
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def said(config: Path) -> str:
     return (config.parent / "run.log").read_text()
 
 
-def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+def end(process: Command, number: int = signal.SIGTERM) -> int:
     process.send_signal(number)
     return process.wait(20)
 

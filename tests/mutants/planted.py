@@ -160,15 +160,15 @@ PLANTED = (
     Planted(
         "the stamp's signature is not verified",
         "crmsync.daemon.cycle.stamps",
-        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
         "        return stamp.uid == uid",
         (f"{RULES}a_stamp_that_is_not_ours_links_nothing[made up]",),
     ),
     Planted(
         "a stamp counts on whatever item it stands",
         "crmsync.daemon.cycle.stamps",
-        "        return stamp.uid == uid and hmac.compare_digest(made.mac, stamp.mac)",
-        "        return hmac.compare_digest(made.mac, stamp.mac)",
+        "        return stamp.uid == uid and hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
+        "        return hmac.compare_digest(made.mac.encode(), _bytes(stamp.mac))",
         (f"{RULES}a_stamp_that_is_not_ours_links_nothing[copied]",),
     ),
     # ── No write over something newer ────────────────────────────────────────────────────────────────────────
@@ -305,6 +305,16 @@ PLANTED = (
         (
             "tests/daemon/losses/test_lost_locks.py::"
             "test_what_was_begun_under_a_lock_is_not_committed_without_it",
+        ),
+    ),
+    Planted(
+        "a pass goes on without its turn at a replica in PostgreSQL",
+        "crmsync.state.replica.local.fence",
+        "            self._check()\n            yield work",
+        "            yield work",
+        (
+            "tests/daemon/replica/test_postgresql.py::"
+            "test_a_pass_that_lost_its_turn_sends_nothing_more[sessions ended]",
         ),
     ),
     # ── What is missing, and what is meant ───────────────────────────────────────────────────────────────────

@@ -30,22 +30,19 @@ class PostgreSQL:
         self, url: str, start: Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
     ) -> None:
         self.url = url
-        self._start = start
-        self._up()
+        self._begin = start
+        self.start()
 
     def restart(self) -> None:
         """Fast, as systemd does it: whoever is connected is thrown out."""
-        self._down()
-        self._up()
+        self.close()
+        self.start()
 
-    def close(self) -> None:
-        self._down()
-
-    def _up(self) -> None:
-        self._running = self._start()
+    def start(self) -> None:
+        self._running = self._begin()
         self._process = self._running.__enter__()
 
-    def _down(self) -> None:
+    def close(self) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(30)
         self._running.__exit__(None, None, None)

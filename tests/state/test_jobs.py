@@ -83,3 +83,13 @@ def test_a_forgotten_address_is_in_no_result(state: State) -> None:
             tx.jobs.end(name, JobState.FAILED, NOW, {"errors": [{"message": f"{who} may not edit it"}]})
         tx.erase_address("Ada@example.com")
         assert [bool(j.result) for j in tx.jobs.recent(10)] == [True, False]
+
+
+def test_what_is_refused_pushes_out_nothing_that_was_asked_for(state: State) -> None:
+    with state.transaction() as tx:
+        tx.audit.add(line("done", job="first"))
+        for n in range(5):
+            tx.audit.add(line(f"no {n}", allowed=False, rule="signature"))
+            tx.audit.add(line(f"again {n}", rule="repeated", job="first"))
+        tx.audit.prune(NOW, 4)
+        assert [one.detail for one in tx.audit.recent(10)] == ["again 4", "no 4", "again 3", "no 3", "done"]

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,10 +8,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from crmsync.state.database import State, StateError
 from crmsync.state.migrations import HEAD, VERSION_TABLE
+from crmsync.state.opening import engines, parse
 from crmsync.state.tables import metadata
 from tests.state.samples import NOW
 
@@ -18,21 +21,53 @@ VALUES (7, 'alice', 'match', 'contact', 'crm', '1.vcf', '', 'several', '["003"]'
 OPTIONS = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
 
 
-def test_the_steps_lead_to_the_tables(state: State) -> None:
-    with state.reading() as tx:
-        assert compare_metadata(MigrationContext.configure(tx.connection, opts=OPTIONS), metadata) == []
+def test_the_steps_lead_to_the_tables(url: str) -> None:
+    engine, _ = engines(parse(url))
+    _step(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts=OPTIONS), metadata) == []
+    engine.dispose()
 
 
 def test_on_sqlite_even_to_the_same_words(tmp_path: Path) -> None:
     """The comparison above knows nothing of AUTOINCREMENT or ON DELETE."""
     stepped, made = tmp_path / "stepped.db", tmp_path / "made.db"
-    State.open(f"sqlite:///{stepped}", now=lambda: NOW).close()
-    engine = create_engine(f"sqlite:///{made}")
-    metadata.create_all(engine)
+    State.open(f"sqlite:///{made}", now=lambda: NOW).close()
+    engine = create_engine(f"sqlite:///{stepped}")
+    _step(engine)
     engine.dispose()
-    words = _words(stepped)
-    del words[VERSION_TABLE]
-    assert words == _words(made)
+    assert _words(stepped) == _words(made)
+
+
+def test_a_new_database_is_made_without_alembic(tmp_path: Path) -> None:
+    """To load it takes longer than all that a first command does with the state."""
+    script = (
+        "import sys; from datetime import UTC, datetime; from crmsync.state.database import State\n"
+        f"State.open('sqlite:///{tmp_path / 'state.db'}', now=lambda: datetime.now(UTC)).close()\n"
+        "print([m for m in sys.modules if m.startswith('alembic')])"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_what_stands_under_our_names_already_is_not_taken_for_ours(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE queue (colour TEXT)")
+    with pytest.raises(StateError, match="queue"):
+        State.open(url, now=lambda: NOW)
+    with engine.connect() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all()
+    engine.dispose()
+    assert names == ["queue"]
+
+
+def _step(engine: Engine) -> None:
+    config = _config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def _words(path: Path) -> dict[str, str]:

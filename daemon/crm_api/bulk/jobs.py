@@ -1,85 +1,19 @@
-"""The thread that works jobs off, and the jobs of version 1.0: in memory, so that a restart forgets them."""
+"""Jobs in the background: one thread works them off, and goes on with what the end of the service interrupted."""
 
-import datetime
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from threading import Event, Lock
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass
+from threading import Event
 
-from crmsync.state.replica import ids
-from crmsync.state.replica.access import Caller
+from crmsync.daemon.crm_api.crm import Crm
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.store import Clock
+from crmsync.state.replica.job_store import Job, JobStore, Overtaken
 
-__all__ = ["Background", "Register"]
+__all__ = ["Background", "Worker"]
 
 log = logging.getLogger(__name__)
-
-LIFE = datetime.timedelta(days=7)
-MOST = 500
-
-
-class Closeable(Protocol):
-    owner: Caller
-    created: datetime.datetime
-    id: str
-
-    def close(self) -> None: ...
-
-
-T = TypeVar("T", bound=Closeable)
-
-
-@dataclass
-class Register(Generic[T]):
-    """Jobs of one kind by id; the oldest make room."""
-
-    prefix: str
-    clock: Clock
-    _jobs: dict[str, T] = field(default_factory=dict)
-    _count: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def new_id(self) -> str:
-        with self._lock:
-            self._count += 1
-            return ids.new_id(self.prefix, self._count)
-
-    def add(self, job: T) -> T:
-        with self._lock:
-            old = [k for k, v in self._jobs.items() if v.created < self.clock() - LIFE]
-            for each in [*old, *list(self._jobs)[: max(0, len(self._jobs) - len(old) - MOST + 1)]]:
-                self._drop(each)
-            self._jobs[job.id] = job
-        return job
-
-    def get(self, caller: Caller, job_id: str) -> T:
-        """Raises Fault (NOT_FOUND) for one that is not there or somebody else's."""
-        with self._lock:
-            job = self._jobs.get(ids.to_18(job_id) if ids.is_valid(job_id) else "")
-        if job is None or job.owner.user_id != caller.user_id:
-            raise Fault("NOT_FOUND", "The requested resource does not exist")
-        return job
-
-    def all(self, caller: Caller) -> list[T]:
-        with self._lock:
-            return [each for each in self._jobs.values() if each.owner.user_id == caller.user_id]
-
-    def remove(self, job: T) -> None:
-        with self._lock:
-            self._drop(job.id)
-
-    def close(self) -> None:
-        with self._lock:
-            for each in list(self._jobs):
-                self._drop(each)
-
-    def _drop(self, job_id: str) -> None:
-        job = self._jobs.pop(job_id, None)
-        if job is not None:
-            job.close()
 
 
 class Background:
@@ -101,3 +35,43 @@ class Background:
     def close(self) -> None:
         self.stopping.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker(ABC):
+    """Of one kind of jobs."""
+
+    crm: Crm
+    background: Background
+    jobs: JobStore
+
+    @abstractmethod
+    def work(self, job: Job) -> bool:
+        """All that is left to do; False where the end of the service came first. Raises Fault, OverflowError and
+        Overtaken."""
+
+    def start(self, job: Job) -> None:
+        self.background.run(lambda: self._attempt(job))
+
+    def resume(self) -> None:
+        """What the end of the service interrupted goes on."""
+        for job in self.jobs.unfinished():
+            self.start(job)
+
+    def _attempt(self, job: Job) -> None:
+        if not self.jobs.move(job, "InProgress", among=("UploadComplete", "InProgress")):
+            return
+        try:
+            done = self.work(self.jobs.now(job))
+        except Overtaken:
+            return
+        except (Fault, OverflowError) as error:
+            what = f"{error.code} : {error.message}" if isinstance(error, Fault) else str(error)
+            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
+        except Exception:
+            what = "UNKNOWN_EXCEPTION : the CRM failed to do it; its log has the reason"
+            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
+            raise  # to the log
+        else:
+            if done:
+                self.jobs.move(job, "JobComplete", among=("InProgress",))

@@ -2,18 +2,18 @@
 
 import datetime
 import json
+from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
 from crmsync.daemon.crm_api.bulk import tables
-from crmsync.daemon.crm_api.bulk.jobs import Background
+from crmsync.daemon.crm_api.bulk.jobs import Worker
 from crmsync.daemon.crm_api.bulk.work import AT_ONCE, OPERATIONS, work_off
-from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.state.replica.faults import Fault
-from crmsync.state.replica.job_store import Job, JobStore, Overtaken
+from crmsync.state.replica.job_store import Job
 from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Ingest", "Query"]
@@ -26,11 +26,7 @@ _ENDS = {"LF": "\n", "CRLF": "\r\n"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Bulk:
-    crm: Crm
-    background: Background
-    jobs: JobStore
-
+class _Bulk(Worker, ABC):
     def job(self, call: Call, id: str) -> Reply:
         return Reply(200, self._shown(self._get(call, id)))
 
@@ -45,46 +41,17 @@ class _Bulk:
         self.jobs.remove(job)
         return Reply(204)
 
-    def resume(self) -> None:
-        """What the end of the service interrupted goes on."""
-        for job in self.jobs.unfinished():
-            self._start(job)
-
     def _get(self, call: Call, id: str) -> Job:
         return self.jobs.get(call.caller.user_id, id)
 
     def _new(self, call: Call, asked: Mapping[str, Any], state: str) -> Job:
         for name, known in (("columnDelimiter", tables.DELIMITERS), ("lineEnding", _ENDS)):
-            if asked.get(name) is not None and asked[name] not in known:
+            given = asked.get(name)
+            if given is not None and not (isinstance(given, str) and given in known):
                 raise Fault("INVALIDJOB", f"{name} must be one of {', '.join(known)}")
         if asked.get("contentType") not in (None, "CSV"):
             raise Fault("INVALIDJOB", "contentType must be CSV")
         return self.jobs.add(call.caller.user_id, asked, call.version, state)
-
-    def _start(self, job: Job) -> None:
-        self.background.run(lambda: self._attempt(job))
-
-    def _attempt(self, job: Job) -> None:
-        if not self.jobs.move(job, "InProgress", among=("UploadComplete", "InProgress")):
-            return
-        try:
-            done = self._work(self.jobs.now(job))
-        except Overtaken:
-            return
-        except (Fault, OverflowError) as error:
-            what = f"{error.code} : {error.message}" if isinstance(error, Fault) else str(error)
-            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
-        except Exception:
-            what = "UNKNOWN_EXCEPTION : the CRM failed to do it; its log has the reason"
-            self.jobs.move(job, "Failed", among=("InProgress",), error=what)
-            raise  # to the log
-        else:
-            if done:
-                self.jobs.move(job, "JobComplete", among=("InProgress",))
-
-    def _work(self, job: Job) -> bool:
-        """All that is left to do; False where the end of the service came first."""
-        raise NotImplementedError
 
     def _shown(self, job: Job) -> dict[str, Any]:
         info = {
@@ -137,7 +104,7 @@ class Ingest(_Bulk):
             raise Fault("INVALIDJOBSTATE", f"a job that is {self.jobs.now(job).state} cannot become {wanted}")
         moved = self.jobs.now(job)  # before the work begins, which may be over in no time
         if wanted == "UploadComplete":
-            self._start(job)
+            self.start(job)
         return Reply(200, self._shown(moved))
 
     def successful(self, call: Call, id: str) -> Reply:
@@ -177,7 +144,7 @@ class Ingest(_Bulk):
         content = self.jobs.content(job)
         return tables.read(content, _delimiter(job)) if content.strip() else ([], [])
 
-    def _work(self, job: Job) -> bool:
+    def work(self, job: Job) -> bool:
         header, rows = self._read(job)
         caller, key = self.crm.store.caller(job.owner), str(job.asked.get("externalIdFieldName") or "")
         for start in range(job.processed, len(rows), AT_ONCE):
@@ -208,7 +175,7 @@ class Query(_Bulk):
             raise Fault("INVALIDJOB", "operation must be query or queryAll, and query a statement")
         name = self.crm.queries.object_of(call.caller, asked["query"])
         job = self._new(call, {**asked, "object": name}, "UploadComplete")
-        self._start(job)
+        self.start(job)
         return Reply(200, self._shown(job))
 
     def change(self, call: Call, id: str) -> Reply:
@@ -231,7 +198,7 @@ class Query(_Bulk):
         headers = {**CSV, "Sforce-NumberOfRecords": str(shown), "Sforce-Locator": locator}
         return Reply(200, self.jobs.rows(job, first, shown), headers)
 
-    def _work(self, job: Job) -> bool:
+    def work(self, job: Job) -> bool:
         """From the beginning, if it was interrupted: what a query finds belongs together."""
         caller = self.crm.store.caller(job.owner)
         deleted = job.asked["operation"] == "queryAll"

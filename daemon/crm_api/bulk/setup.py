@@ -10,7 +10,7 @@ __all__ = ["Bulk"]
 
 
 class Bulk:
-    """Goes on with the jobs of version 2.0 that were interrupted. `close` ends the thread after the rows at hand."""
+    """Goes on with the jobs that were interrupted. `close` ends the thread after the rows at hand."""
 
     def __init__(self, crm: Crm) -> None:
         self._background = Background()
@@ -20,7 +20,7 @@ class Bulk:
         crm.closers.append(self.close)
         self.ingest.resume()
         self.query.resume()
+        self.classic.resume()
 
     def close(self) -> None:
         self._background.close()
-        self.classic.jobs.close()

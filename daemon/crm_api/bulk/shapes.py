@@ -17,6 +17,7 @@ from crmsync.state.replica.faults import Fault
 
 NAMESPACE = "http://www.force.com/2009/06/asyncapi/dataload"
 MIME = {"CSV": "text/csv", "XML": "application/xml", "JSON": "application/json"}
+MOST_TAGS = 1_000_000  # a tree takes thirty times the bytes of the smallest elements
 _DECLARED = '<?xml version="1.0" encoding="UTF-8"?>'
 _INSTANCE = f'xmlns:xsi="{wire.INSTANCE}"'
 
@@ -46,6 +47,8 @@ def read_rows(body: bytes, content_type: str) -> list[Mapping[str, Any]]:
             if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
                 raise Fault("InvalidBatch", "a list of objects was expected")
             return given
+    if body.count(b"<") > MOST_TAGS:
+        raise Fault("ExceededQuota", f"a batch cannot have more than {MOST_TAGS} tags")
     records = [each for each in wire.children(_xml(body, "InvalidBatch")) if wire.local(each) == "sObject"]
     return [_record(each) for each in records]
 

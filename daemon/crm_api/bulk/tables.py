@@ -15,6 +15,7 @@ __all__ = ["DELIMITERS", "fields_of", "read", "row_text"]
 
 NULL = "#N/A"
 MOST_ROWS = 150_000  # of one batch
+MOST_CELLS = 10_000_000
 LONGEST_CELL = 131_072
 DELIMITERS = {
     "COMMA": ",", "BACKQUOTE": "`", "CARET": "^", "PIPE": "|", "SEMICOLON": ";", "TAB": "\t",
@@ -26,19 +27,28 @@ def read(content: bytes, delimiter: str = ",") -> tuple[list[str], list[list[str
     try:
         text = content.decode("utf-8-sig")
         csv.field_size_limit(LONGEST_CELL)
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+        lines = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+        header = [name.strip() for name in next(lines, [])]
+        return header, _rows(header, lines)
     except (UnicodeDecodeError, csv.Error) as error:
         raise Fault("InvalidBatch", f"the content is no CSV in UTF-8: {error}") from None
-    if not lines:
+
+
+def _rows(header: Sequence[str], lines: Iterator[list[str]]) -> list[list[str]]:
+    """Ends at the first that is too much: rows and cells take up to a hundred times the bytes that they had."""
+    if not header:
         raise Fault("InvalidBatch", "Failed to read header: the content is empty")
-    if len(lines) > MOST_ROWS + 1:
-        raise Fault("ExceededQuota", f"a batch cannot have more than {MOST_ROWS} rows")
-    header, *rows = lines
-    wrong = next((number for number, row in enumerate(rows, start=1) if len(row) != len(header)), None)
-    if wrong is not None:
-        what = f"row {wrong} has {len(rows[wrong - 1])} columns, the header has {len(header)}"
-        raise Fault("InvalidBatch", what)
-    return [name.strip() for name in header], rows
+    rows: list[list[str]] = []
+    for row in lines:
+        if len(row) != len(header):
+            what = f"row {len(rows) + 1} has {len(row)} columns, the header has {len(header)}"
+            raise Fault("InvalidBatch", what)
+        rows.append(row)
+        if len(rows) > MOST_ROWS:
+            raise Fault("ExceededQuota", f"a batch cannot have more than {MOST_ROWS} rows")
+        if len(rows) * len(header) > MOST_CELLS:
+            raise Fault("ExceededQuota", f"a batch cannot have more than {MOST_CELLS} cells")
+    return rows
 
 
 def fields_of(header: Sequence[str], row: Sequence[str]) -> dict[str, Any]:

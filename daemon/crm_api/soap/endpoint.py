@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crmsync.daemon.crm_api.bodies import unzip
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Reply
 from crmsync.daemon.crm_api.soap import describing, identity, reading, wire, writing
@@ -54,18 +53,23 @@ class Endpoint:
     crm: Crm
 
     def answer(
-        self, path: tuple[str, ...], body: bytes, headers: Mapping[str, str], origin: str, address: str = ""
+        self, path: tuple[str, ...], body: Callable[[], bytes], origin: str, address: str = ""
     ) -> Reply:
+        """`body` gives what was sent, unzipped; raises Fault."""
         try:
-            message = wire.parse(unzip(body, headers.get("content-encoding", "")))
+            message = wire.parse(body())
             url = self._server_url(path, origin)
             return Reply(
                 200, wire.envelope(self._response(message, url, origin, address), self._limits()), _XML
             )
         except Fault as fault:
-            cause = fault.__cause__
-            place = (cause.row, cause.column) if isinstance(cause, SoqlError) else None
-            return Reply(500, wire.fault(fault.code, fault.message, place), _XML)
+            return self.refused(fault)
+
+    @staticmethod
+    def refused(fault: Fault) -> Reply:
+        cause = fault.__cause__
+        place = (cause.row, cause.column) if isinstance(cause, SoqlError) else None
+        return Reply(500, wire.fault(fault.code, fault.message, place), _XML)
 
     def _response(self, message: Message, url: str, origin: str, address: str) -> str:
         if message.operation == "login":

@@ -14,7 +14,7 @@ from lxml import etree
 
 from crmsync.state.replica.faults import Fault
 
-__all__ = ["Message", "SObject", "Typed", "envelope", "fault", "parse", "to_xml"]
+__all__ = ["Message", "SObject", "Typed", "envelope", "fault", "parse", "session_in", "to_xml"]
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 PARTNER = "urn:partner.soap.sforce.com"
@@ -23,6 +23,9 @@ FAULT = "urn:fault.partner.soap.sforce.com"
 INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 SCHEMA = "http://www.w3.org/2001/XMLSchema"
 MOST_BYTES = 10 * 1024 * 1024
+MOST_TAGS = (
+    500_000  # a tree takes thirty times the bytes of the smallest elements; 200 records have far fewer
+)
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _NIL = f"{{{INSTANCE}}}nil"
 
@@ -84,6 +87,8 @@ def parse(body: bytes) -> Message:
     """Raises Fault (UNKNOWN_EXCEPTION, INVALID_OPERATION) for what is no SOAP message."""
     if len(body) > MOST_BYTES:
         raise Fault("REQUEST_TOO_LARGE", f"the message is larger than {MOST_BYTES} bytes")
+    if body.count(b"<") > MOST_TAGS:
+        raise Fault("REQUEST_TOO_LARGE", f"the message has more than {MOST_TAGS} tags")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(body, parser)
@@ -94,6 +99,23 @@ def parse(body: bytes) -> Message:
     if operation is None or local(root) != "Envelope":
         raise Fault("INVALID_OPERATION", "a SOAP envelope with an operation in its body was expected")
     return Message(local(operation), operation, dict(_headers(root)))
+
+
+def session_in(start: bytes) -> str:
+    """The session id of a message whose beginning this is; empty where none stands in it."""
+    parser = etree.XMLPullParser(
+        ["end"], resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    try:
+        parser.feed(start)
+        elements: Iterator[etree._Element] = (each for _, each in parser.read_events())  # type: ignore[misc]
+        for element in elements:
+            above = element.getparent()
+            if local(element) == "sessionId" and above is not None and local(above) == "SessionHeader":
+                return (element.text or "").strip()
+    except (etree.XMLSyntaxError, ValueError):
+        pass
+    return ""
 
 
 def _headers(root: etree._Element) -> Iterator[tuple[str, str]]:

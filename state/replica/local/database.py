@@ -5,16 +5,19 @@ transaction that stores it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
 
-from crmsync.state.replica.database import open_engine
+from crmsync.state.locks import AdvisoryLocks, FileLocks, Hold
 from crmsync.state.replica.describe import BASE, ORIGIN
+from crmsync.state.replica.indexing import make_missing
 from crmsync.state.replica.local.migrate import migrate
+from crmsync.state.replica.local.opening import Place, explained, open_place
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Shapes
 from crmsync.state.replica.local.tables import Tables
@@ -34,9 +37,12 @@ class ForeignLogin(Exception):
 class LocalDatabase:
     """Readers run side by side; writers take turns. Safe to use from many threads."""
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
-        """`url` as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests."""
-        self._engine = open_engine(url, durable)
+    def __init__(self, place: Place | str, *, durable: bool = True) -> None:
+        """A place, or a URL as SQLAlchemy takes it. `durable=False` skips the wait for the disk, for tests. Raises
+        StateError where it cannot be used."""
+        self.place = place if isinstance(place, Place) else Place(place)
+        with self._answering():
+            self._engine = open_place(self.place, durable)
         self._writing = self._engine.execution_options(crm_write=True)
         self._reading = self._engine
         if (
@@ -44,33 +50,56 @@ class LocalDatabase:
         ):  # else each statement would see what was committed before it
             self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._turn = Lock()
+        self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
         with self.write() as work:
             self.tables.metadata.create_all(work.connection)
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
             self.tables = Tables(Shapes(self._known))
+            make_missing(work.connection, self.tables.metadata)
 
     @contextmanager
     def read(self) -> Iterator[Work]:
-        """A consistent view."""
-        with self._reading.connect() as connection, connection.begin():
+        """A consistent view. Raises StateError where the database fails, as `write` does."""
+        with self._answering(), self._reading.connect() as connection, connection.begin():
             yield Work(connection, self.tables)
 
     @contextmanager
     def write(self) -> Iterator[Work]:
         """Committed at the end, rolled back on an exception."""
-        with self._turn, self._transaction() as work:
-            yield work
+        with self._turn:
+            try:
+                with self._transaction() as work:
+                    yield work
+            finally:
+                self.writes += 1
 
     @contextmanager
     def _transaction(self) -> Iterator[Work]:
-        with self._writing.connect() as connection, connection.begin():
-            if (
-                connection.dialect.name == "postgresql"
-            ):  # writers of other processes wait, as they do for a file
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_TURN)))
+        with self._answering(), self._writing.connect() as connection, connection.begin():
+            # Writers of other processes wait, as they do for a file.
+            if connection.dialect.name == "postgresql":
+                schema = sa.func.hashtext(sa.func.current_schema())
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_TURN, schema)))
             yield Work(connection, self.tables)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            if (words := explained(error, self.place)) is error:
+                raise
+            raise words from error
+
+    def alone(self, now: Callable[[], datetime]) -> AbstractContextManager[Hold]:
+        """For whoever brings it in step: one thread of one process at a time. Raises Locked where another one does."""
+        if (file := self.place.file) is not None:
+            return FileLocks(file, now).replica()
+        return AdvisoryLocks(self._engine, lambda error: explained(error, self.place)).replica(
+            self.place.schema
+        )
 
     def claim(self, organisation: str, user: str) -> None:
         """The login that this replica belongs to from now on. Raises ForeignLogin for another one than the first."""

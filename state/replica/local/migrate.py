@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 
 from crmsync.state.replica.database import column_type
+from crmsync.state.replica.indexing import make_missing
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import row_from, row_to, stored
 from crmsync.state.replica.local.tables import CREATED, UPDATED, Tables
@@ -61,12 +60,16 @@ def migrate(work: Work, target: Tables) -> frozenset[str]:
         if step.refill:
             refill.add(new.name)
     target.metadata.create_all(work.connection)
+    make_missing(work.connection, target.metadata)
     return frozenset(refill)
 
 
 def _reshape(work: Work, target: Tables, old: ObjectType, new: ObjectType, step: Step) -> None:
     _note_lost(work, old, step.dropped)
     carried = list(_pending_rows(work, old, step.retyped))
+    from alembic.migration import MigrationContext  # loads slowly, and is rarely needed
+    from alembic.operations import Operations
+
     operations = Operations(MigrationContext.configure(work.connection))
     before, after = work.group(old.name), target.groups[new.name]
     for index in sorted(before.main.indexes, key=lambda i: str(i.name)):
@@ -77,8 +80,6 @@ def _reshape(work: Work, target: Tables, old: ObjectType, new: ObjectType, step:
             operations.drop_column(table_before.name, name)
         for name in (*step.added, *step.retyped):
             operations.add_column(table.name, sa.Column(name, table.c[name].type))
-    for index in sorted(after.main.indexes, key=lambda i: str(i.name)):
-        index.create(work.connection, checkfirst=True)
     migrated = Work(work.connection, target)
     for position, record_id, given in carried:
         row = row_from(new, given)

@@ -47,6 +47,7 @@ class Call:
 
 
 Operand: TypeAlias = Path | Call
+TEXTS = "any text of"  # not of SOQL: several fields before LIKE, for a search in all of them
 
 
 # Literals

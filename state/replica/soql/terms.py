@@ -17,6 +17,7 @@ _SPECIAL = re.compile(r"[\\%_]")
 
 # Characters of one word: those to be found as they are, and ANY and ONE.
 Glob: TypeAlias = tuple[str, ...]
+_ABREAST = 100  # fields in one expression, which SQLite takes 1,000 deep
 ANY, ONE = "*", "?"
 
 
@@ -39,7 +40,8 @@ def narrowed(terms: ast.Terms, fields: Sequence[str]) -> ast.Condition | None:
     match terms:
         case ast.Word(pattern) | ast.Phrase(pattern):
             likes = [_like(glob) for glob in _globs(pattern)]
-            return ast.Or(tuple(_contains(name, likes) for name in fields)) if likes else None
+            rows = (fields[start : start + _ABREAST] for start in range(0, len(fields), _ABREAST))
+            return ast.Or(tuple(_contains(row, likes) for row in rows)) if likes else None
         case ast.AllTerms(parts):
             known = [each for each in (narrowed(part, fields) for part in parts) if each is not None]
             return ast.And(tuple(known)) if known else None
@@ -57,8 +59,9 @@ def plain(text: str) -> ast.Terms | None:
     return ast.AllTerms(found) if any(_globs(each.pattern) for each in found) else None
 
 
-def _contains(name: str, likes: Sequence[str]) -> ast.Condition:
-    return ast.And(tuple(ast.Like(ast.Path((name,)), ast.Text(like, like)) for like in likes))
+def _contains(names: Sequence[str], likes: Sequence[str]) -> ast.Condition:
+    texts = ast.Call(ast.TEXTS, tuple(ast.Path((name,)) for name in names))
+    return ast.And(tuple(ast.Like(texts, ast.Text(like, like)) for like in likes))
 
 
 def _globs(pattern: str) -> list[Glob]:

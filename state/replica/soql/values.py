@@ -13,6 +13,7 @@ from crmsync.state.replica.soql.ast import Operator
 from crmsync.state.replica.soql.collation import folded
 from crmsync.state.replica.soql.errors import InvalidField, InvalidOperator, MalformedQuery, Unsupported
 from crmsync.state.replica.soql.logic import all_of, any_of
+from crmsync.state.replica.soql.prefixes import like
 from crmsync.state.replica.soql.scope import Context, Expression, Term
 
 ID_TYPES = frozenset({"id", "reference"})
@@ -74,7 +75,7 @@ class Comparison:
             raise self._error(
                 MalformedQuery, f"a LIKE pattern cannot be longer than {MAX_PATTERN} characters"
             )
-        return comparable(self.term).like(folded(literal(value.pattern, String())), escape="\\")
+        return like(comparable(self.term), value.pattern)
 
     def includes(self, values: tuple[ast.Literal, ...]) -> ColumnElement[bool]:
         if self.term.type != "multipicklist":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import AuthExpired, Unreachable
 from crmsync.connectors.memory.faults import ALWAYS
 from crmsync.daemon.adaptor.data_controller import grant_of
 from crmsync.daemon.adaptor.refusals import Refusal
@@ -189,3 +189,22 @@ def test_what_a_person_has_decided_is_carried_out_with_the_next_message(office: 
     assert {office.world.the_card().columns["job_title"], office.world.the_record().columns["job_title"]} == {
         "Engineer"
     }
+
+
+def test_that_nothing_is_granted_is_no_silence_and_that_a_grant_fails_is_told(office: Office) -> None:
+    """Alerts look at both."""
+    engine, clock = office.world.engine, office.world.clock
+    office.world.person()
+    engine.sync(["alice"])
+    clock.tick(7200)
+    engine.sync(["alice"])  # looks, and may exchange nothing
+    (alice,) = engine.status()["accounts"]
+    assert (alice["last_success"], alice["pending"]) == (clock().isoformat().replace("+00:00", "Z"), 1)
+    assert engine.failing_exchanges() == []
+    office.world.crm.faults.fail("apply", AuthExpired("the CRM refuses the login"), times=1)
+    office.done()
+    (told,) = engine.failing_exchanges()
+    assert (told["credential"], told["state"]) == ("main", "failed")
+    assert "refuses the login" in told["message"]
+    office.done()
+    assert engine.failing_exchanges() == []

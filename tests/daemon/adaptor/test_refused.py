@@ -1,6 +1,7 @@
 """Whoever is not the CRM, or asks for more than it may, gets nothing; and it stands in the audit log."""
 
 import contextlib
+import dataclasses
 import json
 import socket
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from crmsync.config.secret import ClearSecret
 from crmsync.daemon.adaptor.communication import LARGEST, MOST_OPEN
-from crmsync.daemon.adaptor.refusals import LINES
+from crmsync.daemon.adaptor.refusals import LINES, Rule
 from crmsync.state.database import State
+from crmsync.state.model import Audited
 from tests.daemon.adaptor.office import FORWARD, REVERSE, SECRET, Office, credential, until
 
 ALICE = json.dumps({"accounts": ["alice"]}).encode()
@@ -285,8 +288,6 @@ def test_jobs_are_bounded(office: Office) -> None:
 
 
 def test_a_flood_does_not_fill_the_disk(office: Office) -> None:
-    from crmsync.daemon.adaptor.refusals import Rule
-
     for _ in range(LINES + 500):
         office.adaptor.audit.refused(Rule.HOST, credential="", peer="::1", asked="GET /", detail="x" * 1000)
     assert len(office.audit()) == LINES
@@ -323,3 +324,66 @@ def test_half_a_surrogate_pair_is_refused_and_noted_as_everything_else(
     answer = door.ask(said=json.dumps(said).encode())
     assert answer[0] in (400, 403)
     assert door.rules()[0] == answer[1]["error"]
+
+
+def test_a_flood_does_not_fill_the_log(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(LINES):
+        office.adaptor.audit.refused(Rule.HOST, credential="", peer="::1", asked="GET /", detail="")
+    caplog.clear()
+    assert office.ask(headers={})[0] == 401
+    assert [r for r in caplog.records if getattr(r, "action", "") == "exchange.refused"] == []
+
+
+def test_a_message_that_comes_again_and_again_does_not_fill_the_disk_either(tmp_path: Path) -> None:
+    """Whoever has recorded one may send it as long as it is fresh; each asks for nothing new."""
+    token = "a-token-without-spaces"
+    office = Office(tmp_path, {"main": credential(wake_token=ClearSecret(token))})
+    body = ALICE
+    headers = office.signed("POST", REVERSE, body)
+    job = office.send("POST", REVERSE, body, headers)[1]["job"]
+    asked = Audited(
+        at=office.world.clock(), credential="main", peer="::1", asked="POST /", allowed=True, rule="repeated",
+        detail="", job=job,
+    )  # fmt: skip
+    for _ in range(LINES + 10):
+        office.adaptor.audit.again(asked)
+    assert len(office.audit()) == LINES + 1
+    assert office.send("POST", REVERSE, body, headers)[1]["job"] == job  # it is still answered
+    wake = {"Authorization": f"Bearer {token}"}
+    assert office.send("POST", "/exchange/v1/wake", b"", wake)[0] == 202
+    assert len(office.audit()) == LINES + 1
+    assert office.ask(headers={})[0] == 401  # and a stranger's refusal is noted beside it
+    assert len(office.audit()) == LINES + 2
+    office.world.clock.tick(61)
+    assert office.ask(nonce="a-nonce-of-another-day")[0] == 202
+    office.adaptor.audit.again(dataclasses.replace(asked, at=office.world.clock()))
+    assert "12 more were repeated" in office.audit()[1]["detail"]
+    office.close()
+
+
+def test_a_clock_that_was_put_back_silences_nothing(office: Office) -> None:
+    for _ in range(LINES + 1):
+        office.adaptor.audit.refused(Rule.HOST, credential="", peer="::1", asked="GET /", detail="")
+    office.world.clock.tick(-3600)
+    office.adaptor.audit.refused(Rule.HOST, credential="", peer="::1", asked="GET /", detail="here")
+    assert office.audit()[0]["detail"] == "here"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/exchange/v1/Outbound/{}",
+        "/exchange/v1/outbuond/{}",
+        "/exchange/v1/outbound/{}/",
+        "/{}",
+        "/exchange/v1/outbound{}",
+        "//exchange/v1/outbound/{}",
+        "/exchange/v1/%6futbound/{}",
+    ],
+)
+def test_a_mistyped_address_does_not_put_its_token_into_the_audit_log(door: Office, path: str) -> None:
+    token = "abcdefgh%2Fijklmnop-0123456789"
+    assert door.send("POST", path.format(token), b"", {})[0] in (401, 404)
+    line = door.audit()[0]["asked"]
+    assert line.startswith("POST /")
+    assert all(part not in line for part in ("abcdefgh", "ijklmnop", "0123456789"))

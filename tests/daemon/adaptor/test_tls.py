@@ -1,6 +1,8 @@
 """Mutual TLS: the handshake verifies the client's certificate, and the credential says which one it has to be."""
 
+import contextlib
 import json
+import socket
 import ssl
 import warnings
 from collections.abc import Iterator
@@ -9,8 +11,12 @@ from typing import Any
 
 import pytest
 import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from crmsync.daemon.adaptor.adaptor import Adaptor
 from crmsync.daemon.adaptor.checking import checks
+from crmsync.daemon.adaptor.communication import MOST_EACH
 from crmsync.daemon.adaptor.signing import NONCE, TIME
 from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from tests.daemon.adaptor.certificates import Authority, Paper
@@ -21,14 +27,17 @@ from tests.daemon.adaptor.test_crm_scheduler import Crms
 class House:
     """An office behind TLS; the CRM has a certificate, and so have others."""
 
-    def __init__(self, folder: Path, *, by_subject: bool = False, **more: Any) -> None:
+    def __init__(
+        self, folder: Path, *, by_subject: bool = False, patience: float = 10.0, **more: Any
+    ) -> None:
         self.ours, self.theirs = Authority(folder, "ours"), Authority(folder, "theirs")
         server = self.ours.issue("server")
         self.crm = self.ours.issue("crm")
         pinned = {"subject": "CN=crm"} if by_subject else {"certificate": self.crm.fingerprint}
         main = credential(**{"secret": None, **pinned, **more})
         settings = {"certificate": server.file, "key": server.key, "client_ca": self.ours.file}
-        self.office = Office(folder, {"main": main, "signing": credential()}, settings=settings)
+        both = {"main": main, "signing": credential()}
+        self.office = Office(folder, both, patience, settings)
 
     def ask(self, paper: Paper | None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
         context = ssl.create_default_context(cafile=str(self.ours.file))
@@ -145,3 +154,70 @@ def test_what_is_wrong_with_the_files_is_said_before(house: House, tmp_path: Pat
     assert (line["ok"], line["message"]) == (True, "127.0.0.1:8760, TLS; may ask: main, signing")
     (line,) = checks(config.model_copy(update={"key": tmp_path / "broken.pem"}))
     assert (line["ok"], "cannot be used" in line["message"]) == (False, True)
+
+
+def test_a_handshake_that_does_not_go_on_is_given_up(tmp_path: Path) -> None:
+    house = House(tmp_path, patience=0.2)
+    with socket.create_connection(("127.0.0.1", house.office.port)) as line:
+        line.settimeout(20)
+        with contextlib.suppress(ConnectionResetError):
+            assert line.recv(1) == b""
+    house.office.close()
+
+
+def test_who_does_not_even_begin_takes_no_place_of_others(tmp_path: Path) -> None:
+    """Before the handshake, too, connections are bounded: of one address to fewer than there are."""
+    house = House(tmp_path, patience=600)
+    with contextlib.ExitStack() as stack:
+        idle = [
+            stack.enter_context(
+                socket.create_connection(
+                    ("127.0.0.1", house.office.port), 20, source_address=("127.0.0.9", 0)
+                )
+            )
+            for _ in range(MOST_EACH + 1)
+        ]
+        idle[-1].settimeout(20)
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[-1].recv(1) == b""
+        assert house.ask(house.crm)[0] == 202
+    house.office.close()
+
+
+def served(house: House) -> str:
+    pem = ssl.get_server_certificate(("127.0.0.1", house.office.port))
+    return x509.load_pem_x509_certificate(pem.encode()).fingerprint(SHA256()).hex()
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    adaptor, config = house.office.adaptor, house.office.adaptor.config
+    assert config.certificate is not None
+    assert config.key is not None
+    before, renewed = served(house), house.ours.issue("server")
+    config.certificate.write_bytes(renewed.file.read_bytes())
+    adaptor.follow(config)  # its key is not there yet
+    assert served(house) == before
+    config.key.write_bytes(renewed.key.read_bytes())
+    adaptor.follow(config)
+    assert served(house) == renewed.fingerprint
+    assert house.ask(house.crm)[0] == 202
+    others = config.model_copy(update={"client_ca": house.theirs.file})
+    adaptor.follow(others)
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        house.ask(house.crm)
+    house.office.close()
+
+
+def test_an_address_that_was_taken_is_tried_again_at_a_reload(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    office, config = house.office, house.office.adaptor.config
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        there = config.model_copy(update={"listen": f"127.0.0.1:{taken.getsockname()[1]}"})
+        other = Adaptor(there, office.turns, office.woken.append, lambda *_: None, office.world.clock)
+        other.open()
+        assert other.line is None
+    other.follow(there)
+    assert other.line is not None
+    other.close()
+    office.close()

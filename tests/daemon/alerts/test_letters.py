@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from crmsync.config.load import parse
 from crmsync.config.problems import ConfigError
@@ -24,6 +25,7 @@ from crmsync.daemon.alerts.bells import Bells, tried
 from crmsync.daemon.alerts.letters import SHOWN, Unsent, Way, subject, text
 from crmsync.daemon.alerts.plan import Letter
 from crmsync.daemon.crm_api.tls import make_certificates
+from crmsync.daemon.outgoing import asked
 from tests.daemon.fakes import CONFIG
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -234,6 +236,38 @@ def test_a_program_that_does_not_take_it(tmp_path: Path, status: int):
     with Program(status).serving() as program, pytest.raises(Unsent, match=str(status)):
         hook(program, tmp_path).send(LETTER)
     assert len(program.got) == 1
+
+
+def test_what_is_said_of_a_program_does_not_hold_its_address(tmp_path: Path):
+    """Whoever knows the whole of it may write to many a program."""
+    with Program(404).serving() as program:
+        program.url += "/T0-a-secret-token"
+        with pytest.raises(Unsent, match="404") as refused:
+            hook(program, tmp_path).send(LETTER)
+        assert "T0" in program.url
+    with pytest.raises(Unsent) as gone:
+        hook(program, tmp_path).send(LETTER)
+    assert all("secret" not in str(each.value) and "127.0.0.1" in str(each.value) for each in (refused, gone))
+
+
+@pytest.mark.parametrize("begins", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_never_ends_is_left(begins: bytes):
+    done = threading.Event()
+
+    def dribble(door: socket.socket) -> None:
+        line, _ = door.accept()
+        with line, suppress(OSError):
+            line.sendall(begins)
+            while not done.wait(0.05):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        thread = threading.Thread(target=dribble, args=(door,), daemon=True)
+        thread.start()
+        with suppress(urllib3.exceptions.HTTPError):
+            asked("GET", f"http://127.0.0.1:{door.getsockname()[1]}/", seconds=0.2, most=100_000)
+        done.set()
+        thread.join(20)
 
 
 def test_check_says_whether_alerts_can_be_sent(tmp_path: Path):

@@ -142,3 +142,17 @@ def test_a_way_that_is_configured_no_more_holds_nothing_up():
     memory = step(Memory(), account(deletions=1))
     after = look(memory, [account(deletions=1)], Limits(), NOW, since=BEGUN, ways=["hook"], id="x")
     assert [letter.to for letter in after.letters] == [("hook",)]
+
+
+def test_an_exchange_that_fails_is_told_of_once_and_over_with_the_next_that_does_not():
+    failed = {"credential": "main", "state": "failed", "message": "the CRM refuses the login"}
+    sentence = "the last exchange that main asked for has failed: the CRM refuses the login"
+    memory = Memory()
+    for exchanges in ([failed], [{**failed, "state": "expired"}], []):
+        memory = look(
+            memory, [account()], Limits(), NOW, since=BEGUN, ways=["mail"], id="n", exchanges=exchanges
+        )
+    assert [(letter.began, letter.ended) for letter in memory.letters] == [
+        ((sentence,), ()),
+        ((), (sentence,)),
+    ]

@@ -112,9 +112,11 @@ def test_a_query_in_pages(api: Api, crm: EmbeddedCrm) -> None:
         ({"object": "Nothing", "operation": "insert"}, "INVALID_TYPE"),
         ({"object": "Lead", "operation": "upsert"}, "INVALIDJOB"),
         ({"object": "Lead", "operation": "insert", "columnDelimiter": "DOT"}, "INVALIDJOB"),
+        ({"object": "Lead", "operation": "insert", "columnDelimiter": ["COMMA"]}, "INVALIDJOB"),
+        ({"object": "Lead", "operation": "insert", "lineEnding": {"LF": 1}}, "INVALIDJOB"),
     ],
 )
-def test_jobs_that_cannot_be_made(api: Api, body: dict[str, str], code: str) -> None:
+def test_jobs_that_cannot_be_made(api: Api, body: dict[str, Any], code: str) -> None:
     assert api("POST", "jobs/ingest", body).code == code
 
 
@@ -145,6 +147,47 @@ def test_a_job_belongs_to_who_made_it(api: Api, alice: Api) -> None:
     assert alice("GET", "jobs/ingest").json["records"] == []
     assert api("PATCH", f"jobs/ingest/{job['id']}", {"state": "Aborted"}).json["state"] == "Aborted"
     assert api("PATCH", f"jobs/ingest/{job['id']}", {"state": "UploadComplete"}).code == "INVALIDJOBSTATE"
+
+
+def test_a_job_of_somebody_else_is_one_that_is_not_there(api: Api, alice: Api) -> None:
+    """In both versions, whatever is asked of it; and nothing becomes of it."""
+    mine = api("POST", "jobs/ingest", {"object": "Lead", "operation": "insert"}).json["id"]
+    found = api("POST", "jobs/query", {"operation": "query", "query": "SELECT Id FROM Lead"}).json["id"]
+    finished(api, f"jobs/query/{found}")
+    old = "/services/async/59.0/job"
+    made = {"operation": "insert", "object": "Lead", "contentType": "JSON"}
+    session = api.headers["Authorization"].removeprefix("Bearer ")
+    classic = Api(api.crm, api.pool, {"X-SFDC-Session": session})
+    job = classic("POST", old, made).json["id"]
+    batch = classic("POST", f"{old}/{job}/batch", [{"LastName": "L", "Company": "C"}]).json["id"]
+    other = alice.headers["Authorization"].removeprefix("Bearer ")
+    stranger = Api(api.crm, api.pool, {**alice.headers, "X-SFDC-Session": other})
+    closed = {"state": "Aborted"}
+    for path, nowhere in (
+        (f"jobs/ingest/{mine}", mine),
+        (f"jobs/query/{found}", found),
+        (f"{old}/{job}", job),
+    ):
+        for method, more, body in (
+            ("GET", "", None),
+            ("PATCH", "", closed),
+            ("POST", "", closed),
+            ("DELETE", "", None),
+            ("PUT", "/batches", closed),
+            ("POST", "/batch", [{"LastName": "M"}]),
+            *(("GET", f"/{n}", None) for n in ("results", "successfulResults", "failedResults")),
+            *(("GET", f"/{n}", None) for n in ("unprocessedrecords", "batch", f"batch/{batch}")),
+            *(("GET", f"/batch/{batch}/{n}", None) for n in ("request", "result")),
+        ):
+            answer = stranger(method, path + more, body)
+            gone = stranger(method, path.replace(nowhere, f"{nowhere[:12]}zzz") + more, body)
+            assert answer.status in (404, 405), (method, path, more)
+            assert (answer.status, answer.body) == (gone.status, gone.body)
+    assert stranger("GET", f"jobs/query/{found[:15]}/results").status == 404
+    assert api("GET", f"jobs/ingest/{mine}").json["state"] == "Open"
+    assert (
+        classic("GET", f"{old}/{job}", headers={"Content-Type": "application/json"}).json["state"] == "Open"
+    )
 
 
 def test_a_query_job_that_cannot_be_answered(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Bulk 2.0 jobs and the end of the service: a clean one, and kill -9 in the middle of the rows."""
+"""Bulk jobs and the end of the service: a clean one, and kill -9 in the middle of the rows."""
 
 import json
 import signal
@@ -67,6 +67,49 @@ def test_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
         assert len({each["id"] for each in api("GET", "jobs/ingest").json["records"]}) == 2
         api("DELETE", f"jobs/ingest/{done}")
         assert upload(api, 1) not in (done, left_open)
+
+
+OLD = "/services/async/59.0/job"
+
+
+def batch(api: Api, operation: str, content: Any) -> tuple[str, str]:
+    """Of version 1.0: paths of a job that is closed, and of its only batch."""
+    asked = {"operation": operation, "object": "Lead", "contentType": "JSON"}
+    job = f"{OLD}/{api('POST', OLD, asked).json['id']}"
+    raw = content.encode() if isinstance(content, str) else json.dumps(content).encode()
+    made = f"{job}/batch/{api('POST', f'{job}/batch', raw=raw).json['id']}"
+    assert api("POST", job, {"state": "Closed"}).json["state"] == "Closed"
+    return job, made
+
+
+def test_old_jobs_are_there_after_a_restart_and_go_on_with_the_next_row(tmp_path: Path) -> None:
+    with embedded_crm(directory=tmp_path) as crm, urllib3.PoolManager(retries=False) as pool:
+        api = Api(crm, pool).as_user(crm.sync)
+        wrong, done = batch(api, "insert", [{"LastName": "a", "Company": "c"}, {"LastName": "b"}])
+        _, found = batch(api, "query", "SELECT LastName FROM Lead")
+        for each in (done, found):
+            wait(api, each, lambda batch: batch["state"] == "Completed")
+        results = api("GET", f"{done}/result").json
+        (result,) = api("GET", f"{found}/result").json
+        rows = [{"LastName": f"n{number}", "Company": "c"} for number in range(ROWS)]
+        many, begun = batch(api, "insert", rows)
+        _, waiting = batch(api, "insert", rows[:1])
+        wait(api, begun, lambda batch: batch["numberRecordsProcessed"] > 0)
+    with embedded_crm(directory=tmp_path) as crm, urllib3.PoolManager(retries=False) as pool:
+        api = Api(crm, pool).as_user(crm.sync)
+        assert api("GET", wrong).json["numberRecordsFailed"] == 1
+        assert [each["success"] for each in results] == [True, False]
+        assert api("GET", f"{done}/result").json == results
+        assert api("GET", f"{done}/request").json[1] == {"LastName": "b"}
+        assert [each["LastName"] for each in api("GET", f"{found}/result/{result}").json] == ["a"]
+        wait(api, waiting, lambda batch: batch["state"] == "Completed")
+        assert (
+            api("GET", many).json["numberRecordsProcessed"] == len(api("GET", f"{begun}/result").json) == ROWS
+        )
+        assert api("GET", "query", q="SELECT COUNT() FROM Lead").json["totalSize"] == ROWS + 2
+        aborted = f"{OLD}/{api('POST', OLD, {'operation': 'insert', 'object': 'Lead'}).json['id']}"
+        assert api("POST", aborted, {"state": "Aborted"}).json["state"] == "Aborted"
+        assert api("POST", f"{aborted}/batch", raw=b"<x/>").status == 400
 
 
 @contextmanager

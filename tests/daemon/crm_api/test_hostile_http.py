@@ -101,3 +101,10 @@ def test_a_client_that_leaves_in_the_middle(api: Api) -> None:
             b"POST /services/data/v59.0/sobjects/Contact HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
         )
     assert api("GET", "").status == 200
+
+
+def test_connect_opens_nothing(nobody: Api) -> None:
+    """A success would be the beginning of a tunnel, by which uvicorn's protocol breaks, with a traceback each."""
+    with socket.create_connection(("127.0.0.1", int(nobody.crm.url.rpartition(":")[2])), 20) as line:
+        line.sendall(b"CONNECT /services/data HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        assert line.recv(12) == b"HTTP/1.1 405"

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -70,6 +71,33 @@ def test_a_session_and_new_ones(nobody: Api) -> None:
     form = urlencode({"token": tokens["refresh_token"]}).encode()
     nobody("POST", "/services/oauth2/revoke", raw=form)
     assert refreshed(nobody, tokens["refresh_token"]).json["error"] == "invalid_grant"
+
+
+def user_info(api: Api, session: str) -> int:
+    return Api(api.crm, api.pool, {"Authorization": f"Bearer {session}"})(
+        "GET", "/services/oauth2/userinfo"
+    ).status
+
+
+def test_a_code_that_comes_again_ends_what_was_made_of_it(nobody: Api) -> None:
+    """One of the two has stolen it, and nobody knows which (RFC 6749, section 4.1.2)."""
+    code, another = code_for(nobody, nobody.crm.alice), code_for(nobody, nobody.crm.alice)
+    tokens, kept = redeemed(nobody, code).json, redeemed(nobody, another).json
+    more = refreshed(nobody, tokens["refresh_token"]).json
+    assert user_info(nobody, more["access_token"]) == 200
+    assert redeemed(nobody, code).json["error"] == "invalid_grant"
+    assert [user_info(nobody, each["access_token"]) for each in (tokens, more, kept)] == [401, 401, 200]
+    assert refreshed(nobody, tokens["refresh_token"]).json["error"] == "invalid_grant"
+    assert refreshed(nobody, kept["refresh_token"]).status == 200
+
+
+def test_of_two_who_exchange_a_code_at_once_neither_has_anything(nobody: Api) -> None:
+    code = code_for(nobody, nobody.crm.alice)
+    with ThreadPoolExecutor(2) as both:
+        answers = list(both.map(lambda _: redeemed(nobody, code), range(2)))
+    sessions = [each.json["access_token"] for each in answers if each.status == 200]
+    assert len(sessions) < 2
+    assert [user_info(nobody, each) for each in sessions] == [401] * len(sessions)
 
 
 def test_a_code_is_good_once_and_for_whom_it_was_made(nobody: Api) -> None:

@@ -59,7 +59,8 @@ def test_pages_forth_and_back(crm: EmbeddedCrm, alice: Person, sort: str, down: 
         answer = alice.get(path)
         forth.append(ids(answer.text))
     assert [len(page) for page in forth] == [lists.SIZE, lists.SIZE, ROWS - 2 * lists.SIZE]
-    order = f"{sort} {'DESC' if down else 'ASC'} NULLS LAST, Id"
+    way = "DESC" if down else "ASC"
+    order = f"{sort} {way} NULLS LAST, Id {way}"
     whole = crm.crm.queries.query(
         Caller(crm.alice.id, all_records=False), f"SELECT Id FROM Opportunity ORDER BY {order}", ""
     )

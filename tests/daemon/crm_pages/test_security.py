@@ -41,6 +41,20 @@ def test_who_guesses_a_password_elsewhere_locks_nobody_out(crm: EmbeddedCrm):
     assert Person(crm.url).login(crm.alice.username, crm.alice.password).status == 303
 
 
+def test_who_guesses_at_many_names_locks_nobody_out(crm: EmbeddedCrm):
+    guessing = Person(crm.url, at="127.0.0.10")
+    said = [guessing.login(f"somebody-{n}@example.com", "wrong").status for n in range(70)]
+    assert (said[0], said[-1]) == (403, 429)
+    assert Person(crm.url, at="127.0.0.11").login(crm.alice.username, crm.alice.password).status == 303
+
+
+def test_no_more_than_a_small_form_is_read_of_a_stranger(crm: EmbeddedCrm, alice: Person):
+    large = {"f.LastName": "x" * 20_000}
+    assert Person(crm.url).post("/crm/login", large).status == 400
+    assert Person(crm.url).post("/crm/Contact/new", large).status == 401
+    assert alice.post("/crm/Contact/new", large).status == 403  # it is read, and has no token
+
+
 def test_the_cookie_is_the_browsers_alone_and_opens_no_api(crm: EmbeddedCrm):
     person = Person(crm.url)
     cookie = person.login(crm.bob.username, crm.bob.password).headers["set-cookie"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Kind
+from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.terms import Direction, Rule
 from tests.daemon.machine.house import House
 
@@ -46,4 +47,30 @@ def test_a_collection_that_is_taken_in_again_is_linked_again(house: House) -> No
     house.sync()
     assert house.the_card().columns["job_title"] == "Countess"
     assert len(house.contacts()) == 1
+    house.idle()
+
+
+def test_nothing_waits_of_a_collection_that_is_left_out(house: House) -> None:
+    """Otherwise the status would speak of a pending item for ever; when the collection is back, all is looked at."""
+    linked = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.faults.fail("update", Unreachable("the line is dead"), times=9)
+    house.crm.faults.fail("search", Unreachable("the line is dead"), times=9)
+    house.ecs.edit(linked, job_title="Countess")
+    house.person("Grace", "Hopper")
+    house.sync()
+    assert len(house.engine.queue()) == 2
+    house.crm.faults.clear()
+    house.only["alice", "alice"] = ("Private",)
+    house.restart()
+    house.engine.reconcile()
+    assert house.engine.queue() == []
+    house.idle()
+    house.only.clear()
+    house.restart()
+    house.sync()
+    assert {(r["first_name"], r["job_title"]) for r in house.contacts()} == {
+        ("Ada", "Countess"),
+        ("Grace", None),
+    }
     house.idle()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from crmsync.connectors.contract import ABANDONED, Refused
+from crmsync.connectors.contract import ABANDONED, Outcome, Refused, Update, Write
+from crmsync.connectors.memory.faults import Faults
 from tests.daemon.cycle.world import World
 
 
@@ -123,6 +124,69 @@ def test_the_state_survives_a_restart_meanwhile(world: World):
     later(world)
     assert len(world.contacts()) == 1
     assert world.engine.explain(card)["record"] == world.the_record().id
+
+
+# ── Not wanted any more, before the CRM has it ───────────────────────────────────────────────────────────────
+
+
+def test_what_is_taken_back_meanwhile_is_taken_back_in_the_copy(world: World):
+    """Else the copy would bring it to the CRM one day, and from there it would come back as somebody's edit."""
+    card = world.person(job_title="Analyst")
+    world.sync()
+    copy = Copied(world)
+    world.ecs.edit(card, job_title="Countess")
+    waits(world, 2)
+    assert copy.standing() == {"job_title": "Countess"}
+    world.ecs.edit(card, job_title="Analyst")
+    later(world)
+    assert copy.standing() == {}
+    world.crm.faults.postponed = False
+    later(world)
+    assert world.the_record().columns["job_title"] == world.the_card().columns["job_title"] == "Analyst"
+    assert world.engine.conflicts() == []
+    world.idle()
+
+
+def test_what_loses_against_a_later_edit_of_the_crm_is_taken_back_in_the_copy(world: World):
+    card = world.person(job_title="Analyst", department="Engines")
+    world.sync()
+    copy = Copied(world)
+    world.ecs.edit(card, job_title="Countess", department="Numbers")
+    waits(world, 1)
+    world.crm.edit(world.the_record().id, job_title="Lady")
+    world.close()  # and whoever starts anew knows of it
+    world.start()
+    later(world)
+    assert copy.standing() == {"department": "Numbers"}
+    assert world.the_card().columns["job_title"] == "Lady"
+    (conflict,) = world.engine.conflicts()
+    assert (conflict["ecs"], conflict["winner"]) == ("Countess", "crm")
+    world.crm.faults.postponed = False
+    later(world)
+    columns = world.the_record().columns
+    assert (columns["job_title"], columns["department"]) == ("Lady", "Numbers")
+    with world.state.reading() as tx:
+        assert tx.intents.open("alice") == []
+    world.idle()
+
+
+class Copied(Faults):
+    """What stands in the copy, and not in the CRM."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.postponed = True
+        self.columns: dict[str, Any] = {}
+        self.crm, self.crm.faults = world.crm, self
+
+    def kept_back(self, write: Write) -> Outcome | None:
+        assert isinstance(write, Update)
+        self.columns |= write.columns
+        return super().kept_back(write)
+
+    def standing(self) -> dict[str, Any]:
+        (record,) = self.crm.all("contact")
+        return {n: v for n, v in self.columns.items() if record.columns[n] != v}
 
 
 # ── Given up on the way ──────────────────────────────────────────────────────────────────────────────────────

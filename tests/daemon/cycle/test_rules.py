@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,28 @@ def test_a_stamp_that_is_not_ours_links_nothing(world: World, how: str) -> None:
         assert {m["item"] for m in world.engine.matches()} >= {eve}
     else:
         assert len(world.contacts()) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mac": "é"},
+        {"mac": "", "record": "x" * 10_000, "generation": 10**18 - 1},
+        {"mac": "\ud800", "record": "\ud800", "organisation": "\x00"},
+    ],
+    ids=["not ASCII", "too long", "no text"],
+)
+def test_whatever_stands_in_a_stamp_it_holds_up_nobody(world: World, wrong: dict[str, Any]) -> None:
+    """Anybody who may write to an address book may write one."""
+    world.person()
+    world.sync()
+    stamp = world.the_card().stamp
+    eve = world.person("Eve", "Other")
+    world.ecs.change(eve, uid="uid-of-eve", stamp=replace(stamp, uid="uid-of-eve", **wrong))
+    world.person("Grace", "Hopper")
+    world.sync()
+    world.sync()
+    assert "Grace" in {columns["first_name"] for columns in world.contacts()}
 
 
 def _lose_state(world: World, keep: str) -> None:

@@ -14,12 +14,15 @@ from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.engine import Engine
+from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.plan.guard import Limit
 from crmsync.state.model import Pair
 from tests.daemon.cycle.world import RULES, Clock
 from tests.daemon.machine.trouble import Fate, MortalState
 
-NO_LIMIT = {Kind.CONTACT: Limit(10_000, 1000)}  # the guard has tests of its own
+NO_LIMIT = dict.fromkeys(
+    (Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK), Limit(10_000, 1000)
+)  # the guard has tests of its own
 PEOPLE = ("alice", "bob")
 SHARED = "shared"  # the server of the address book that both see
 
@@ -89,6 +92,9 @@ class Premises(ABC):
     stranger: str = "somebody-else"  # id of a user without an account
     folder: Path
     rules: dict[Kind, Any]
+    kind: Kind = Kind.CONTACT  # of all items
+    named: str = "first_name"  # the column by which an item is known on every side: nobody edits it
+    by_itself: Grant = ALL  # what the service exchanges without anybody's word
 
     def prepare(self, folder: Path, people: Sequence[str], options: Mapping[str, Any]) -> None:
         """Before ``start``. ``options``: of every account."""
@@ -121,9 +127,15 @@ class Premises(ABC):
             signer=Signer(b"k" * 32),
             accounts={name: self._account(name) for name in self.seen},
             retries=Retries(budget=3),
+            by_itself=self.by_itself,
             now=self.clock,
             jitter=lambda: 0.5,
         )
+
+    def settle(self) -> Mapping[str, Any]:
+        """Everything that is to be exchanged is, now. What the engine says of it."""
+        # and not only a sync: a server without tombstones tells of no delete
+        return self.engine.reconcile()
 
     def _account(self, name: str) -> Account:
         boxes = [b for server in self.seen[name] for b in self.mailboxes(name, server)]

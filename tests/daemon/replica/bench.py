@@ -19,6 +19,7 @@ from crmsync.state.replica.converting import Conversion, Converted
 from crmsync.state.replica.faults import Saved
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.difference import Policy
+from crmsync.state.replica.local.opening import Place
 from crmsync.state.replica.local.shape import row_to
 from crmsync.state.replica.local.temporary import is_temporary
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -127,7 +128,7 @@ class Bench:
         """As a new process would."""
         auth = ClientCredentials(self.crm.client_id, self.crm.client_secret)
         self.between = Between(Replication(self.client(self.crm.url, auth, now=self.clock)))
-        self.database = LocalDatabase(self.database_url or f"sqlite:///{self.file}", durable=False)
+        self.database = LocalDatabase(Place.of(self.database_url or self.file, "main"), durable=False)
         self.replica = Replica(
             self.database,
             self.between,

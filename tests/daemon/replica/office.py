@@ -38,7 +38,8 @@ class Office(Bench):
         self.http = Http(self.crm.url, timeout=10)
         application = Application(self.crm.client_id, self.crm.client_secret)
         settings = Settings(self.objects, policy=self.policy, mode=self.mode)
-        self.keeper = Keeper("main", self.file, settings, lambda: self.between, now=self.clock, durable=False)
+        where = self.database_url or self.file
+        self.keeper = Keeper("main", where, settings, lambda: self.between, now=self.clock, durable=False)
         verify = verifier(lambda: self.http, self.crm.url)
         self.crm_here = web_services(self.keeper, verify, lambda: (application,), now=self.clock, pause=0.0)
         crm = self.crm_here

@@ -14,7 +14,6 @@ from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode, acting
 from crmsync.state.errors import Locked
-from crmsync.state.locks import FileLocks
 from crmsync.state.replica.faults import Fault
 from tests.daemon.replica.bench import OBJECTS, Bench, Cable
 
@@ -151,7 +150,7 @@ def test_what_the_crm_refuses_is_refused_at_once(shared: Bench, keeper: Keeper, 
 
 
 def test_one_at_a_time(shared: Bench, keeper: Keeper, filled: str):
-    with FileLocks(keeper.file, shared.clock).replica():
+    with keeper.database.alone(shared.clock):
         with pytest.raises(Locked, match="the replica is busy: process"):
             keeper.sync()
         keeper.update(filled, {"Phone": "2"})  # whoever is at it, or the next pass, sends it

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.errors import AuthExpired, Unreachable
+from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
 from crmsync.daemon.replica.line import Line
 from crmsync.daemon.replica.login import Login
+from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.ids import new_id
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.identity import Identity
@@ -20,11 +21,14 @@ class Upstream:
 
     def __init__(self) -> None:
         self.password: str | None = "first"  # None: it does not answer
+        self.error: ConnectorError | None = None
         self.person = ME
         self.asked: list[str] = []
 
     def __call__(self, username: str, password: str) -> Identity:
         self.asked.append(username)
+        if self.error is not None:
+            raise self.error
         if self.password is None:
             raise Unreachable("gone")
         if password != self.password:
@@ -70,6 +74,31 @@ def test_the_last_password_counts_until_the_upstream_refuses_it(login: Login, up
     assert login.check("ada@example.com", "first") is None
     upstream.password = "second"
     assert login.check("ada@example.com", "second") == ME.user
+
+
+def test_an_upstream_that_is_there_and_does_not_say_lets_nobody_in_by_what_was_right_once(
+    database: LocalDatabase, upstream: Upstream
+):
+    """Whoever has an old password could make it count again, by what they send or how often."""
+    line = Line(pause=600.0)
+    login = Login(database, upstream, line)
+    assert login.check("ada@example.com", "first") == ME.user
+    for error in (ProtocolError("what?"), Throttled("too many logins")):
+        upstream.error = error
+        with pytest.raises(Fault, match="does not say whether it is right"):
+            login.check("ada@example.com", "first")
+        assert line.asking
+    upstream.error = None
+    upstream.password = "second"
+    assert login.check("ada@example.com", "first") is None
+
+
+@pytest.mark.parametrize("password", ["\0", "a\x1fb", "\ud800", "\uffff", "x" * 1025])
+def test_what_no_password_is_makes_nobody_ask_the_upstream(login: Login, upstream: Upstream, password: str):
+    """It would answer as if it were broken, and what was right once would count."""
+    assert login.check("ada@example.com", "first") == ME.user
+    assert login.check("ada@example.com", password) is None
+    assert upstream.asked == ["ada@example.com"]
 
 
 def test_other_names_are_not_tried_there(login: Login, upstream: Upstream):

@@ -14,6 +14,7 @@ from tests.servers.npm import installed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own imports
+    import salesforce_bulk
     import simple_salesforce
     import zeep
 
@@ -271,3 +272,21 @@ def test_trees_and_bulk_without_the_upstream(here: Office, sf: simple_salesforce
     here.run()
     here.assert_equal()
     assert len(here.there("Lead")) == 3
+
+
+def test_bulk_queries_of_both_versions_without_the_upstream(here: Office, sf: simple_salesforce.Salesforce):
+    rows = [{"attributes": {"type": "Lead"}, "LastName": f"n{n}", "Company": "c"} for n in range(5)]
+    made = sf.restful("composite/sobjects", method="POST", json={"records": rows})
+    assert all(each["success"] for each in made)
+    soql = "SELECT LastName, Owner.Username FROM Lead ORDER BY LastName"
+    pages = list(sf.bulk2.Lead.query(soql, max_records=2, wait=0))
+    assert [page.split()[0] for page in pages] == ['"LastName","Owner.Username"'] * 3
+    assert [page.count("sync@example.com") for page in pages] == [2, 2, 1]
+    old = salesforce_bulk.SalesforceBulk(sf.session_id, host=here.server.url)
+    job = old.create_query_job("Lead", contentType="CSV")
+    batch = old.query(job, soql)
+    old.close_job(job)
+    old.wait_for_batch(job, batch, timeout=30, sleep_interval=0.01)
+    (found,) = old.get_all_results_for_query_batch(batch)
+    assert found.read().decode().count("sync@example.com") == 5
+    assert old.job_status(job)["numberRecordsProcessed"] == "5"

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.telephony import pairing
 from crmsync.daemon.web.gate import judge
 from crmsync.daemon.web.links import Links
 from crmsync.daemon.web.metrics import Tally
@@ -131,6 +133,32 @@ def test_a_code_gives_a_token_and_a_wrong_one_nothing(web: Scene):
     assert web.post("pair", {"code": "BAD"}, token="").status == 401
     assert {web.post("pair", {"code": f"BAD{n}"}, token="").status for n in range(12)} == {401, 429}
     assert web.post("pair", {"code": "GOOD"}, token="").status == 200  # nobody can lock others out
+
+
+def test_a_code_is_not_found_by_trying_as_long_as_it_is_good():
+    """There is no limit on tries that one attacker could not use up for everybody: the code has to be long enough."""
+    tries = 10_000 * pairing.LIFE.total_seconds()  # a second: more than the service answers
+    code, _ = pairing.Pairing(None, Clock()).code("alice")  # type: ignore[arg-type]
+    possible = len(set(pairing._LETTERS)) ** len(code.replace("-", ""))
+    assert tries * pairing.MOST / possible < 1e-9
+
+
+def test_open_pages_and_softphones_together_leave_connections_to_others(web: Scene):
+    web.server.site.streams.most = 2
+    with ExitStack() as stack:
+
+        def stream(path: str, **headers: str) -> int:
+            line = stack.enter_context(closing(Browser(web.server).connection()))
+            line.request("GET", path, headers={"Sec-Fetch-Site": "same-origin", **headers})
+            return line.getresponse().status
+
+        page = Browser(web.server).login("alice")
+        phone = {"Authorization": f"Bearer {TOKEN}"}
+        assert stream("/softphone/events", **phone) == 200
+        assert stream("/events", Cookie=page.cookie) == 200
+        assert stream("/softphone/events", **phone) == 503
+        assert stream("/events", Cookie=page.cookie) == 503
+        assert page.get("/").status == 200
 
 
 @pytest.mark.parametrize("token", ["", "short", "x" * 43, "x" * 5000])

@@ -31,12 +31,13 @@ class FakeDesk:
     answers: dict[str, Any] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     token: str | None = None
+    asks_the_crm: bool = False
     kept: list[Line] = field(default_factory=list)  # of the audit log
 
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
         _, fitting = checked(name, arguments)
         self.calls.append((name, fitting))
-        answer = self.answers.get(name, [])
+        answer = self.answers.get(name, {"replicas": []} if name == "replica_status" else [])
         if name == "status" and name not in self.answers:
             chosen = fitting.get("names") or self.accounts
             answer = {"accounts": [standing(account) for account in chosen]}
@@ -46,6 +47,9 @@ class FakeDesk:
 
     def names(self) -> list[str]:
         return self.accounts
+
+    def by_itself(self) -> bool:
+        return not self.asks_the_crm
 
     def due(self) -> Mapping[str, datetime]:
         return {name: self.clock() + timedelta(seconds=40) for name in self.accounts}

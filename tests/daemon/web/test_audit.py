@@ -100,6 +100,17 @@ def test_it_is_bounded_in_number_and_time(state: State):
         assert tx.connection.scalar(count) == 10
 
 
+def test_what_strangers_have_refused_pushes_out_nothing_that_was_done(state: State):
+    clock = Clock()
+    with state.transaction() as tx:
+        tx.visits.add([Happening(clock(), "alice", "decided", "it")])
+        for _ in range(3):
+            tx.visits.add([Happening(clock(), "", "refused", "no")] * (visits.MOST // 2))
+    with state.reading() as tx:
+        kept = [happening.what for happening in tx.visits.newest(3 * visits.MOST)]
+    assert (kept.count("decided"), kept.count("refused")) == (1, visits.MOST)
+
+
 def test_a_disk_that_is_slow_or_full_holds_up_nobody(caplog):
     go_on, written = threading.Event(), []
 

@@ -52,8 +52,10 @@ def lists(web: Scene) -> None:
 
 
 def decide(browser: Browser, what: str, *more: tuple[str, str], **fields: str) -> Answer:
-    token = browser.get("/decisions").token
-    return browser.post(f"/decisions/{what}", [("token", token), *fields.items(), *more])
+    page = browser.get("/decisions")
+    seen = re.findall(r'name="seen" value="([^"]+)"', page.text)
+    hidden = [("token", page.token), *(("seen", each) for each in seen)]
+    return browser.post(f"/decisions/{what}", [*hidden, *fields.items(), *more])
 
 
 def followed(browser: Browser, answer: Answer) -> str:
@@ -133,6 +135,40 @@ def test_an_admin_decides_about_held_deletions(web: Scene, verb, which, items, a
     chosen = [("item", item) for item in items]
     followed(browser, decide(browser, "deletion", *chosen, verb=verb, which=which))
     assert web.desk.asked("decide_deletions") == [{**asked, "by": "an admin, on the status page"}]
+
+
+@pytest.mark.parametrize("seen", ["", "0" * 32, None])
+def test_all_of_them_are_those_that_were_there_to_see(web: Scene, seen):
+    """A thousand more may be held while somebody looks at twelve."""
+    web.desk.answers["decide_deletions"] = {"approved": 3}
+    browser = web.browser().login(None)
+    page = browser.get("/decisions")
+    (shown,) = re.findall(r'name="seen" value="([^"]+)"', page.text)
+    if seen is None:
+        web.desk.answers["deletions"] = [HELD, {**HELD, "account": "bob"}, {**HELD, "item": "more.vcf"}]
+    fields = {
+        "token": page.token,
+        "verb": "approve",
+        "which": "all",
+        "seen": seen if seen is not None else shown,
+    }
+    assert browser.post("/decisions/deletion", fields).status == 409
+    assert web.desk.asked("decide_deletions") == []
+
+
+def test_where_the_crm_says_when_it_is_said_that_it_does(web: Scene):
+    web.desk.asks_the_crm = True
+    web.desk.answers["decided"] = [
+        {**HELD, "what": "conflict", "decision": "crm", "at": "2026-11-22T10:00:00Z"}
+    ]
+    browser = web.browser().login()
+    decision = decide(browser, "rejected", account="alice", item="book/ada.vcf", verb="retry")
+    page = followed(browser, decision)
+    assert page.count("when the CRM’s scheduler next asks for an exchange") == 2
+    assert "next sync" not in page
+    web.desk.answers["match_link"] = {"item": "ada.vcf", "record": "003B", "account": "alice"}
+    linking = decide(browser, "match", account="alice", item="book/ada.vcf", verb="link", record="003B")
+    assert "when the CRM’s scheduler next asks" in outcome(browser, linking)
 
 
 def test_nothing_chosen_is_not_everything(web: Scene):

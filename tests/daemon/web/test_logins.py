@@ -278,6 +278,26 @@ def test_another_browser_cannot_finish_it(oidc: Scene, provider: Provider):
     assert provider.forms == []
 
 
+def test_who_begins_many_logins_pushes_nobody_out(oidc: Scene, provider: Provider):
+    browser, other = oidc.browser(), oidc.browser()
+    path = away(browser, provider)
+    assert {other.get("/login/oidc").status for _ in range(501)} == {303}
+    assert enters(back(browser, path))
+
+
+def test_a_login_that_failed_can_be_tried_again_and_one_that_was_altered_not(oidc: Scene, provider: Provider):
+    browser = oidc.browser()
+    path, cookie = away(browser, provider), browser.cookie
+    provider.claims = {"email": None}
+    assert back(browser, path).status == 403
+    provider.claims = {}
+    begun, until, mac = cookie.rsplit(".", 2)
+    browser.cookie = f"{begun}.{int(until) + 600}.{mac}"
+    assert back(browser, path).status == 403
+    browser.cookie = cookie
+    assert enters(back(browser, path))
+
+
 def test_an_answer_that_comes_too_late(oidc: Scene, provider: Provider):
     browser = oidc.browser()
     path = away(browser, provider)

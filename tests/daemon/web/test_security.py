@@ -1,6 +1,7 @@
 """What the status page keeps out: each is refused, nothing is done, and the log says so."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -275,6 +276,19 @@ def test_a_form_is_a_small_form(web: Scene, body, kind):
     assert browser.send("POST", "/logout", body, headers).status == 400
     assert browser.send("POST", "/login", body, headers).status == 400
     assert browser.get("/").status == 200
+
+
+def test_no_more_than_a_small_form_is_read_of_a_stranger(web: Scene):
+    assert web.browser().post("/login", {"link": "x" * 20_000}).status == 400
+    assert web.browser().post("/login", {"link": "x" * 10_000}).status == 403
+
+
+def test_a_link_that_is_used_by_many_at_once_lets_in_one(web: Scene):
+    token, _ = web.server.site.links.make(Viewer("alice"))
+    browsers = [web.browser() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda browser: browser.post("/login", {"link": token}).status, browsers))
+    assert sorted(said) == [303] + [403] * 7
 
 
 def test_one_session_does_not_flood_the_service_and_others_do_not_notice(web: Scene, heard):

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import Database
+from crmsync.state.replica.indexing import names
 from crmsync.state.replica.metadata import ObjectType, Schema, standard
 from tests.state.replica.conftest import codes, empty_schema, make_bench
 
@@ -35,7 +36,7 @@ def _columns(database: Database, index: str = "") -> set[str]:
     with database.read() as connection:
         found = sa.inspect(connection)
         if index:
-            return {str(i["name"]) for i in found.get_indexes("Event")}
+            return names(connection)
         return {c["name"] for c in found.get_columns("Event")}
 
 
@@ -61,4 +62,18 @@ def test_new_fields_come_and_records_stay(url: str, tmp_path: Path) -> None:
     database.close()
     again = Database(url, standard(), durable=False)  # nothing is missing any more
     assert _columns(again) >= NEW
+    again.close()
+
+
+def test_indexes_come_to_a_database_that_was_made_without(url: str) -> None:
+    made = Database(url, standard(), durable=False)
+    with made.write() as connection:
+        wanted = {name for name in names(connection) if name.startswith("ix_")}
+        for name in wanted:
+            connection.execute(sa.schema.DropIndex(sa.Index(name, _table=made.tables["Event"])))
+        assert wanted.isdisjoint(names(connection))
+    made.close()
+    again = Database(url, standard(), durable=False)
+    with again.read() as connection:
+        assert wanted <= names(connection)
     again.close()

@@ -70,3 +70,30 @@ def test_what_is_forgotten(bench: Bench, store: JobStore) -> None:
         assert erase(connection, "ada@example.com") == 1
     assert [job.id for job in store.all(other.owner)] == [other.id]
     assert store.content(named) == b""
+
+
+def test_batches_go_with_their_job(bench: Bench, store: JobStore) -> None:
+    batches = JobStore(bench.store.database, bench.clock, "batch")
+    jobs = [store.add("005000000000001AAA", ASKED, "59.0", "Open") for _ in range(2)]
+    contents = (b"one", b"Ada@Example.com")
+    made = [
+        batches.add(job.owner, {}, "59.0", "UploadComplete", parent=job, content=content)
+        for job in jobs
+        for content in contents
+    ]
+    assert [batches.content(each) for each in batches.below(jobs[0])] == list(contents)
+    assert batches.below(jobs[1]) == batches.unfinished()[2:] == made[2:]
+    store.remove(jobs[0])
+    assert batches.unfinished() == made[2:]
+    with bench.store.database.write() as connection:
+        assert erase(connection, "ada@example.com") == 1
+    assert store.all(jobs[1].owner) == batches.unfinished() == []
+
+
+def test_a_database_of_before_there_were_batches(bench: Bench, store: JobStore) -> None:
+    at_work(store)
+    with bench.store.database.write() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_crm_job_parent")
+        connection.exec_driver_sql("ALTER TABLE crm_job DROP COLUMN parent")
+    again = JobStore(bench.store.database, bench.clock, "ingest")
+    assert [job.parent for job in again.unfinished()] == [None]

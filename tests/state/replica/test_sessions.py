@@ -27,6 +27,18 @@ def test_a_session_lives_while_it_is_used(bench: Bench, sessions: Sessions) -> N
     assert sessions.use("nonsense") is None
 
 
+def test_a_session_ends_with_its_user(bench: Bench, sessions: Sessions) -> None:
+    token = sessions.open(bench.alice.user_id)
+    admin = sessions.open(bench.sync.user_id)
+    bench.store.update(bench.sync, [("User", bench.alice.user_id, {"IsActive": False})])
+    bench.clock.advance(seconds=61)
+    assert sessions.use(token) is None
+    assert (sessions.whose(token), sessions.whose(admin)) == ("", bench.sync.user_id)
+    assert sessions.use(admin) is not None
+    bench.store.update(bench.sync, [("User", bench.alice.user_id, {"IsActive": True})])
+    assert sessions.use(token) is None
+
+
 def test_sessions_can_be_ended(bench: Bench, sessions: Sessions) -> None:
     one, two = sessions.open(bench.alice.user_id), sessions.open(bench.bob.user_id)
     sessions.end(one)

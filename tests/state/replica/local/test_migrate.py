@@ -1,7 +1,9 @@
 """The schema changes upstream while work waits."""
 
 import pytest
+import sqlalchemy as sa
 
+from crmsync.state.replica.indexing import names
 from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.migrate import Step, steps
 from crmsync.state.replica.local.shape import shape
@@ -112,3 +114,23 @@ def test_names_may_be_longer_than_postgresql_takes(desk: Desk):
     desk.database.learn({name: {**reply, "name": name, "keyPrefix": "a0A"}})
     made = desk.create(name, Name="Acme")
     assert desk.row(name, made)["Name"] == "Acme"
+
+
+@BOTH
+def test_indexes_come_and_go_with_their_fields(desk: Desk):
+    extra = {"name": "Number__c", "type": "string", "length": 20, "externalId": True}
+
+    def there() -> set[str]:
+        with desk.database.read() as work:
+            return names(work.connection)
+
+    assert {"ix_Account_Name", "ix_Contact_SystemModstamp", "ix_Event_WhoId"} <= there()
+    learn(desk, Number__c=extra)
+    assert "ix_Account_Number__c" in there()
+    learn(desk, Number__c={**extra, "type": "double"}, Name={"type": "int"})
+    assert there().isdisjoint({"ix_Account_Number__c", "ix_Account_Name"})
+    learn(desk)
+    with desk.database.write() as work:
+        work.connection.execute(sa.text('DROP INDEX "ix_Account_Name"'))
+    LocalDatabase(desk.url, durable=False).close()
+    assert "ix_Account_Name" in there()
