@@ -37,7 +37,7 @@ from crmsync.daemon.operations import (
 )
 from crmsync.daemon.operations.finding import Only, meant
 from crmsync.daemon.operations.noting import Who
-from crmsync.daemon.operations.parts import folded, with_parts
+from crmsync.daemon.operations.parts import folded, persons, with_parts
 from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.telephony.keeping import Keeping
@@ -210,19 +210,19 @@ class Engine:
         self, names: Sequence[str] = (), *, troubled: bool = False, limit: int = 100_000
     ) -> list[dict[str, Any]]:
         wanted = self.chosen(with_parts(self.accounts, names))
-        return overview.queue(self.state, wanted, troubled=troubled, limit=limit)
+        return persons(overview.queue(self.state, wanted, troubled=troubled, limit=limit), self.accounts)
 
     def conflicts(self, names: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
-        return overview.conflicts(self.state, self._only(names), undecided=undecided)
+        return persons(overview.conflicts(self.state, self._only(names), undecided=undecided), self.accounts)
 
     def deletions(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return overview.deletions(self.state, self._only(names))
+        return persons(overview.deletions(self.state, self._only(names)), self.accounts)
 
     def matches(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return overview.matches(self.state, self._only(names))
+        return persons(overview.matches(self.state, self._only(names)), self.accounts)
 
     def rejected(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return overview.rejected(self.state, self._only(names))
+        return persons(overview.rejected(self.state, self._only(names)), self.accounts)
 
     def explain(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
         contexts = self._contexts(names)
@@ -293,7 +293,7 @@ class Engine:
         return decide.abandon(self.state, self._meant(item, names), self._who(names, by))
 
     def decided(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return taking_back.decided(self.state, self._only(names))
+        return persons(taking_back.decided(self.state, self._only(names)), self.accounts)
 
     def take_back(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         return taking_back.take_back(self.state, item, self._who(names, by))

@@ -67,7 +67,7 @@ class Reception:
         return self.phones.make_code(account)
 
     def softphone_calls(self, account: str) -> dict[str, Any]:
-        """``{"line": {"trouble"}, "calls": [...]}``, as the page has it; calls that go on. Raises Failure."""
+        """``{"line": {"trouble", "can"}, "calls": [...]}``, as the page has it; calls that go on. Raises Failure."""
         standing = self.phones.standing(account)
         return {**standing, "calls": [call for call in standing["calls"] if call["phase"] != "ended"]}
 

@@ -1,5 +1,6 @@
 """Asterisk over its Manager Interface, as a switch."""
 
+import contextlib
 import queue
 import socket
 import threading
@@ -144,7 +145,7 @@ class Ami:
 
     def close(self) -> None:
         if (connection := self._connection) is not None:
-            connection.close()
+            connection.stop()
 
 
 class Refusal(ConnectorError):
@@ -172,9 +173,14 @@ class _Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def stop(self) -> None:
+        """From another thread than the reader's, which hears of it at once and closes."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def read(self, seconds: float) -> Iterator[Mapping[str, str]]:
-        self._socket.settimeout(seconds)
         try:
+            self._socket.settimeout(seconds)
             data = self._socket.recv(65536)
         except TimeoutError:
             return

@@ -1,6 +1,7 @@
 """Asterisk over its REST interface, as a switch. The login stays here: a browser never gets to see it."""
 
 import base64
+import contextlib
 import json
 import secrets
 import socket
@@ -192,7 +193,8 @@ class Ari:
 
     def close(self) -> None:
         if (door := self._socket) is not None:
-            door.close()
+            with contextlib.suppress(OSError):
+                door.shutdown(socket.SHUT_RDWR)  # its reader closes it
         self._pool.close()
 
     def _unreachable(self, why: str) -> Unreachable:

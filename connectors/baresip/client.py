@@ -4,6 +4,7 @@
 it is asked something whenever it is silent for a while; an answer that does not come is the only sign.
 """
 
+import contextlib
 import queue
 import socket
 import threading
@@ -39,10 +40,16 @@ class Client:
     def close(self) -> None:
         self._socket.close()
 
+    def stop(self) -> None:
+        """From another thread than the reader's, which hears of it at once and closes. A socket that is closed under it
+        may be somebody else's by then."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def read(self, seconds: float) -> Iterator[Mapping[str, Any]]:
         """The events that came within so many seconds; answers go to who asked. Raises Unreachable, ProtocolError."""
-        self._socket.settimeout(seconds)
         try:
+            self._socket.settimeout(seconds)
             data = self._socket.recv(65536)
         except TimeoutError:
             return

@@ -123,7 +123,7 @@ class Baresip:
 
     def close(self) -> None:
         if (client := self._client) is not None:
-            client.close()
+            client.stop()
 
 
 def _asked(client: Client, call: str, patience: float, early: list[Mapping[str, Any]]) -> bool:

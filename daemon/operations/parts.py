@@ -16,6 +16,12 @@ def with_parts(accounts: Mapping[str, Account], names: Sequence[str]) -> list[st
     )
 
 
+def persons(rows: Sequence[Mapping[str, Any]], accounts: Mapping[str, Account]) -> list[dict[str, Any]]:
+    """The rows with the account that a person has, and asks by, rather than the part of it."""
+    owners = {name: account.part_of for name, account in accounts.items() if account.part_of}
+    return [{**row, "account": owners.get(row["account"], row["account"])} for row in rows]
+
+
 def folded(rows: Sequence[Mapping[str, Any]], accounts: Mapping[str, Account]) -> list[dict[str, Any]]:
     """As ``status`` has them, one row for each person."""
     whole = {row["name"]: dict(row) for row in rows if not accounts[row["name"]].part_of}

@@ -31,12 +31,13 @@ log = logging.getLogger(__name__)
 
 SEEKERS = 2  # threads that look who is calling
 
-_ACTIONS: Mapping[str, Callable[[str], contract.Action]] = {
+_OF_CALLS: Mapping[str, type[contract.Answer | contract.HangUp | contract.Hold | contract.Resume]] = {
     "answer": contract.Answer,
     "hang_up": contract.HangUp,
     "hold": contract.Hold,
     "resume": contract.Resume,
 }
+_KINDS: Mapping[str, type] = {**_OF_CALLS, "dial": contract.Dial, "transfer": contract.Transfer}
 
 
 @dataclass(slots=True)
@@ -190,14 +191,19 @@ class Phones:
         return self._board().listen(account, told)
 
     def standing(self, account: str) -> dict[str, Any]:
-        """``{"line": {"trouble"}, "calls": [...]}``, oldest first."""
+        """``{"line": {"trouble", "can"}, "calls": [...]}``, oldest first. ``can``: what the telephone can be told to do
+        from here."""
         board = self._board()
         watch = self._watches.get(self._line(account).switch)
         trouble = (
             watch.trouble if watch is not None else "The telephone is not used; the service's log says why."
         )
         trouble = trouble or board.trouble
-        return {"line": {"trouble": trouble}, "calls": [live.document() for live in board.calls(account)]}
+        can = [] if watch is None else [n for n, kind in _KINDS.items() if kind in watch.switch.actions]
+        return {
+            "line": {"trouble": trouble, "can": can},
+            "calls": [live.document() for live in board.calls(account)],
+        }
 
     def act(self, account: str, what: str, key: str, number: str) -> None:
         """Raises Failure."""
@@ -227,9 +233,9 @@ class Phones:
             raise Failure("choice", "This call has been answered already.")
         if what == "transfer":
             return contract.Transfer(live.call.id, to)
-        if what not in _ACTIONS:
+        if what not in _OF_CALLS:
             raise Failure("choice", "There is no such action.")
-        return _ACTIONS[what](live.call.id)
+        return _OF_CALLS[what](live.call.id)
 
     def note(self, account: str, key: str, notes: str) -> None:
         with _stored():

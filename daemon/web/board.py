@@ -2,9 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from crmsync.daemon.web import words
@@ -14,6 +16,7 @@ from crmsync.daemon.web.words import Light, worst
 COUNTED = ("pending", "parked", "held", "conflicts", "deletions")
 REFUSED = "login_refused"  # the code of a login that a person has to put right
 NOTICE = timedelta(days=14)  # so long before a login expires, the page says so
+EVERYBODY = ""  # no account is called so
 REST = 1.0  # seconds at least between two questions
 SHARE = (
     20  # and so many times as long as the last one took: a twentieth of one core at most, beside the cycles
@@ -52,7 +55,10 @@ class Standing:
     replicas: tuple[Mapping[str, Any], ...] = ()  # as `status` has them
 
     def seen_by(self, viewer: Viewer) -> list[Row]:
-        return [row for row in self.rows.values() if viewer.sees(row.name)]
+        if viewer.account is not None:
+            row = self.rows.get(viewer.account)
+            return [row] if row is not None else []
+        return list(self.rows.values())
 
 
 class Board:
@@ -60,12 +66,12 @@ class Board:
 
     def __init__(
         self,
-        status: Callable[[], Mapping[str, Any]],
+        status: Callable[[Sequence[str]], Mapping[str, Any]],
         due: Callable[[], Mapping[str, datetime]],
         now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``status``: the answer of the method, of all accounts; raises Failure."""
+        """``status``: the answer of the method, of these accounts; of all where none is named. Raises Failure."""
         self._status = status
         self._due = due
         self._now = now
@@ -73,24 +79,37 @@ class Board:
         self._lock = threading.Lock()
         self._known: Standing | None = None
         self._until = 0.0  # the clock's time
+        self._spoilt: SimpleQueue[str] = SimpleQueue()  # names; EVERYBODY among them: all
 
     def read(self) -> Standing:
         """As it stands, or stood a moment ago. Raises Failure."""
         with self._lock:
-            begun = self._clock()
-            if self._known is None or begun >= self._until:
+            begun, spoilt = self._clock(), self._taken()
+            if self._known is None or begun >= self._until or EVERYBODY in spoilt:
                 self._known = self._asked()
                 ended = self._clock()
                 self._until = ended + max(REST, SHARE * (ended - begun))
+            elif spoilt := spoilt & self._known.rows.keys():
+                known = self._known
+                fresh = self._asked(sorted(spoilt))
+                self._known = Standing(fresh.at, {**known.rows, **fresh.rows}, known.replicas)
             return self._known
 
-    def spoil(self) -> None:
-        """Somebody has changed something, and wants to see it."""
-        with self._lock:
-            self._until = 0.0
+    def spoil(self, names: Sequence[str] = ()) -> None:
+        """Somebody has changed something, and wants to see it: of these accounts, or of any. Never waits: it is called
+        where everybody else would wait, too."""
+        for name in names or (EVERYBODY,):
+            self._spoilt.put(name)
 
-    def _asked(self) -> Standing:
-        status, due, now = self._status(), self._due(), self._now()
+    def _taken(self) -> set[str]:
+        names = set()
+        with suppress(Empty):
+            while True:
+                names.add(self._spoilt.get_nowait())
+        return names
+
+    def _asked(self, names: Sequence[str] = ()) -> Standing:
+        status, due, now = self._status(names), self._due(), self._now()
         rows = {a["name"]: _row(a, due.get(a["name"]), now) for a in status["accounts"]}
         return Standing(now, rows, tuple(status.get("replicas", ())))
 

@@ -175,7 +175,8 @@ class Decisions:
 
     def _decided(self, visit: Visit, done: str, what: str) -> Response:
         self._log(visit, what)
-        self._board.spoil()
+        account = visit.form.one("account")
+        self._board.spoil([account] if account else visit.viewer.names)
         return RedirectResponse(f"/decisions?done={done}", 303)
 
     def _log(self, visit: Visit, what: str) -> None:

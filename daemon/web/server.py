@@ -86,7 +86,7 @@ class WebServer:
         header = proxy.header.lower() if proxy is not None else ""
         self.site = Site(desk, now, addresses, links, header, oidc is not None, Sessions(now))
         provider = Provider(oidc) if oidc is not None else None
-        board = Board(lambda: self.site.asked("status", {}), desk.due, now)
+        board = Board(lambda names: self.site.asked("status", {"names": names}), desk.due, now)
         self._live = Live(self.site, board)
         self._softphone = Softphone(self.site, phones)
         config = uvicorn.Config(

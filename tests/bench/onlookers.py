@@ -1,7 +1,7 @@
 """People with open status pages, in a process of their own: ``python -m tests.bench.onlookers``.
 
-On standard input come, as JSON, host, port, the cookies, and how many decisions a minute. Says ``looking`` when
-all pages are open.
+On standard input come, as JSON, host, port, the cookies, a softphone's token, and how many decisions a minute. Says
+``looking`` when all pages are open.
 """
 
 import asyncio
@@ -27,6 +27,22 @@ async def main(told: dict[str, Any]) -> None:
         while await reader.readline():
             pass
 
+    async def answer() -> None:
+        """A softphone, which hears of every call."""
+        reader, writer = await asyncio.open_connection(*place)
+        host = f"{told['host']}:{told['port']}"
+        head = [
+            "GET /softphone/events HTTP/1.1",
+            f"Host: {host}",
+            f"Authorization: Bearer {told['softphone']}",
+        ]
+        writer.write("\r\n".join([*head, "Sec-Fetch-Site: same-origin", "", ""]).encode())
+        while b"data:" not in await reader.readline():
+            pass
+        await ready.put(1)
+        while await reader.readline():
+            pass
+
     async def decide(cookie: str) -> None:
         page = await _asked("GET", "/decisions", cookie)
         token = re.search(r'name="token" value="([^"]+)"', page)
@@ -48,6 +64,7 @@ async def main(told: dict[str, Any]) -> None:
         return answer
 
     people = [asyncio.create_task(look(cookie)) for cookie in told["cookies"]]
+    people.append(asyncio.create_task(answer()))
     for _ in people:
         await ready.get()
     print("looking", flush=True)

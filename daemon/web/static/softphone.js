@@ -6,7 +6,7 @@
   const allowed = new Set(document.body.dataset.origins.split(" ").filter(Boolean));
   const calls = new Map();
   let host = null;  // origin of the page around us, once it has said hello
-  let stream = null, pause = 1000, first = false;
+  let stream = null, pause = 1000, first = false, can = new Set();
 
   // ── The page around us ───────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +119,10 @@
 
   function line(told) {
     put(by("line"), told.trouble === null ? "" : told.trouble || "Connecting to the telephone …");
+    can = new Set(told.can ?? []);
+    by("dial").hidden = !can.has("dial");
+    by("elsewhere").hidden = can.size === 0 || can.has("answer");
+    calls.forEach(buttons);
   }
 
   function show() {
@@ -148,18 +152,11 @@
     const known = call.people.find((person) => person.id === call.chosen);
     const field = (name) => item.querySelector(`[data-field=${name}]`);
     put(field("title"), known?.name || call.name || call.number || "Unknown number");
-    const inbound = call.direction === "inbound", over = call.phase === "ended";
-    const state = over ? call.disposition.replace("_", " ") : STATES[call.phase];
+    const inbound = call.direction === "inbound";
+    const state = call.phase === "ended" ? call.disposition.replace("_", " ") : STATES[call.phase];
     put(field("state"), `${inbound ? "Incoming" : "Outgoing"}: ${state}`);
     put(field("number"), call.number);
-    const offers = {
-      answer: inbound && (call.phase === "offered" || call.phase === "ringing"),
-      hang_up: !over,
-      hold: call.phase === "talking",
-      resume: call.phase === "held",
-    };
-    for (const [name, offered] of Object.entries(offers)) item.querySelector(`[data-act=${name}]`).hidden = !offered;
-    item.querySelector("form").hidden = call.phase !== "talking" && call.phase !== "held";
+    buttons(call);
     const notes = field("notes");
     if (document.activeElement !== notes && notes.value !== call.notes) notes.value = call.notes;
     if (before === undefined || JSON.stringify([before.people, before.chosen, before.sought])
@@ -167,6 +164,20 @@
     by("none").hidden = true;
     ring();
     tell({ type: "call", call: brief(call) });
+  }
+
+  // What the call allows, and the telephone can be told to do from here.
+  function buttons(call) {
+    const item = element(call.key), talks = call.phase === "talking" || call.phase === "held";
+    const offers = {
+      answer: call.direction === "inbound" && (call.phase === "offered" || call.phase === "ringing"),
+      hang_up: call.phase !== "ended",
+      hold: call.phase === "talking",
+      resume: call.phase === "held",
+    };
+    for (const [name, offered] of Object.entries(offers))
+      item.querySelector(`[data-act=${name}]`).hidden = !(offered && can.has(name));
+    item.querySelector("form").hidden = !(talks && can.has("transfer"));
   }
 
   function gone(key) {

@@ -238,6 +238,18 @@ def test_an_exchange_that_answers_nothing_is_gone(ami: AmiServer):
         ear.until(lambda: False)
 
 
+@pytest.mark.parametrize(("kind", "server"), [(Ami, AmiServer), (Ari, AriServer)])
+def test_whoever_reads_hears_that_it_is_over(kind: Any, server: Any):
+    """As when the configuration is read again in the middle of a call."""
+    with exchange(server) as made:
+        switch = connected(kind, made.port)
+        told = switch.events([], lambda: False)
+        assert next(told) is None
+        switch.close()
+        with pytest.raises(Unreachable):
+            list(told)
+
+
 @transcripts
 def test_a_real_call_over_ami(ami: AmiServer):
     ear = Ear(connected(Ami, ami.port))

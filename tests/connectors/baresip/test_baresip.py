@@ -139,3 +139,13 @@ def test_a_baresip_that_is_not_there_is_said_to_be_so():
         switch = Baresip("127.0.0.1", nobody.getsockname()[1], now=lambda: datetime.now(UTC))
         with pytest.raises(Unreachable, match="ctrl_tcp"):
             next(switch.events([], lambda: False))
+
+
+def test_whoever_reads_hears_that_it_is_over(inside: Telephone):
+    """As when the configuration is read again in the middle of a call."""
+    switch = connected(inside)
+    told = switch.events([], lambda: False)
+    assert next(told) is None
+    switch.close()
+    with pytest.raises(Unreachable):
+        list(told)

@@ -1,4 +1,5 @@
-"""Two services, each with a state of its own, and one call log: the second one says why it does not start."""
+"""Two services, each with a state of its own, and one call log: the second one says why it does not start. And what a
+telephone can be told to do."""
 
 import os
 import subprocess
@@ -26,15 +27,19 @@ type = "baresip"
 port = 1
 domain = "127.0.0.1"
 """
-TELEPHONE = 'telephone = "desk"\n\n[[account.alice.source]]'
 
 
-def configured(folder: Path, name: str, *, telephone: bool = True) -> Config:
+def configured(folder: Path, name: str, *, telephone: bool = True, kind: str = "baresip") -> Config:
     own = folder / name
     own.mkdir(exist_ok=True)
     text = CONFIG.format(folder=own)
     if telephone:
-        text = text.replace("[[account.alice.source]]", TELEPHONE, 1) + PHONE.format(folder=folder)
+        mine, phone = 'telephone = "desk"\n', PHONE.format(folder=folder)
+        if kind != "baresip":
+            mine += 'extension = "101"\n'
+            phone = phone.replace('"baresip"', f'"{kind}"\nusername = "u"\npassword = "p"')
+            phone = phone.replace('domain = "127.0.0.1"', "")
+        text = text.replace("[[account.alice.source]]", f"{mine}\n[[account.alice.source]]", 1) + phone
     file = own / "config.toml"
     file.write_text(text)
     return parse(text.encode(), file, SECRETS)
@@ -91,3 +96,23 @@ def test_a_telephone_that_comes_with_a_reload_is_not_used_then(first: Phones, tm
     assert second.board is None
     assert first.config is not None
     second.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "can"),
+    [
+        ("baresip", {"answer", "hang_up", "hold", "resume", "dial", "transfer"}),
+        ("asterisk_ami", {"hang_up", "dial", "transfer"}),
+        ("asterisk_ari", {"hang_up", "dial"}),
+    ],
+)
+def test_the_page_is_told_what_the_telephone_can_be_told(tmp_path: Path, kind: str, can: set[str]):
+    """An exchange picks up for no telephone, and puts none on hold, unless its calls are taken out of the dial plan."""
+    made = phones(configured(tmp_path, "first", kind=kind))
+    made.open()
+    line = made.standing("alice")["line"]
+    assert set(line["can"]) == can
+    for what in {"answer", "hold"} - can:
+        with pytest.raises(Failure):
+            made.act("alice", what, "x", "")
+    made.close()

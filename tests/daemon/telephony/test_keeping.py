@@ -106,6 +106,24 @@ def test_what_the_crm_does_not_have_yet_is_never_taken_out(scene: Scene) -> None
     assert scene.logged() == ["waiting"]  # its edit is parked
 
 
+def test_what_waits_is_the_persons_and_is_decided_under_their_name(scene: Scene) -> None:
+    scene.call("one")
+    scene.settle()
+    record = scene.world.crm.all(scene.world.todos)[0].id
+    scene.world.crm.faults.answer(record, lambda id: Refused(id, "too_long", "no"), times=1)
+    (row,) = scene.store.since("alice", 0, 1)
+    content = {**row.content, "columns": {**row.content["columns"], "subject": "edited"}}
+    scene.store.put("alice", row.id, content, scene.world.clock())
+    scene.settle()
+    engine = scene.world.engine
+    assert [one["account"] for one in engine.queue(["alice"])] == ["alice"]
+    (refused,) = engine.rejected(["alice"])
+    assert refused["account"] == "alice"
+    engine.reject_retry(refused["item"], [refused["account"]])
+    scene.settle()
+    assert engine.queue() == []
+
+
 def test_what_is_not_for_the_crm_goes_by_its_age_alone(scene: Scene) -> None:
     scene.call("internal", tag="")
     scene.later()

@@ -150,11 +150,13 @@ class EngineDesk(FakeDesk):
         return invoke(self.engine, name, arguments, progress)
 
 
-def scene(url: str | None = None, engine: Any = None, logins: Logins | None = None) -> Iterator[Scene]:
+def scene(
+    url: str | None = None, engine: Any = None, logins: Logins | None = None, phones: Any = None
+) -> Iterator[Scene]:
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     desk = EngineDesk(clock, engine=engine) if engine is not None else FakeDesk(clock)
     tally = Tally()
-    server = WebServer(Place("127.0.0.1", 0, url, logins), desk, Links(clock), tally, clock)
+    server = WebServer(Place("127.0.0.1", 0, url, logins), desk, Links(clock), tally, clock, phones)
     server.start()
     yield Scene(clock, desk, server, tally)
     server.stop()

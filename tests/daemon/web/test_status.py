@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -220,7 +220,7 @@ def test_looking_takes_a_twentieth_of_the_time_at_most():
     seconds = [100.0]
     asked = []
 
-    def status() -> Any:
+    def status(names: Sequence[str]) -> Any:
         asked.append(seconds[0])
         seconds[0] += 2.0  # that is how long it takes
         return {"accounts": [standing("alice")]}
@@ -237,6 +237,45 @@ def test_looking_takes_a_twentieth_of_the_time_at_most():
     board.read()
     assert len(asked) == 3
     assert REST >= 1.0
+
+
+def test_after_a_decision_only_its_account_is_asked_for():
+    asked: list[Sequence[str]] = []
+    pending = {"alice": 0, "bob": 0}
+
+    def status(names: Sequence[str]) -> Any:
+        asked.append(list(names))
+        return {"accounts": [{**standing(n), "pending": pending[n]} for n in names or pending]}
+
+    board = Board(status, dict, Clock(), lambda: 0.0)
+    board.read()
+    pending.update(alice=1, bob=1)
+    board.spoil(["alice"])
+    board.spoil(["nobody"])
+    rows = board.read().rows
+    assert {name: row.counts["pending"] for name, row in rows.items()} == {"alice": 1, "bob": 0}
+    assert asked == [[], ["alice"]]
+    board.spoil()
+    assert board.read().rows["bob"].counts["pending"] == 1
+
+
+def test_a_decision_waits_for_no_question_under_way():
+    """It is said in the loop that serves everybody."""
+    asking, go = threading.Event(), threading.Event()
+
+    def status(names: Sequence[str]) -> Any:
+        asking.set()
+        assert go.wait(20)
+        return {"accounts": [standing("alice")]}
+
+    board = Board(status, dict, Clock(), lambda: 0.0)
+    reader = threading.Thread(target=board.read)
+    reader.start()
+    assert asking.wait(20)
+    board.spoil(["alice"])  # would hang here
+    assert reader.is_alive()
+    go.set()
+    reader.join(20)
 
 
 # ── Many at once ─────────────────────────────────────────────────────────────────────────────────────────────
