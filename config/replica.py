@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from crmsync.config.hosts import SALESFORCE, valid_host
 from crmsync.config.problems import Expected
 from crmsync.config.table import Table
 from crmsync.config.values import OFF, DatabaseUrl, Duration, Listen, split_listen
@@ -29,8 +30,16 @@ def _some(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _host(value: str) -> str:
+    name = value.lower()
+    if not valid_host(name):
+        raise Expected("a name such as login.example.com or *.example.com")
+    return name
+
+
 ApiName = Annotated[str, AfterValidator(_api_name)]
 ApiNames = Annotated[tuple[ApiName, ...], AfterValidator(_some)]
+HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], AfterValidator(_some)]
 
 
 class ReplicaSettings(Table):
@@ -57,6 +66,21 @@ class ReplicaSettings(Table):
         description="Where the service answers as the CRM does, from the replica, for programs that were written for "
         "the CRM: a loopback address such as `127.0.0.1:8755`, or `off`.",
     )
+    listen_tls: Listen = Field(
+        OFF,
+        description="The same with TLS, beside `listen` or instead of it. Its certificate is made on the spot, by an "
+        "authority that is kept in `tls-NAME/ca.pem` beside the state, good for loopback (and `proxy_hosts`) alone.",
+    )
+    proxy: Listen = Field(
+        OFF,
+        description="For programs that hard-code the CRM's address: a port of 127.0.0.1 where a CONNECT proxy listens, "
+        "which leads what is asked of `proxy_hosts` to `listen_tls`, and refuses everything else. They need "
+        "`HTTPS_PROXY`, and to trust the authority of `listen_tls`.",
+    )
+    proxy_hosts: HostNames = Field(
+        SALESFORCE,
+        description="Names that the proxy answers for; `*.` stands for one label.",
+    )
     interval: Duration = Field(timedelta(minutes=5), description="Between two passes that bring it in step.")
     policy: Literal["latest", "local", "server", "ask"] = Field(
         "latest",
@@ -69,6 +93,25 @@ class ReplicaSettings(Table):
         "here, written through to the CRM. `online`: read there, too. `offline`: all of it here, sent later. In "
         "`hybrid` and `online` a change that cannot be sent is refused.",
     )
+
+    @field_validator("listen_tls")
+    @classmethod
+    def _beside(cls, listen_tls: str, info: ValidationInfo) -> str:
+        listen = info.data.get("listen", OFF)
+        if OFF not in (listen, listen_tls) and split_listen(listen)[0] != split_listen(listen_tls)[0]:
+            raise Expected("another port of the same address as listen", found="another address")
+        return listen_tls
+
+    @field_validator("proxy")
+    @classmethod
+    def _leads_there(cls, proxy: str, info: ValidationInfo) -> str:
+        if proxy == OFF:
+            return proxy
+        if split_listen(proxy)[0] != "127.0.0.1":
+            raise Expected('a port of this address, such as "127.0.0.1:8757"', found="another address")
+        if info.data.get("listen_tls", OFF) == OFF:
+            raise Expected("listen_tls as well, which it leads to", found="a proxy alone")
+        return proxy
 
     @field_validator("fields")
     @classmethod
@@ -86,9 +129,14 @@ class ReplicaSettings(Table):
         return fields
 
     @property
-    def address(self) -> tuple[str, int] | None:
-        """None: nobody listens."""
-        return None if self.listen == OFF else split_listen(self.listen)
+    def doors(self) -> tuple[str, int | None, int | None, int | None] | None:
+        """Address, and ports of the plain one, the one with TLS and the proxy; None: nobody listens."""
+        places = [
+            None if each == OFF else split_listen(each) for each in (self.listen, self.listen_tls, self.proxy)
+        ]
+        host = next((place[0] for place in places if place), None)
+        plain, tls, proxy = (place and place[1] for place in places)
+        return None if host is None else (host, plain, tls, proxy)
 
     def place(self, name: str, folder: Path) -> str:
         """The database of the CRM of that name; `folder`: of the state."""

@@ -49,7 +49,7 @@ from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.daemon.replica.inside import INSIDE, Inside
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
-from crmsync.daemon.replica.offering import offered
+from crmsync.daemon.replica.offering import offered, place_of
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.daemon.replica.upstream import Upstream
@@ -124,7 +124,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
             keepers,
             now,
             {n: partial(offered, config.crm[n], keeper, now) for n, keeper in keepers.items()},
-            {n: address for n in keepers if (address := config.crm[n].replica_settings.address)},
+            {n: place for n in keepers if (place := place_of(n, config.crm[n], config.state.folder))},
             permission.REPLICA if config.schedule.authority == "crm" else "",
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),

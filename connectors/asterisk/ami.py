@@ -10,7 +10,7 @@ from itertools import count
 
 from crmsync.connectors.asterisk import ami_events
 from crmsync.connectors.asterisk.ami_wire import Blocks, block
-from crmsync.connectors.asterisk.legs import Leg, Legs
+from crmsync.connectors.asterisk.legs import Channel, Leg, Legs
 from crmsync.connectors.errors import AuthExpired, ConnectorError, Unreachable
 from crmsync.connectors.telephony.contract import Action, Cause, Dial, Ended, Event, HangUp, Transfer
 
@@ -51,7 +51,7 @@ class Ami:
             self._log_in(connection)
             early, there = self._standing(connection)
             for id in going:
-                if id.rpartition("/")[0] not in there:
+                if not self._legs.take_up(id, there.get(id.rpartition("/")[0], ())):
                     yield Ended(id, Cause.LOST, self._now())
             self._connection = connection
             yield None
@@ -79,21 +79,24 @@ class Ami:
                     accepted = True
         raise Unreachable(f"{connection.place} did not become ready")
 
-    def _standing(self, connection: "_Connection") -> tuple[list[Mapping[str, str]], frozenset[str]]:
-        """What is told meanwhile, and the calls that there are."""
+    def _standing(
+        self, connection: "_Connection"
+    ) -> tuple[list[Mapping[str, str]], Mapping[str, Sequence[Channel]]]:
+        """What is told meanwhile, and the calls that there are, each with its channels."""
         sent = connection.send({"Action": "CoreShowChannels"})
         early: list[Mapping[str, str]] = []
-        there: set[str] = set()
+        there: dict[str, list[Channel]] = {}
         deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
             for told in connection.read(LOOK):
                 if told.get("ActionID") != sent:
                     early.append(told)
                 elif told.get("Event") == "CoreShowChannel":
-                    there.add(told.get("Linkedid", ""))
-                    self._legs.there(told.get("Linkedid", ""), told.get("Uniqueid", ""))
+                    linked, id = told.get("Linkedid", ""), told.get("Uniqueid", "")
+                    there.setdefault(linked, []).append(Channel(id, told.get("Channel", "")))
+                    self._legs.there(linked, id)
                 elif told.get("Event") == "CoreShowChannelsComplete" or told.get("Response") == "Error":
-                    return early, frozenset(there)
+                    return early, there
         raise Unreachable(f"{connection.place} does not say which calls there are")
 
     def _heard(self, connection: "_Connection", stopped: Callable[[], bool]) -> Iterator[Event | None]:

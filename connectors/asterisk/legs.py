@@ -7,7 +7,7 @@ call.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -99,6 +99,29 @@ class Legs:
             self._channels.setdefault(linked, set()).add(channel)
             while len(self._channels) > MOST:
                 self._channels.pop(next(iter(self._channels)))
+
+    def take_up(self, id: str, channels: Sequence[Channel]) -> bool:
+        """Whether a call of before goes on, by the channels that it has now. After a restart nothing is known of it but
+        its id; whoever is not listened to then would talk for ever."""
+        linked, _, extension = id.rpartition("/")
+        leg = self._legs.get(id)
+        if leg is None:
+            likely = sorted(
+                channels, key=lambda each: each.helper
+            )  # the telephone itself, if it is there already
+            ours = next((each for each in likely if each.extension == extension), None)
+            if ours is None:
+                return False
+            other = next((each for each in channels if each is not ours), None)
+            # a call is called after its first channel: that of whoever has dialled
+            direction = Direction.OUTBOUND if ours.id == linked else Direction.INBOUND
+            self._legs[id] = Leg(id, ours, other, direction)
+            return True
+        there = {each.id for each in channels}
+        if leg.ours.id in there or (leg.ours.helper and there):
+            return True
+        del self._legs[id]
+        return False
 
     def dialling(
         self, linked: str, caller: Channel | None, called: Channel, number: str, at: datetime

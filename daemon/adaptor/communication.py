@@ -160,11 +160,11 @@ def _path(scope: Scope) -> str:
 
 
 def _shown(raw: bytes) -> str:
-    """Without what may be the token of an outbound message's address, however that was mistyped: a part that is long
-    enough for one is left out. Before it is decoded: a token may have a slash in it."""
-    head, *rest = raw.decode("latin-1").split("/")
-    parts = [part if len(part) < SHORTEST and "%" not in part else "…" for part in rest]
-    return "/".join([head if len(head) < SHORTEST else "…", *parts])
+    """Without what may be the token of an outbound message's address, however that was mistyped: what comes after
+    ``outbound`` is left out, and a part that is long enough for one. Before it is decoded: a token may have a slash."""
+    head, found, rest = raw.decode("latin-1").lower().partition("/outbound/")
+    parts = [part if len(part) < SHORTEST and "%" not in part else "…" for part in head.split("/")]
+    return "/".join(parts) + (f"{found}…" if rest else found)
 
 
 async def _give(answer: Answer, send: Send) -> None:

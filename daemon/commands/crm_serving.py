@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from crmsync.config.hosts import SALESFORCE, valid_host
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.commands import show
 from crmsync.daemon.crm_api.crm import Crm
-from crmsync.daemon.crm_api.proxy import HOSTS, valid_host
 from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.daemon.crm_api.server import serve as serve_crm
 from crmsync.daemon.crm_api.tls import Certificates
@@ -144,7 +144,7 @@ def _own(certificate: Path | None, key: Path | None) -> Certificates | None:
 
 
 def _hosts(names: Sequence[str]) -> tuple[str, ...]:
-    hosts = tuple(name.lower() for name in names) or HOSTS
+    hosts = tuple(name.lower() for name in names) or SALESFORCE
     wrong = next((name for name in hosts if not valid_host(name)), None)
     if wrong is not None:
         raise Failure(

@@ -1,5 +1,6 @@
 """``init`` and ``check``."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ def init(shell: Shell) -> None:
         raise Failure(
             "usage", f"{file} cannot be written: {error.strerror}; --config names another file"
         ) from None
+    named = f"--config {shlex.quote(str(file))} " if shell.config_file else ""  # else it is found by itself
     shell.answer(
-        {"written": str(file)}, lambda: show.say(f"{file} is written. Fill it in, then: crmsync check")
+        {"written": str(file)}, lambda: show.say(f"{file} is written. Fill it in, then: crmsync {named}check")
     )
 
 

@@ -13,12 +13,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["HOSTS", "Proxy", "Refusal", "intercepted", "read_target", "valid_host"]
+__all__ = ["Proxy", "Refusal", "intercepted", "read_target"]
 
 log = logging.getLogger(__name__)
 
-HOSTS = ("login.salesforce.com", "test.salesforce.com", "*.my.salesforce.com", "*.sandbox.my.salesforce.com",
-         "*.develop.my.salesforce.com", "*.scratch.my.salesforce.com")  # fmt: skip
 PORT = 443
 LONGEST_HEAD = 8 * 1024
 HEAD_SECONDS = 10.0
@@ -26,19 +24,12 @@ MOST_CONNECTIONS = 200
 CHUNK = 64 * 1024
 _REQUEST = re.compile(rb"(?P<method>[!#$%&'*+.^_`|~0-9A-Za-z-]+) (?P<target>[!-~]+) HTTP/1\.[01]")
 _AUTHORITY = re.compile(rb"(?P<host>[A-Za-z0-9._-]{1,253}):(?P<port>[0-9]{1,5})")
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})+")
 _REASONS = {400: "Bad Request", 403: "Forbidden", 405: "Method Not Allowed", 408: "Request Timeout",
             431: "Request Header Fields Too Large", 502: "Bad Gateway", 503: "Service Unavailable"}  # fmt: skip
 
 
 class Refusal(Exception):
     """(status, sentence): what is answered instead of a tunnel."""
-
-
-def valid_host(text: str) -> bool:
-    """`login.example.com`, or `*.example.com` for every name directly below it. Two labels at least."""
-    return len(text) < 254 and _HOST.fullmatch(text) is not None and text.count(".") >= 1 + text.count("*")
 
 
 def intercepted(host: str, hosts: Sequence[str]) -> bool:

@@ -12,12 +12,13 @@ from threading import Event, Thread
 import uvicorn
 from starlette.types import ASGIApp
 
+from crmsync.config.hosts import SALESFORCE
 from crmsync.daemon.accepting import Door, run
 from crmsync.daemon.crm_api.app import build_app
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, system_clock
 from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.daemon.crm_api.patience import PatientProtocol
-from crmsync.daemon.crm_api.proxy import HOSTS, LONGEST_HEAD, Proxy
+from crmsync.daemon.crm_api.proxy import LONGEST_HEAD, Proxy
 from crmsync.daemon.crm_api.tls import Certificates, make_certificates, names_in
 from crmsync.daemon.crm_pages.app import Front, pages
 from crmsync.state.replica.org import Org
@@ -38,7 +39,7 @@ class ProxySettings:
     """A CONNECT proxy on loopback for these names; a port of 0 is a free one."""
 
     port: int = 0
-    hosts: tuple[str, ...] = HOSTS
+    hosts: tuple[str, ...] = SALESFORCE
 
 
 class CrmServer:

@@ -9,6 +9,7 @@ from crmsync.daemon.crm_pages import edits, inputs, lookups, shapes
 from crmsync.daemon.crm_pages.desk import Record, Refused
 from crmsync.daemon.crm_pages.inputs import FormState
 from crmsync.daemon.crm_pages.lookups import Lookup
+from crmsync.daemon.crm_pages.once import Forms
 from crmsync.daemon.crm_pages.shapes import Field, Section, Shape
 from crmsync.daemon.crm_pages.site import Site, Visit
 from crmsync.daemon.crm_pages.values import to_form
@@ -21,6 +22,7 @@ STALE = "Somebody has changed this record since you opened it. Nothing is saved 
 class Editing:
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._forms = Forms()
 
     # ── New ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,10 +43,11 @@ class Editing:
             return self._form(visit, shape, sections, state, status=_status(visit))
         try:
             values = edits.changes(fields, state.was, state.values, visit.zone)
-            record_id = visit.desk.create(shape.kind.name, values)
+            with self._forms.turn(visit.session, visit.form.one("form")) as turn:
+                turn.made = turn.made or visit.desk.create(shape.kind.name, values)
         except Refused as error:
             return self._form(visit, shape, sections, _faulty(state, fields, error), status=400)
-        return RedirectResponse(f"/crm/{record_id}?done=created", 303)
+        return RedirectResponse(f"/crm/{turn.made}?done=created", 303)
 
     # ── Edit ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,6 +111,7 @@ class Editing:
             state=state,
             sections=inputs.controls(sections, state),
             zone=str(visit.zone),
+            form=visit.form.one("form") or self._forms.name(),
         )
 
 

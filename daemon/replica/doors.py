@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import RLock
 
-from crmsync.daemon.crm_api.server import CrmServer
+from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.daemon.replica.crm import ReplicaCrm
-from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.replicas import Place, Replicas
 from crmsync.state.errors import StateError
 
 __all__ = ["Doors"]
@@ -37,9 +36,9 @@ class Doors:
         with self._guard:
             if self._replicas is None:
                 return
-            for name, (host, port) in self._replicas.addresses.items():
+            for name, place in self._replicas.places.items():
                 if name not in self.open:
-                    self._try(name, self._replicas.services[name], host, port)
+                    self._try(name, self._replicas.services[name], place)
 
     def close(self) -> None:
         with self._guard:
@@ -50,12 +49,11 @@ class Doors:
 
     @property
     def urls(self) -> Mapping[str, str]:
-        return {name: server.url for name, server in self.open.items()}
+        return {name: server.url or server.https_url or "" for name, server in self.open.items()}
 
-    def _try(self, name: str, make: Callable[[], ReplicaCrm], host: str, port: int) -> None:
+    def _try(self, name: str, make: Callable[[], ReplicaCrm], place: Place) -> None:
         try:
-            crm = make()
-            server = CrmServer(crm.org, "", Path(), host=host, port=port, crm=crm, clock=crm.clock)
+            server = _server(make(), place)
             server.start()
         except (OSError, RuntimeError, StateError) as error:
             if self._said.get(name) != str(error):
@@ -71,5 +69,32 @@ class Doors:
         self._said.pop(name, None)
         self.open[name] = server
         log.info(
-            "the replica of crm.%s answers on %s", name, server.url, extra={"action": "replica.door.open"}
+            "the replica of crm.%s answers on %s",
+            name,
+            _addresses(server),
+            extra={"action": "replica.door.open"},
         )
+
+
+def _server(crm: ReplicaCrm, place: Place) -> CrmServer:
+    proxy = None if place.proxy_port is None else ProxySettings(place.proxy_port, tuple(place.names))
+    return CrmServer(
+        crm.org,
+        "",
+        place.certificates,
+        host=place.host,
+        port=place.port or 0,
+        http=place.port is not None,
+        https=place.tls_port is not None,
+        https_port=place.tls_port or 0,
+        proxy=proxy,
+        crm=crm,
+        clock=crm.clock,
+    )
+
+
+def _addresses(server: CrmServer) -> str:
+    told = [server.url] if server.url else []
+    told += [f"{server.https_url} (its CA: {server.ca_file})"] if server.https_url else []
+    told += [f"the proxy {server.proxy_url}"] if server.proxy_url else []
+    return " and ".join(told)

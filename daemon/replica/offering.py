@@ -3,15 +3,27 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
 from crmsync.config.crm import ClientCredentialsLogin, Crm, PasswordLogin
 from crmsync.connectors.http import Http
 from crmsync.daemon.replica.crm import ReplicaCrm
 from crmsync.daemon.replica.keeper import Keeper
+from crmsync.daemon.replica.replicas import Place
 from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.state.replica.org import Client as Application
 
-__all__ = ["offered"]
+__all__ = ["offered", "place_of"]
+
+
+def place_of(name: str, config: Crm, folder: Path) -> Place | None:
+    """Where the replica of the CRM of that name answers; None: nowhere. `folder`: of the state."""
+    settings = config.replica_settings
+    return (
+        None
+        if settings.doors is None
+        else Place(*settings.doors, settings.proxy_hosts, folder / f"tls-{name}")
+    )
 
 
 def offered(config: Crm, keeper: Keeper, now: Callable[[], datetime]) -> ReplicaCrm:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crmsync.connectors.errors import ConnectorError
@@ -27,9 +28,22 @@ from crmsync.state.replica.values import encode_datetime
 if TYPE_CHECKING:
     from crmsync.daemon.replica.crm import ReplicaCrm
 
-__all__ = ["CONFIGURED", "Replicas"]
+__all__ = ["CONFIGURED", "Place", "Replicas"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the CRM's API is served from a replica; a port of None is none, 0 a free one."""
+
+    host: str
+    port: int | None = None
+    tls_port: int | None = None
+    proxy_port: int | None = None  # of programs that hard-code the CRM's names
+    names: Sequence[str] = ()  # that the proxy answers for
+    certificates: Path = Path()  # the folder of those that are made here
+
 
 Progress = Callable[[str, str, int], None]  # crm, what, how many more
 CONFIGURED = "configured"
@@ -48,9 +62,7 @@ class Replicas:
     services: Mapping[str, Callable[[], "ReplicaCrm"]] = field(
         default_factory=dict
     )  # to serve as the CRM's API
-    addresses: Mapping[str, tuple[str, int]] = field(
-        default_factory=dict
-    )  # where, of those that are to be served
+    places: Mapping[str, Place] = field(default_factory=dict)  # where, of those that are to be served
     forbidden: str = ""  # why a pass is not ours to begin, as a sentence
 
     def close(self) -> None:

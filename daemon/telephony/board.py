@@ -9,6 +9,7 @@ from typing import Any
 
 from crmsync.connectors.calllog import mapping
 from crmsync.connectors.calllog.store import CallStore
+from crmsync.connectors.contract import Value
 from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.telephony.call import Call, Phase, advanced
 from crmsync.connectors.telephony.contract import Cause, Direction, Ended, Event, Offered
@@ -182,26 +183,36 @@ class Board:
             self.store.keep(line.account, call.key, line.switch, _stored(live))
 
     def _log(self, line: Line, live: Live, *, noted: bool) -> None:
-        """The item of a call that is over. What the person, or the CRM, has made of it since stays."""
+        """The item of a call that is over. What the person, or the CRM, has made of it since stays; the sync may do so
+        between our look and our write, and then we look again."""
         key, person = live.call.key, live.person
         fresh = mapping.columns_of(
             live.call, live.notes, person.name if person else "", person.id if person else ""
         )
+        while not self._logged(line, live, key, fresh, noted=noted):
+            pass
+
+    def _logged(self, line: Line, live: Live, key: str, fresh: Mapping[str, Value], *, noted: bool) -> bool:
+        """False where somebody else has written it meanwhile."""
         row = self.store.get(line.account, [key]).get(key)
         if row is not None and row.gone:
-            return  # somebody has deleted it
+            return True  # somebody has deleted it
         if row is not None:
             record = mapping.record(key, "", row.content, row.modified, "")
             columns = {**record.columns, **({"description": fresh["description"]} if noted else {})}
             if not record.columns.get("regarding"):
                 columns["regarding"] = fresh["regarding"]
+            if columns == record.columns:
+                return True
             tags, stamp = record.tags, record.stamp
         else:
-            columns, stamp = fresh, None
+            columns, stamp = dict(fresh), None
             tags = frozenset() if live.call.internal and not line.internal else frozenset({line.tag})
-        if row is None or columns != record.columns:
-            content = mapping.content(columns, tags=tags, stamp=stamp, uid=key, rest={})
-            self.store.put(line.account, key, content, self.now())
+        content = mapping.content(columns, tags=tags, stamp=stamp, uid=key, rest={})
+        if row is None:
+            self.store.put(line.account, key, content, self.now())  # where it was erased, it stays so
+            return True
+        return self.store.put(line.account, key, content, self.now(), expected=row.serial) is not None
 
     def going(self, switch: str) -> list[str]:
         """Ids of the calls that were not over when they were last heard of; also those of before a restart."""

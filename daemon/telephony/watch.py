@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before it is connected to again
 
+DEFECT = "This is a defect of crmsync; it is tried again in a minute, and the log of the service has more."
+
 Wait = Callable[[float], bool]  # seconds; True: it is over
 
 
@@ -28,18 +30,14 @@ class Watch:
     over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name=f"telephone-{self.name}", daemon=True).start()
+        run = threading.Thread(
+            target=watch, args=(self, self.over.wait), name=f"telephone-{self.name}", daemon=True
+        )
+        run.start()
 
     def stop(self) -> None:
         self.over.set()
         self.switch.close()
-
-    def _run(self) -> None:
-        try:
-            watch(self, self.over.wait)
-        except Exception:
-            log.exception("%s is not heard any more", self.name, extra={"action": "telephone.defect"})
-            self.say("This is a defect of crmsync; the log of the service has more.")
 
     def say(self, trouble: str | None) -> None:
         if trouble == self.trouble or self.over.is_set():
@@ -67,6 +65,10 @@ def watch(one: Watch, wait: Wait) -> None:
                 one.board.save()
         except ConnectorError as error:
             one.say(str(error))
+        except Exception:
+            log.exception("%s is not heard at the moment", one.name, extra={"action": "telephone.defect"})
+            one.say(DEFECT)
+            pause = LONGEST_PAUSE
         if wait(pause):
             return
         pause = min(2 * pause, LONGEST_PAUSE)

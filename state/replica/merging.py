@@ -56,6 +56,7 @@ class Merger:
             with self.store.database.write() as connection:
                 self._check_losers(connection, caller, type_, others)
                 moved = list(self._move(connection, type_, master, others))
+                self._check_above(connection, type_, master)
                 self._delete(connection, caller, type_, master, others)
         return Merged(master, tuple(others), tuple(sorted(set(moved) - {master, *others})))
 
@@ -95,6 +96,20 @@ class Merger:
             values = {child.field.name: master, "SystemModstamp": self.store.now()}
             connection.execute(table.update().where(reference.in_(losers)).values(values))
             yield from found
+
+    def _check_above(self, connection: sa.Connection, type_: ObjectType, master: str) -> None:
+        """A merge that would put the master above itself is an error (merge(), “Account Hierarchies” and “Contacts
+        Reports To Relationships”)."""
+        table = self.store.database.tables[type_.name]
+        own = [c.field.name for c in self.store.schema.children(type_.name) if c.child == type_.name]
+        for name in (n for n in own if n != "MasterRecordId"):
+            seen: set[str] = set()
+            above = master
+            while above and above not in seen:
+                seen.add(above)
+                above = connection.execute(sa.select(table.c[name]).where(table.c.Id == above)).scalar() or ""
+            if above == master:
+                raise Fault("CIRCULAR_DEPENDENCY", f"the merge would make {master} its own {name}", (name,))
 
     def _delete(
         self, connection: sa.Connection, caller: Caller, type_: ObjectType, master: str, losers: Sequence[str]

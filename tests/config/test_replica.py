@@ -27,6 +27,22 @@ def test_defaults(loaded: Any, good: str) -> None:
     assert settings.wanted("Contact") is None
 
 
+def test_where_it_answers(loaded: Any, good: str) -> None:
+    def doors(text: str) -> Any:
+        return loaded(_with(good, text)).crm["main"].replica_settings.doors
+
+    assert doors("") is None
+    assert doors('listen = "[::1]:1"') == ("::1", 1, None, None)
+    tls = 'listen_tls = "127.0.0.1:2"\nproxy = "127.0.0.1:3"\n'
+    assert doors(tls) == ("127.0.0.1", None, 2, 3)
+    assert doors(f'{tls}listen = "127.0.0.1:1"\nproxy_hosts = ["Login.Example.com"]') == (
+        "127.0.0.1",
+        1,
+        2,
+        3,
+    )
+
+
 def test_what_stands_in_it(loaded: Any, good: str) -> None:
     text = 'objects = ["Account", "Project__c"]\nfields.Account = ["Name"]\nurl = "sqlite:////srv/copy.db"'
     settings = loaded(_with(good, text)).crm["main"].replica_settings
@@ -50,6 +66,10 @@ def test_what_stands_in_it(loaded: Any, good: str) -> None:
         ),
         ('interval = "0s"', "interval", "at least"),
         ('url = "mysql://u:secret@h/d"', "url", "postgresql+psycopg://user@host/database"),
+        ('proxy = "127.0.0.1:0"', "proxy", "listen_tls as well"),
+        ('listen_tls = "127.0.0.1:0"\nproxy = "[::1]:0"', "proxy", "a port of this address"),
+        ('listen = "[::1]:1"\nlisten_tls = "127.0.0.1:2"', "listen_tls", "another port of the same address"),
+        ('proxy_hosts = ["*.com"]', "proxy_hosts[0]", "a name such as login.example.com"),
         ("intervall = 5", "intervall", "interval"),
     ],
 )

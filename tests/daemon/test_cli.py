@@ -306,6 +306,13 @@ def test_init_writes_a_configuration_that_loads(tmp_path, capsys):
     assert load(file, {}).account
 
 
+def test_init_says_what_to_type_next_for_this_file(tmp_path, capsys):
+    assert main(["--config", str(tmp_path / "my file.toml"), "init"], World({})) == 0
+    assert f"crmsync --config '{tmp_path}/my file.toml' check" in capsys.readouterr().out
+    assert main(["init"], World({"HOME": str(tmp_path)})) == 0
+    assert capsys.readouterr().out.endswith("then: crmsync check\n")
+
+
 def test_init_overwrites_nothing(tmp_path, capsys):
     file = tmp_path / "mine.toml"
     file.write_text("mine")

@@ -78,8 +78,8 @@ PLANTED = (
     Planted(
         "a create is repeated with what stands there now, and not as it was announced",
         "crmsync.daemon.cycle.apply",
-        'if isinstance(task.write, Create) and old.action == "create":',
-        "if False:",
+        'elif old.action == "create":',
+        "elif False:",
         (f"{HARD}an_edit_between_a_create_whose_answer_was_lost_and_its_repetition_survives[False-False]",),
     ),
     Planted(
@@ -350,9 +350,16 @@ PLANTED = (
     Planted(
         "undo of a create deletes what people have changed since",
         "crmsync.daemon.operations.undo_items",
-        "    if record.version != known:",
+        "    if record.version != known or _edited(cx, place, pair, one.side, record):",
         "    if False:",
         (f"{RULES}undo_of_a_create_leaves_alone_what_people_have_changed_since",),
+    ),
+    Planted(
+        "undo of an unlink links to a record that has gone",
+        "crmsync.daemon.operations.undo_items",
+        "    if standing(cx, partner) is None:",
+        "    if False:",
+        ("tests/daemon/cycle/test_found_undoing.py::test_no_card_is_linked_again_to_a_record_that_has_gone",),
     ),
     Planted(
         "what the account's CRM user may not see is read for it",

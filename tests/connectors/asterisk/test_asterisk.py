@@ -181,12 +181,36 @@ def test_what_ended_meanwhile_is_told_after_a_break(ami: AmiServer):
     ami.hang()
     with pytest.raises(Unreachable):
         ear.until(lambda: False)
-    ami.listing = [{"Linkedid": "9.9", "Uniqueid": "9.9"}]
+    ami.listing = [{"Linkedid": "9.9", "Uniqueid": "9.9", "Channel": DESK}]
     told = switch.events(["1.1/101", "9.9/101"], lambda: False)
     first = next(told)
     assert isinstance(first, Ended)
     assert (first.call, first.cause) == ("1.1/101", Cause.LOST)
     assert next(told) is None
+    told.close()
+
+
+def test_a_call_that_goes_on_over_a_restart_ends_when_its_channel_does(ami: AmiServer):
+    ami.listing = [
+        {"Linkedid": "1.1", "Uniqueid": "1.1", "Channel": TRUNK},
+        {"Linkedid": "1.1", "Uniqueid": "1.2", "Channel": DESK},
+    ]
+    told = connected(Ami, ami.port).events(["1.1/101"], lambda: False)
+    assert next(told) is None
+    ami.say({"Event": "Hangup", "Linkedid": "1.1", "Uniqueid": "1.2", "Cause": "16"})
+    ended = next(told)
+    assert isinstance(ended, Ended)
+    assert (ended.call, ended.cause) == ("1.1/101", Cause.NORMAL)
+    told.close()
+
+
+def test_a_call_whose_caller_is_still_there_but_not_our_telephone_is_over_after_a_break(ami: AmiServer):
+    """The exchange has passed the caller on, meanwhile, or they wait in its queue again."""
+    ami.listing = [{"Linkedid": "1.1", "Uniqueid": "1.1", "Channel": TRUNK}]
+    told = connected(Ami, ami.port).events(["1.1/101"], lambda: False)
+    ended = next(told)
+    assert isinstance(ended, Ended)
+    assert ended.cause is Cause.LOST
     told.close()
 
 

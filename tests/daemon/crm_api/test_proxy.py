@@ -13,7 +13,8 @@ import pytest
 import requests
 import urllib3
 
-from crmsync.daemon.crm_api.proxy import HOSTS, LONGEST_HEAD, Proxy, intercepted, valid_host
+from crmsync.config.hosts import SALESFORCE, valid_host
+from crmsync.daemon.crm_api.proxy import LONGEST_HEAD, Proxy, intercepted
 from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.state.replica.org import Org, Person
 
@@ -147,7 +148,7 @@ def test_a_hello_that_comes_with_the_request(crm: CrmServer) -> None:
 
 def test_those_who_say_nothing_and_those_who_are_too_many() -> None:
     async def answers() -> list[bytes]:
-        proxy = Proxy(HOSTS, ("127.0.0.1", 1), patience=0.05, most=1)
+        proxy = Proxy(SALESFORCE, ("127.0.0.1", 1), patience=0.05, most=1)
         server = await asyncio.start_server(proxy.answer, "127.0.0.1", 0, limit=LONGEST_HEAD)
         async with server:
             place = server.sockets[0].getsockname()[1]
@@ -168,12 +169,12 @@ def test_those_who_say_nothing_and_those_who_are_too_many() -> None:
 
 
 def test_names() -> None:
-    assert all(valid_host(name) for name in HOSTS)
+    assert all(valid_host(name) for name in SALESFORCE)
     assert not any(
         valid_host(name) for name in ("*", "*.com", "com", "a..b", "*.*.a.com", "a_b.com", "x.com/")
     )
-    assert intercepted("acme.my.salesforce.com", HOSTS)
-    assert not intercepted("my.salesforce.com", HOSTS)
+    assert intercepted("acme.my.salesforce.com", SALESFORCE)
+    assert not intercepted("my.salesforce.com", SALESFORCE)
 
 
 def test_the_ca_vouches_for_nothing_else(crm: CrmServer, tmp_path: Path) -> None:
@@ -185,13 +186,15 @@ def test_the_ca_vouches_for_nothing_else(crm: CrmServer, tmp_path: Path) -> None
     for name in ("ca.pem", "ca.key"):
         (tmp_path / name).write_bytes((crm.ca_file.parent / name).read_bytes())
     assert stat.S_IMODE((crm.ca_file.parent / "ca.key").stat().st_mode) == 0o600
-    authority = tls._kept(tmp_path, system_clock(), HOSTS)
+    authority = tls._kept(tmp_path, system_clock(), SALESFORCE)
     assert authority is not None
     forged = tls._certificate(authority, system_clock(), ("www.example.com",))
     trust = ssl.create_default_context(cafile=str(crm.ca_file))
     assert trusted(trust, *forged, "localhost", tmp_path) != ""
     assert (
-        trusted(trust, *tls._certificate(authority, system_clock(), HOSTS), "login.salesforce.com", tmp_path)
+        trusted(
+            trust, *tls._certificate(authority, system_clock(), SALESFORCE), "login.salesforce.com", tmp_path
+        )
         == ""
     )
 

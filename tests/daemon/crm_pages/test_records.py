@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from crmsync.state.replica.access import Caller
 from tests.daemon.crm_pages.person import Person
@@ -21,6 +22,18 @@ def test_a_contact_is_made_with_its_account_by_name(crm: EmbeddedCrm, alice: Per
     page = alice.get(f"/crm/{contact}").text
     assert f'<a href="/crm/{account}">Quarry &amp; Sons</a>' in page
     assert "Olga Exemplar" in alice.get(f"/crm/{account}").text  # in the related list
+
+
+def test_a_form_that_is_sent_twice_makes_one_record(crm: EmbeddedCrm, alice: Person):
+    """By a double click: the second one comes while the first is still being answered, or after it."""
+    asked = alice.get("/crm/Contact/new")
+    sent = {**asked.fields(), "f.LastName": "Doubleday"}
+    with ThreadPoolExecutor(4) as clicks:
+        answers = list(clicks.map(lambda _: alice.post("/crm/Contact/new", sent), range(4)))
+    assert len({answer.record for answer in answers}) == 1
+    corrected = alice.post("/crm/Contact/new", {**alice.get("/crm/Contact/new").fields(), "f.LastName": ""})
+    other = alice.post("/crm/Contact/new", {**corrected.fields(), "f.LastName": "Doubleday"})
+    assert other.record not in {answer.record for answer in answers}
 
 
 def test_where_a_name_says_too_little_the_person_chooses(crm: EmbeddedCrm, alice: Person):

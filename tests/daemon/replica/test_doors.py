@@ -38,18 +38,32 @@ def answer(url: str, crm: EmbeddedCrm, query: str) -> list[Any]:
         return found["records"]
 
 
+OPEN = "".join(f'{name} = "127.0.0.1:0"\n' for name in ("listen", "listen_tls", "proxy"))
+
+
+def knows_salesforce_alone(folder: Path, told: str) -> None:
+    """A program that hard-codes its address reaches the replica by the proxy, and nothing else."""
+    (proxy,) = re.findall(r"the proxy (http://127\.0\.0\.1:\d+)", told)
+    place = folder / "tls-main"
+    assert f"(its CA: {place}/ca.pem)" in told
+    assert (place / "ca.key").stat().st_mode & 0o777 == 0o600
+    with urllib3.ProxyManager(proxy, ca_certs=str(place / "ca.pem"), retries=False, timeout=30) as pool:
+        assert pool.request("GET", "https://login.salesforce.com/services/data").status == 200
+        with pytest.raises(urllib3.exceptions.ProxyError):
+            pool.request("GET", "https://www.example.com/")
+
+
 def test_the_service_answers_as_the_crm_does(tmp_path: Path, systemd: Systemd):
     with embedded_crm(directory=tmp_path / "crm") as crm:
         config = configured(tmp_path, crm)
-        config.write_text(
-            config.read_text().replace('interval = "1s"\n', 'interval = "1s"\nlisten = "127.0.0.1:0"\n')
-        )
+        config.write_text(config.read_text().replace('interval = "1s"\n', f'interval = "1s"\n{OPEN}'))
         made(crm, "Account", Name="Acme")
         with running(config, systemd) as process:
             eventually(lambda: "action=replica.in_step" in said(config))
             (url,) = re.findall(r"crm\.main answers on (http://\S+)", said(config))
             (account,) = answer(url, crm, "SELECT Name FROM Account")
             assert account["Name"] == "Acme"
+            knows_salesforce_alone(tmp_path, said(config))
             process.send_signal(signal.SIGHUP)
             eventually(lambda: said(config).count("action=replica.door.open") == 2)
             assert end(process) == 0

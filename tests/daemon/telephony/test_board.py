@@ -1,6 +1,6 @@
 """The calls of accounts: whose they are, what is kept of them, and what survives a restart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.calllog.connector import CALLS, CallLogSource
-from crmsync.connectors.calllog.store import CallStore
-from crmsync.connectors.contract import Delete, Record, Update
+from crmsync.connectors.calllog.store import CallStore, Row
+from crmsync.connectors.contract import Delete, Kind, Record, Update
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.telephony.contract import Answered, Cause, Direction, Ended, Offered
 from crmsync.connectors.telephony.people import Person
@@ -189,6 +189,32 @@ def test_what_is_revoked_opens_nothing_and_the_database_has_no_token(scene: Scen
     assert pairing.revoke("alice") == 1
     assert pairing.account(tokens[1], {"alice"}) is None
     assert pairing.pair(waiting) is None
+
+
+def test_what_the_crm_says_of_a_call_while_its_notes_are_written_stays(scene: Scene, tmp_path: Path):
+    """The sync has a connection of its own, and may write between the board's reading and its writing."""
+    meanwhile: list[Update] = []
+    engine = CallStore(tmp_path / "calls.db")
+    log = CallLogSource(engine, "alice", scene.clock).open(CALLS)
+
+    class Interrupted(CallStore):
+        def get(self, account: str, ids: Sequence[str]) -> dict[str, Row]:
+            found = super().get(account, ids)
+            while meanwhile:
+                list(log.apply([meanwhile.pop()]))
+            return found
+
+    scene.store.close()
+    scene.store = Interrupted(tmp_path / "calls.db")
+    board = scene.board()
+    board.hear("desk", offered())
+    board.hear("desk", ended())
+    (item,) = scene.items()
+    meanwhile.append(Update(item.id, item.version, Kind.TASK, {"subject": "Renamed in the CRM"}))
+    assert board.note("alice", "key-1", "wants an offer")
+    (item,) = scene.items()
+    assert (item.columns["subject"], item.columns["description"]) == ("Renamed in the CRM", "wants an offer")
+    engine.close()
 
 
 # ── A disk that takes nothing more ───────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from crmsync.connectors.calllog.store import CallStore
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.telephony.contract import Cause, Direction, Ended, Event, Offered
 from crmsync.daemon.telephony.board import KEPT, Board, Line
-from crmsync.daemon.telephony.watch import FIRST_PAUSE, LONGEST_PAUSE, Watch, watch
+from crmsync.daemon.telephony.watch import DEFECT, FIRST_PAUSE, LONGEST_PAUSE, Watch, watch
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -79,10 +79,25 @@ def test_calls_that_are_over_take_no_room(board: Board):
     assert len(board.store.since("alice", 0, 1000)) == 3 * KEPT
 
 
-def test_a_defect_is_said_on_the_page(board: Board, caplog: pytest.LogCaptureFixture):
+def test_a_defect_is_said_on_the_page_and_is_not_the_end(board: Board, caplog: pytest.LogCaptureFixture):
+    switch = FakeSwitch([ValueError("a defect")], [None, offered("1")])
+    said: list[str | None] = []
+    pauses: list[float] = []
+    one = Watch("desk", switch, board, lambda: said.append(one.trouble))
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return not switch.connections
+
+    watch(one, wait)
+    assert said == [DEFECT, None]
+    assert pauses[0] == LONGEST_PAUSE
+    assert board.going("desk") == ["1"]
+
+
+def test_it_listens_in_a_thread_of_its_own(board: Board):
     told = threading.Event()
-    one = Watch("desk", FakeSwitch([ValueError("a defect")]), board, told.set)
+    one = Watch("desk", FakeSwitch([Unreachable("gone")]), board, told.set)
     one.start()
     assert told.wait(10)
-    assert one.trouble is not None
-    assert "defect" in one.trouble
+    one.stop()

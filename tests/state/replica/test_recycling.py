@@ -86,6 +86,22 @@ def test_a_merge_moves_children_and_deletes_the_others(bench: Bench) -> None:
     assert rows[0]["MasterRecordId"] == master
 
 
+@pytest.mark.parametrize("between", [False, True])
+def test_no_merge_puts_a_record_above_itself(bench: Bench, between: bool) -> None:
+    loser = bench.create("Account", Name="l")
+    parent = bench.create("Account", Name="p", ParentId=loser) if between else loser
+    master = bench.create("Account", Name="m", ParentId=parent)
+    with pytest.raises(Fault) as refused:
+        Merger(bench.store).merge(bench.sync, "Account", master, {"Phone": "1"}, [loser])
+    assert refused.value.code == "CIRCULAR_DEPENDENCY"
+    assert (bench.read(master)["ParentId"], bench.read(master)["Phone"]) == (parent, None)
+    assert not gone(bench, loser)
+    fine = Merger(bench.store).merge(
+        bench.sync, "Account", master, {"ParentId": None}, [bench.create("Account", Name="x")]
+    )
+    assert fine.master == master
+
+
 @pytest.mark.parametrize(
     ("losers", "code"),
     [
