@@ -83,7 +83,7 @@ class CallsStory(Story):
         return date(2026, 1, 1) + timedelta(days=self.serial) if column == "due" and kind == "new" else found
 
 
-settings.register_profile("calls machine", parent=settings.get_profile("machine"), max_examples=8)
+settings.register_profile("calls machine", parent=settings.get_profile("machine"), max_examples=4)
 profile = os.environ.get("CRMSYNC_MACHINE", "machine")
 TestCalls = CallsStory.TestCase
 TestCalls.settings = settings.get_profile("calls machine" if profile == "machine" else profile)

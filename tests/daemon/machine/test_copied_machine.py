@@ -68,7 +68,7 @@ class CopiedStory(Story):
         return known[number % len(known)]
 
 
-settings.register_profile("copied machine", parent=settings.get_profile("machine"), max_examples=15)
+settings.register_profile("copied machine", parent=settings.get_profile("machine"), max_examples=4)
 profile = os.environ.get("CRMSYNC_MACHINE", "machine")
 TestCopied = CopiedStory.TestCase
 TestCopied.settings = settings.get_profile("copied machine" if profile == "machine" else profile)

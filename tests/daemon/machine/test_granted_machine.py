@@ -138,7 +138,7 @@ def _asked_for(grant: Grant, server: str, action: str, item: str, column: str) -
     return side in grant.to and (not column or named is None or column in named)
 
 
-settings.register_profile("granted machine", parent=settings.get_profile("machine"), max_examples=15)
+settings.register_profile("granted machine", parent=settings.get_profile("machine"), max_examples=4)
 profile = os.environ.get("CRMSYNC_MACHINE", "machine")
 TestGranted = GrantedStory.TestCase
 TestGranted.settings = settings.get_profile("granted machine" if profile == "machine" else profile)

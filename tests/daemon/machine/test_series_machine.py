@@ -114,7 +114,7 @@ def over_calendars() -> Iterator[type[SeriesStory]]:
 
 
 settings.register_profile(
-    "series machine", parent=settings.get_profile("machine"), max_examples=6, stateful_step_count=20
+    "series machine", parent=settings.get_profile("machine"), max_examples=3, stateful_step_count=20
 )
 
 
