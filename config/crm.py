@@ -150,7 +150,9 @@ class Crm(Lasting):
     )
     mapping: Overrides = Field(Overrides(), description="What differs from the default mapping.")
     replica: Flag = Field(
-        False, description="Keep a copy of this CRM here, which can be read and written without a network."
+        False,
+        description="Keep a copy of this CRM here, which can be read and written without a network. While the CRM is "
+        "away the sync goes on with it.",
     )
     replica_settings: ReplicaSettings = Field(ReplicaSettings(), description="How that is kept.")
 

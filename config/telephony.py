@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from crmsync.config.problems import Expected
 from crmsync.config.table import Table
-from crmsync.config.values import Flag, FreePath, OptionalSecret, Origin, Text, is_loopback
+from crmsync.config.values import Duration, Flag, FreePath, OptionalSecret, Origin, Text, is_loopback
 
 _PORTS = {"baresip": 4444, "asterisk_ami": 5038, "asterisk_ari": 8088}
 
@@ -87,5 +87,9 @@ class Softphone(Table):
     )
     log: FreePath | None = Field(
         None, description="The database of the calls; otherwise `calls.db` beside the key that signs links."
+    )
+    history: Duration | None = Field(
+        None,
+        description="How long calls stay in it once they are in the CRM; otherwise as long as `[state] history`.",
     )
     internal: Flag = Field(False, description="Whether calls between two extensions go to the CRM as well.")

@@ -355,6 +355,10 @@ class Update:
     tag: str = ""
     link: str = ""  # CRM: write the external id
     original: Record | None = None  # as of a create, where ``columns`` names files
+    clocks: Mapping[str, datetime] = field(
+        default_factory=dict
+    )  # CRM: when each column was changed on the ECS side
+    since: datetime | None = None  # it was announced then, and what became of it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +367,7 @@ class Delete:
 
     id: str
     expected: str
+    since: datetime | None = None  # as of an update
 
 
 Write: TypeAlias = Create | Update | Delete
@@ -605,6 +610,23 @@ class Relating(Protocol):
 
     def relate(self, records: Sequence[Record]) -> None:
         """Also to those who have become known since. Repeating it changes nothing."""
+
+
+@runtime_checkable
+class Copying(Protocol):
+    """A server for which a copy stands in while it is away. A record that the copy does not have is neither gone nor
+    hidden: nothing can be said of it now."""
+
+    @property
+    def stands_in(self) -> bool:
+        """The server is away, and the copy answers."""
+
+    def here(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of which it can answer."""
+
+    def joined(self, key: str, id: str) -> None:
+        """What was to be made under this key, and may stand in the copy, is that record of the server. Repeating it
+        changes nothing."""
 
 
 @runtime_checkable

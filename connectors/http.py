@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -50,6 +50,25 @@ class Response:
     headers: Mapping[str, str]  # case-insensitive
     body: bytes
     url: str  # after redirects
+
+
+class Transport(Protocol):
+    """What carries requests to one server."""
+
+    requests: int  # how many so far
+    clock_offset: timedelta
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int = MAX_BODY,
+    ) -> Response: ...
+
+    def close(self) -> None: ...
 
 
 class Http:

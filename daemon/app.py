@@ -45,12 +45,16 @@ from crmsync.daemon.plan.grant import ALL, NOTHING
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from crmsync.daemon.replica.desk import ReplicaDesk
+from crmsync.daemon.replica.inside import INSIDE, Inside
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.offering import offered
 from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
+from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.daemon.telephony.logs import call_logs
 from crmsync.state.database import State
 from crmsync.state.errors import StateError
@@ -108,6 +112,8 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         for name, account in config.account.items()
     }
     keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
+    for n, keeper in keepers.items():
+        crms[n].source = _beside_replica(config.crm[n], crms[n], keeper, now)
     accounts = (
         call_logs(config, accounts, now) | accounts
     )  # a call that is over comes to its person in one sync
@@ -123,6 +129,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         ),
         witness=Witness(config.state.key_path.with_name(f"{config.state.key_path.name}.seen")),
         accounts=accounts,
+        calls=Keeping.of(config, now),
         retries=Retries(budget=config.schedule.retries),
         history=config.state.history,
         by_itself=NOTHING if config.schedule.authority == "crm" else ALL,
@@ -134,13 +141,12 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
 
 def _crm(name: str, config: CrmConfig, now: Clock) -> Crm:
     rules = {kind: config.rules(name) for kind, name in _KINDS}
-    fields = {kind: {c: r.field for c, r in some.items()} for kind, some in rules.items()}
 
     def connect() -> Source:
         return SalesforceSource(
             config.url,
             auth=_auth(config),
-            fields=fields,
+            fields=_fields(config),
             external_id=config.external_id or "",
             api_version=config.api_version or "59.0",
             ca_file=str(config.ca_file) if config.ca_file else None,
@@ -172,6 +178,23 @@ def _keeper(config: Config, name: str, crm: Crm, now: Clock) -> Keeper:
         crm.source.replication,
         now=now,
     )
+
+
+def _fields(config: CrmConfig) -> Mapping[Kind, Mapping[str, str]]:
+    return {kind: {c: r.field for c, r in config.rules(name).items() if r.field} for kind, name in _KINDS}
+
+
+def _beside_replica(config: CrmConfig, crm: Crm, keeper: Keeper, now: Clock) -> Source:
+    assert isinstance(crm.source, LazySource)
+    copy = SalesforceSource(
+        INSIDE,
+        auth=ClientCredentials("inside", ""),
+        fields=_fields(config),
+        external_id=config.external_id or "",
+        now=now,
+        transport=Inside(keeper, lambda: now() + keeper.offset()),
+    )
+    return ReplicaSource(crm.source, crm.source.salesforce, copy, ReplicaDesk(keeper))
 
 
 def _auth(config: CrmConfig) -> Auth:
@@ -306,9 +329,13 @@ class LazySource:
 
     def replication(self) -> Upstream:
         """Of a CRM."""
+        return self.salesforce().replication()
+
+    def salesforce(self) -> SalesforceSource:
+        """Of a CRM."""
         source = self._source()
         assert isinstance(source, SalesforceSource)
-        return source.replication()
+        return source
 
     def lacking(self) -> Sequence[str]:
         source = self._source()

@@ -131,11 +131,14 @@ METHODS: Mapping[str, Method] = {
     "replica_sync": Method(Reach.REPLICA, optional=_CRMS, part="replicas"),
     "replica_conflicts": Method(optional={**_CRMS, "undecided": Kind.FLAG}, part="replicas"),
     "replica_resolve": Method(
-        required=_ITEM, optional={"keep": Kind.TEXT, "fields": Kind.TEXTS, **_VALUES}, part="replicas"
+        required=_ITEM,
+        optional={"keep": Kind.TEXT, "fields": Kind.TEXTS, **_VALUES, **_SAID},
+        part="replicas",
     ),
     "replica_rejected": Method(optional=_CRMS, part="replicas"),
-    "replica_retry": Method(required=_ITEM, optional=_VALUES, part="replicas"),
-    "replica_abandon": Method(required=_ITEM, optional=_CRM, part="replicas"),
+    "replica_fields": Method(required=_ITEM, optional=_CRM, part="replicas"),
+    "replica_retry": Method(required=_ITEM, optional={**_VALUES, **_SAID}, part="replicas"),
+    "replica_abandon": Method(required=_ITEM, optional={**_CRM, **_SAID}, part="replicas"),
     "replica_mode": Method(optional={"mode": Kind.TEXT, **_CRM}, part="replicas"),
     "softphone_pair": Method(Reach.SERVICE, required={"account": Kind.TEXT}),
     "softphone_calls": Method(Reach.SERVICE, required={"account": Kind.TEXT}),

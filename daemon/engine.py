@@ -40,6 +40,7 @@ from crmsync.daemon.operations.noting import Who
 from crmsync.daemon.operations.parts import folded, with_parts
 from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.pulse import KEPT
@@ -62,6 +63,7 @@ class Engine:
     signer: Signer
     accounts: Mapping[str, Account]
     replicas: Replicas = field(default_factory=Replicas)
+    calls: Keeping | None = None
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
     history: timedelta = timedelta(days=90)
@@ -331,7 +333,9 @@ class Engine:
 
     def forget(self, address: str, *, everywhere: bool = False) -> dict[str, Any]:
         repair.demand_key(self.state, self.signer)
-        answer = forget.forget(self.state, self._contexts(), self.signer, address, everywhere=everywhere)
+        answer = forget.forget(
+            self.state, self._contexts(), self.signer, address, everywhere=everywhere, calls=self.calls
+        )
         self.replicas.forget(address.strip())
         return answer
 
@@ -353,6 +357,8 @@ class Engine:
             tx.pulse.prune(self.now() - KEPT)
             tx.visits.prune(before)
             gone = tx.history.prune(before)
+        if self.calls is not None:
+            self.calls.tidy(self.state, self.signer)
         return gone + self.replicas.tidy(before)
 
     # ── Parts ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -68,6 +68,7 @@ def run(
             path = config.service.socket
             notify = Notifier.of(environ)
             service = Service(config, engine, load, build, notify, environ, debug=debug, claim=claim)
+            service.phones.claim()
             return service.run(ControlServer(listen(path), path, service.handle, service.about))
     finally:
         (service.engine if service else engine).close()
@@ -171,6 +172,7 @@ class Service:
             self.schedule.beat(self.notify.watchdog / 2, self.notify.alive)
         self.schedule.watch(min(CLAIMING, self.rounds.pace.interval), self._keep_claim)
         self.schedule.watch(NOTE_SUCCESS, self._note_successes)
+        self.schedule.watch(CLAIMING, self.doors.again)
         self.notify.ready(self._status())
         log.info("the service runs: %s", self._status(), extra={"action": "service.ready"})
         while self._next_signal() == signal.SIGHUP:
@@ -313,7 +315,11 @@ class Service:
                 return self._each(name, fitting, watched)
             case Reach.ALL:
                 with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
-                    return invoke(engine, name, fitting, watched)
+                    try:
+                        return invoke(engine, name, fitting, watched)
+                    finally:
+                        if name == "forget":
+                            self.phones.look_again()
             case Reach.REPLICA:
                 with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
                     return invoke(engine, name, fitting, watched)
@@ -375,6 +381,7 @@ def _same_place(old: Config, new: Config) -> None:
         ("[service] socket", old.service.socket, new.service.socket),
         ("[service] listen", old.service.listen, new.service.listen),
         ("[service] url", old.service.url, new.service.url),
+        ("[softphone] log", old.call_log, new.call_log),
         ("[login.proxy]", old.login.proxy, new.login.proxy),
         ("[login.oidc]", old.login.oidc, new.login.oidc),
         ("[exchange] listen", old.exchange.listen, new.exchange.listen),

@@ -62,6 +62,10 @@ class FileLocks:
         with self._hold(self._beside(".lock"), "the replica"):
             yield _Lasting()
 
+    def call_log(self) -> AbstractContextManager[None]:
+        """Of a call log, rather than a state: whose calls are heard."""
+        return self._hold(self._beside(".lock"), "the call log")
+
     def writing(self) -> AbstractContextManager[Connection | None]:
         return nullcontext()
 

@@ -115,10 +115,11 @@ class Pairs:
         where = (_c.account == account, _c.kind == kind, _c.state == state)
         return count_series(self._connection, _c.ecs_id, *where)
 
-    def occurrence(self, account: str, collection: str) -> str:
-        """An occurrence of a series in this ECS collection that is linked by itself; empty: there is none."""
+    def occurrence(self, accounts: Iterable[str], collection: str) -> str:
+        """An occurrence of a series in this ECS collection that one of them has linked by itself; empty: there is
+        none. Each account is one step in the index."""
         query = select(_c.ecs_id).where(
-            _c.account == account,
+            _c.account.in_(list(accounts)),
             _c.ecs_collection == collection,
             _c.state == PairState.LINKED,
             _c.ecs_id.like("%#%"),

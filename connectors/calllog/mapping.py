@@ -63,6 +63,17 @@ def columns_in(content: Mapping[str, Any]) -> dict[str, Value]:
     return {**dict.fromkeys(HELD), **stored}
 
 
+def columns_going(content: Mapping[str, Any]) -> dict[str, Value]:
+    """Of a call that is not over, as it is kept until then: as far as they say with whom it is."""
+    call = content["call"]
+    return {
+        "subject": call["name"] or None,
+        "description": content["notes"] or None,
+        "number": call["number"] or None,
+        "regarding": content["chosen"] or None,
+    }
+
+
 def record(id: str, version: str, content: Mapping[str, Any], modified: datetime, native: str) -> Record:
     return Record(
         id=id,

@@ -2,12 +2,14 @@
 yet.
 
 A call is here from the moment when it is first heard of; it is an *item* once it is over. Every change has a serial
-number, which is what cursors and versions are made of.
+number, which is what cursors and versions are made of; none is given twice, also when the row that had it has gone.
+
+What is erased leaves nothing behind: not in the file's free pages either, nor in its write-ahead log.
 """
 
 import contextlib
+import hashlib
 import json
-import os
 import secrets
 import sqlite3
 import threading
@@ -17,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from crmsync.connectors.calllog.file import explained, secured
 from crmsync.connectors.errors import Unreachable
 
 _SCHEMA = """
@@ -31,6 +34,8 @@ CREATE TABLE IF NOT EXISTS going (
 CREATE TABLE IF NOT EXISTS tokens (
   hash TEXT PRIMARY KEY, account TEXT NOT NULL, id TEXT NOT NULL, made TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS erased (hash TEXT PRIMARY KEY, at TEXT NOT NULL);
+INSERT OR IGNORE INTO meta SELECT 'serial', coalesce(max(serial), 0) FROM items;
 """
 
 
@@ -66,23 +71,27 @@ class CallStore:
                 self._open.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._open
+                    self._open.execute("COMMIT")
                 except BaseException:
-                    self._open.execute("ROLLBACK")
+                    if self._open.in_transaction:  # a full disk has ended it already
+                        self._open.execute("ROLLBACK")
                     raise
-                self._open.execute("COMMIT")
             except (sqlite3.Error, OSError) as error:
-                raise Unreachable(f"the call log {self._file} cannot be used: {error}") from error
+                raise explained(self._file, error) from error
 
     def _connected(self) -> sqlite3.Connection:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(
-            os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
-        )  # numbers and notes are nobody else's business
+        secured(self._file)  # numbers and notes are nobody else's business
         made = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
-        made.execute("PRAGMA journal_mode=WAL")
-        made.execute("PRAGMA synchronous=FULL")
-        made.executescript(_SCHEMA)
-        made.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        try:
+            made.execute("PRAGMA journal_mode=WAL")
+            made.execute("PRAGMA synchronous=FULL")
+            made.execute("PRAGMA secure_delete=ON")
+            made.execute("PRAGMA temp_store=MEMORY")
+            made.executescript(_SCHEMA)
+            made.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        except BaseException:
+            made.close()
+            raise
         return made
 
     # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -91,8 +100,7 @@ class CallStore:
         """Another one for another database: a cursor of this one says nothing to it. And how far it has come."""
         with self._transaction() as db:
             (found,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-            (last,) = db.execute("SELECT coalesce(max(serial), 0) FROM items").fetchone()
-            return str(found), int(last)
+            return str(found), _last(db)
 
     def since(self, account: str, serial: int, limit: int) -> list[Row]:
         with self._transaction() as db:
@@ -102,7 +110,7 @@ class CallStore:
             )]  # fmt: skip
 
     def get(self, account: str, ids: Sequence[str]) -> dict[str, Row]:
-        """Those that were there ever; an id that is absent never was."""
+        """Those that were there ever; one that is absent never was, or was erased, or was old enough to go."""
         with self._transaction() as db:
             marks = ", ".join("?" * len(ids))
             return {r.id: r for r in map(_row, db.execute(
@@ -112,8 +120,8 @@ class CallStore:
     def put(
         self, account: str, id: str, content: Mapping[str, Any], at: datetime, *, expected: int | None = None
     ) -> Row | None:
-        """The item as it stands then; None where it has another serial than ``expected`` by now. ``expected`` zero:
-        where it must not be there."""
+        """The item as it stands then; None where it has another serial than ``expected`` by now, or was erased.
+        ``expected`` zero: where it must not be there."""
         return self._written(account, id, content, at, expected, gone=False)
 
     def remove(self, account: str, id: str, at: datetime, *, expected: int | None = None) -> Row | None:
@@ -136,8 +144,10 @@ class CallStore:
             stands = 0 if found is None or found[1] else int(found[0])
             if expected is not None and expected != stands:
                 return None
-            (last,) = db.execute("SELECT coalesce(max(serial), 0) FROM items").fetchone()
-            row = Row(id, int(last) + 1, gone, at, content)
+            if expected is None and _is_erased(db, account, id):
+                return None
+            row = Row(id, _last(db) + 1, gone, at, content)
+            db.execute("UPDATE meta SET value = ? WHERE name = 'serial'", (str(row.serial),))
             db.execute(
                 "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
                 (account, id, row.serial, int(gone), at.isoformat(), json.dumps(content)),
@@ -147,7 +157,10 @@ class CallStore:
     # ── Calls that go on ─────────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, account: str, key: str, switch: str, content: Mapping[str, Any]) -> None:
+        """Unless it was erased."""
         with self._transaction() as db:
+            if _is_erased(db, account, key):
+                return
             db.execute(
                 "INSERT OR REPLACE INTO going VALUES (?, ?, ?, ?)",
                 (account, key, switch, json.dumps(content)),
@@ -162,6 +175,68 @@ class CallStore:
         with self._transaction() as db:
             found = db.execute("SELECT account, content FROM going WHERE switch = ?", (switch,))
             return [(account, json.loads(content)) for account, content in found]
+
+    # ── What has to go ───────────────────────────────────────────────────────────────────────────────────────
+
+    def every(self) -> Iterator[tuple[str, str, Row | None, Mapping[str, Any]]]:
+        """All that is kept of calls, a stretch at a time: account, key, the item (None while the call goes on),
+        content."""
+        serial = 0
+        while True:
+            with self._transaction() as db:
+                found = db.execute(
+                    f"SELECT account, {_FIELDS} FROM items WHERE serial > ? ORDER BY serial LIMIT 200",
+                    (serial,),
+                ).fetchall()
+            for account, *rest in found:
+                row = _row((rest[0], rest[1], rest[2], rest[3], rest[4]))
+                serial = row.serial
+                yield account, row.id, row, row.content
+            if not found:
+                break
+        with self._transaction() as db:
+            going = db.execute("SELECT account, key, content FROM going").fetchall()
+        yield from ((account, key, None, json.loads(content)) for account, key, content in going)
+
+    def erase(self, calls: Sequence[tuple[str, str]], at: datetime) -> None:
+        """Accounts and keys: nothing of these calls is left, and what is still told of them is not kept either."""
+        with self._transaction() as db:
+            for account, key in calls:
+                hashed = (_hashed(db, account, key), at.isoformat())
+                db.execute("INSERT OR REPLACE INTO erased VALUES (?, ?)", hashed)
+                db.execute("DELETE FROM items WHERE account = ? AND id = ?", (account, key))
+                db.execute("DELETE FROM going WHERE account = ? AND key = ?", (account, key))
+        self._scrub()
+
+    def is_erased(self, account: str, key: str) -> bool:
+        with self._transaction() as db:
+            return _is_erased(db, account, key)
+
+    def prune(self, account: str, old: Sequence[Row], before: datetime) -> None:
+        """These items, as they stand there, and what is known of those that were erased before that."""
+        with self._transaction() as db:
+            for row in old:
+                db.execute(
+                    "DELETE FROM items WHERE account = ? AND id = ? AND serial = ?",
+                    (account, row.id, row.serial),
+                )
+            db.execute("DELETE FROM erased WHERE at < ?", (before.isoformat(),))
+
+    def _scrub(self) -> None:
+        """A file from before rows were overwritten when they are deleted still has them in its free pages. The log is
+        written back whole once nobody reads it."""
+        with self._lock:
+            assert self._open is not None
+            try:
+                self._open.execute("VACUUM")
+                (busy, *_) = self._open.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise explained(self._file, error) from error
+        if busy:
+            raise Unreachable(
+                f"the call log {self._file} is being read: what was erased stands in its write-ahead log still",
+                hint="do it again",
+            )
 
     # ── Who is paired ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,6 +258,22 @@ class CallStore:
 
 
 _FIELDS = "id, serial, gone, modified, content"
+
+
+def _last(db: sqlite3.Connection) -> int:
+    (last,) = db.execute("SELECT value FROM meta WHERE name = 'serial'").fetchone()
+    return int(last)
+
+
+def _is_erased(db: sqlite3.Connection, account: str, key: str) -> bool:
+    known = db.execute("SELECT 1 FROM erased WHERE hash = ?", (_hashed(db, account, key),))
+    return known.fetchone() is not None
+
+
+def _hashed(db: sqlite3.Connection, account: str, key: str) -> str:
+    (epoch,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+    text = "\x1f".join((epoch, account, _utf8(key)))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _row(found: tuple[str, int, int, str, str]) -> Row:

@@ -22,7 +22,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAK = re.compile("\r\n?|[\x85\u2028\u2029]")
 # What XML 1.0 (snapshots, multistatus bodies) has no way to hold.
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
-_BREAKS = re.compile(r" *\n+ *")
+_BREAKS = re.compile(r"\n+")
 
 _DATE = re.compile(r"(\d{4})(-?)(\d\d)\2(\d\d)", re.ASCII)
 _MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)([Zz]?)", re.ASCII)
@@ -39,7 +39,8 @@ def clean(text: str, kind: Type = Type.LONG) -> str | None:
         return text if text and not text.isspace() else None
     text = _UNSTORABLE.sub("", _LINE_BREAK.sub("\n", text))[:MAX_TEXT]
     if kind is not Type.LONG:
-        text = _BREAKS.sub(" ", text).strip()
+        # the spaces beside a line break are not for a pattern: it would look at a long run of them once from each
+        text = " ".join(line.strip(" ") for line in _BREAKS.split(text)).strip()
     return text if text.strip() else None
 
 

@@ -28,6 +28,7 @@ MAX_PARTS = 1_000
 MAX_TEXT = 500_000  # characters of one text
 _ENCRYPTED = "This message is encrypted ({how}); it was not read."
 _ADDRESS = re.compile(r"[^@\s<>(),;:\"\\]+@[^@\s<>(),;:\"\\]+")
+_WORD = re.compile(r"[^\s<>(),;:\"\\]+")
 _ID = re.compile(r"<([^<>\s]{1,900})>")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -149,8 +150,15 @@ def addresses(message: Message, name: str) -> tuple[str, ...]:
         found = [address for _, address in getaddresses([text])]
     except (ValueError, IndexError, RecursionError, TypeError):
         found = []
-    usable = [a for a in found if _ADDRESS.fullmatch(a)] or _ADDRESS.findall(text)
+    usable = [a for a in found if _ADDRESS.fullmatch(a)] or _like_addresses(text)
     return tuple(dict.fromkeys(clean(a).lower() for a in usable))
+
+
+def _like_addresses(text: str) -> list[str]:
+    """Word by word: the pattern alone would be tried from each letter of a long one to its end."""
+    halves = (word.partition("@") for word in _WORD.findall(text))
+    found = (f"{local}@{rest.partition('@')[0]}" for local, _, rest in halves)
+    return [each for each in found if _ADDRESS.fullmatch(each)]
 
 
 def _words(message: Message, name: str) -> str:

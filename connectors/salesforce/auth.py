@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
-from crmsync.connectors.http import Http
+from crmsync.connectors.http import Transport
 from crmsync.connectors.salesforce.soql import id18, is_id
 
 TOKEN_PATH = "/services/oauth2/token"
@@ -60,7 +60,7 @@ class Session:
     user: str  # 18 characters; empty: the reply did not say
 
 
-def log_in(http: Http, url: str, auth: Auth, now: Callable[[], datetime]) -> Session:
+def log_in(http: Transport, url: str, auth: Auth, now: Callable[[], datetime]) -> Session:
     """One token request. Raises AuthExpired when the login is refused, and what ``Http`` raises."""
     answer = http.request(
         "POST",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from crmsync.connectors.errors import AuthExpired, ProtocolError
-from crmsync.connectors.http import Http, Response
+from crmsync.connectors.http import Http, Response, Transport
 from crmsync.connectors.salesforce import auth as oauth
 from crmsync.connectors.salesforce import soap
 from crmsync.connectors.salesforce.describe import Schema, parse
@@ -60,15 +60,17 @@ class Client:
         verify: bool = True,
         timeout: float = 60.0,
         now: Callable[[], datetime],
+        transport: Transport | None = None,
     ) -> None:
-        """``timeout``: seconds without a byte from the server."""
+        """``timeout``: seconds without a byte from the server. ``transport``: what carries the requests, if it is not
+        the network."""
         if not re.fullmatch(r"[0-9]{2,3}\.[0-9]", api_version):
             raise ValueError(f"{api_version!r} is no API version such as 59.0")
         self.url = url.rstrip("/")
         self.root = f"/services/data/v{api_version}"
         self.usage = 0.0  # share of the organisation's daily requests that is used up, as last told
         self._auth, self._ca_file, self._verify, self._now = auth, ca_file, verify, now
-        self._timeout = timeout
+        self._timeout, self._transport = timeout, transport
         self._https = {self.url: self._http(self.url)}  # by address
         self._login = _Login()
         self._schemas: dict[str, Schema] = {}
@@ -103,8 +105,10 @@ class Client:
             login.session = session
             return session
 
-    def _http(self, address: str) -> Http:
-        return Http(address, ca_file=self._ca_file, verify=self._verify, timeout=self._timeout, now=self._now)
+    def _http(self, address: str) -> Transport:
+        return self._transport or Http(
+            address, ca_file=self._ca_file, verify=self._verify, timeout=self._timeout, now=self._now
+        )
 
     def who(self) -> tuple[str, str]:
         """Ids of the organisation and of the user we are, 18 characters each."""

@@ -10,178 +10,37 @@ What is special here, beside ``mapping``:
 * ``capabilities.columns`` contains the read-only ones, and ``project`` leaves those as they are, to be compared.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import (
-    Access,
-    Capabilities,
     Collection,
-    Columns,
-    Cursor,
-    Gone,
-    Hidden,
     Kind,
-    Outcome,
-    Page,
-    Probe,
-    Record,
-    Ref,
-    Selection,
     Side,
-    Unreadable,
-    Write,
 )
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import callers, mail, search, soql, writes
+from crmsync.connectors.http import Transport
+from crmsync.connectors.salesforce import callers, soql
 from crmsync.connectors.salesforce.auth import Auth
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
-from crmsync.connectors.salesforce.describe import Missing, Schema
-from crmsync.connectors.salesforce.faults import Inapplicable, InvalidField
+from crmsync.connectors.salesforce.copying import BesideCopy, OnCopy
+from crmsync.connectors.salesforce.describe import Missing
+from crmsync.connectors.salesforce.desk import Desk
 from crmsync.connectors.salesforce.mapping import Mapper
+from crmsync.connectors.salesforce.reading import SalesforceConnector
 from crmsync.connectors.salesforce.replication import Replication
 from crmsync.connectors.salesforce.table import (
-    YOUNG,
-    NotOurs,
     Table,
-    is_ours,
     row_id,
-    row_owner,
-    row_stamp,
-    row_version,
-    young,
 )
 from crmsync.connectors.salesforce.tables import TABLES
 from crmsync.connectors.telephony.people import Person
 
+__all__ = ["SalesforceConnector", "SalesforceSource"]
+
 OVERLAP = timedelta(seconds=120)
-
-
-class SalesforceConnector:
-    """One object of the organisation. Safe to use from several threads."""
-
-    def __init__(self, table: Table, poll: Poll, conditions: Conditions) -> None:
-        self._table = table
-        self._poll = poll
-        self._conditions = conditions
-        self._able: tuple[Schema | None, frozenset[str], Capabilities] | None = None
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Asked for with each item, and worked out once for what is known of the object."""
-        schema, missing = self._table.described(), self._table.missing()
-        able = self._able
-        if able is None or able[0] is not schema or able[1] is not missing:
-            able = schema, missing, self._can(schema, missing)
-            self._able = able
-        return able[2]
-
-    def _can(self, schema: Schema | None, missing: frozenset[str]) -> Capabilities:
-        held, read_only = self._table.mapper.held(schema)
-        there = frozenset(c for c in held if self._table.mapper.fields[c].lower() not in missing)
-        return Capabilities(
-            {self._table.kind: there},
-            {self._table.kind: read_only & there},
-            {self._table.kind: self._table.mapper.once(schema) & there},
-            {self._table.kind: self._table.mapper.partial() & there},
-            writable=schema is None or (schema.createable and schema.updateable),
-            conditional=False,  # a batch is compared just before it is written
-            links=bool(self._table.link_field()),
-            searchable=True,
-            access=True,
-            owned=self._table.owned,
-            batch=soql.BATCH,
-        )
-
-    def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
-        try:
-            yield from self._poll.changes(since, selection)
-        except Inapplicable:  # with the first request, before there is a page
-            if not self._conditions.is_foreign(self._table, selection):
-                raise
-            yield from self._poll.changes(since, replace(selection, nothing=True))
-
-    def listing(self) -> Iterator[Ref]:
-        table = self._table
-        telling = {Kind.APPOINTMENT: ("IsChild",), Kind.TASK: ("TaskSubtype",)}.get(table.kind, ())
-        for page in table.brief(
-            ("Id", *table.versioned(), *(("OwnerId",) if table.owned else ()), *telling),
-            "IsDeleted = false",
-            deleted=True,
-        ):
-            ours = [r for r in page.rows if is_ours(r)]
-            known = [r for r in ours if not young(row_stamp(r), page.at)]
-            yield from (Ref(row_id(r), row_version(r, None), row_owner(r)) for r in known)
-            yield from self._fresh([row_id(r) for r in ours if young(row_stamp(r), page.at)])
-
-    def settled(self, version: str) -> str:
-        """Another edit within the same second is for the poll to tell, which looks at the content."""
-        return version.partition(YOUNG)[0]
-
-    def _fresh(self, ids: Sequence[str]) -> Iterator[Ref]:
-        """Records so new that their version takes a look at the content."""
-        for some in soql.batches(ids):
-            for item in self._fetch(some):
-                match item:
-                    case Record():
-                        yield Ref(item.id, item.version, item.owner)
-                    case Unreadable():
-                        yield Ref(item.id, item.version)
-
-    def fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
-        """A row from the recycle bin is Gone. What the server does not return, because this login may not see it or
-        because the bin was emptied, is Hidden."""
-        wanted = list(dict.fromkeys(ids))
-        yield from (Hidden(i) for i in wanted if not soql.is_id(i))
-        for some in soql.batches([i for i in wanted if soql.is_id(i)]):
-            yield from self._fetch(some)
-
-    def _fetch(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
-        open_ = {soql.id18(i) for i in ids}
-        for page in self._table.pages(soql.within("Id", ids), deleted=True):
-            for row in page.rows:
-                item = self._table.read(row, page.at)
-                if item.id in open_ and not isinstance(item, NotOurs):
-                    open_.remove(item.id)
-                    yield item
-        yield from (Hidden(i) for i in ids if soql.id18(i) in open_)
-
-    def apply(self, writes_: Sequence[Write]) -> Iterator[Outcome]:
-        return writes.apply(self._table, writes_)
-
-    def project(self, kind: Kind, columns: Columns) -> Columns:
-        if kind is not self._table.kind:
-            return {}
-        return self._table.mapper.project(columns, self._table.schema())
-
-    def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
-        return search.search(self._table, probes) if kind is self._table.kind else iter(())
-
-    def join(self, id: str, user: str) -> None:
-        mail.join(self._table, id, user)
-
-    def relate(self, records: Sequence[Record]) -> None:
-        mail.relate(self._table, records)
-
-    def named(self, text: str) -> str | None:
-        """The id that the web interface shows has 15 characters."""
-        return soql.id18(text) if soql.is_id(text) else None
-
-    def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
-        return search.access(self._table.client, user, ids)
-
-    def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]:
-        if self._conditions.foreign(self._table, selection):
-            return frozenset()
-        try:
-            return search.selected(self._table, ids, selection)
-        except InvalidField:
-            if self._conditions.is_foreign(self._table, selection):
-                return frozenset()
-            raise
 
 
 def _missing(table: Table) -> Missing | None:
@@ -218,12 +77,20 @@ class SalesforceSource:
         timeout: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
+        transport: Transport | None = None,
     ) -> None:
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
         self._client = Client(
-            url, auth, api_version=api_version, ca_file=ca_file, verify=verify, timeout=timeout, now=now
+            url,
+            auth,
+            api_version=api_version,
+            ca_file=ca_file,
+            verify=verify,
+            timeout=timeout,
+            now=now,
+            transport=transport,
         )
         self._tables = {
             kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
@@ -246,10 +113,24 @@ class SalesforceSource:
         return [Collection(TABLES[k], TABLES[k], frozenset({k})) for k in self._tables]
 
     def open(self, collection: Collection) -> SalesforceConnector:
+        found = self.table(collection)
+        return SalesforceConnector(found, Poll(found, self._overlap, self._now), self._conditions)
+
+    def open_beside(self, collection: Collection, desk: Desk) -> BesideCopy:
+        """The object, with a copy that has taken writes while it could not be asked."""
+        found = self.table(collection)
+        return BesideCopy(found, Poll(found, self._overlap, self._now), self._conditions, desk)
+
+    def open_copy(self, collection: Collection, desk: Desk) -> OnCopy:
+        """The copy in the object's place."""
+        found = self.table(collection)
+        return OnCopy(found, Poll(found, self._overlap, self._now), self._conditions, desk)
+
+    def table(self, collection: Collection) -> Table:
         found = next((t for t in self._tables.values() if t.name == collection.id), None)
         if found is None:
             raise NotFound(f"the CRM source has no collection {collection.id}")
-        return SalesforceConnector(found, Poll(found, self._overlap, self._now), self._conditions)
+        return found
 
     def user_id(self, username: str) -> str:
         where = f"Username = {soql.quote(username)}"

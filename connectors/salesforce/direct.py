@@ -4,14 +4,15 @@
 who has sent the values that some of them repeat.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from crmsync.connectors.errors import ProtocolError
-from crmsync.connectors.salesforce import faults, soql
+from crmsync.connectors.salesforce import faults, soap_rows, soql
 from crmsync.connectors.salesforce.client import Client, Row
-from crmsync.connectors.salesforce.faults import Fault
+from crmsync.connectors.salesforce.faults import Fault, Malformed
+from crmsync.connectors.salesforce.soap_rows import Merged
 
 MOST = 200  # rows of a request
 _ANSWERS = frozenset({200, 201, 400, 404})
@@ -47,6 +48,29 @@ class Direct:
         path = f"?ids={quote(','.join(ids), safe=',')}&allOrNone={str(all_or_none).lower()}"
         answer = self.client.call("DELETE", self._path(path), "records", accept=_ANSWERS)
         return _results(answer.data, len(ids))
+
+    def undelete(self, ids: Sequence[str]) -> list[Result]:
+        return self._by_soap(ids, lambda token: soap_rows.undelete(token, ids))
+
+    def empty(self, ids: Sequence[str]) -> list[Result]:
+        """What was deleted, for good."""
+        return self._by_soap(ids, lambda token: soap_rows.empty(token, ids))
+
+    def merge(self, table: str, master: str, row: Row, losers: Sequence[str]) -> Merged:
+        """`row`: what the master is given with it."""
+        try:
+            return soap_rows.merged(
+                self.client.soap(lambda token: soap_rows.merge(token, table, master, row, losers), table)
+            )
+        except Malformed as refusal:
+            return Merged(errors=(refusal.fault,))
+
+    def _by_soap(self, ids: Sequence[str], message: Callable[[str], bytes]) -> list[Result]:
+        try:
+            told = soap_rows.refusals(self.client.soap(message, "records"), len(ids))
+        except Malformed as refusal:  # the message as a whole
+            told = [(refusal.fault,)] * len(ids)
+        return [Result(each, errors=why) for each, why in zip(ids, told, strict=True)]
 
     def query(self, path: str, size: int) -> object:
         """A page of an answer, or the list of errors, as the CRM writes them."""

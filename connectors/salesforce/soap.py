@@ -1,4 +1,4 @@
-"""What Salesforce has in SOAP only: convertLead, of the partner WSDL. Messages to bytes and back, no I/O."""
+"""What Salesforce has in SOAP only: the envelope, and convertLead of the partner WSDL. Bytes and values, no I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -50,10 +50,15 @@ class Conversion(Protocol):
 def convert_lead(token: str, leads: Sequence[Conversion]) -> bytes:
     """The elements stand in the WSDL's order, nobody is sent an e-mail."""
     body = "".join(f"<leadConverts>{''.join(_elements(_lead(each)))}</leadConverts>" for each in leads)
+    return envelope(token, f"<convertLead>{body}</convertLead>")
+
+
+def envelope(token: str, body: str) -> bytes:
+    """`body`: XML, whose unprefixed elements are the partner API's."""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="{_ENVELOPE}" xmlns="{_PARTNER}">'
         f"<soapenv:Header><SessionHeader><sessionId>{escape(token)}</sessionId></SessionHeader></soapenv:Header>"
-        f"<soapenv:Body><convertLead>{body}</convertLead></soapenv:Body></soapenv:Envelope>"
+        f"<soapenv:Body>{body}</soapenv:Body></soapenv:Envelope>"
     ).encode("utf-8", "replace")
 
 
@@ -75,8 +80,8 @@ def _lead(asked: Conversion) -> dict[str, str | bool | None]:
 def _elements(values: Mapping[str, str | bool | None]) -> Iterator[str]:
     for name, value in values.items():
         if value is not None:
-            text = str(value).lower() if isinstance(value, bool) else escape(clean(value))
-            yield f"<{name}>{text}</{name}>"
+            shown = str(value).lower() if isinstance(value, bool) else escape(clean(value))
+            yield f"<{name}>{shown}</{name}>"
 
 
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,39 +89,45 @@ def _elements(values: Mapping[str, str | bool | None]) -> Iterator[str]:
 
 def fault(body: bytes) -> faults.Fault | None:
     """What an answer refuses the whole message for; None: it is none that we know."""
-    root = _parsed(body)
-    found = None if root is None else next(_named(root, "Fault"), None)
+    root = parsed(body)
+    found = None if root is None else next(named(root, "Fault"), None)
     if found is None:
         return None
-    code = _text(found, "exceptionCode") or _text(found, "faultcode").rpartition(":")[2]
-    return faults.Fault(code[:80], _text(found, "exceptionMessage") or _text(found, "faultstring"))
+    code = text(found, "exceptionCode") or text(found, "faultcode").rpartition(":")[2]
+    return faults.Fault(code[:80], text(found, "exceptionMessage") or text(found, "faultstring"))
 
 
 def outcomes(body: bytes, leads: Sequence[Conversion]) -> list[Outcome]:
     """One for each lead, in order."""
-    root = _parsed(body)
-    results = [] if root is None else list(_named(root, "result"))
+    root = parsed(body)
+    results = [] if root is None else list(named(root, "result"))
     if len(results) != len(leads):
         raise ProtocolError("the CRM did not say what became of each lead")
     return [_outcome(asked.lead, result) for asked, result in zip(leads, results, strict=True)]
 
 
 def _outcome(lead: str, result: etree._Element) -> Outcome:
-    if _text(result, "success") in ("true", "1"):
-        told = _text(result, "leadId")
+    if text(result, "success") in ("true", "1"):
+        told = text(result, "leadId")
         return Done(id18(told) if is_id(told) else lead, "")
+    return faults.outcome(lead, errors(result))
+
+
+def errors(result: etree._Element) -> list[faults.Fault]:
+    """Why it is no success."""
     said = [
         {
-            "statusCode": _text(each, "statusCode"),
-            "message": _text(each, "message"),
-            "fields": [field.text or "" for field in _named(each, "fields")],
+            "statusCode": text(each, "statusCode"),
+            "message": text(each, "message"),
+            "fields": [field.text or "" for field in named(each, "fields")],
         }
-        for each in _named(result, "errors")
+        for each in named(result, "errors")
     ]
-    return faults.outcome(lead, faults.faults(said))
+    return faults.faults(said)
 
 
-def _parsed(body: bytes) -> etree._Element | None:
+def parsed(body: bytes) -> etree._Element | None:
+    """None: it is no XML."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         return etree.fromstring(body, parser)
@@ -124,10 +135,10 @@ def _parsed(body: bytes) -> etree._Element | None:
         return None
 
 
-def _named(element: etree._Element, name: str) -> Iterator[etree._Element]:
+def named(element: etree._Element, name: str) -> Iterator[etree._Element]:
     """Whatever prefix the server has chosen."""
     return (e for e in element.iter() if isinstance(e.tag, str) and etree.QName(e).localname == name)
 
 
-def _text(element: etree._Element, name: str) -> str:
-    return next((e.text or "" for e in _named(element, name)), "").strip()
+def text(element: etree._Element, name: str) -> str:
+    return next((e.text or "" for e in named(element, name)), "").strip()

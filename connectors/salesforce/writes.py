@@ -47,6 +47,23 @@ def apply(table: Table, writes: Sequence[Write]) -> Iterator[Outcome]:
         yield from run.known()
 
 
+def new_row(table: Table, write: Create) -> dict[str, Raw]:
+    """What a create sends, but for what it relates to."""
+    row = table.mapper.new_row(write.columns, table.schema())
+    if write.owner and table.owned:
+        row["OwnerId"] = write.owner
+    if link := table.link_field():
+        row[link] = write.key
+    return row
+
+
+def changed_row(table: Table, write: Update) -> dict[str, Raw]:
+    row = table.mapper.row(write.columns, table.schema())
+    if write.link and (link := table.link_field()):
+        row[link] = write.link
+    return row
+
+
 def _batches(writes: Iterable[Write]) -> Iterator[list[Write]]:
     """At most 200 together, and no record twice: the second write of one sees what the first left."""
     batch: list[Write] = []
@@ -118,11 +135,7 @@ class _Batch:
         schema, link = self.table.schema(), self.table.link_field()
         bodies: dict[int, Body] = {}
         for i, write in creates:
-            row = self.table.mapper.new_row(write.columns, schema)
-            if write.owner and self.table.owned:
-                row["OwnerId"] = write.owner
-            if link:
-                row[link] = write.key
+            row = new_row(self.table, write)
             if not self._objected(i, row, schema):
                 bodies[i] = {"attributes": {"type": self.table.name}, **row}
         self._relate(bodies.values())
@@ -136,12 +149,10 @@ class _Batch:
         updates = [(i, w) for i, w in self._open() if isinstance(w, Update)]
         if not updates:
             return
-        schema, link = self.table.schema(), self.table.link_field()
+        schema = self.table.schema()
         bodies: dict[int, Body] = {}
         for i, write in updates:
-            row = self.table.mapper.row(write.columns, schema)
-            if link and write.link:
-                row[link] = write.link
+            row = changed_row(self.table, write)
             if not row:
                 self.written[i] = write.id  # nothing that the CRM can hold: as it stands
             elif not self._objected(i, row, schema):

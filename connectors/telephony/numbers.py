@@ -76,3 +76,12 @@ def is_number(stored: str, digits: str) -> bool:
     if len(digits) < TELLING:
         return bool(digits) and plain == digits
     return plain.endswith(digits) and len(plain) - len(digits) <= _CODE
+
+
+def is_same(one: str, other: str, region: str | None = None) -> bool:
+    """Whether two spellings are one number: as E.164 where both can be read so, else by the digits that stand in
+    both."""
+    a, b = e164(one, region), e164(other, region)
+    if a.startswith("+") and b.startswith("+"):
+        return a == b
+    return is_number(a, national(b)) or is_number(b, national(a))

@@ -67,7 +67,7 @@ def _undone(answer: dict[str, Any]) -> None:
 def forget(shell: Shell, address: str, everywhere: bool) -> int:
     """Erase a person, and never import them again.
 
-    From mapping, snapshots, history and conflict log; the items stay, but with --everywhere.
+    From mapping, snapshots, history, conflict log and call log; the items stay, but with --everywhere.
     """
     answer = shell.call("forget", address=address, everywhere=everywhere)
     shell.answer(answer, lambda: _forgotten(answer))
@@ -78,6 +78,8 @@ def _forgotten(answer: dict[str, Any]) -> None:
     deleted = answer.get("deleted", 0)
     also = f", {show.counted(deleted, 'item')} deleted on the two sides" if deleted else ""
     show.say(f"{show.counted(answer['forgotten'], 'link')} with everything known of them erased{also}.")
+    if answer.get("calls"):
+        show.say(f"{show.counted(answer['calls'], 'call')} erased from the call log.")
     _failed(answer)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, fault_reply
 from crmsync.daemon.crm_api.relationships import Children
 from crmsync.state.replica import faults, ids
-from crmsync.state.replica.faults import Fault, Outcome, Rejected
+from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.records import Row, chosen_fields, to_json
 from crmsync.state.replica.store import Store
@@ -51,7 +51,11 @@ class Records:
         reference = type_.relationship(value)
         if reference is not None and ids.is_valid(field):  # sobjects/Contact/id/Account
             return self._parent(call, type_, field, reference)
-        return self._show(call, type_, self._store.find(call.caller, type_.name, field, value))
+        try:
+            row = self._store.find(call.caller, type_.name, field, value)
+        except Ambiguous as several:
+            return _choices(call, type_, several)
+        return self._show(call, type_, row)
 
     def _parent(self, call: Call, type_: ObjectType, record_id: str, reference: Field) -> Reply:
         target = self._store.read(call.caller, type_.name, record_id)[reference.name]
@@ -73,7 +77,8 @@ class Records:
         type_ = self._type(object)
         outcome = self._store.upsert(call.caller, type_.name, field, [(value, call.body_object())])[0]
         if isinstance(outcome, Rejected):
-            return _changed(outcome)
+            first = outcome.faults[0]
+            return _choices(call, type_, first) if isinstance(first, Ambiguous) else _changed(outcome)
         return Reply(201 if outcome.created else 200, _success(outcome.id, created=outcome.created))
 
     def delete(self, call: Call, object: str, id: str) -> Reply:
@@ -81,7 +86,10 @@ class Records:
         return _changed(self._store.delete(call.caller, [id], object_name=type_.name)[0])
 
     def delete_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
-        row = self._store.find(call.caller, object, field, value)
+        try:
+            row = self._store.find(call.caller, object, field, value)
+        except Ambiguous as several:
+            return _choices(call, self._type(object), several)
         return self.delete(call, object, row["Id"])
 
     def _type(self, name: str) -> ObjectType:
@@ -101,6 +109,11 @@ class Records:
 
 def _success(record_id: str, **more: Any) -> dict[str, Any]:
     return {"id": record_id, "success": True, "errors": [], **more}
+
+
+def _choices(call: Call, type_: ObjectType, several: Ambiguous) -> Reply:
+    """REST API Developer Guide, "Status Codes and Error Responses", 300: a list of addresses, and no error object."""
+    return Reply(300, [f"{call.base}/sobjects/{type_.name}/{each}" for each in several.ids])
 
 
 def _created(call: Call, type_: ObjectType, outcome: Outcome) -> Reply:

@@ -130,7 +130,9 @@ def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Co
             old = before.get(task.item)
             if old is not None:
                 task.intents.append(old.id)
-                if isinstance(task.write, Create) and old.action == "create":
+                if not isinstance(task.write, Create):
+                    task.write = replace(task.write, since=old.at)
+                elif old.action == "create":
                     columns = decode_columns(task.kind, old.columns)
                     task.write = replace(task.write, key=old.key, columns=columns, since=old.at)
                     task.repeated = True

@@ -253,7 +253,9 @@ def _tasks(
     if going[Side.CRM] or back:
         original = work.record(Side.ECS) if "attachments" in going[Side.CRM] else None
         version = work.record(Side.CRM).version
-        change = Update(pair.crm_id, version, pair.kind, {**going[Side.CRM], **back}, original=original)
+        columns = {**going[Side.CRM], **back}
+        clocks = {n: seen[1] for (side, n), seen in work.clocks.items() if side is Side.ECS}
+        change = Update(pair.crm_id, version, pair.kind, columns, original=original, clocks=clocks)
         tasks[Side.CRM] = _task(crm_place, Side.CRM, change, work, merged)
         tasks[Side.CRM].replaces = [i.id for i in work.underway]
     return tasks

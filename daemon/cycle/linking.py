@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Copying, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
@@ -38,10 +38,25 @@ def new_pair(cx: Context, newcomer: Newcomer, place: Place, other: str) -> Pair:
 
 def link(cx: Context, pair: Pair, row: Change) -> Work:
     """A create that was announced for one of the two is over: what it made is the other, or has gone."""
+    _tell_copy(cx, pair)
     with cx.state.transaction() as tx:
         stored = tx.pairs.add(pair)
         give_up(tx, pair.account, ends(pair))
     return Work(stored, [row])
+
+
+def _tell_copy(cx: Context, pair: Pair) -> None:
+    """Where the create stands in a copy, that would make a second record of it. Before the link is noted: a process
+    that dies in between tells it once more."""
+    place = cx.objects.get(pair.crm_collection)
+    if place is None or not isinstance(place.connector, Copying) or cx.dry:
+        return
+    side, collection, item = ends(pair)[0]
+    with cx.state.reading() as tx:
+        open_ = tx.intents.open_for(pair.account, side, collection, [item])
+    for intent in open_.values():
+        if intent.action == Action.CREATE:
+            place.connector.joined(intent.key, pair.crm_id)
 
 
 def ends(pair: Pair) -> list[tuple[Side, str, str]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from crmsync.connectors.contract import (
     Access,
+    Copying,
     Glancing,
     Gone,
     Hidden,
@@ -127,6 +128,9 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
             _set(work, side, cx.account.shown(cached) if side is Side.ECS else cached)
         else:
             wanted.append(work)
+    if isinstance(place.connector, Copying) and wanted:  # of the others nothing is known now: their rows stay
+        here = place.connector.here([_id(w.pair, side) for w in wanted])
+        wanted = [w for w in wanted if _id(w.pair, side) in here]
     if not wanted:
         return
     ecs = side is Side.ECS

@@ -4,8 +4,17 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Collection, Connector, Homing, Kind, Restricting, Unfolding, Whole
-from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled
+from crmsync.connectors.contract import (
+    Collection,
+    Connector,
+    Copying,
+    Homing,
+    Kind,
+    Restricting,
+    Unfolding,
+    Whole,
+)
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled, Unreachable
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 
@@ -45,13 +54,14 @@ def open_mailboxes(cx: Context, *, known_for: timedelta = timedelta(0)) -> None:
 def _as_held(cx: Context, key: str, collection: Collection, connector: Connector) -> Connector:
     """A series goes as it is into a CRM that has fields for its rules and exceptions, else occurrence by occurrence.
     A calendar whose occurrences are linked stays with them: read as a whole they would all be missing, and what the CRM
-    has on each of its events would be deleted with them."""
+    has on each of its events would be deleted with them. Where another account has linked them, this one would bring
+    the series in beside them."""
     if Kind.APPOINTMENT not in collection.kinds:
         return connector
     fields = cx.account.crm.rules.get(Kind.APPOINTMENT, {})
     if isinstance(connector, Whole) and {"recurrence", "exceptions"} <= fields.keys():
         with cx.state.reading() as tx:
-            linked = tx.pairs.occurrence(cx.account.name, key)
+            linked = tx.pairs.occurrence({cx.account.name, *(a.name for a in cx.bound)}, key)
         if not linked:
             return connector.whole()
         cx.notices.append(
@@ -89,8 +99,9 @@ def _discovered(cx: Context, number: int, mailbox: Mailbox) -> Sequence[Collecti
     return found
 
 
-def open_crm(cx: Context) -> bool:
-    """Who we are in the CRM, and its collections."""
+def open_crm(cx: Context, *, copy: bool = False) -> bool:
+    """Who we are in the CRM, and its collections. ``copy``: its copy will do while it is away, as for a cycle, which
+    looks again at what it left there; nobody else would."""
     crm = cx.account.crm
     try:
         _respect_pause(cx, crm)
@@ -99,6 +110,8 @@ def open_crm(cx: Context) -> bool:
             cx.user = user_id(cx, cx.account.crm_user)
         for collection in crm.source.collections():
             connector = crm.source.open(collection)
+            if isinstance(connector, Copying) and connector.stands_in and not copy:
+                raise Unreachable("it is away, and its copy on this machine will not do for this")
             cx.objects[collection.id] = Place(collection.id, collection, connector, crm)
     except ConnectorError as error:
         cx.broke(f"CRM {crm.name}", error, crm)

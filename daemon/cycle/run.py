@@ -79,7 +79,7 @@ def _answers(cx: Context, wish: Wish) -> Wish:
 
 def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     doubt.begin(cx)
-    crm_answers = open_crm(cx)
+    crm_answers = open_crm(cx, copy=True)
     open_mailboxes(cx, known_for=wish.discovered)
     for place in list(cx.places.values()):
         if wish.only is None or place.key in wish.only:

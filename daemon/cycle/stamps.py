@@ -57,6 +57,10 @@ class Signer:
     def forgotten(self, emails: Iterable[str]) -> frozenset[str]:
         return frozenset(self.hashed("forgotten", e.strip().casefold()) for e in emails if e)
 
+    def forgotten_items(self, ids: Iterable[str]) -> frozenset[str]:
+        """Of items without an address that were forgotten with somebody; by any of their ids."""
+        return frozenset(self.hashed("forgotten item", id) for id in ids if id)
+
     def record_key(self, account: str, collection: str, uid: str, generation: int = 0) -> str:
         """The external id of the CRM record that is made for an ECS item: the same one however often it is tried."""
         return f"{self.account_prefix(account)}-{uuid.uuid5(_SPACE, f'{account}|{collection}|{uid}|{generation}')}"

@@ -199,11 +199,14 @@ def left_alone(cx: Context, record: Record, forgotten: Collection[str]) -> str:
 
 
 def people_forgotten(cx: Context, tx: Tx, answers: Iterable[Answer]) -> frozenset[str]:
-    """Ids of those items that carry an address of somebody who was forgotten."""
+    """Ids of those items that carry an address of somebody who was forgotten, or were a call with somebody."""
     hashes: dict[str, frozenset[str]] = {}
     for record in (a for a in answers if isinstance(a, Record)):
         if emails := addresses_of(record.columns):
             hashes[record.id] = cx.signer.forgotten(emails)
+        elif record.kind is Kind.TASK:
+            ids = (record.id, record.uid, str(record.columns.get("call_id") or ""))
+            hashes[record.id] = cx.signer.forgotten_items(ids)
     known = tx.forgotten.any({h for some in hashes.values() for h in some})
     return frozenset(id for id, some in hashes.items() if some & known)
 

@@ -122,7 +122,7 @@ def _selects(cx: Context, place: Place, shown: Record | Unreadable) -> bool:
 
 def _in_crm(cx: Context, item: str) -> Found | None:
     """As far as the account's own user may see it."""
-    if not (cx.objects or open_crm(cx)):
+    if not (cx.objects or open_crm(cx, copy=True)):
         return None
     for place, answer in answering(cx, Side.CRM, item):
         try:

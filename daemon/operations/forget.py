@@ -9,18 +9,33 @@ from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations import forget_calls
 from crmsync.daemon.operations.finding import NoSuchItem, opened
 from crmsync.daemon.plan.normalise import email_key
+from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.state.database import State
 from crmsync.state.model import Pair
 
 
 def forget(
-    state: State, contexts: Sequence[Context], signer: Signer, address: str, *, everywhere: bool
+    state: State,
+    contexts: Sequence[Context],
+    signer: Signer,
+    address: str,
+    *,
+    everywhere: bool,
+    calls: Keeping | None = None,
 ) -> dict[str, Any]:
-    """``everywhere``: delete the items on both sides too; what a server refuses is reported and can be done by hand."""
+    """``everywhere``: delete the items on both sides too; what a server refuses is reported and can be done by hand.
+    The call log is ours: a call leaves it in any case."""
     _check(address)
     pairs = _pairs_with(state, contexts, address)
+    person = forget_calls.person(state, pairs, address, calls.regions if calls else ())
+    logged = calls.calls_with(state, person) if calls else []
+    told = [*(calls.pairs(state, logged) if calls else ())]
+    told += forget_calls.linked_calls(state, person, [cx.account.name for cx in contexts])
+    told = forget_calls.sharing(state, told)
+    pairs = list({pair.id: pair for pair in (*pairs, *told)}.values())
     errors: list[dict[str, Any]] = []
     deleted = 0
     if everywhere:
@@ -28,13 +43,17 @@ def forget(
             mine = [p for p in pairs if p.account == cx.account.name]
             deleted += sum(_delete(cx, p, side) for p in mine for side in Side)
             errors += cx.errors
-    with state.transaction() as tx:
+    with state.transaction() as tx:  # first of all: who is known to be forgotten is found again after a crash
         tx.forgotten.add(signer.forgotten([email_key(address)]))
+        tx.forgotten.add(forget_calls.signatures(signer, told, [key for _, key in logged]))
+    if calls:
+        calls.erase(logged)  # before the links, which lead to it
+    with state.transaction() as tx:
         for account in {p.account for p in pairs}:
             tx.erase([p.id for p in pairs if p.account == account], account)
         tx.erase_address(address)
     state.scrub()
-    return {"forgotten": len(pairs), "deleted": deleted, "errors": errors}
+    return {"forgotten": len(pairs), "calls": len(logged), "deleted": deleted, "errors": errors}
 
 
 def _check(address: str) -> None:

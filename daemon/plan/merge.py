@@ -75,6 +75,7 @@ def merge(
     draft = _Draft(agreed=dict(base))
     for unit in _units(kind, ecs, crm):
         rule = _rule(unit, rules)
+        name = unit[0]  # of one whose members are merged each by itself there is no other
         if chosen := {n: decided[n] for n in unit if n in decided}:
             _impose(draft, unit, chosen, ecs, crm)
             _log_unconsidered(draft, unit, base, ecs, crm, considered)
@@ -82,13 +83,11 @@ def merge(
             draft.say(unit, Verdict.KEPT, "this column is not exchanged")
         elif _still_held(unit, ecs, crm, held):
             draft.say(unit, Verdict.HELD, "waits for a decision")
-        elif (
-            COLUMNS[kind][unit[0]].each and not fill and unit[0] not in base and is_within(unit[0], ecs, crm)
-        ):
-            draft.agree({unit[0]: ecs.columns[unit[0]]})
+        elif COLUMNS[kind][name].each and not fill and name not in base and is_within(name, ecs, crm):
+            draft.agree({name: ecs.columns[name]})
             draft.say(unit, Verdict.AGREED, "the CRM has nobody else; it need not know everybody")
-        elif COLUMNS[kind][unit[0]].each and (fill or unit[0] in base):
-            _each(draft, unit[0], base, ecs, crm, rule, (come or {}).get(unit[0], frozenset()))
+        elif COLUMNS[kind][name].each and (fill or name in base):
+            _each(draft, name, base, ecs, crm, rule, (come or {}).get(name, frozenset()))
         elif any(n in base for n in unit):
             # Of a group, a column that one side fills in by itself (when a task was completed) may not be agreed on
             # yet. It goes along with the others; by itself it is nobody's edit.

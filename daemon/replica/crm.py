@@ -11,17 +11,16 @@ from threading import RLock
 from crmsync.daemon.crm_api.crm import DAILY_REQUESTS, Crm, Usage
 from crmsync.daemon.replica.direct import Through
 from crmsync.daemon.replica.login import Login, ReplicaSessions
+from crmsync.daemon.replica.through_bin import ThroughBin
+from crmsync.daemon.replica.through_merger import ThroughMerger
 from crmsync.daemon.replica.through_queries import ThroughQueries
 from crmsync.daemon.replica.through_store import ThroughStore
-from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.changes import LocalChanges
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.glance import Glance
 from crmsync.state.replica.local.identity import Identity, identity
 from crmsync.state.replica.local.leads import LocalConverter
-from crmsync.state.replica.local.recycling import LocalBin
 from crmsync.state.replica.local.tables import Tables
-from crmsync.state.replica.merging import Merged, Merger
 from crmsync.state.replica.org import Client, Org
 from crmsync.state.replica.searching import Searches
 from crmsync.state.replica.store import Clock
@@ -104,8 +103,8 @@ class ReplicaCrm(Crm):
         self.store, self.database = store, store.database
         self.queries = ThroughQueries(store, self.through, clock=self.clock)
         self.searches = Searches(store, self.queries)
-        self.recycle_bin = LocalBin(store)
-        self.merger = _NoMerger(store)
+        self.recycle_bin = ThroughBin(store, self.through)
+        self.merger = ThroughMerger(store, self.through)
         self.converter = LocalConverter(store)
         self.changes = LocalChanges(store)
 
@@ -113,10 +112,3 @@ class ReplicaCrm(Crm):
         while self.closers:
             self.closers.pop()()
         self.queries.close()
-
-
-class _NoMerger(Merger):
-    """A merge is more than the updates and deletes that it looks like, and cannot be replayed later."""
-
-    def merge(self, *_: object) -> Merged:
-        raise Fault("FUNCTIONALITY_NOT_ENABLED", "records are merged in the CRM itself, not in its replica")

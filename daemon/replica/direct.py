@@ -35,6 +35,15 @@ class Result(Protocol):
     def errors(self) -> Sequence[Told]: ...
 
 
+class Merged(Protocol):
+    @property
+    def moved(self) -> Sequence[str]:
+        """Records that refer to the master now."""
+
+    @property
+    def errors(self) -> Sequence[Told]: ...
+
+
 Values = Mapping[str, object]
 
 
@@ -50,6 +59,14 @@ class Writes(Protocol):
     ) -> Sequence[Result]: ...
 
     def delete(self, ids: Sequence[str], /, *, all_or_none: bool = False) -> Sequence[Result]: ...
+
+    def undelete(self, ids: Sequence[str], /) -> Sequence[Result]: ...
+
+    def empty(self, ids: Sequence[str], /) -> Sequence[Result]:
+        """What was deleted, for good."""
+
+    def merge(self, table: str, master: str, row: Values, losers: Sequence[str], /) -> Merged:
+        """`row`: what the master is given with it."""
 
     def query(self, path: str, size: int, /) -> Any:
         """The JSON of the answer: a page, or a list of errors. `path` begins with query or queryAll."""

@@ -155,6 +155,14 @@ class Keeper:
             work.set_property("last success", self._now().isoformat())
         return tally
 
+    def send(self) -> None:
+        """What waits goes out now, unless somebody else talks to the CRM for this replica. Raises ConnectorError, and
+        ForeignLogin."""
+        with self._at_once() as free:
+            if free:
+                with self._talking():
+                    self._counted(self._context(), through.send)
+
     def upstream(self) -> Upstream:
         """Raises ConnectorError for secrets that cannot be read."""
         with self._guard:

@@ -55,7 +55,7 @@ class Line:
 
     @property
     def asking(self) -> bool:
-        """Whether the upstream can be asked about a password."""
+        """Whether the upstream can be asked what nobody here knows: whether a password is right, what was deleted."""
         return self._wanted() is not Mode.OFFLINE and self._worth_trying()
 
     def answers(self) -> None:

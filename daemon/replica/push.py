@@ -131,6 +131,12 @@ def _edited(type_: ObjectType, orig: Row, now: Row) -> bool:
 def _goes_on(work: Work, entry: Row, changes: Sequence[_Change], policy: Policy, window: Window) -> bool:
     """Whether the delete goes on although something has changed there. Then what is lost stands in the log; else that
     the delete was not carried out."""
+    if (deleted := work.get(work.shared.from_sync, entry["Id"])) is not None and deleted[
+        "state"
+    ] == "waiting":
+        work.drop(work.shared.from_sync, [entry["Id"]])
+        deciding.withdraw(work, entry["Id"], naive(window.end))
+        return False  # the sync decides
     winner = _winner(policy, entry["at"], max(change.modified() for change in changes))
     if winner is Winner.LOCAL:
         for change in changes:

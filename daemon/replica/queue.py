@@ -68,9 +68,12 @@ def next_batch(context: Context, last: int) -> list[Birth | Turn]:
 
 def _ready(work: Work, last: int) -> Iterator[Row]:
     """A stretch of the createlist at a time."""
-    table = work.shared.createlist
+    table, by_sync = work.shared.createlist, work.shared.from_sync
+    others = table.c.Id.not_in(
+        sa.select(by_sync.c.Id)
+    )  # the sync makes them itself, after a look for their like
     while some := work.where(
-        table, table.c.seq > last, table.c.state == "ready", table.c.sent.is_(None), limit=BATCH
+        table, table.c.seq > last, table.c.state == "ready", table.c.sent.is_(None), others, limit=BATCH
     ):
         yield from some
         last = some[-1]["seq"]

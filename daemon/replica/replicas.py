@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.calls import Failure
-from crmsync.daemon.replica import standing, upkeep
+from crmsync.daemon.replica import standing, texts, upkeep
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
@@ -21,6 +21,7 @@ from crmsync.state.replica.local import conversions, deciding, edits
 from crmsync.state.replica.local.database import ForeignLogin
 from crmsync.state.replica.local.deciding import Side
 from crmsync.state.replica.local.rows import Work
+from crmsync.state.replica.local.signing import signed
 from crmsync.state.replica.values import encode_datetime
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Replicas:
         values: Sequence[str] = (),
         fields: Sequence[str] = (),
         crm: str = "",
+        by: str = "",
     ) -> dict[str, Any]:
         """``keep``: local or server; else ``values``, as FIELD=VALUE. ``fields``: of several, only these."""
         if (keep in ("local", "server")) == bool(values):
@@ -148,9 +150,17 @@ class Replicas:
             deciding.choose(work, item, choice, at, fields=tuple(fields))
             return edits.current_id(work, item)
 
-        return self._decided(item, crm, choose)
+        return self._decided(item, crm, choose, by)
 
-    def replica_retry(self, item: str, *, values: Sequence[str] = (), crm: str = "") -> dict[str, Any]:
+    def replica_fields(self, item: str, *, crm: str = "") -> dict[str, Any]:
+        """What was refused, field by field, for whoever wants to send other values."""
+        keeper = self.holding(item, crm)
+        with keeper.database.read() as work:
+            return {"item": item, "crm": keeper.name, **texts.fields_of(work, item)}
+
+    def replica_retry(
+        self, item: str, *, values: Sequence[str] = (), crm: str = "", by: str = ""
+    ) -> dict[str, Any]:
         """What the CRM refused is sent again, with other ``values`` (FIELD=VALUE)."""
 
         def again(work: Work, at: datetime) -> str:
@@ -164,16 +174,16 @@ class Replicas:
                 deciding.retry(work, item)
             return edits.current_id(work, item)
 
-        return self._decided(item, crm, again)
+        return self._decided(item, crm, again, by)
 
-    def replica_abandon(self, item: str, *, crm: str = "") -> dict[str, Any]:
+    def replica_abandon(self, item: str, *, crm: str = "", by: str = "") -> dict[str, Any]:
         """The local change is given up; its values stand in the conflict log."""
 
         def abandon(work: Work, at: datetime) -> str:
             deciding.abandon(work, item, at)
             return item
 
-        return self._decided(item, crm, abandon)
+        return self._decided(item, crm, abandon, by)
 
     def replica_mode(self, mode: str = "", *, crm: str = "") -> dict[str, Any]:
         """``{"replicas": [{"name", "mode", "acting"}]}``, after it was chosen, if one is given."""
@@ -209,14 +219,22 @@ class Replicas:
             raise Failure("usage", f"crm “{unknown[0][:40]}” has no replica (one has: {known})")
         return [keeper for name, keeper in self.keepers.items() if not crms or name in crms]
 
-    def _decided(self, item: str, crm: str, do: Callable[[Work, datetime], str]) -> dict[str, Any]:
-        keeper = self._holding(item, crm)
+    def _decided(
+        self, item: str, crm: str, do: Callable[[Work, datetime], str], by: str = ""
+    ) -> dict[str, Any]:
+        """`by`: who says so, for the log."""
+        keeper = self.holding(item, crm)
+
+        def decide(work: Work, at: datetime) -> str:
+            with signed(work, edits.current_id(work, item), by):
+                return do(work, at)
+
         try:
-            return {"item": keeper.here(do), "crm": keeper.name}
+            return {"item": keeper.here(decide), "crm": keeper.name}
         except Fault as fault:
             raise Failure("usage", fault.message) from fault
 
-    def _holding(self, item: str, crm: str) -> Keeper:
+    def holding(self, item: str, crm: str) -> Keeper:
         """The replica in which something of this record waits."""
         keepers = self.chosen([crm] if crm else [])
         for keeper in keepers:

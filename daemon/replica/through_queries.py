@@ -1,4 +1,5 @@
-"""`online`: queries are the CRM's to answer, as long as nothing waits here that its answer would lack."""
+"""Queries that are the CRM's to answer, as long as nothing waits here that its answer would lack: in `online` all of
+them, and wherever it can be asked those that want deleted records as well, which are not kept here."""
 
 import json
 import re
@@ -33,7 +34,8 @@ class ThroughQueries(Queries):
         page: int = PAGE,
         utc: str = "+0000",
     ) -> Page:
-        if self._goes_out():
+        line = self._through.line
+        if (line.asking if include_deleted else line.reading) and self._complete():
             verb = "queryAll" if include_deleted else "query"
             try:
                 return self._asked(f"{verb}?q={quote(text, safe='')}", page, utc)
@@ -45,7 +47,7 @@ class ThroughQueries(Queries):
         try:
             return super().more(caller, locator)
         except Fault:
-            if not self._through.line.reading or not re.fullmatch(r"[\w-]{1,80}", locator, re.ASCII):
+            if not self._through.line.asking or not re.fullmatch(r"[\w-]{1,80}", locator, re.ASCII):
                 raise
         try:
             return self._asked(f"query/{locator}", PAGE, "+0000")
@@ -53,8 +55,9 @@ class ThroughQueries(Queries):
             self._through.line.fails(error)
             raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator") from error
 
-    def _goes_out(self) -> bool:
-        if not self._through.line.reading or self._local.main.busy:
+    def _complete(self) -> bool:
+        """Whether the CRM's answer would lack nothing."""
+        if self._local.main.busy:
             return False
         with self._local.database.read() as connection:
             work = self._local.work(connection)

@@ -13,7 +13,7 @@ from crmsync.daemon.replica.direct import Result, Through, Values
 from crmsync.daemon.replica.landing import Landing
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.access import Caller
-from crmsync.state.replica.faults import Fault, Outcome, Rejected, Saved
+from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected, Saved
 from crmsync.state.replica.local import edits
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.identity import Identity
@@ -128,6 +128,13 @@ class ThroughStore(LocalStore):
         self._landing.look(record_ids)
         return super().retrieve(caller, object_name, record_ids)
 
+    def sent(self, name: str, values: Mapping[str, Any]) -> Values | None:
+        """These fields as the REST API takes them; None: they name a record that only stands here. Raises Fault."""
+        try:
+            return self._body(name, values)[1]
+        except _Local:
+            return None
+
     # ── Whether, and what ────────────────────────────────────────────────────────────────────────────────────
 
     def _mixed(
@@ -194,7 +201,10 @@ class ThroughStore(LocalStore):
             return here([row])[0]  # where it is said what is wrong
         body = {k: v for k, v in values.items() if fold(k) != fold(field.name)} | {field.name: key}
         with self.database.read() as connection:
-            found = self.by_key(self.work(connection), type_, field, value)
+            try:
+                found = self.by_key(self.work(connection), type_, field, value)
+            except Ambiguous as several:
+                return Rejected((several,))
         if found is None:
             return self.create(caller, [(type_.name, body)])[0]
         return self.update(caller, [(type_.name, found, body)])[0]

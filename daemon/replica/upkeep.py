@@ -61,6 +61,9 @@ def prune(keeper: Keeper, before: datetime) -> int:
     with keeper.database.write() as work:
         table = work.shared.conflicts
         old = (table.c.at < naive(before), (table.c.winner != "held") | (table.c.resolved != ""))
+        told = work.shared.from_sync
+        over = (told.c.at < naive(before), told.c.state == "told")
+        work.connection.execute(told.delete().where(*over))
         return int(work.connection.execute(table.delete().where(*old)).rowcount)
 
 

@@ -1,5 +1,6 @@
 """The calls of all accounts, as they stand."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,9 +9,12 @@ from typing import Any
 
 from crmsync.connectors.calllog import mapping
 from crmsync.connectors.calllog.store import CallStore
+from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.telephony.call import Call, Phase, advanced
 from crmsync.connectors.telephony.contract import Cause, Direction, Ended, Event, Offered
 from crmsync.connectors.telephony.people import Person
+
+log = logging.getLogger(__name__)
 
 KEPT = 8  # calls of an account that are over, and still shown
 LONGEST_NOTES = 20_000  # characters
@@ -81,12 +85,14 @@ class Board:
     lines: Sequence[Line] = ()
     _calls: dict[str, dict[str, Live]] = field(default_factory=dict)  # account -> key -> call, oldest first
     _listeners: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
+    _unsaved: dict[tuple[str, str], bool] = field(default_factory=dict)  # account and key -> with other notes
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    trouble: str | None = None  # why calls are not on disk just now, for a person
 
     # ── What is heard ────────────────────────────────────────────────────────────────────────────────────────
 
     def hear(self, switch: str, event: Event) -> None:
-        """Raises what the store raises: what is not on disk has not been heard."""
+        """What cannot be put on disk is kept in memory until it can (``save``): the telephone rings all the same."""
         for line in self._concerned(switch, event):
             self._hear(line, event)
 
@@ -109,27 +115,71 @@ class Board:
             call = advanced(before.call if before else None, event, line.region)
             if call is None or (before is not None and call == before.call):
                 return
+            if before is None and self._is_erased(line.account, call.key):
+                return
             live = replace(before, call=call) if before else Live(call, line.switch)
-            self._keep(line, live, noted=False)
+            saved = self._try(line, live, noted=False)
+            self._show(line, live)
         if before is None:
             self.sought(line.account, call.key, call.number)
         self._tell(line.account)
-        if call.over and not (before and before.call.over):
+        if saved and call.over and not (before and before.call.over):
             self.finished(line.account)
 
-    def _keep(self, line: Line, live: Live, *, noted: bool) -> None:
-        """``noted``: the notes are others than before."""
+    def _is_erased(self, account: str, key: str) -> bool:
+        try:
+            return self.store.is_erased(account, key)
+        except ConnectorError:
+            return False
+
+    def _show(self, line: Line, live: Live) -> None:
+        calls = self._calls.setdefault(line.account, {})
+        calls[live.call.key] = live
+        over = [k for k, one in calls.items() if one.call.over and (line.account, k) not in self._unsaved]
+        for key in over[: max(0, len(over) - KEPT)]:
+            del calls[key]
+
+    def _try(self, line: Line, live: Live, *, noted: bool) -> bool:
+        place = line.account, live.call.key
+        noted = noted or self._unsaved.pop(place, False)
+        try:
+            self._save(line, live, noted=noted)
+        except ConnectorError as error:
+            self._unsaved[place] = noted
+            if self.trouble is None:
+                log.error("calls are kept in memory: %s", error, extra={"action": "calls.unsaved"})
+            self.trouble = str(error)
+            return False
+        return True
+
+    def save(self) -> None:
+        """What could not be put on disk: again."""
+        finished: set[str] = set()
+        with self._lock:
+            if not self._unsaved:
+                return
+            for (account, key), noted in list(self._unsaved.items()):
+                line, live = self._line(account), self.get(account, key)
+                if line is None or live is None:  # it was erased, or is nobody's any more
+                    del self._unsaved[account, key]
+                elif not self._try(line, live, noted=noted):
+                    return
+                elif live.call.over:
+                    finished.add(account)
+            self.trouble = None
+        log.info("all calls are on disk again", extra={"action": "calls.saved"})
+        self.tell_all()
+        for account in finished:
+            self.finished(account)
+
+    def _save(self, line: Line, live: Live, *, noted: bool) -> None:
+        """``noted``: the notes are others than before. Raises what the store raises."""
         call = live.call
         if call.over:
             self._log(line, live, noted=noted)
             self.store.drop(line.account, call.key)
         else:
             self.store.keep(line.account, call.key, line.switch, _stored(live))
-        calls = self._calls.setdefault(line.account, {})
-        calls[call.key] = live
-        over = [key for key, one in calls.items() if one.call.over]
-        for key in over[: max(0, len(over) - KEPT)]:
-            del calls[key]
 
     def _log(self, line: Line, live: Live, *, noted: bool) -> None:
         """The item of a call that is over. What the person, or the CRM, has made of it since stays."""
@@ -192,11 +242,25 @@ class Board:
         return self._say(account, key, lambda live: replace(live, chosen=person))
 
     def found(self, account: str, key: str, people: Sequence[Person], *, all: bool) -> bool:
-        return self._say(account, key, lambda live: replace(live, people=tuple(people), sought=all))
+        """Said by nobody, so nobody is told that it cannot be put on disk."""
 
-    def _say(self, account: str, key: str, change: Callable[[Live], Live]) -> bool:
-        """Whether there is such a call."""
-        line = next((line for line in self.lines if line.account == account), None)
+        def change(live: Live) -> Live:
+            return replace(live, people=tuple(people), sought=all)
+
+        return self._say(account, key, change, save=self._try)
+
+    def _line(self, account: str) -> Line | None:
+        return next((line for line in self.lines if line.account == account), None)
+
+    def _say(
+        self,
+        account: str,
+        key: str,
+        change: Callable[[Live], Live],
+        save: Callable[..., object] | None = None,
+    ) -> bool:
+        """Whether there is such a call. Raises what the store raises."""
+        line = self._line(account)
         with self._lock:
             before = self.get(account, key)
             if before is None or line is None:
@@ -204,7 +268,8 @@ class Board:
             after = change(before)
             if after == before:
                 return True
-            self._keep(line, after, noted=after.notes != before.notes)
+            (save or self._save)(line, after, noted=after.notes != before.notes)
+            self._show(line, after)
         self._tell(account)
         if after.call.over:
             self.finished(account)
@@ -223,6 +288,15 @@ class Board:
                 some.remove(told)
 
         return end
+
+    def look_again(self) -> None:
+        """What was erased from the store is shown no more. Raises what the store raises."""
+        with self._lock:
+            for account, calls in self._calls.items():
+                for key in [key for key in calls if self.store.is_erased(account, key)]:
+                    del calls[key]
+                    self._unsaved.pop((account, key), None)
+        self.tell_all()
 
     def hand_over(self, other: "Board | None") -> None:
         """Those who look are told by another board from now on: one that may not be there."""

@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ from crmsync.daemon.telephony.logs import LOG_ACCOUNT
 from crmsync.daemon.telephony.pairing import Pairing
 from crmsync.daemon.telephony.watch import Watch
 from crmsync.daemon.turns import Turns
+from crmsync.state.errors import StateError
+from crmsync.state.locks import FileLocks
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +50,35 @@ class Phones:
     board: Board | None = None
     pairing: Pairing | None = None
     _store: CallStore | None = None
+    _claim: AbstractContextManager[None] | None = None
     _watches: dict[str, Watch] = field(default_factory=dict)
     _sought: "queue.SimpleQueue[tuple[str, str, str] | None]" = field(default_factory=queue.SimpleQueue)
 
     # ── From start to end ────────────────────────────────────────────────────────────────────────────────────
 
+    def claim(self) -> None:
+        """Calls that go on are one service's alone. Raises Failure where another one has the call log."""
+        if self._claim is not None or not lines_of(self.config):
+            return
+        claim = FileLocks(self.config.call_log, self.now).call_log()
+        try:
+            claim.__enter__()
+        except StateError as error:  # Locked among them
+            raise Failure(
+                "busy",
+                f"the calls of this configuration cannot be kept in {self.config.call_log}: {error.message}; two "
+                "services on one call log would each take the other's calls for their own: give this one another "
+                "file ([softphone] log), or stop the other one",
+            ) from error
+        self._claim = claim
+
     def open(self) -> None:
         """Nothing where no telephone is configured. What is wrong with a telephone is said in the log, and no reason
-        not to sync."""
+        not to sync. Raises Failure where another service has the call log."""
         lines = lines_of(self.config)
         if not lines:
             return
+        self.claim()
         self._store = CallStore(self.config.call_log)
         self.pairing = Pairing(self._store, self.now)
         self.board = Board(self._store, self.now, self._seek, self._finished, lines)
@@ -77,6 +97,12 @@ class Phones:
             self._watches[name].start()
 
     def close(self) -> None:
+        self._close()
+        if self._claim is not None:
+            self._claim.__exit__(None, None, None)
+            self._claim = None
+
+    def _close(self) -> None:
         for watch in self._watches.values():
             watch.stop()
         self._watches = {}
@@ -89,10 +115,13 @@ class Phones:
     def reopen(self, config: Config) -> None:
         """With another configuration. Calls that go on are found again, pages look again."""
         before = self.board
-        self.close()
+        self._close()
         self.config, self.board, self.pairing, self._store = config, None, None, None
         self._sought = queue.SimpleQueue()
-        self.open()
+        try:
+            self.open()
+        except Failure as error:
+            log.error("no telephone is used: %s", error.message, extra={"action": "telephone.failed"})
         if before is not None:
             before.hand_over(self.board)
 
@@ -152,6 +181,11 @@ class Phones:
             with _stored():
                 self.pairing.forget(token)
 
+    def look_again(self) -> None:
+        """Calls may have been erased."""
+        if self.board is not None:
+            self.board.look_again()
+
     def listen(self, account: str, told: Callable[[], None]) -> Callable[[], None]:
         return self._board().listen(account, told)
 
@@ -162,6 +196,7 @@ class Phones:
         trouble = (
             watch.trouble if watch is not None else "The telephone is not used; the service's log says why."
         )
+        trouble = trouble or board.trouble
         return {"line": {"trouble": trouble}, "calls": [live.document() for live in board.calls(account)]}
 
     def act(self, account: str, what: str, key: str, number: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from crmsync.connectors.errors import ConnectorError
-from crmsync.connectors.telephony.contract import Event, Switch
+from crmsync.connectors.telephony.contract import Switch
 from crmsync.daemon.telephony.board import Board
 
 log = logging.getLogger(__name__)
@@ -63,13 +63,10 @@ def watch(one: Watch, wait: Wait) -> None:
                 pause = FIRST_PAUSE
                 one.say(None)
                 if event is not None:
-                    _heard(one, event)
+                    one.board.hear(one.name, event)
+                one.board.save()
         except ConnectorError as error:
             one.say(str(error))
         if wait(pause):
             return
         pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _heard(one: Watch, event: Event) -> None:
-    one.board.hear(one.name, event)

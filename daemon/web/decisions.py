@@ -1,7 +1,6 @@
 """What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
 
 import hashlib
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,10 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.web.board import Board
 from crmsync.daemon.web.jobs import Jobs
+from crmsync.daemon.web.replica_decisions import ReplicaDecisions
 from crmsync.daemon.web.site import Site, Visit
 from crmsync.daemon.web.words import full_name
-
-log = logging.getLogger(__name__)
 
 SHOWN = 200  # of each list
 DONE = {
@@ -26,6 +24,8 @@ DONE = {
     "retry": "It is tried again.",
     "back": "The decision is taken back.",
     "abandon": "This change is given up; the next edit of the item is synced again.",
+    "copy_retry": "It is sent to the CRM again.",
+    "copy_abandon": "The change in the copy is given up; its values stand in the conflict log.",
 }
 _REJECTED = {"retry": "reject_retry", "abandon": "reject_abandon"}
 _MATCHES = {"create": "match_create", "ignore": "match_ignore"}
@@ -38,10 +38,11 @@ WHAT_NOW = "Choose what shall happen, then send the form again."
 
 
 class Decisions:
-    def __init__(self, site: Site, board: Board, jobs: Jobs) -> None:
+    def __init__(self, site: Site, board: Board, jobs: Jobs, copies: ReplicaDecisions) -> None:
         self._site = site
         self._board = board
         self._jobs = jobs
+        self._copies = copies
 
     async def page(self, visit: Visit) -> Response:
         names = visit.viewer.names
@@ -58,7 +59,8 @@ class Decisions:
         more = {name: max(0, len(rows) - SHOWN) for name, rows in lists.items()}
         done = DONE.get(visit.request.query_params.get("done", ""), "")
         seen = _seen(lists["deletions"])
-        return self._site.show("decisions.html", visit, **shown, more=more, done=done, seen=seen)
+        copies = await self._copies.lists(visit)
+        return self._site.show("decisions.html", visit, **shown, **copies, more=more, done=done, seen=seen)
 
     async def conflict(self, visit: Visit) -> Response:
         form = visit.form
@@ -177,9 +179,8 @@ class Decisions:
         return RedirectResponse(f"/decisions?done={done}", 303)
 
     def _log(self, visit: Visit, what: str) -> None:
-        log.info("%s decided %s", visit.viewer.label, what, extra={"action": "web.decided"})
         named = visit.form.one("item") or visit.form.one("column")
-        self._site.note("decided", f"{what}{f' of {named}' if named else ''}", visit.viewer)
+        self._site.decided(visit, f"{what}{f' of {named}' if named else ''}", what)
 
 
 def _seen(deletions: Sequence[Mapping[str, Any]]) -> str:

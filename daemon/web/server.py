@@ -31,6 +31,7 @@ from crmsync.daemon.web.login import Login
 from crmsync.daemon.web.metrics import Metrics, Tally
 from crmsync.daemon.web.oidc import Oidc
 from crmsync.daemon.web.provider import Provider
+from crmsync.daemon.web.replica_decisions import ReplicaDecisions
 from crmsync.daemon.web.sessions import Sessions
 from crmsync.daemon.web.site import Desk, Site
 from crmsync.daemon.web.softphone import Phones, Softphone
@@ -135,7 +136,8 @@ def application(
     charts = Charts(site)
     login, status, jobs = Login(site), Status(site, board, charts), Jobs(site, board.spoil)
     oidc = Oidc(site, login, provider)
-    decisions, item, syncing = Decisions(site, board, jobs), Item(site), Syncing(site, jobs)
+    copies, item, syncing = ReplicaDecisions(site, board), Item(site), Syncing(site, jobs)
+    decisions = Decisions(site, board, jobs, copies)
     routes = [
         *softphone.routes(),
         Route("/healthz", metrics.lives, methods=["GET"]),
@@ -164,6 +166,10 @@ def application(
         Route("/decisions/back", site.known(decisions.take_back), methods=["POST"]),
         Route("/decisions/edit", site.known(decisions.edit), methods=["GET"]),
         Route("/decisions/edit", site.known(decisions.amend), methods=["POST"]),
+        Route("/decisions/copy/conflict", site.known(copies.conflict), methods=["POST"]),
+        Route("/decisions/copy/rejected", site.known(copies.rejected), methods=["POST"]),
+        Route("/decisions/copy/edit", site.known(copies.edit), methods=["GET"]),
+        Route("/decisions/copy/edit", site.known(copies.amend), methods=["POST"]),
         Route("/item/undo", site.known(decisions.undo), methods=["POST"]),
         Route("/decisions/rejected", site.known(decisions.rejected), methods=["POST"]),
     ]

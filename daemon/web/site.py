@@ -135,6 +135,11 @@ class Site:
         """For the audit log."""
         self.diary.note(what, detail, viewer.label)
 
+    def decided(self, visit: Visit, detail: str, said: str = "") -> None:
+        """In both logs. `said`: what of it may stand in the service's own."""
+        log.info("%s decided %s", visit.viewer.label, said or detail, extra={"action": "web.decided"})
+        self.note("decided", detail, visit.viewer)
+
     # ── Who is there ─────────────────────────────────────────────────────────────────────────────────────────
 
     def known(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

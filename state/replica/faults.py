@@ -6,7 +6,7 @@ collection; SOAP and Bulk will say it in their ways. So the code and message are
 
 from dataclasses import dataclass
 
-__all__ = ["Fault", "Outcome", "Rejected", "Saved"]
+__all__ = ["Ambiguous", "Fault", "Outcome", "Rejected", "Saved"]
 
 
 class Fault(Exception):
@@ -20,6 +20,16 @@ class Fault(Exception):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class Ambiguous(Fault):
+    """An external id names several records."""
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(
+            "DUPLICATE_EXTERNAL_ID", f"More than one record found for external id field: [{', '.join(ids)}]"
+        )
+        self.ids = ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Cursor, Kind
-from crmsync.connectors.salesforce.auth import Password
+from crmsync.connectors.contract import Cursor, Kind, Side
+from crmsync.connectors.salesforce.auth import ClientCredentials, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
+from crmsync.daemon.app import LazySource
+from crmsync.daemon.replica.desk import ReplicaDesk
+from crmsync.daemon.replica.inside import INSIDE, Inside
+from crmsync.daemon.replica.keeper import Keeper, Settings
+from crmsync.daemon.replica.source import ReplicaSource
 from crmsync.state.replica.ids import new_id
 from tests.conformance.bench import Bench
 from tests.conformance.suite import Conformance
@@ -80,3 +87,29 @@ class TestOnEmbeddedCrm(Conformance):
         owner = crm.sync if kind is Kind.EMAIL else crm.alice
         yield Bench(kind, source, collection, CrmPerson(crm, kind), long_ago, unknown, owner.id)
         source.close()
+
+
+@pytest.mark.server
+class TestBesideItsReplica(Conformance):
+    """With the CRM there. While it is away a copy proves nothing: tests/daemon/replica/test_sync_on_replica.py."""
+
+    @pytest.fixture
+    def bench(self, crm: EmbeddedCrm, tmp_path: Path) -> Iterator[Bench]:
+        emptied(crm, Kind.CONTACT)
+        auth = Password(crm.client_id, crm.client_secret, crm.sync.username, crm.sync.password)
+        make = partial(
+            SalesforceSource, fields={Kind.CONTACT: DEFAULT_FIELDS[Kind.CONTACT]}, external_id="Crmsync_Id__c"
+        )
+        live = make(crm.url, auth=auth)
+        lazy = LazySource(Side.CRM, lambda: live)
+        keeper = Keeper(
+            "main", tmp_path / "replica.db", Settings(("Contact",)), lazy.replication, durable=False
+        )
+        inside = Inside(keeper, lambda: crm.crm.clock())
+        copy = make(INSIDE, auth=ClientCredentials("inside", ""), transport=inside)
+        source = ReplicaSource(lazy, lazy.salesforce, copy, ReplicaDesk(keeper))
+        (collection,) = source.collections()
+        person = CrmPerson(crm, Kind.CONTACT)
+        yield Bench(Kind.CONTACT, source, collection, person, long_ago, new_id("003", 62**9), crm.alice.id)
+        source.close()
+        keeper.close()

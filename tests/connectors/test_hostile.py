@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -208,3 +209,19 @@ def _told_nothing(form: Any, text: str) -> None:
     except Malformed as error:
         said = error.rule
     assert "canary" not in said.lower()
+
+
+# ── What takes long ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("filling", [" ", "\\n", " \\n ", "a@", '"', "\\,"], ids=repr)
+def test_a_long_value_holds_up_nobody(filling: str) -> None:
+    """A pattern that is tried from each character to the end holds the interpreter, and with it the whole service."""
+    text = f"{filling * (100_000 // len(filling))}\u200bx"
+    begun = time.process_time()
+    caldav_format.read(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTART:20261122T100000Z\r\n"
+        f"SUMMARY:a{text}\r\nLOCATION:a{text}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    carddav_format.read(f"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:a{text}\r\nTITLE:a{text}\r\nEND:VCARD\r\n")
+    assert time.process_time() - begun < 4.0  # five minutes, once

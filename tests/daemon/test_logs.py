@@ -3,9 +3,12 @@
 import logging
 import os
 import socket
+import time
 from datetime import timedelta
 
-from crmsync.daemon.logs import Formatter, scrubbed
+import pytest
+
+from crmsync.daemon.logs import LONGEST, Formatter, scrubbed
 from crmsync.daemon.notify import Notifier
 
 
@@ -34,6 +37,18 @@ def test_one_line_whatever_a_server_said():
 def test_no_addresses():
     text = "user ada.byron+x@example.com at https://dav.example.com/ada%40example.com/, “bob@example.org”"
     assert scrubbed(text) == "user [address] at https://dav.example.com/[address]/, “[address]”"
+
+
+@pytest.mark.parametrize("text", ["a" * 20_000, "a%4" * 6_000, "@" * 20_000, "a@" * 10_000, "%40" * 6_000])
+def test_a_long_text_holds_up_nobody(text: str):
+    """Whoever logs has the lock of all who do; an item may be called what somebody likes."""
+    begun = time.process_time()
+    scrubbed(text)
+    assert time.process_time() - begun < 1.0  # a quarter of a minute, once
+
+
+def test_a_line_has_an_end():
+    assert len(scrubbed("word " * LONGEST)) == LONGEST
 
 
 def test_an_exception_is_named_and_its_traceback_kept_for_debugging():

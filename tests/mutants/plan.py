@@ -17,11 +17,11 @@ AT_LEAST = 95  # percent
 TESTS = "tests/daemon/plan"
 # By module; those most likely to notice, and after them the slow ones that only matter where these did not.
 BEARING = {
-    "each": (("merge_each",), ("merge_properties",)),
+    "each": (("merge_each", "values"), ("merge_properties",)),
     "grant": (("grant", "values"), ()),
     "guard": (("guard", "values"), ()),
     "match": (("match", "values"), ()),
-    "members": (("members", "merge_each"), ()),
+    "members": (("members", "merge_each", "values"), ()),
     "merge": (("merge_table", "merge_each", "merge_groups_and_decisions", "values"), ("merge_properties",)),
     "normalise": (("normalise", "match", "merge_table", "values"), ("merge_properties",)),
     "reconcile": (("whole_items", "values"), ()),

@@ -61,6 +61,7 @@ def settle(work: Work, name: str, synced: Row, policy: Policy, at: datetime) -> 
         changed={n: parse_datetime(when) for n, when in waits["changed"].items()},
         modified=synced.get("LastModifiedDate") or synced["SystemModstamp"],
         units=UNITS.get(name, ()),
+        yielding=work.by_sync(record_id),
     )
     _log(work, type_, orig, main, synced, found, at)
     work.close_conflicts(record_id, "both sides agree by now", but=found.held)
@@ -83,6 +84,7 @@ def _stand(work: Work, type_: ObjectType, waits: Row, synced: Row, found: Differ
     else:
         work.drop(group.synced, [record_id])
     still = {*found.send, *held}
+    work.not_by_sync(record_id, waits["changed"].keys() - still)
     state = waits["state"] if waits["state"] == "rejected" else "ready"
     work.change(
         group.tosync,
@@ -130,6 +132,10 @@ def gone(
     for record_id, entry in work.many(work.shared.deletelist, ids).items():
         deleted_on_both(work, record_id, entry)
     waiting = work.many(group.tosync, ids)
+    for record_id in [i for i, waits in waiting.items() if _of_sync_alone(work, i, waits)]:
+        del waiting[record_id]  # the sync sees it gone, and decides
+        work.in_step(name, record_id)
+    work.drop(work.shared.from_sync, _deletes_of_sync(work, ids))
     for record_id, waits in waiting.items():
         _edited_here(work, name, record_id, waits, policy, at, told)
     converting = work.converting(ids) if name == LEAD else {}
@@ -142,6 +148,15 @@ def gone(
     for table in (group.main, group.orig, group.synced, group.tosync):
         work.drop(table, free)
     return left
+
+
+def _of_sync_alone(work: Work, record_id: str, waits: Row) -> bool:
+    return {*waits["changed"], *waits["held"]} <= work.by_sync(record_id)
+
+
+def _deletes_of_sync(work: Work, ids: Sequence[str]) -> list[str]:
+    known = work.many(work.shared.from_sync, ids)
+    return [i for i, entry in known.items() if entry["action"] == "delete" and entry["state"] == "waiting"]
 
 
 def deleted_on_both(work: Work, record_id: str, entry: Mapping[str, Any]) -> None:
@@ -191,7 +206,10 @@ def _edited_here(
 def _log(
     work: Work, type_: ObjectType, orig: Row, main: Row, synced: Row, found: Difference, at: datetime
 ) -> None:
+    ours = work.by_sync(synced["Id"])
     for clash in found.clashes:
+        if {n for n in clash.fields if main[n] != orig[n]} <= ours:
+            continue  # the sync decides, and its log says so
         base, local, server = (
             row_to(type_, {n: row[n] for n in clash.fields}) for row in (orig, main, synced)
         )

@@ -80,7 +80,14 @@ def next_temporary(work: Work, prefix: str) -> str:
 def renamed(work: Work, name: str, old: str, new: str) -> None:
     """Every table, and every queue."""
     group, shared = work.group(name), work.shared
-    for table in (*group.typed(), group.tosync, shared.deletelist, shared.conflicts, shared.tombs):
+    for table in (
+        *group.typed(),
+        group.tosync,
+        shared.deletelist,
+        shared.conflicts,
+        shared.tombs,
+        shared.from_sync,
+    ):
         work.change(table, old, Id=new)
     deletelist, conversions = shared.deletelist, shared.conversions
     for column in (deletelist.c.root, *(conversions.c[role] for role in ("lead", *ROLES.values()))):

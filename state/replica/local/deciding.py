@@ -19,7 +19,18 @@ from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Row
 from crmsync.state.replica.local.tables import LEAD
 
-__all__ = ["Action", "Side", "Waiting", "abandon", "choose", "conversion_of", "retry", "standing", "waiting"]
+__all__ = [
+    "Action",
+    "Side",
+    "Waiting",
+    "abandon",
+    "choose",
+    "conversion_of",
+    "retry",
+    "standing",
+    "waiting",
+    "withdraw",
+]
 
 
 class Action(StrEnum):
@@ -128,6 +139,17 @@ def abandon(work: Work, record_id: str, at: datetime) -> None:
     """The local change is given up: the row is as the upstream has it, and the values stand in the log. Raises Fault
     where nothing waits to be sent, and where other rows cannot do without one that was made here."""
     record_id = edits.current_id(work, record_id)
+    known = work.get(work.shared.from_sync, record_id)
+    withdraw(work, record_id, at)
+    if (
+        known is not None and known["state"] == "waiting"
+    ):  # whoever wrote it will repeat that, and has to hear of it
+        given_up = {**known, "state": "given_up", "reason": "by a person, in the replica"}
+        work.put(work.shared.from_sync, [given_up])
+
+
+def withdraw(work: Work, record_id: str, at: datetime) -> None:
+    """As ``abandon``, decided by nobody."""
     type_ = work.type_of(record_id)
     if entry := work.get(work.shared.deletelist, record_id):
         _restore(work, entry)

@@ -86,9 +86,11 @@ def difference(
     changed: Mapping[str, datetime],
     modified: datetime | None,
     units: Sequence[tuple[str, ...]] = (),
+    yielding: frozenset[str] = frozenset(),
 ) -> Difference:
     """`changed`: when a field was changed here; `modified`: when a user last changed the row upstream, by the same
-    clock. The three rows have the same fields.
+    clock. The three rows have the same fields. `yielding`: fields whose change here gives way in a clash: whoever
+    made it decides, and will do it again.
     """
     open_to_us = frozenset(writable)
     draft = _Draft(dict(synced), dict(synced))
@@ -104,7 +106,9 @@ def difference(
         if not there:  # a b a
             _keep(draft, unit, ours, main)
         else:  # a b c
-            _decide(draft, unit, ours, orig, main, _winner(policy, unit, changed, modified))
+            theirs = not {n for n in ours if main[n] != orig[n]} <= yielding
+            winner = _winner(policy, unit, changed, modified) if theirs else Winner.SERVER
+            _decide(draft, unit, ours, orig, main, winner)
     return Difference(draft.main, draft.orig, draft.send, tuple(draft.clashes))
 
 

@@ -23,6 +23,7 @@ from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.values import decode, encode_datetime
 
 __all__ = [
+    "as_json",
     "blank",
     "closure",
     "create",
@@ -68,8 +69,16 @@ def queue_create(work: Work, name: str, record_id: str) -> None:
     work.connection.execute(work.shared.createlist.insert().values(Id=record_id, object=name))
 
 
-def update(work: Work, record_id: str, values: Mapping[str, Any], at: datetime) -> None:
-    """Changes fields of a row. A write that the upstream refused is tried again with it. Raises Fault."""
+def update(
+    work: Work,
+    record_id: str,
+    values: Mapping[str, Any],
+    at: datetime,
+    *,
+    moments: Mapping[str, datetime] | None = None,
+) -> None:
+    """Changes fields of a row. A write that the upstream refused is tried again with it. `moments`: when each field was
+    changed, where that was not now. Raises Fault."""
     type_, row = find(work, record_id)
     given = _decoded(work, type_, values, creating=bool(row[CREATED]))
     emptied = tuple(n for n, v in given.items() if v is None and not _field(type_, n).nillable)
@@ -83,7 +92,8 @@ def update(work: Work, record_id: str, values: Mapping[str, Any], at: datetime) 
         work.change(work.group(type_.name).main, row["Id"], **shown, **{CREATED: True})
         _ask_again(work, row["Id"])
     elif new:
-        queue_update(work, type_, work.bare(type_.name, {row["Id"]: row})[row["Id"]], new, at)
+        work.not_by_sync(row["Id"], new)
+        queue_update(work, type_, work.bare(type_.name, {row["Id"]: row})[row["Id"]], new, at, moments or {})
 
 
 def _change_converting(work: Work, type_: ObjectType, row: Row, new: Row) -> None:
@@ -152,6 +162,12 @@ def take_along(work: Work, root: str, at: datetime) -> None:
             for row in _referring(work, edge, current) if edge.rule == "cascade" else ():
                 _leave(work, edge.child, row["Id"], root, at, [])
                 frontier.append((row["Id"], edge.child))
+
+
+def as_json(work: Work, name: str, row: Row) -> Row:
+    """A row of main, without what main alone has."""
+    columns = work.group(name).orig.c.keys()
+    return row_to(work.shapes.of(name), {n: row[n] for n in columns})
 
 
 def current_id(work: Work, record_id: str) -> str:
@@ -240,7 +256,14 @@ def _by(work: Work, row: Row) -> Row:
     return {"CreatedById": user, "LastModifiedById": user, **owner}
 
 
-def queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime) -> None:
+def queue_update(
+    work: Work,
+    type_: ObjectType,
+    row: Row,
+    new: Row,
+    at: datetime,
+    moments: Mapping[str, datetime] | None = None,
+) -> None:
     group, record_id = work.group(type_.name), row["Id"]
     orig = work.get(group.orig, record_id)
     if orig is None:
@@ -249,8 +272,8 @@ def queue_update(work: Work, type_: ObjectType, row: Row, new: Row, at: datetime
     waits = work.get(group.tosync, record_id) or {"changed": {}, "held": [], "state": "ready"}
     held = set(waits["held"])
     shown = {**row, **new}
-    moments = {**waits["changed"], **dict.fromkeys(new, encode_datetime(at))}
-    changed = {n: when for n, when in moments.items() if n in held or shown[n] != orig[n]}
+    now = {n: encode_datetime((moments or {}).get(n, at)) for n in new}
+    changed = {n: when for n, when in {**waits["changed"], **now}.items() if n in held or shown[n] != orig[n]}
     if not changed and waits["state"] != "gone":
         work.main(type_.name, [orig])  # as it was
         work.in_step(type_.name, record_id)

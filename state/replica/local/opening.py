@@ -14,6 +14,7 @@ from crmsync.state.replica.database import open_engine, timed_out
 __all__ = ["Place", "explained", "open_place"]
 
 _EXPECTED = "sqlite:////absolute/path/replica.db or postgresql+psycopg://user@host/database was expected"
+PATIENCE = 10  # seconds for a connection, unless the url says otherwise
 _LONGEST = 63  # bytes of a name in PostgreSQL
 _ONE_AT_A_TIME = 0x73636865  # the advisory lock while a schema is made; any number that nobody else uses
 _NO_RIGHTS = ("42501", "3F000", "25006")  # privilege, no schema of ours, read-only (a standby)
@@ -84,6 +85,8 @@ def open_place(place: Place, durable: bool) -> sa.Engine:
             f"the url of a replica begins with {url.drivername}:, which cannot hold it", _EXPECTED
         )
     url = url.set(drivername="postgresql+psycopg")
+    if "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": str(PATIENCE)})
     try:
         if place.schema:
             _make_schema(url, place.schema)

@@ -1,5 +1,4 @@
-"""The recycle bin of a replica: a delete that has not gone out yet is taken back. What the upstream has deleted is not
-kept here."""
+"""The recycle bin of a replica, as far as nobody has to be asked: a delete that has not gone out yet is taken back."""
 
 from collections.abc import Sequence
 
@@ -18,10 +17,6 @@ class LocalBin(RecycleBin):
 
     def undelete(self, caller: Caller, record_ids: Sequence[str]) -> list[Outcome]:
         return [self._back(each) for each in record_ids]
-
-    def empty(self, caller: Caller, record_ids: Sequence[str]) -> list[Outcome]:
-        why = Fault("FUNCTIONALITY_NOT_ENABLED", "the recycle bin is emptied in the CRM itself")
-        return [Rejected((why,), each) for each in record_ids]
 
     def _back(self, record_id: str) -> Outcome:
         if not ids.is_valid(record_id):

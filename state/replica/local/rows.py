@@ -130,6 +130,27 @@ class Work:
         for table in (group.orig, group.synced, group.tosync):
             self.drop(table, [record_id])
         self.change(group.main, record_id, **{UPDATED: False})
+        self._sync_is_through(record_id)
+
+    # ── What of that the sync of mailboxes has written (`from_sync`) ─────────────────────────────────────────
+
+    def by_sync(self, record_id: str) -> frozenset[str]:
+        """The fields of this record that the sync has written, and that wait to be sent."""
+        entry = self.get(self.shared.from_sync, record_id)
+        waits = entry is not None and entry["state"] != "told" and entry["action"] != "delete"
+        return frozenset(entry["fields"]) if entry is not None and waits else frozenset()
+
+    def not_by_sync(self, record_id: str, fields: Iterable[str]) -> None:
+        """A person has changed them here since, or they wait no more."""
+        entry = self.get(self.shared.from_sync, record_id)
+        if entry is not None and entry["action"] == "update":
+            left = {n: when for n, when in entry["fields"].items() if n not in set(fields)}
+            self.change(self.shared.from_sync, record_id, fields=left)
+
+    def _sync_is_through(self, record_id: str) -> None:
+        table = self.shared.from_sync
+        over = (table.c.Id == record_id, table.c.state == "waiting", table.c.action == "update")
+        self.connection.execute(table.delete().where(*over))
 
     # ── Properties ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,7 +233,9 @@ class Work:
         at: datetime,
     ) -> None:
         """Values that somebody gave this row here will never be sent: they can be read in the log."""
-        names, type_ = sorted(fields), self.shapes.of(name)
+        names, type_ = sorted({*fields} - self.by_sync(record_id)), self.shapes.of(name)
+        if not names:
+            return  # the sync's own log has them
         base, local = (row_to(type_, {n: row.get(n) for n in names}) for row in (orig, main))
         self.log(name, record_id, base, local, {}, fields=names, winner="server", resolved=why, at=at)
 

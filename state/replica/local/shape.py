@@ -162,6 +162,7 @@ def _field(given: Mapping[str, Any]) -> Field:
         name_field=bool(given.get("nameField")),
         id_lookup=bool(given.get("idLookup")),
         external_id=bool(given.get("externalId")),
+        unique=bool(given.get("unique")),
         auto_number=bool(given.get("autoNumber")),
         to=tuple(str(t) for t in given.get("referenceTo") or ()),
         relationship=given.get("relationshipName"),

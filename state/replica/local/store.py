@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.access import Caller, Rights
 from crmsync.state.replica.drafts import Draft, Lookup, read_parent
-from crmsync.state.replica.faults import Fault, Outcome, Rejected, Saved
+from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected, Saved
 from crmsync.state.replica.local import edits
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.described import Described
@@ -32,6 +32,9 @@ __all__ = ["LocalStore"]
 
 Change = tuple[str, str, Mapping[str, Any]]  # object, id, fields as JSON values
 Birth = tuple[str, Mapping[str, Any]]
+
+
+MOST_NAMED = 200  # records of one external id that an answer lists
 
 
 class _Undone(Exception):
@@ -231,28 +234,38 @@ class LocalStore(Store):
             for reference, lookup in draft.given.items():
                 assert isinstance(lookup, Lookup)
                 target = self.schema.objects[lookup.object_name]
-                found = self.by_key(work, target, lookup.field, lookup.value)
+                try:
+                    found = self.by_key(work, target, lookup.field, lookup.value)
+                except Ambiguous as several:  # of the parent, not of the record that the request is about
+                    raise Fault(several.code, several.message, (reference,)) from None
                 if found is None:
                     raise no_parent(reference, lookup)
                 yield reference, found
 
     def by_key(self, work: Work, type_: ObjectType, field: Field, value: Any) -> str | None:
-        """The id of the record that has this value in an external id, in whatever case."""
+        """The id of the record that has this value in an external id, in whatever case. Raises Ambiguous."""
+        found = self._holders(work, type_, field, value)
+        if len(found) > 1:
+            raise Ambiguous(tuple(found))
+        return found[0] if found else None
+
+    def _holders(self, work: Work, type_: ObjectType, field: Field, value: Any) -> list[str]:
         main = work.group(type_.name).main
         same = folded(main.c[field.name]) == folded(sa.literal(value, sa.Text()))
-        found: str | None = work.connection.execute(sa.select(main.c.Id).where(same).limit(1)).scalar()
-        return found
+        query = sa.select(main.c.Id).where(same).order_by(main.c.Id).limit(MOST_NAMED)
+        return list(work.connection.execute(query).scalars())
 
     def _check_unique(
         self, work: Work, type_: ObjectType, values: Mapping[str, Any], own: str | None
     ) -> None:
+        """An external id need not be unique."""
         for name, value in values.items():
             field = type_.find(name)
-            if field is None or not (field.external_id or field.unique) or not isinstance(value, str):
+            if field is None or not field.unique or field.name == "Id" or not isinstance(value, str):
                 continue
-            holder = self.by_key(work, type_, field, value)
-            if holder is not None and holder != own:
-                what = f"duplicate value found: {field.name} duplicates value on record with id: {holder}"
+            others = [each for each in self._holders(work, type_, field, value) if each != own]
+            if others:
+                what = f"duplicate value found: {field.name} duplicates value on record with id: {others[0]}"
                 raise Fault("DUPLICATE_VALUE", what, (field.name,))
 
     def _key_field(self, type_: ObjectType, name: str) -> Field:

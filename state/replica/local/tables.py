@@ -71,6 +71,8 @@ class Shared:
         self.aliases = _aliases(metadata)
         self.tombs = _tombs(metadata)
         self.conflicts = _conflicts(metadata)
+        self.from_sync = _from_sync(metadata)
+        self.rights = _rights(metadata)
 
 
 def _createlist(metadata: sa.MetaData) -> sa.Table:
@@ -179,6 +181,36 @@ def _conflicts(metadata: sa.MetaData) -> sa.Table:
         ),  # what that person did; empty: nothing yet, or no need
         sa.Column("at", sa.DateTime, nullable=False),
         sqlite_autoincrement=True,
+    )
+
+
+def _from_sync(metadata: sa.MetaData) -> sa.Table:
+    """Writes of the sync of mailboxes that the upstream does not have yet (`from_sync`); one of a record."""
+    return sa.Table(
+        "_from_sync",
+        metadata,
+        sa.Column("Id", _ID, primary_key=True),
+        sa.Column("object", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),  # create, update, delete
+        sa.Column("key", sa.Text, nullable=False, index=True),  # of a create
+        # of an update, when each field was changed; of a create, the row as it was made, as JSON
+        sa.Column("fields", sa.JSON, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),  # waiting, given_up, told
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+    )
+
+
+def _rights(metadata: sa.MetaData) -> sa.Table:
+    """What the upstream last said that a user may do with a record, for when it cannot be asked."""
+    return sa.Table(
+        "_right",
+        metadata,
+        sa.Column("user", _ID, primary_key=True),
+        sa.Column("Id", _ID, primary_key=True),
+        sa.Column("read", sa.Boolean, nullable=False),
+        sa.Column("edit", sa.Boolean, nullable=False),
+        sa.Column("delete", sa.Boolean, nullable=False),
     )
 
 

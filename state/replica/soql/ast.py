@@ -47,7 +47,7 @@ class Call:
 
 
 Operand: TypeAlias = Path | Call
-TEXTS = "one text of"  # not of SOQL: several fields as one text, for a search in all of them
+TEXTS = "any text of"  # not of SOQL: several fields before LIKE, for a search in all of them
 
 
 # Literals

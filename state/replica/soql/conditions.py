@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, true
 from sqlalchemy.sql.elements import Grouping
 
 from crmsync.state.replica.soql import ast
+from crmsync.state.replica.soql.anywhere import anywhere
 from crmsync.state.replica.soql.distance import check_operator
 from crmsync.state.replica.soql.errors import InvalidField
 from crmsync.state.replica.soql.logic import all_of, any_of
@@ -41,6 +42,9 @@ def condition(reader: Reader, part: ast.Condition) -> ColumnElement[bool]:
         case ast.Compare(operand, operator, value):
             check_operator(reader.context, operand, operator)
             return _comparison(reader, operand).compare(operator, value)
+        case ast.Like(ast.Call(ast.TEXTS, paths), ast.Text() as sought):
+            texts = [reader.operand(each).expression for each in paths if isinstance(each, ast.Path)]
+            return anywhere(texts, sought.pattern)
         case ast.Like(operand, value):
             return _comparison(reader, operand).like(value)
         case ast.In(operand, values):

@@ -2,9 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from functools import reduce
 
-from sqlalchemy import ColumnElement, Select, String, UnaryExpression, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, UnaryExpression, select
 
 from crmsync.state.replica.soql import ast
 from crmsync.state.replica.soql.conditions import condition
@@ -31,8 +30,6 @@ class RowReader:
     def operand(self, operand: ast.Operand) -> Term:
         if isinstance(operand, ast.Path):
             return self.scope.term(operand)
-        if operand.name == ast.TEXTS:
-            return _texts(self.scope, operand)
         if operand.name == "DISTANCE":
             return distance(self.scope, operand)
         return scalar(self.context, operand, self.operand)
@@ -102,14 +99,6 @@ def _check_with(context: Context, query: ast.Query) -> None:
         raise context.error(Unsupported, f"WITH {query.with_.name} is not supported", query.at)
     if query.updates:
         raise context.error(Unsupported, "UPDATE is not supported: there are no Knowledge articles", query.at)
-
-
-def _texts(scope: Scope, call: ast.Call) -> Term:
-    """Folded once a row and not once a field: nine in ten of the many texts of a record are empty."""
-    found = [scope.term(each).expression for each in call.arguments if isinstance(each, ast.Path)]
-    parts: Iterable[Expression] = (func.coalesce(each, literal_column("''", String())) for each in found)
-    lines = reduce(lambda one, other: one + literal_column("'\n'", String()) + other, parts)
-    return Term(lines, "textarea", str(call), nullable=False)
 
 
 def _semi_join(context: Context, query: ast.Query) -> Select[tuple[str | None]]:

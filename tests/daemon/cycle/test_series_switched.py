@@ -1,11 +1,13 @@
 """Fields for whole series are mapped, or no longer mapped, over a state that knows the series the other way."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crmsync.connectors.contract import Kind
+from crmsync.daemon.account import Mailbox
 from tests.corpora.house import house
 from tests.daemon.cycle.test_series import ALL, NAME, Scene, weekly
 from tests.daemon.cycle.test_whole_series import FIELDS, HOME
@@ -46,6 +48,25 @@ def test_switched_on_the_events_of_linked_occurrences_stay(scene: Scene) -> None
     scene.house.servers["calendar"].set(NAME, scene.text().replace("Jour fixe", "Weekly").encode())
     scene.sync()
     assert {row["Subject"] for row in scene.rows().values()} == {"Weekly"}
+    scene.idle()
+
+
+def test_another_account_that_sees_the_calendar_does_not_bring_its_series_in_beside_them(
+    scene: Scene,
+) -> None:
+    switch = Switch(scene)
+    switch.off()
+    scene.put(weekly())
+    scene.sync()
+    switch.on()
+    accounts = scene.house.engine.accounts
+    alice = accounts["alice"]
+    boxes = [Mailbox(box.type, box.source, box.address) for box in alice.mailboxes]
+    bob = replace(alice, name="bob", mailboxes=boxes)
+    accounts["bob"] = bob  # type: ignore[index]
+    scene.sync()
+    scene.sync()
+    assert scene.events() == len(ALL)
     scene.idle()
 
 

@@ -48,10 +48,9 @@ class Copy(Wires):
 
     def kept_back(self, write: Write) -> Outcome | None:
         target = target_of(write)
-        given_up = self.given_up.get(target)
+        given_up = self.given_up.pop(target, None)
         if given_up is not None and _repeats(write, given_up):
-            return Refused(target, ABANDONED, "by an admin")
-        self.given_up.pop(target, None)
+            return Refused(target, ABANDONED, "by an admin")  # told once: who wants it again may have it
         if not self.away:
             self.waiting.pop(target, None)  # it goes to the CRM now, and what waited for it is in it
             return None

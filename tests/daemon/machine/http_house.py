@@ -77,6 +77,9 @@ HABITS: dict[str, dict[str, Any]] = {
 
 
 class HttpHouse(Premises):
+    site_of: type[DavSite] = DavSite
+    sort = "addressbook"
+
     def __init__(self, hosts: Hosts, folder: Path, quirks: Iterable[str] = (), **account: Any) -> None:
         """``quirks``: of ``HABITS``, and ``no external id``."""
         self.clock = hosts.clock
@@ -104,11 +107,12 @@ class HttpHouse(Premises):
                 url=self._hosts.dav + path,
                 book=path,
                 name=title,
+                sort=self.sort,
                 **{"lost": EXPIRED, "times": "never", **habits},
             )
             shelves.append(shelf)
             self._hosts.shelves[path] = shelf
-        return DavSite(name, shelves, self.fate, self._moment)
+        return self.site_of(name, shelves, self.fate, self._moment)
 
     def _moment(self) -> None:
         self.clock.tick(A_MOMENT)

@@ -41,6 +41,12 @@ class Shelf(Quirky):
 class DavSite:
     """Address books under one login. Names of items are unique over all of them."""
 
+    form: type[Any] = Card  # how the person's program reads and writes an item
+    kind = Kind.CONTACT
+    held = HELD
+    media = "text/vcard"
+    suffix = ".vcf"
+
     def __init__(
         self,
         name: str,
@@ -51,7 +57,7 @@ class DavSite:
     ) -> None:
         """``pool``: with a login, if the server wants one."""
         self.shelves = {shelf.book: shelf for shelf in shelves}
-        self.traits = Traits(columns={Kind.CONTACT: HELD}, tags=True, stamps=True)
+        self.traits = Traits(columns={self.kind: self.held}, tags=True, stamps=True)
         self.faults = Line(name, fate, self._changed)
         for shelf in shelves:
             shelf.empties = self.faults.empties
@@ -65,8 +71,8 @@ class DavSite:
 
     def put(self, collection: str, columns: Columns, *, tags: Iterable[str] = (), owner: str = "") -> str:
         self._serial += 1
-        name = f"{self._name}-{self._serial}.vcf"
-        card = Card.new(name.removesuffix(".vcf"), columns)
+        name = f"{self._name}-{self._serial}{self.suffix}"
+        card = self.form.new(name.removesuffix(self.suffix), columns)
         card.select(frozenset(tags))
         self._store(collection, name, card)
         return name
@@ -90,9 +96,9 @@ class DavSite:
     def copy(self, item: str) -> str:
         """With a UID of its own, and everything else, the link stamp too."""
         self._serial += 1
-        name = f"{self._name}-copy-{self._serial}.vcf"
+        name = f"{self._name}-copy-{self._serial}{self.suffix}"
         card = self._card(item)
-        card.rename(name.removesuffix(".vcf"))
+        card.rename(name.removesuffix(self.suffix))
         self._store(self._shelf(item), name, card)
         return name
 
@@ -128,7 +134,7 @@ class DavSite:
         return self._items
 
     def collections(self) -> Sequence[Collection]:
-        return [Collection(s.book, s.name, frozenset({Kind.CONTACT})) for s in self.shelves.values()]
+        return [Collection(s.book, s.name, frozenset({self.kind})) for s in self.shelves.values()]
 
     def close(self) -> None:
         self._pool.clear()
@@ -148,11 +154,11 @@ class DavSite:
 
     def _item(self, shelf: Shelf, name: str) -> Item:
         etag, text = shelf.items[name]
-        card = Card(text.decode())
+        card = self.form(text.decode())
         return Item(
             id=name,
             collection=shelf.book,
-            kind=Kind.CONTACT,
+            kind=self.kind,
             uid=card.uid,
             columns=card.columns(),
             tags=card.tags,
@@ -166,14 +172,14 @@ class DavSite:
     def _shelf(self, item: str) -> str:
         return next(book for book, shelf in self.shelves.items() if item in shelf.items)
 
-    def _card(self, item: str) -> Card:
+    def _card(self, item: str) -> Any:
         book = self._shelf(item)
         hidden = item in self.shelves[book].hides
         if hidden:
-            return Card(self.shelves[book].items[item][1].decode())
-        return Card(self._send("GET", book, item).data.decode())
+            return self.form(self.shelves[book].items[item][1].decode())
+        return self.form(self._send("GET", book, item).data.decode())
 
-    def _rewrite(self, item: str, change: Callable[[Card], object]) -> None:
+    def _rewrite(self, item: str, change: Callable[[Any], object]) -> None:
         card = self._card(item)
         change(card)
         self._store(self._shelf(item), item, card)
@@ -183,8 +189,8 @@ class DavSite:
         self.shelves[book].hides.discard(item)  # what is gone is no secret
         self._changed()
 
-    def _store(self, book: str, name: str, card: Card) -> None:
-        self._send("PUT", book, name, card.text.encode(), {"Content-Type": "text/vcard; charset=utf-8"})
+    def _store(self, book: str, name: str, card: Any) -> None:
+        self._send("PUT", book, name, card.text.encode(), {"Content-Type": f"{self.media}; charset=utf-8"})
         self._changed()
 
     def _send(

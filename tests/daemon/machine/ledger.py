@@ -9,15 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Columns, Kind, Side, Value
+from crmsync.connectors.contract import Columns, Side, Value
 from crmsync.connectors.memory.native import Item
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Direction
 from crmsync.state.values import encode
 from tests.daemon.machine.premises import SHARED, Premises
 from tests.daemon.machine.trouble import Point
-
-NAME = "first_name"  # never edited: by it, the items of one person are known on every side
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class Ledger:
             False  # a listing has left out what is there: nobody can know then where a card was moved to
         )
         self.wrongs: list[str] = []  # deletes for which there was no reason
-        self.ever_shared = {c for c in house.rules[Kind.CONTACT] if self.shared(c)}
+        self.ever_shared = {c for c in house.rules[house.kind] if self.shared(c)}
         self.undoing = False  # what a cycle has made is being taken away again
         house.fate.witness = self._saw
 
@@ -51,10 +49,10 @@ class Ledger:
 
     def made_by_a_person(self, server: str, item: str) -> None:
         found = self._item(server, item)
-        name = name_of(found)
+        name = self._name(found)
         self.made[server, name] += 1
         for column, value in found.columns.items():
-            if value is not None and column != NAME:
+            if value is not None and column != self.house.named:
                 self.edits.append(Edit(server, item, name, column, value, certain=True))
 
     def edit(self, server: str, item: str, columns: Columns) -> None:
@@ -70,14 +68,14 @@ class Ledger:
             self._saw_it(server, before, column, "replaced")
             certain = plain[column] or (fresh and new is not None)
             self.edits.append(
-                Edit(server, item, name_of(before), column, new, certain, fresh and new is not None)
+                Edit(server, item, self._name(before), column, new, certain, fresh and new is not None)
             )
 
     def delete(self, server: str, item: str) -> None:
         found = self._item(server, item)
         for column in found.columns:
             self._saw_it(server, found, column, "deleted")
-        self.deaths.add((server, name_of(found)))
+        self.deaths.add((server, self._name(found)))
         self.house.servers[server].delete(item)
 
     def move(self, server: str, item: str, collection: str) -> str:
@@ -85,9 +83,9 @@ class Ledger:
         if (
             before.hidden
         ):  # it goes from where it was, and is seen nowhere else: a delete, as far as anyone can tell
-            self.deaths.add((server, name_of(before)))
+            self.deaths.add((server, self._name(before)))
         moved = self.house.servers[server].move(item, collection)
-        self.moved.add(name_of(before))
+        self.moved.add(self._name(before))
         for edit in self._of(server, item):
             edit.item = moved
         return moved
@@ -125,7 +123,7 @@ class Ledger:
             for item in self.house.items(server):
                 typed = {e.column: e.value for e in self._of(server, item.id)}
                 for column, value in item.columns.items():
-                    if column in {NAME, *self.ever_shared}:
+                    if column in {self.house.named, *self.ever_shared}:
                         continue
                     if not same(value, typed.get(column)) and not self._put_back(server, item, column):
                         found.append(
@@ -137,7 +135,7 @@ class Ledger:
         """An undo has made it, as a card stood that a person had written."""
         if any(e.item == item.id for e in self.edits if e.server == server):
             return False
-        before = [e for e in self.edits if (e.server, e.name, e.column) == (server, name_of(item), column)]
+        before = [e for e in self.edits if (e.server, e.name, e.column) == (server, self._name(item), column)]
         return any(same(e.value, item.columns[column]) for e in before)
 
     def surplus(self) -> list[str]:
@@ -145,7 +143,7 @@ class Ledger:
         servers = self.house.servers
         found = []
         for server in servers:
-            for name, number in Counter(name_of(i) for i in self.house.items(server)).items():
+            for name, number in Counter(self._name(i) for i in self.house.items(server)).items():
                 if self.lied_to and name in self.moved:
                     continue  # what was moved out of sight looked deleted, and was made again if it had been edited
                 if number > sum(self.made[s, name] for s in servers):
@@ -154,16 +152,16 @@ class Ledger:
 
     def shared(self, column: str) -> bool:
         """Exchanged between the sides, and held by both."""
-        rule = self.house.rules[Kind.CONTACT].get(column)
-        held = all(column in s.traits.columns[Kind.CONTACT] for s in self.house.servers.values())
+        rule = self.house.rules[self.house.kind].get(column)
+        held = all(column in s.traits.columns[self.house.kind] for s in self.house.servers.values())
         return rule is not None and rule.direction is not Direction.NONE and held
 
     def travels(self, server: str, column: str) -> bool:
         """What is written here goes to the other side."""
         target = Side.ECS if server == "crm" else Side.CRM
-        allowed = self.shared(column) and self.house.rules[Kind.CONTACT][column].direction.allows(target)
+        allowed = self.shared(column) and self.house.rules[self.house.kind][column].direction.allows(target)
         other = next(s for n, s in self.house.servers.items() if (n == "crm") is (target is Side.CRM))
-        return allowed and column not in other.traits.unwritable(Kind.CONTACT)
+        return allowed and column not in other.traits.unwritable(self.house.kind)
 
     def agreed(self, column: str) -> bool:
         """It has to be the same on both sides."""
@@ -174,8 +172,8 @@ class Ledger:
         ecs, crm = (self.house.servers[s].traits for s in ("alice", "crm"))
         found = [value]
         for first, second in ((ecs, crm), (crm, ecs)):
-            once = first.keep(Kind.CONTACT, {column: value}).get(column, value)
-            found += [once, second.keep(Kind.CONTACT, {column: once}).get(column, once)]
+            once = first.keep(self.house.kind, {column: value}).get(column, value)
+            found += [once, second.keep(self.house.kind, {column: once}).get(column, once)]
         return found
 
     def means(self, column: str, shown: Value, value: Value) -> bool:
@@ -187,7 +185,7 @@ class Ledger:
         """Whoever replaces or deletes what stands here has seen it, and with it the edit that it came from."""
         shown = item.columns[column]
         for edit in self.edits:
-            if edit.over or edit.name != name_of(item) or edit.column != column:
+            if edit.over or edit.name != self._name(item) or edit.column != column:
                 continue
             if edit.server == server and edit.item == item.id and same(edit.value, shown):
                 edit.over = f"{what} where it stood"
@@ -202,11 +200,11 @@ class Ledger:
             i.columns[column]
             for s in self.house.servers
             for i in self.house.items(s)
-            if name_of(i) == name_of(item) and (s, i.id) != (server, item.id)
+            if self._name(i) == self._name(item) and (s, i.id) != (server, item.id)
         ]
         shown = item.columns[column]
         alike = (self.means(column, o, shown) or self.means(column, shown, o) for o in others)
-        return len(others) == 1 and all(alike)
+        return len(others) == self._partners(self._name(item)) and all(alike)
 
     def _stands(self, edit: Edit) -> bool:
         items = self.house.items(edit.server)
@@ -219,7 +217,7 @@ class Ledger:
             self.means(edit.column, i.columns[edit.column], edit.value)
             for s in self.house.servers
             for i in self.house.items(s)
-            if name_of(i) == edit.name
+            if self._name(i) == edit.name
         )
 
     def _logged(self, edit: Edit, log: Iterable[Mapping[str, object]]) -> bool:
@@ -235,7 +233,7 @@ class Ledger:
             f"{s} {i.id}": i.columns.get(edit.column)
             for s in self.house.servers
             for i in self.house.items(s)
-            if name_of(i) == edit.name
+            if self._name(i) == edit.name
         }
 
     def _saw(self, point: Point) -> None:
@@ -245,15 +243,16 @@ class Ledger:
         item = next((i for i in self.house.items(point.where) if i.id == point.detail), None)
         if item is None:
             return  # gone already
-        name = name_of(item)
-        if point.where == "crm":
-            unknowable = self.lied_to and name in self.moved
-            owner = self.house.owners.get(item.owner, "")
-            right = unknowable or bool({(owner, name), (SHARED, name)} & self.deaths)
-        else:
-            right = ("crm", name) in self.deaths
-        if not right:
-            self.wrongs.append(f"{point} ({name}): nobody had deleted its partner")
+        if not self._rightly_deleted(point.where, item):
+            self.wrongs.append(f"{point} ({self._name(item)}): nobody had deleted its partner")
+
+    def _rightly_deleted(self, server: str, item: Item) -> bool:
+        name = self._name(item)
+        if server != "crm":
+            return ("crm", name) in self.deaths
+        unknowable = self.lied_to and name in self.moved
+        owner = self.house.owners.get(item.owner, "")
+        return unknowable or bool({(owner, name), (SHARED, name)} & self.deaths)
 
     def _of(self, server: str, item: str) -> list[Edit]:
         return [e for e in self.edits if (e.server, e.item) == (server, item)]
@@ -261,6 +260,9 @@ class Ledger:
     def _item(self, server: str, item: str) -> Item:
         return self.house.servers[server].read(item)
 
+    def _partners(self, name: str) -> int:
+        """How many such an item has, on all other servers together."""
+        return 1
 
-def name_of(item: Item) -> str:
-    return str(item.columns[NAME])
+    def _name(self, item: Item) -> str:
+        return str(item.columns[self.house.named])

@@ -21,11 +21,13 @@ from typing import Any
 from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.daemon.machine.test_calls_machine import CallsStory
 from tests.daemon.machine.test_copied_machine import CopiedStory
 from tests.daemon.machine.test_delegates_machine import DelegateStory, ForeignStory
 from tests.daemon.machine.test_granted_machine import GrantedStory
 from tests.daemon.machine.test_http_machine import over_a_real_server, over_http
 from tests.daemon.machine.test_machine import Story
+from tests.daemon.machine.test_series_machine import over_calendars
 
 ALL_STEPS = 100_000
 STORIES = 30  # that one seed tells
@@ -36,8 +38,10 @@ HOUSES: Mapping[str, Callable[[], AbstractContextManager[type[Story]]]] = {
     "memory": lambda: nullcontext(Story),
     "delegates": lambda: nullcontext(DelegateStory),
     "protocols": lambda: nullcontext(ForeignStory),
+    "calls": lambda: nullcontext(CallsStory),
     "copied": lambda: nullcontext(CopiedStory),
     "granted": lambda: nullcontext(GrantedStory),
+    "series": over_calendars,
     "http": over_http,
     "radicale": over_a_real_server,
 }

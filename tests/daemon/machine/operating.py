@@ -33,7 +33,7 @@ class Operating:
 
     @rule(column=st.sampled_from(RULED), direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, column: str, direction: Direction, policy: Policy) -> None:
-        self.house.rules[Kind.CONTACT][column] = Rule(direction, policy)
+        self.house.rules[self.house.kind][column] = Rule(direction, policy)
         self.ledger.ruled_anew(column)
         self.house.restart()
 
@@ -55,7 +55,7 @@ class Operating:
 
     @rule(account=accounts, deletes=st.sampled_from(DeleteRule))
     def rule_deletes(self, account: str, deletes: DeleteRule) -> None:
-        self._configure(account, deletes={Kind.CONTACT: deletes})
+        self._configure(account, deletes=dict.fromkeys(Kind, deletes))
 
     @rule(out=st.sampled_from(("Contacts", "Private")), back=st.booleans())
     def leave_a_collection_out(self, out: str, back: bool) -> None:
@@ -188,7 +188,7 @@ def _unnamed(house: Any, entries: list[Entry], after: World, answer: Mapping[str
 
 
 def _shows(house: Any, server: str, column: str, value: Any, shown: Any) -> bool:
-    kept = house.servers[server].traits.keep(Kind.CONTACT, {column: value}).get(column)
+    kept = house.servers[server].traits.keep(house.kind, {column: value}).get(column)
     return same(value, shown) or same(kept, shown)
 
 

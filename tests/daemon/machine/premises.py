@@ -20,7 +20,9 @@ from crmsync.state.model import Pair
 from tests.daemon.cycle.world import RULES, Clock
 from tests.daemon.machine.trouble import Fate, MortalState
 
-NO_LIMIT = {Kind.CONTACT: Limit(10_000, 1000)}  # the guard has tests of its own
+NO_LIMIT = dict.fromkeys(
+    (Kind.CONTACT, Kind.APPOINTMENT, Kind.TASK), Limit(10_000, 1000)
+)  # the guard has tests of its own
 PEOPLE = ("alice", "bob")
 SHARED = "shared"  # the server of the address book that both see
 
@@ -90,6 +92,8 @@ class Premises(ABC):
     stranger: str = "somebody-else"  # id of a user without an account
     folder: Path
     rules: dict[Kind, Any]
+    kind: Kind = Kind.CONTACT  # of all items
+    named: str = "first_name"  # the column by which an item is known on every side: nobody edits it
     by_itself: Grant = ALL  # what the service exchanges without anybody's word
 
     def prepare(self, folder: Path, people: Sequence[str], options: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ whether all is well."""
 from collections.abc import Mapping
 from typing import Any
 
-from crmsync.connectors.contract import Kind, Side
+from crmsync.connectors.contract import Side
 from crmsync.connectors.memory.native import Item
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Pair, PairState
@@ -160,6 +160,6 @@ def _both(house: Premises, pair: Pair) -> tuple[Item | None, Item | None]:
 
 def _agree(house: Premises, column: str, ecs: Item, crm: Item) -> bool:
     here, there = ecs.columns[column], crm.columns[column]
-    on_crm = house.crm.traits.keep(Kind.CONTACT, {column: here}).get(column)
-    on_ecs = house.boxes[next(iter(house.boxes))].traits.keep(Kind.CONTACT, {column: there}).get(column)
+    on_crm = house.crm.traits.keep(house.kind, {column: here}).get(column)
+    on_ecs = house.boxes[next(iter(house.boxes))].traits.keep(house.kind, {column: there}).get(column)
     return same(here, there) or same(on_crm, there) or same(on_ecs, here)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from crmsync.connectors.contract import Columns, Deferred, Kind, Outcome, Refused, Stale, Value
+from crmsync.connectors.contract import Columns, Deferred, Outcome, Refused, Stale, Value
 from crmsync.connectors.errors import ConnectorError, Throttled, Unreachable
 from tests.daemon.machine.chronicle import Chronicle
 from tests.daemon.machine.house import PEOPLE, SHARED, House
@@ -43,6 +43,7 @@ errors = st.sampled_from((Unreachable("the line is dead"), Throttled("too many r
 
 class Story(Operating, RuleBasedStateMachine):
     taken = 0  # steps, of all stories of this process
+    ledger_of: type[Ledger] = Ledger
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class Story(Operating, RuleBasedStateMachine):
     def _begin(self, quirks: set[str], mail: bool) -> None:
         self.house = self.build(quirks)
         self.begun = True
-        self.ledger = Ledger(self.house)
+        self.ledger = self.ledger_of(self.house)
         self.chronicle = Chronicle(self.house)
         self.careless = "the CRM knows no preconditions" in quirks
         self.make_a_card("alice", "Ada", True, mail, COLUMNS)
@@ -117,7 +118,7 @@ class Story(Operating, RuleBasedStateMachine):
         """The same column of the same person, on all sides, before anyone has seen the others' edits."""
         for server in sorted(self.house.servers, reverse=crm_first):
             for item in self.house.items(server):
-                if item.columns["first_name"] == name:
+                if item.columns[self.house.named] == name:
                     self._edit(server, item.id, [column], "new")
             self.house.clock.tick(1)
 
@@ -299,7 +300,7 @@ class Story(Operating, RuleBasedStateMachine):
         self.ledger.edit(server, item, self._values(server, columns, kind))
 
     def _values(self, server: str, columns: Sequence[str], kind: str) -> Columns:
-        held = self.house.servers[server].traits.columns[Kind.CONTACT]
+        held = self.house.servers[server].traits.columns[self.house.kind]
         return {c: self._value(c, kind) for c in columns if c in held}
 
     def _value(self, column: str, kind: str) -> Value:

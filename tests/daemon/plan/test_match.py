@@ -11,6 +11,7 @@ from crmsync.daemon.plan.match import (
     Candidate,
     NoPartner,
     Partner,
+    addresses_of,
     keys_of,
     match,
     matchable,
@@ -207,3 +208,18 @@ def test_new_an_appointment_that_does_not_say_when_it_ends_has_a_key() -> None:
 )
 def test_whose_items_have_to_be_known_tagged_or_not(kinds: set[Kind], expected: bool) -> None:
     assert matchable(frozenset(kinds)) is expected
+
+
+# ── whom an item is about ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_addresses_are_those_of_people_and_of_letters() -> None:
+    person: Columns = {"email": "ada@example.com", "email_2": None, "first_name": "Ada"}
+    assert addresses_of(person) == ["ada@example.com"]
+    letter: Columns = {
+        "from": "ada@example.com",
+        "to": ("grace@example.com", ""),
+        "cc": None,
+        "subject": "a@b",
+    }
+    assert addresses_of(letter) == ["ada@example.com", "grace@example.com"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from crmsync.connectors.contract import Kind, Side, Value
+from crmsync.connectors.contract import Kind, Side, Value, entry
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.terms import Direction, Policy, Rule, Verdict
 from tests.daemon.plan.sides import Place, rules, standings
@@ -63,6 +63,8 @@ def test_both_have_somebody_new(direction: Direction, to_ecs: Shown, to_crm: Sho
     merged = both(None, Place(of(A)), Place(of(B)), rule=Rule(direction))
     assert (merged.to_ecs, merged.to_crm, merged.agreed) == (to_ecs, to_crm, agreed)
     assert merged.clashes == ()
+    written = {d.verdict for d in merged.decisions} - {Verdict.KEPT}
+    assert written == {v for v, to in ((Verdict.TO_ECS, to_ecs), (Verdict.TO_CRM, to_crm)) if to}
 
 
 def test_a_side_that_cannot_be_written_keeps_what_it_has() -> None:
@@ -87,11 +89,24 @@ def test_who_is_gone_from_the_crm_is_agreed_on_without_a_write() -> None:
     assert [d.verdict for d in merged.decisions] == [Verdict.AGREED]
 
 
-@pytest.mark.parametrize(("ecs", "crm"), [(AB, A), (A, A), (A, None), (None, None)])
+def test_at_a_first_meeting_each_side_gets_whom_it_lacks() -> None:
+    merged = both(None, Place(of(A)), Place(of(B)), known=False)
+    assert (merged.to_ecs, merged.to_crm, merged.agreed) == (of(AB), of(AB), of(AB))
+
+
+def test_after_a_loss_what_is_remembered_is_merged_as_ever() -> None:
+    merged = both(A, Place(of(AB)), Place(of(A), baseline=of(A)), fill=False)
+    assert (merged.to_ecs, merged.to_crm, merged.agreed) == ({}, of(AB), of(AB))
+
+
+@pytest.mark.parametrize(
+    ("ecs", "crm"), [(AB, A), (A, A), (A, None), (None, None), ((entry("a@x", "accepted"),), A)]
+)
 def test_after_a_loss_nobody_is_asked_about_whom_the_crm_does_not_know(ecs: Value, crm: Value) -> None:
     merged = both(None, Place(of(ecs)), Place(of(crm)), known=False, fill=False)
     assert (merged.to_ecs, merged.to_crm, merged.clashes) == ({}, {}, ())
     assert merged.agreed == of(ecs)
+    assert [d.verdict for d in merged.decisions] == [Verdict.AGREED]
 
 
 def test_after_a_loss_somebody_is_asked_about_whom_the_calendar_does_not_know() -> None:

@@ -217,6 +217,7 @@ def test_a_decision_for_which_the_right_is_missing_stays_to_be_carried_out(choic
         ("b", "b", "d", [(Side.ECS, "b", "d")]),  # typed in the CRM since, and it gives way
         ("c", "b", "d", [(Side.ECS, "b", "d")]),  # even where the CRM was to win
         ("b", "d", "c", [(Side.CRM, "d", "c")]),  # typed over what was chosen
+        ("e", "d", "f", [(Side.CRM, "d", "f")]),  # on both sides: one line shows both
         ("e", "b", "c", []),
         ("b", "b", "a", []),  # taken back to what both had
     ],

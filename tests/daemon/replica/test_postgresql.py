@@ -12,8 +12,11 @@ from crmsync.config.load import load
 from crmsync.daemon.app import build
 from crmsync.daemon.replica import standing
 from crmsync.daemon.replica.context import Stage
+from crmsync.daemon.replica.doors import Doors
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.replica.local.database import LocalDatabase
@@ -228,3 +231,25 @@ def test_as_it_is_configured(tmp_path: Path, server: PostgreSQL, shared: Bench):
     assert done["pulled"] > 0
     assert (checked["ok"], "schema crmsync_replica_main" in checked["message"]) == (True, True)
     assert "sesame" not in str(checked)
+
+
+def test_a_door_opens_when_the_database_has_come(
+    server: PostgreSQL, opened: Any, shared: Bench, caplog: pytest.LogCaptureFixture
+):
+    keeper, doors = opened(), Doors()
+    verify = verifier(lambda: pytest.fail("nobody logs in"), "")
+    services = {"main": lambda: web_services(keeper, verify, now=shared.clock)}
+    replicas = Replicas({"main": keeper}, shared.clock, services, {"main": ("127.0.0.1", 0)})
+    server.close()
+    try:
+        doors.follow(replicas)
+        doors.again()
+    finally:
+        server.start()
+    assert doors.urls == {}
+    assert [r.getMessage().count("is not served") for r in caplog.records if r.levelname == "ERROR"] == [1]
+    doors.again()
+    assert list(doors.urls) == ["main"]
+    doors.close()
+    doors.again()
+    assert doors.urls == {}

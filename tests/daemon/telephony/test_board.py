@@ -10,6 +10,7 @@ import pytest
 from crmsync.connectors.calllog.connector import CALLS, CallLogSource
 from crmsync.connectors.calllog.store import CallStore
 from crmsync.connectors.contract import Delete, Record, Update
+from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.telephony.contract import Answered, Cause, Direction, Ended, Offered
 from crmsync.connectors.telephony.people import Person
 from crmsync.daemon.telephony.board import Board, Line
@@ -188,3 +189,53 @@ def test_what_is_revoked_opens_nothing_and_the_database_has_no_token(scene: Scen
     assert pairing.revoke("alice") == 1
     assert pairing.account(tokens[1], {"alice"}) is None
     assert pairing.pair(waiting) is None
+
+
+# ── A disk that takes nothing more ───────────────────────────────────────────────────────────────────────────
+
+
+def _fill(scene: Scene, *, full: bool) -> None:
+    with scene.store._transaction() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count = {pages if full else 1_000_000}")
+
+
+def test_on_a_full_disk_the_telephone_rings_and_no_call_is_lost(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+):
+    board = scene.board()
+    board.hear("desk", offered("0"))
+    _fill(scene, full=True)
+    for n in range(1, 40):
+        board.hear("desk", offered(str(n)))
+        board.found("alice", f"key-{n}", [ADA], all=True)
+    assert len(board.calls("alice")) == 40
+    assert len(scene.store.going("desk")) < 40
+    assert str(board.trouble).startswith("no space is left for the call log")
+    for n in range(20, 40):
+        board.hear("desk", ended(str(n)))
+    done = len(scene.items())
+    assert done < 20
+    assert len(scene.finished) == done
+    board.save()
+    assert board.trouble is not None
+    with pytest.raises(Unreachable, match="no space is left"):
+        board.note("alice", "key-39", "long" * 4000)  # a person is told that it is not kept
+    _fill(scene, full=False)
+    board.save()
+    assert (board.trouble, len(scene.finished)) == (None, done + 1)
+    assert len(scene.store.going("desk")) == 20
+    assert len(scene.items()) == 20
+    actions = [record.action for record in caplog.records if hasattr(record, "action")]
+    assert actions.count("calls.unsaved") == 1
+
+
+def test_a_file_that_cannot_be_written_says_so(scene: Scene):
+    scene.store.epoch()
+    with scene.store._transaction() as db:
+        db.execute("PRAGMA query_only = ON")
+    board = scene.board()
+    board.hear("desk", offered())
+    assert board.calls("alice")
+    assert "no write access to the call log" in str(board.trouble)
+    assert "needs write access to the file and its directory" in str(board.trouble)

@@ -37,7 +37,7 @@ class FakeDesk:
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
         _, fitting = checked(name, arguments)
         self.calls.append((name, fitting))
-        answer = self.answers.get(name, [])
+        answer = self.answers.get(name, {"replicas": []} if name == "replica_status" else [])
         if name == "status" and name not in self.answers:
             chosen = fitting.get("names") or self.accounts
             answer = {"accounts": [standing(account) for account in chosen]}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.state.replica.soql import MalformedQuery, ast, parse_search, terms
+from crmsync.state.replica.soql.anywhere import NOT_ASCII_BUT_FOLDED_SO
 from tests.state.replica.soql.world import World
 
 SHARED = os.environ.get("CRMSYNC_SHARED")
@@ -105,6 +107,22 @@ def test_what_a_term_is_found_in(world: World, term: str, text: str, found: bool
         ast.Query((ast.Column(ast.Path(("Id",))),), (ast.Source(ast.Path(("Contact",))),), where=near)
     )
     assert len(rows) >= found  # the database may let through more, never less
+
+
+def test_which_letters_become_those_of_ascii() -> None:
+    """SQLite's LIKE is asked about these with a wildcard."""
+    beyond = (chr(code) for code in range(0x80, sys.maxunicode + 1))
+    become = {each for letter in beyond for each in letter.lower() if each.isascii()}
+    assert become == set(NOT_ASCII_BUT_FOLDED_SO)
+
+
+@pytest.mark.parametrize("word", ["kelvin", "stanbul", "i", "ELVIN"])
+def test_letters_that_become_those_of_ascii_are_found(world: World, word: str) -> None:
+    world.add("Contact", 1, LastName="\N{KELVIN SIGN}ELVIN İSTANBUL")
+    assert terms.holds(ast.Word(word.lower()), ["\N{KELVIN SIGN}ELVIN İSTANBUL"]) is (word != "ELVIN")
+    near = terms.narrowed(ast.Word(word), ["LastName", "FirstName"])
+    query = ast.Query((ast.Column(ast.Path(("Id",))),), (ast.Source(ast.Path(("Contact",))),), where=near)
+    assert len(world.asked(query)) == 1
 
 
 WORDS = st.text(alphabet="abZ*?_% @.'\\\"ä", min_size=1, max_size=6)

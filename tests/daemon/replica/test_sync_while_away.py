@@ -1,0 +1,75 @@
+"""The commands, each a process of its own, between a real DAV server and a CRM that is stopped and started again."""
+
+import json
+import sqlite3
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.replica.test_service import configured
+from tests.daemon.test_service import SECRETS, once
+from tests.servers.dav import DavServer
+from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
+from tests.servers.radicale import radicale
+
+pytestmark = pytest.mark.server
+
+CARD = (
+    "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:ada\r\nFN:Ada Lovelace\r\nN:Lovelace;Ada;;;\r\nEMAIL:ada@example.com\r\n"
+    "CATEGORIES:CRM\r\nTITLE:Analyst\r\nEND:VCARD\r\n"
+)
+
+
+def put(dav: DavServer, title: str) -> None:
+    """Also over what the sync has stamped."""
+    url = f"{dav.book_url('Contacts')}ada.vcf"
+    old = dav.send("GET", url)
+    text = old.data.decode().replace("TITLE:Analyst", "TITLE:Analyst") if old.status == 200 else CARD
+    assert dav.send("PUT", url, text, headers={"Content-Type": "text/vcard"}).status in (201, 204)
+
+
+def told(config: Path, *arguments: str, code: int = 0) -> Any:
+    answer = once(config, *arguments, "--json")
+    assert answer.returncode == code, answer
+    return json.loads(answer.stdout)
+
+
+def in_crm(crm: EmbeddedCrm) -> list[Any]:
+    with crm.crm.store.database.read() as connection:
+        return list(connection.execute(crm.crm.store.database.tables["Contact"].select()).mappings())
+
+
+def in_replica(folder: Path) -> list[Any]:
+    with sqlite3.connect(folder / "replica-main.db") as connection:
+        return connection.execute('SELECT Id, Title FROM "Contact"').fetchall()
+
+
+def test_an_edit_while_the_crm_is_stopped(tmp_path: Path):
+    users = {"alice": SECRETS["ALICE_PASSWORD"]}
+    with ExitStack() as stack, radicale(tmp_path / "dav", users=users) as dav:
+        crm = stack.enter_context(embedded_crm(directory=tmp_path / "crm"))
+        config = configured(tmp_path, crm)
+        config.write_text(config.read_text().replace("http://127.0.0.1:9/alice/", dav.principal_url()))
+        dav.make_book()
+        put(dav, "Analyst")
+        told(config, "sync")
+        told(config, "crm", "replica", "sync")
+        ((record, title),) = in_replica(tmp_path)
+        assert title == "Analyst"
+
+        stack.close()
+        put(dav, "Countess")
+        away = told(config, "sync")
+        assert (away["writes"], away["errors"]) == (0, [])
+        assert in_replica(tmp_path) == [(record, "Countess")]
+        assert [row["code"] for row in told(config, "queue")] == ["provisional"]
+        assert told(config, "status")["replicas"][0]["light"] == "offline"
+
+        port, known = int(crm.url.rpartition(":")[2]), (crm.client_id, crm.client_secret)
+        crm = stack.enter_context(embedded_crm(directory=tmp_path / "crm", port=port, credentials=known))
+        told(config, "sync")
+        assert [(row["Id"], row["Title"]) for row in in_crm(crm)] == [(record, "Countess")]
+        assert told(config, "sync")["writes"] == 0
+        assert told(config, "queue") == []
