@@ -74,21 +74,10 @@ def started(number: str) -> Iterator[Telephones | None]:
 def _telephone(program: str, user: str, stack: contextlib.ExitStack) -> Telephone:
     made = tempfile.TemporaryDirectory(prefix="crmsync-phone-", ignore_cleanup_errors=True)
     folder = Path(stack.enter_context(made))
-    with wave.open(str(folder / "silence.wav"), "wb") as sound:  # a call ends with its source
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(bytes(2 * 8000 * 120))
     for attempt in range(1, ATTEMPTS + 1):
         sip, control = free_port(following=1), free_port()  # SIP over TLS takes the one after
         phone = Telephone(f"sip:{user}@127.0.0.1:{sip}", control)
-        text = _CONFIG.format(folder=folder, sip=sip, control=control, modules=_MODULES)
-        write_private(folder / "config", text)
-        write_private(
-            folder / "accounts",
-            f"<{phone.address};transport=udp>;regint=0;audio_codecs=PCMU;answermode=manual\n",
-        )
-        write_private(folder / "contacts", "")
+        prepare(folder, phone.address, sip, control)
         child = Child("baresip", (program,), ["-4", "-f", str(folder)], folder / "log")
         try:
             child.start(lambda phone=phone: _answers(phone))  # type: ignore[misc]
@@ -99,6 +88,22 @@ def _telephone(program: str, user: str, stack: contextlib.ExitStack) -> Telephon
         stack.callback(child.stop)
         return phone
     raise AssertionError("unreachable")
+
+
+def prepare(folder: Path, address: str, sip: int, control: int, *, name: str = "") -> None:
+    """What a baresip finds in its folder: a telephone without sound, which answers when it is told to. ``name``: how it
+    presents itself."""
+    with wave.open(str(folder / "silence.wav"), "wb") as sound:  # a call ends with its source
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(2 * 8000 * 120))
+    text = _CONFIG.format(folder=folder, sip=sip, control=control, modules=_MODULES)
+    write_private(folder / "config", text)
+    shown = f'"{name}" ' if name else ""
+    account = f"{shown}<{address};transport=udp>;regint=0;audio_codecs=PCMU;answermode=manual\n"
+    write_private(folder / "accounts", account)
+    write_private(folder / "contacts", "")
 
 
 def _answers(phone: Telephone) -> bool:
