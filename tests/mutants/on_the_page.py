@@ -54,10 +54,14 @@ ON_THE_PAGE = (
         "crmsync.daemon.web.access",
         "        return self.account is None or account == self.account",
         "        return True",
-        (
-            f"{SECURITY}a_person_is_shown_their_own_account_alone",
-            f"{DECISIONS}another_persons_account_is_not_there",
-        ),
+        (f"{DECISIONS}another_persons_account_is_not_there",),
+    ),
+    Planted(
+        "people are shown how everybody stands",
+        "crmsync.daemon.web.board",
+        "        if viewer.account is not None:",
+        "        if False:",
+        (f"{SECURITY}a_person_is_shown_their_own_account_alone",),
     ),
     Planted(
         "a person approves their own storm of deletions",

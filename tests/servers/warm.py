@@ -90,7 +90,11 @@ class Command:
             waiting = select.poll()
             waiting.register(self._told, select.POLLIN)
             if waiting.poll(None if timeout is None else timeout * 1000):
-                self.returncode = self._number(socket.MSG_PEEK)
+                try:
+                    self.returncode = self._number(socket.MSG_PEEK)
+                except OSError:  # another thread has heard it and closed this
+                    if self.returncode is None:
+                        raise
         return self.returncode
 
     def _number(self, flags: int = 0) -> int:

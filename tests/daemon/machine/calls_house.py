@@ -199,7 +199,10 @@ class CallsLedger(Ledger):
 
     def _rightly_deleted(self, server: str, item: Item) -> bool:
         name = self._name(item)
-        return any((other, name) in self.deaths for other in self.house.servers if other != server)
+        unknowable = self.lied_to and name in self.moved
+        return unknowable or any(
+            (other, name) in self.deaths for other in self.house.servers if other != server
+        )
 
     def _partners(self, name: str) -> int:
         return 2 if self.made[LOG, name] else 1

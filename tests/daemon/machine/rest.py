@@ -149,7 +149,10 @@ def _decide_conflicts(house: Premises) -> int:
 
 
 def _is_linked(house: Premises, conflict: Mapping[str, Any]) -> bool:
-    return any(p.ecs_id == conflict["item"] for p in linked(house, conflict["account"]))
+    """In the person's own account, or in that of their calls, which is not named to anybody."""
+    person = conflict["account"]
+    theirs = [a for a in house.seen if a == person or a.startswith(f"{person}.")]
+    return any(p.ecs_id == conflict["item"] for account in theirs for p in linked(house, account))
 
 
 def _both(house: Premises, pair: Pair) -> tuple[Item | None, Item | None]:

@@ -15,6 +15,7 @@ from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.doors import Doors
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
+from crmsync.daemon.replica.replicas import Place as Door
 from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.serving import verifier, web_services
 from crmsync.state.database import State
@@ -239,7 +240,7 @@ def test_a_door_opens_when_the_database_has_come(
     keeper, doors = opened(), Doors()
     verify = verifier(lambda: pytest.fail("nobody logs in"), "")
     services = {"main": lambda: web_services(keeper, verify, now=shared.clock)}
-    replicas = Replicas({"main": keeper}, shared.clock, services, {"main": ("127.0.0.1", 0)})
+    replicas = Replicas({"main": keeper}, shared.clock, services, {"main": Door("127.0.0.1", 0)})
     server.close()
     try:
         doors.follow(replicas)
