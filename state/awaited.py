@@ -59,7 +59,8 @@ class Awaited:
         return sorted(found)
 
     def any(self, crm: str, collection: str) -> bool:
-        """Whether anybody is waited for at all."""
-        query = select(_c.pair_id).join(pairs, pairs.c.id == _c.pair_id)
-        query = query.where(pairs.c.crm == crm, pairs.c.crm_collection == collection).limit(1)
+        """Whether anybody is waited for at all. Of the two tables the short one is gone through, whatever a database
+        thinks of them: each poll asks this."""
+        here = (pairs.c.id == _c.pair_id) & (pairs.c.crm == crm) & (pairs.c.crm_collection == collection)
+        query = select(_c.pair_id).where(select(pairs.c.id).where(here).exists()).limit(1)
         return self._connection.execute(query).first() is not None
