@@ -29,6 +29,7 @@ class Answer:
     status: int
     data: object  # the parsed JSON; None: no body
     at: datetime | None  # the server's clock when it took the request at the latest; None: it did not say
+    told: datetime | None  # as it told it with the answer: whole seconds, renewed once a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ class Client:
         sent = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         session = self.session()
         attempts = self._login.attempts
-        response, at = self._send(session, method, path, sent, headers)
+        response, took = self._send(session, method, path, sent, headers)
         if response.status == 401:
-            response, at = self._send(self._renewed(session, attempts), method, path, sent, headers)
+            response, took = self._send(self._renewed(session, attempts), method, path, sent, headers)
         if response.status == 401:
             raise AuthExpired(
                 "the CRM does not accept the session that it has just opened",
@@ -153,7 +154,8 @@ class Client:
             )
         data = _json(response, what)
         if response.status in accept:
-            return Answer(response.status, data, at)
+            told = _date(response.headers.get("Date"))
+            return Answer(response.status, data, None if told is None else told - took, told)
         raise failure(response.status, data, what)
 
     def soap(self, message: Callable[[str], bytes], what: str) -> bytes:
@@ -189,7 +191,8 @@ class Client:
         path: str,
         body: bytes | None,
         headers: Mapping[str, str] | None,
-    ) -> tuple[Response, datetime | None]:
+    ) -> tuple[Response, timedelta]:
+        """The response, and how long the whole exchange took."""
         given = {"Authorization": f"Bearer {session.token}", "Accept": "application/json", **(headers or {})}
         if body is not None:
             given["Content-Type"] = "application/json; charset=UTF-8"
@@ -199,7 +202,7 @@ class Client:
         )
         if used := _USAGE.search(response.headers.get("Sforce-Limit-Info", "")):
             self.usage = int(used[1]) / max(int(used[2]), 1)
-        return response, _server_time(response.headers.get("Date"), self._now() - begun)
+        return response, max(self._now() - begun, timedelta(0))
 
     # ── Queries ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,15 +253,15 @@ class Client:
             http.close()
 
 
-def _server_time(stamp: str | None, took: timedelta) -> datetime | None:
-    """The server's clock when a request came in, at the latest: its Date header less the whole exchange."""
+def _date(stamp: str | None) -> datetime | None:
+    """A Date header (RFC 9110, section 6.6.1)."""
     if stamp is None:
         return None
     try:
         told = parsedate_to_datetime(stamp)
     except ValueError:
         return None
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)) - max(took, timedelta(0))
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _json(response: Response, what: str) -> object:

@@ -37,13 +37,13 @@ class Replication:
         return self.client.who()
 
     def clock(self) -> datetime:
-        """The server's clock, at the latest. One request."""
-        at = self.client.get(f"{self.client.root}/sobjects", "the list of objects").at
-        if at is None:
+        """The server's clock as it tells it: whole seconds, and up to two behind. One request."""
+        told = self.client.get(f"{self.client.root}/sobjects", "the list of objects").told
+        if told is None:
             raise ProtocolError(
                 "the CRM does not say what time it has", hint="is a proxy removing Date headers?"
             )
-        return at
+        return told
 
     def clock_offset(self) -> timedelta:
         return self.client.clock_offset()

@@ -16,9 +16,9 @@ OVERLAP = timedelta(
 )  # a transaction's rows bear the time it began at, and appear when it is committed
 WAVE = timedelta(days=31)
 KEPT = timedelta(days=14)  # the list of deletions reaches back 15 days
-_SECOND = timedelta(
-    seconds=1
-)  # the server's clock is told in whole seconds: the one under way is looked at, too
+_AHEAD = timedelta(
+    seconds=2
+)  # the server's clock is told in whole seconds and renewed once a second: what is there already is looked at
 _LEAST = timedelta(minutes=2)  # the list of deletions wants more than one
 
 
@@ -55,7 +55,7 @@ def opened(now: datetime, since: datetime | None, deletes_since: datetime | None
     back = None if deletes_since is None else min(deletes_since - OVERLAP, deletes_end - _LEAST)
     return Window(
         start=None if since is None else since - OVERLAP,
-        end=now.replace(microsecond=0) + _SECOND,
+        end=now.replace(microsecond=0) + _AHEAD,
         deletes_start=back,
         deletes_end=deletes_end,
         tellable=back is None or now - back < KEPT,

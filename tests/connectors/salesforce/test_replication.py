@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -28,6 +29,16 @@ def replica(script: Script) -> Iterator[tuple[Replication, Stub]]:
             yield Replication(client), stub
         finally:
             client.close()
+
+
+def test_the_clock_of_a_server_that_answers_slowly_is_not_put_back() -> None:
+    """What was there before the question belongs to the pass."""
+    told = NOW + timedelta(seconds=7)
+    late = iter(NOW + timedelta(seconds=5 * step) for step in range(9))
+    with serving(lambda request: Reply({}, headers={"Date": format_datetime(told, usegmt=True)})) as stub:
+        client = Client(stub.url, LOGIN, now=lambda: next(late))
+        assert Replication(client).clock() == told
+        client.close()
 
 
 # ── Many fields ──────────────────────────────────────────────────────────────────────────────────────────────
