@@ -73,7 +73,7 @@ class DeskWorld(World):
 
     def __init__(self, folder: Path, crm: EmbeddedCrm, *, external_id: str = KEY, clock: Any = None) -> None:
         self.there, self.external_id = crm, external_id
-        self.line = Line(Http(crm.url, timeout=10))
+        self.line = Line(Http(crm.url, timeout=60))
         super().__init__(folder)
         if clock is not None:
             self.clock = clock
@@ -100,7 +100,7 @@ class DeskWorld(World):
     def again(self) -> None:
         """Another process."""
         self.close()
-        self.line = Line(Http(self.there.url, timeout=10), cut=self.line.cut)
+        self.line = Line(Http(self.there.url, timeout=60), cut=self.line.cut)
         self.start()
 
     # the CRM
