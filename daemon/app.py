@@ -16,19 +16,10 @@ from crmsync.config.model import Config
 from crmsync.config.secret import SecretError
 from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
+from crmsync.connectors.abilities import Homing, Lacking, Watching, Window
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import (
-    Collection,
-    Connector,
-    Homing,
-    Kind,
-    Lacking,
-    Side,
-    Source,
-    Watching,
-    Window,
-)
+from crmsync.connectors.contract import Collection, Connector, Kind, Side, Source
 from crmsync.connectors.errors import AuthExpired
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
