@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmsync.connectors.contract import Directory, Kind, Restricting, Searchable, Selecting, Selection
+from crmsync.connectors.abilities import Directory, Restricting, Searchable, Selecting
+from crmsync.connectors.contract import Kind, Selection
 from crmsync.connectors.errors import (
     AuthExpired,
     ConnectorError,

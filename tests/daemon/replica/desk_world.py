@@ -13,7 +13,7 @@ from crmsync.connectors.salesforce.auth import ClientCredentials
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.daemon.account import Crm
-from crmsync.daemon.app import LazySource
+from crmsync.daemon.lazy import LazySource
 from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.replicas import Replicas

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.connectors.contract import Access
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.state.replica.ids import new_id
