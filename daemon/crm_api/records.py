@@ -3,11 +3,11 @@
 import base64
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
-from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, fault_reply
+from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, status_of
 from crmsync.daemon.crm_api.relationships import Children
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected
@@ -17,6 +17,8 @@ from crmsync.state.replica.store import Store
 from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Records"]
+
+ANSWERED_UPDATES = 46.0  # before that version an upsert that found its record had no content in its answer
 
 
 class Records:
@@ -35,6 +37,9 @@ class Records:
 
     def read(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
+        if not id.startswith(type_.prefix):
+            raise faults.not_found()
         return self._show(call, type_, self._store.read(call.caller, type_.name, id))
 
     def read_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
@@ -66,6 +71,7 @@ class Records:
 
     def update(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
         body = call.body_object()
         if any(fold(k) == "id" for k in body):
             what = "The Id field should not be specified in the sobject data."
@@ -75,14 +81,19 @@ class Records:
 
     def upsert(self, call: Call, object: str, field: str, value: str) -> Reply:
         type_ = self._type(object)
+        if call.query.get("updateOnly", "").lower() == "true":
+            self._store.find(call.caller, type_.name, field, value)  # or there is nothing to do
         outcome = self._store.upsert(call.caller, type_.name, field, [(value, call.body_object())])[0]
         if isinstance(outcome, Rejected):
             first = outcome.faults[0]
             return _choices(call, type_, first) if isinstance(first, Ambiguous) else _changed(outcome)
+        if not outcome.created and float(call.version) < ANSWERED_UPDATES:
+            return Reply(204)
         return Reply(201 if outcome.created else 200, _success(outcome.id, created=outcome.created))
 
     def delete(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
         return _changed(self._store.delete(call.caller, [id], object_name=type_.name)[0])
 
     def delete_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
@@ -118,18 +129,31 @@ def _choices(call: Call, type_: ObjectType, several: Ambiguous) -> Reply:
 
 def _created(call: Call, type_: ObjectType, outcome: Outcome) -> Reply:
     if isinstance(outcome, Rejected):
-        return fault_reply(*outcome.faults)
+        return _refused(outcome.faults)
     location = f"{call.base}/sobjects/{type_.name}/{outcome.id}"
     return Reply(201, _success(outcome.id), {"Location": location})
 
 
 def _changed(outcome: Outcome) -> Reply:
-    if not isinstance(outcome, Rejected):
-        return Reply(204)
-    first = outcome.faults[0]
-    if first.code == "INVALID_CROSS_REFERENCE_KEY" and not first.fields:
-        return fault_reply(faults.not_found())  # the record itself, named in the address
-    return Reply(fault_reply(first).status, [fault_json(f) for f in outcome.faults])
+    return _refused(outcome.faults) if isinstance(outcome, Rejected) else Reply(204)
+
+
+def _refused(given: Sequence[Fault]) -> Reply:
+    """Of a write, errors always have `fields`."""
+    first = given[0]
+    absent = (
+        first.code == "INVALID_CROSS_REFERENCE_KEY" and not first.fields
+    )  # the record of the address itself
+    return Reply(
+        404 if absent else status_of(first), [{**fault_json(f), "fields": list(f.fields)} for f in given]
+    )
+
+
+def _check_id(text: str) -> None:
+    """What is no id is taken for the name of an external id field, whose value is missing."""
+    if not ids.is_valid(text):
+        what = f"Provided external ID field does not exist or is not accessible: {text[:80]}"
+        raise Fault("NOT_FOUND", what)
 
 
 # Conditions (REST API Developer Guide, "Conditional Request Headers"): If-Match and If-None-Match compare a hash
