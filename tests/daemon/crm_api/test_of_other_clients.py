@@ -98,3 +98,12 @@ def test_files_in_lines_of_base64(api: Api) -> None:
     made = api.create("Attachment", ParentId=parent, Name="a.bin", Body=body)
     assert api("GET", f"sobjects/Attachment/{made}/Body").body == content
     assert api("GET", f"sobjects/Attachment/{made}").json["BodyLength"] == len(content)
+
+
+def test_mail_that_bounced(api: Api) -> None:
+    """Of the standard fields, which models of clients name one by one."""
+    person = api.create("Contact", LastName="x", EmailBouncedDate="2026-01-02T03:04:05Z")
+    names = "IsEmailBounced, EmailBouncedReason, EmailBouncedDate"
+    (row,) = api("GET", "query", q=f"SELECT {names} FROM Contact WHERE Id = '{person}'").json["records"]
+    assert row["IsEmailBounced"] is True
+    assert row["EmailBouncedDate"] == "2026-01-02T03:04:05.000+0000"
