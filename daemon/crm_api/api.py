@@ -30,6 +30,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
+        Route("GET", "limits/recordcount", resources.record_count),
         Route("GET", "recent", resources.recent),
         Route("GET", "tabs", furnishings.tabs),
         Route("GET", "theme", furnishings.theme),

@@ -1,12 +1,10 @@
 """Single records: `sobjects/X`, `sobjects/X/id`, `sobjects/X/ExternalId/value`, and their HTTP conditions."""
 
 import base64
-import datetime
-import hashlib
-from collections.abc import Mapping, Sequence
-from email.utils import format_datetime, parsedate_to_datetime
+from collections.abc import Sequence
 from typing import Any
 
+from crmsync.daemon.crm_api.conditions import condition, etag, http_date, stamp, unmodified
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, status_of
 from crmsync.daemon.crm_api.relationships import Children
 from crmsync.state.replica import faults, ids
@@ -14,7 +12,6 @@ from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.records import Row, chosen_fields, to_json
 from crmsync.state.replica.store import Store
-from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Records"]
 
@@ -76,7 +73,7 @@ class Records:
         if any(fold(k) == "id" for k in body):
             what = "The Id field should not be specified in the sobject data."
             raise Fault("INVALID_FIELD", what, ("Id",))
-        guard = _condition(call.headers)
+        guard = condition(call.headers)
         return _changed(self._store.update(call.caller, [(type_.name, id, body)], guard=guard)[0])
 
     def upsert(self, call: Call, object: str, field: str, value: str) -> Reply:
@@ -112,8 +109,8 @@ class Records:
     def _show(self, call: Call, type_: ObjectType, row: Row) -> Reply:
         names = call.query.get("fields")
         chosen = chosen_fields(type_, names.split(",") if names else None)
-        headers = {"ETag": _etag(row), "Last-Modified": _http_date(_stamp(row))}
-        if _unmodified(call.headers, row):
+        headers = {"ETag": etag(row), "Last-Modified": http_date(stamp(row))}
+        if unmodified(call.headers, row):
             return Reply(304, None, headers)
         return Reply(200, to_json(type_, row, chosen, call.base), headers)
 
@@ -154,72 +151,3 @@ def _check_id(text: str) -> None:
     if not ids.is_valid(text):
         what = f"Provided external ID field does not exist or is not accessible: {text[:80]}"
         raise Fault("NOT_FOUND", what)
-
-
-# Conditions (REST API Developer Guide, "Conditional Request Headers"): If-Match and If-None-Match compare a hash
-# of the record, the others its last modification, which is exact to the second only.
-
-
-def _etag(row: Row) -> str:
-    shown = "\x1f".join(f"{name}={row[name]}" for name in sorted(row))
-    return f'"{hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:28]}"'
-
-
-def _http_date(moment: datetime.datetime) -> str:
-    return format_datetime(moment.replace(tzinfo=datetime.UTC), usegmt=True)
-
-
-def _unmodified(headers: Mapping[str, str], row: Row) -> bool:
-    """The client's copy is good: answer 304."""
-    if "if-none-match" in headers:
-        return _listed(headers["if-none-match"], row)
-    since = _date(headers.get("if-modified-since"))
-    return since is not None and _modified(row) <= since
-
-
-def _condition(headers: Mapping[str, str]) -> Any:
-    """What the stored row must satisfy before a PATCH, or None."""
-    if not headers.keys() & {"if-match", "if-unmodified-since", "if-none-match", "if-modified-since"}:
-        return None
-    since = _date(headers.get("if-unmodified-since"))
-    if "if-unmodified-since" in headers and since is None:
-        raise Fault(
-            "INVALID_HEADER", "If-Unmodified-Since: a date as in RFC 9110, section 5.6.7, was expected"
-        )
-
-    def check(row: Row) -> None:
-        changed = since is not None and _modified(row) > since
-        other = "if-match" in headers and not _listed(headers["if-match"], row)
-        same = "if-none-match" in headers and _listed(headers["if-none-match"], row)
-        if changed or other or same:
-            what = f"The record has changed; it was last modified at {encode_datetime(row['SystemModstamp'])}"
-            raise Fault("PRECONDITION_FAILED", what)
-
-    return check
-
-
-def _modified(row: Row) -> datetime.datetime:
-    return _stamp(row).replace(tzinfo=datetime.UTC)
-
-
-def _stamp(row: Row) -> datetime.datetime:
-    moment = row.get("LastModifiedDate") or row["SystemModstamp"]
-    assert isinstance(moment, datetime.datetime)
-    return moment
-
-
-def _listed(tags: str, row: Row) -> bool:
-    mine = _etag(row).strip('"')
-    given = {
-        tag.strip().removeprefix("W/").strip('"').removesuffix("-gzip").removesuffix("--gzip")
-        for tag in tags.split(",")
-    }
-    return "*" in given or mine in given
-
-
-def _date(text: str | None) -> datetime.datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)

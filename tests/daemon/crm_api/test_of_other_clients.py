@@ -107,3 +107,22 @@ def test_mail_that_bounced(api: Api) -> None:
     (row,) = api("GET", "query", q=f"SELECT {names} FROM Contact WHERE Id = '{person}'").json["records"]
     assert row["IsEmailBounced"] is True
     assert row["EmailBouncedDate"] == "2026-01-02T03:04:05.000+0000"
+
+
+@pytest.mark.parametrize("path", ["sobjects", "sobjects/Contact/describe"])
+def test_describes_that_were_seen_already(api: Api, path: str) -> None:
+    first = api("GET", path)
+    seen = {"If-Modified-Since": first.headers["Last-Modified"]}
+    again = api("GET", path, headers=seen)
+    assert (again.status, again.body) == (304, b"")
+    assert api("GET", path, headers={"If-Modified-Since": "Thu, 01 Jan 2015 00:00:00 GMT"}).body == first.body
+    assert api("GET", path, headers={"If-Modified-Since": "nonsense"}).status == 200
+
+
+def test_how_many_records_there_are(api: Api) -> None:
+    """`sf org list sobject record-counts`"""
+    api.create("Lead", LastName="x", Company="y")
+    counted = api("GET", "limits/recordCount", sObjects="lead,Nonsense, Case").json["sObjects"]
+    assert [each["name"] for each in counted] == ["Lead", "Case"]
+    assert counted[0]["count"] >= 1
+    assert "Contact" in {each["name"] for each in api("GET", "limits/recordCount").json["sObjects"]}
