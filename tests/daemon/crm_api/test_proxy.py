@@ -69,7 +69,7 @@ def test_an_organisations_address(crm: CrmServer) -> None:
     with urllib3.ProxyManager(str(crm.proxy_url), ssl_context=trust, retries=False) as pool:
         for _ in range(2):
             found = pool.request("GET", "https://acme.my.salesforce.com/services/data")
-            assert (found.status, found.json()[-1]["version"]) == (200, "62.0")
+            assert (found.status, found.json()[-1]["version"]) == (200, "68.0")
         for stranger in ("https://example.com/", "https://salesforce.com/"):
             with pytest.raises(urllib3.exceptions.ProxyError, match="403"):
                 pool.request("GET", stranger)
