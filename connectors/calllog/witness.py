@@ -1,5 +1,5 @@
-"""A witness outside of the call log: how far it had come. A log that is found behind it was restored from an older copy;
-the numbers that it gives next were given before, for something else.
+"""A witness outside of the call log: how far it had come. A log that is found behind it was restored from an older
+copy; the numbers that it gives next were given before, for something else.
 
 It is never ahead of what is on disk, and may be behind: a few bytes in a file beside the log, written without waiting.
 """
