@@ -155,6 +155,18 @@ def test_a_create_and_its_update_are_one_record(world: DeskWorld):
     world.quiet()
 
 
+def test_nothing_waits_longer_than_the_crm_is_away(world: DeskWorld):
+    world.line.cut = True
+    world.person()
+    world.waits(world.later())
+    world.clock.tick(1)
+    world.line.cut = False
+    assert world.engine.sync()["errors"] == []
+    assert len(world.rows()) == 1
+    world.passed()
+    world.quiet()
+
+
 def test_a_pass_leaves_a_create_to_the_sync(world: DeskWorld):
     """Which looks for its like first: a colleague may have made that meanwhile."""
     world.line.cut = True
