@@ -124,6 +124,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     if isinstance(work.crm, Record):
         place = cx.objects[work.pair.crm_collection]
         standings[Side.CRM] = standing(cx, place, work, Side.CRM, writable=work.access.edit)
+    if work.taken:
+        return Unlink(work.taken), standings
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
