@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
-from crmsync.daemon.cycle.agreed import fresh_columns
+from crmsync.daemon.cycle.agreed import entry, fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
-from crmsync.state.model import Action, Detected, Entry, Pair
+from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns
 
@@ -162,20 +162,3 @@ def park_unreadable(cx: Context, work: Work) -> None:
     reason = next(a.reason for a in (work.ecs, work.crm) if isinstance(a, Unreadable))
     with cx.state.transaction() as tx:
         park(cx, tx, work.rows, work.pair.ecs_id, "unreadable", reason)
-
-
-def entry(cx: Context, cycle: int, pair: Pair, side: Side, action: Action, reason: str) -> Entry:
-    return Entry(
-        cycle=cycle,
-        account=pair.account,
-        pair_id=pair.id,
-        kind=pair.kind,
-        ecs_collection=pair.ecs_collection,
-        ecs_id=pair.ecs_id,
-        crm_collection=pair.crm_collection,
-        crm_id=pair.crm_id,
-        at=cx.now(),
-        side=side,
-        action=action,
-        reason=reason,
-    )
