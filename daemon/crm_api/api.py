@@ -29,6 +29,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
+        Route("GET", "limits/recordcount", resources.record_count),
         Route("GET", "recent", resources.recent),
         Route("GET", "tabs", furnishings.tabs),
         Route("GET", "theme", furnishings.theme),
@@ -44,6 +45,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "sobjects", resources.objects),
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),
+        Route("POST", "sobjects/{object}/id", records.create),  # an upsert by Id without one
         Route("GET", "sobjects/{object}/describe", resources.describe),
         Route("GET", "sobjects/{object}/describe/layouts", layouts.all),
         Route("GET", "sobjects/{object}/describe/layouts/{record_type}", layouts.of_record_type),
