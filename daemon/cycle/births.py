@@ -219,9 +219,8 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     made_uid = done.record.uid if done.record is not None else ""
     write = task.write
     assert isinstance(write, Create)
-    known = (
-        not task.repeated and not task.met
-    )  # else either side may have been edited since the create was sent first
+    # else either side may have been edited since the create was sent first
+    known = not task.repeated and not task.met
     made = "" if task.repeated or task.met or foreign(task, {}) else done.version
     return Pair(
         account=cx.account.name,

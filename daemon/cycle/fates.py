@@ -67,9 +67,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         if (
             task.repeated or side is Side.CRM
         ):  # the merge looks at both again; a new CRM id has to reach the stamp
-            gone = side is Side.CRM and listed_as_gone(
-                work.rows
-            )  # which its list of changes does not say twice
+            # which its list of changes does not say twice
+            gone = side is Side.CRM and listed_as_gone(work.rows)
             woken = [Detected(again.ecs_id, f"{again.ecs_version}#again", gone)]
             tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())
         tx.clocks.clear([pair.id])
