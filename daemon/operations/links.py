@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from crmsync.connectors.contract import Side
+from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (

@@ -137,7 +137,8 @@ def _goes_on(work: Work, entry: Row, changes: Sequence[_Change], policy: Policy,
         work.drop(work.shared.from_sync, [entry["Id"]])
         deciding.withdraw(work, entry["Id"], naive(window.end))
         return False  # the sync decides
-    winner = _winner(policy, entry["at"], max(change.modified() for change in changes))
+    modified = max(change.modified() for change in changes)
+    winner = winner_of(policy, entry["at"], modified, later=Winner.SERVER)
     if winner is Winner.LOCAL:
         for change in changes:
             _log(work, change.type, change.now["Id"], change, winner, window)
@@ -163,7 +164,8 @@ def _log(
     work.log(type_.name, record_id, base, {}, server, fields=(), winner=winner, at=at)
 
 
-def _winner(policy: Policy, deleted: datetime, modified: datetime) -> Winner:
+def winner_of(policy: Policy, done: datetime, modified: datetime, *, later: Winner) -> Winner:
+    """What was ``done`` here with a record that was changed there. ``later``: if that came after it."""
     match policy:
         case Policy.LOCAL:
             return Winner.LOCAL
@@ -171,7 +173,7 @@ def _winner(policy: Policy, deleted: datetime, modified: datetime) -> Winner:
             return Winner.SERVER
         case Policy.HOLD:
             return Winner.HELD
-    return Winner.LOCAL if deleted > modified else Winner.SERVER
+    return Winner.LOCAL if done > modified else later
 
 
 def _deleted(
