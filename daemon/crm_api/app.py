@@ -72,6 +72,14 @@ class _Message:
         content = unzip(self.body, self.headers.get("content-encoding", ""), STRANGERS_BYTES)
         return {**self.query, **parameters(content)}
 
+    def token(self) -> str:
+        """The session id where it may also be a parameter (OAuth 2.0 and OpenID, "Identity URLs")."""
+        given = token_of(self.headers)
+        if given:
+            return given
+        form = self.form()
+        return form.get("oauth_token") or form.get("access_token", "")
+
     def plain(self) -> bytes:
         return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
@@ -190,11 +198,12 @@ class _Endpoint:
             case ("services", "oauth2", "revoke"):
                 return built.oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
-                return built.oauth.user_info(self._session(message).caller, message.origin)
+                return built.oauth.user_info(self._session(message, message.token()).caller, message.origin)
             case ("services", "soap", "u" | "c"):
                 return built.soap.answer(message.path, message.plain, message.origin, message.address)
             case ("id", _, _):
-                return built.oauth.identity(self._session(message).caller, message.origin)
+                who = self._session(message, message.token()).caller
+                return built.oauth.identity(who, message.origin, message.query.get("version", ""))
             case ("services", "async", version):
                 return built.bulk.classic.answer(
                     message.method,
@@ -235,8 +244,8 @@ class _Endpoint:
             raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         return caller
 
-    def _session(self, message: _Message) -> Session:
-        session = self._crm.sessions.use(token_of(message.headers))
+    def _session(self, message: _Message, token: str | None = None) -> Session:
+        session = self._crm.sessions.use(token_of(message.headers) if token is None else token)
         if session is None:
             raise Fault("INVALID_SESSION_ID", "Session expired or invalid")
         return session

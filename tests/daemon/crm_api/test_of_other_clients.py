@@ -3,10 +3,12 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.daemon.crm_api.conftest import Api
+from tests.daemon.crm_api.test_bulk import finished
 
 
 def test_versions_that_came_later_are_answered(api: Api, nobody: Api) -> None:
@@ -126,3 +128,35 @@ def test_how_many_records_there_are(api: Api) -> None:
     assert [each["name"] for each in counted] == ["Lead", "Case"]
     assert counted[0]["count"] >= 1
     assert "Contact" in {each["name"] for each in api("GET", "limits/recordCount").json["sObjects"]}
+
+
+def test_a_job_that_comes_with_its_rows(api: Api) -> None:
+    job = {"object": "Contact", "operation": "insert", "contentType": "CSV", "lineEnding": "LF"}
+    lines = ["--B", 'Content-Disposition: form-data; name="job"', "Content-Type: application/json", "", json.dumps(job),
+             "--B", 'Content-Disposition: form-data; name="content"; filename="content"', "Content-Type: text/csv", "",
+             "LastName\nwith its job\n", "--B--", ""]  # fmt: skip
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    made = api("POST", "jobs/ingest", raw="\r\n".join(lines).encode(), headers=headers).json
+    assert made["state"] == "UploadComplete"
+    done = finished(api, f"jobs/ingest/{made['id']}")
+    assert (done["numberRecordsProcessed"], done["numberRecordsFailed"]) == (1, 0)
+
+
+def test_a_reference_to_what_was_deleted(api: Api) -> None:
+    gone = api.create("Contact", LastName="x")
+    api("DELETE", f"sobjects/Contact/{gone}")
+    answer = api("POST", "sobjects/Task", {"Subject": "x", "WhoId": gone})
+    assert (answer.status, answer.code) == (400, "ENTITY_IS_DELETED")
+
+
+def test_an_identity_by_a_parameter(api: Api, nobody: Api) -> None:
+    """Clients that send no header follow the `id` of a session so."""
+    token = api.headers["Authorization"].removeprefix("Bearer ")
+    org, user = nobody.crm.crm.org.id, nobody.crm.sync.id
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = nobody("GET", f"/id/{org}/{user}", oauth_token=token, version="latest")
+    assert told.json["user_id"] == user
+    assert told.json["urls"]["query"].endswith("/services/data/v68.0/query/")
+    raw = urlencode({"access_token": token}).encode()
+    assert nobody("POST", "/services/oauth2/userinfo", raw=raw, headers=form).json["user_id"] == user
+    assert nobody("GET", f"/id/{org}/{user}", oauth_token="no").code == "INVALID_SESSION_ID"

@@ -63,7 +63,7 @@ def test_only_what_the_user_may_see(api: Api, alice: Api, people: str) -> None:
 @pytest.mark.parametrize(
     ("sosl", "code"),
     [
-        ("FIND {a", "MALFORMED_QUERY"),
+        ("FIND {a", "MALFORMED_SEARCH"),
         ("FIND {a} RETURNING Nothing", "INVALID_TYPE"),
         ("FIND {a} RETURNING Contact(Nothing)", "INVALID_FIELD"),
         ("FIND {a} RETURNING Contact(Name WHERE Description = 'x')", "INVALID_FIELD"),
