@@ -160,3 +160,32 @@ def test_an_identity_by_a_parameter(api: Api, nobody: Api) -> None:
     raw = urlencode({"access_token": token}).encode()
     assert nobody("POST", "/services/oauth2/userinfo", raw=raw, headers=form).json["user_id"] == user
     assert nobody("GET", f"/id/{org}/{user}", oauth_token="no").code == "INVALID_SESSION_ID"
+
+
+def test_objects_that_programs_take_for_granted(api: Api) -> None:
+    """Nothing here is synchronised; a tree of them, as the samples of many a client have it."""
+    campaign = api.create("Campaign", Name="Fair")
+    lead = api.create("Lead", LastName="x", Company="y")
+    api.create("CampaignMember", CampaignId=campaign, LeadId=lead)
+    parent, person = (
+        api.create("Opportunity", Name="x", StageName="Prospecting", CloseDate="2026-01-01"),
+        lead,
+    )
+    api.create("Note", ParentId=person, Title="t", Body="b")
+    role = api.create("Contact", LastName="x")
+    api.create("OpportunityContactRole", OpportunityId=parent, ContactId=role, Role="Evaluator")
+    (book,) = _rows(api, "SELECT Id FROM Pricebook2 WHERE IsStandard = true")
+    product = api.create("Product2", Name="Widget", ProductCode="W")
+    entry = api.create("PricebookEntry", Pricebook2Id=book["Id"], Product2Id=product, UnitPrice=1.5)
+    assert api("PATCH", f"sobjects/PricebookEntry/{entry}", {"UnitPrice": 2}).status == 204
+    (found,) = _rows(api, f"SELECT Name, ProductCode, UnitPrice FROM PricebookEntry WHERE Id = '{entry}'")
+    assert {k: v for k, v in found.items() if k != "attributes"} == {
+        "Name": "Widget", "ProductCode": "W", "UnitPrice": 2.0,
+    }  # fmt: skip
+    assert _rows(api, "SELECT Id, DeveloperName FROM RecordType WHERE SobjectType = 'Account'") == []
+
+
+def _rows(api: Api, query: str) -> list[dict[str, Any]]:
+    answer = api("GET", "query", q=query)
+    assert answer.status == 200, answer.body
+    return list(answer.json["records"])
