@@ -24,6 +24,7 @@ from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
+from crmsync.daemon.crm_api.markup import in_xml, is_xml, parse_xml, wants_xml
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.multipart import boundary_of, record_of
 from crmsync.daemon.crm_api.oauth import OAuth
@@ -84,8 +85,12 @@ class _Message:
         return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
     def json(self) -> object:
-        boundary = boundary_of(self.headers.get("content-type", ""))
-        return parse_json(self.plain()) if boundary is None else record_of(self.plain(), boundary)
+        """The values of the body, whatever they are written in."""
+        content_type = self.headers.get("content-type", "")
+        boundary = boundary_of(content_type)
+        if boundary is not None:
+            return record_of(self.plain(), boundary)
+        return parse_xml(self.plain()) if is_xml(content_type) else parse_json(self.plain())
 
 
 class _Built:
@@ -151,6 +156,11 @@ class _Endpoint:
         return Response(payload, reply.status, headers)
 
     def _answer(self, message: _Message) -> Reply:
+        reply = self._refused_or_not(message)
+        rest = tuple(part.lower() for part in message.path[:2]) == ("services", "data")
+        return in_xml(reply) if rest and wants_xml(message.headers.get("accept", "")) else reply
+
+    def _refused_or_not(self, message: _Message) -> Reply:
         try:
             return self._dispatch(message)
         except Fault as fault:

@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from lxml import etree
 
-from tests.daemon.crm_api.conftest import Api
+from tests.daemon.crm_api.conftest import Answer, Api
 from tests.daemon.crm_api.test_bulk import finished
 
 
@@ -189,3 +190,60 @@ def _rows(api: Api, query: str) -> list[dict[str, Any]]:
     answer = api("GET", "query", q=query)
     assert answer.status == 200, answer.body
     return list(answer.json["records"])
+
+
+XML = {"Accept": "application/xml", "Content-Type": "application/xml; charset=UTF-8"}
+
+
+def _tree(answer: Answer) -> etree._Element:
+    assert answer.headers["Content-Type"] == "application/xml;charset=UTF-8"
+    return etree.fromstring(answer.body)
+
+
+def test_records_in_xml(api: Api) -> None:
+    raw = b"<?xml version='1.0'?><Contact><LastName>O&amp;M</LastName><Email/></Contact>"
+    made = _tree(api("POST", "sobjects/Contact", raw=raw, headers=XML))
+    assert (made.tag, made.findtext("success")) == ("Result", "true")
+    address = f"sobjects/Contact/{made.findtext('id')}"
+    assert (
+        api("PATCH", address, raw=b"<Contact><FirstName>A</FirstName></Contact>", headers=XML).status == 204
+    )
+    shown = _tree(api("GET", f"{address}?fields=Name,Email", headers=XML))
+    assert (shown.tag, shown.get("type"), shown.findtext("Name")) == ("Contact", "Contact", "A O&M")
+    assert shown.find("Email").attrib == {"{http://www.w3.org/2001/XMLSchema-instance}nil": "true"}  # type: ignore[union-attr]
+
+
+def test_queries_in_xml(api: Api) -> None:
+    account = api.create("Account", Name="In markup")
+    api.create("Contact", LastName="x", AccountId=account)
+    query = "SELECT Name, (SELECT LastName FROM Contacts) FROM Account WHERE Name = 'In markup'"
+    found = _tree(api("GET", "query", q=query, headers={"Accept": "application/xml, application/json"}))
+    assert (found.tag, found.findtext("totalSize"), found.findtext("done")) == ("QueryResult", "1", "true")
+    (record,) = found.findall("records")
+    assert (record.get("type"), record.findtext("Name")) == ("Account", "In markup")
+    assert record.findtext("Contacts/records/LastName") == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "inside"),
+    [
+        ("/services/data", "Versions", "Version/label"),
+        ("sobjects", "DescribeGlobal", "sobjects/keyPrefix"),
+        ("sobjects/Contact/describe", "DescribeSObject", "fields/name"),
+        ("limits", "Result", "DailyApiRequests/Max"),
+        ("recent", "List", ""),
+        ("sobjects/Nonsense", "Errors", "Error/errorCode"),
+        ("query?q=SELECT", "Errors", "Error/message"),
+    ],
+)
+def test_what_else_there_is_in_xml(api: Api, path: str, root: str, inside: str) -> None:
+    tree = _tree(api("GET", path, headers=XML))
+    assert tree.tag == root
+    assert not inside or tree.findtext(inside)
+
+
+def test_what_is_asked_for_first_is_answered_in(api: Api) -> None:
+    for accept in ("*/*", "application/json, application/xml", "text/html, */*;q=0.1", ""):
+        assert api("GET", "limits", headers={"Accept": accept}).json
+    nothing = api("POST", "sobjects/Contact", raw=b"<Contact>", headers={"Content-Type": "text/xml"})
+    assert (nothing.status, nothing.code) == (400, "XML_PARSER_ERROR")
