@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.errors import AuthExpired, ConnectorError
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.replica import through
 from crmsync.daemon.replica.context import Context, Progress, Stage, Tally, naive
@@ -28,7 +28,7 @@ from crmsync.state.errors import Locked, StateError
 from crmsync.state.locks import Hold
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local import deciding, edits
-from crmsync.state.replica.local.database import LocalDatabase
+from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.fence import fenced
 from crmsync.state.replica.local.opening import Place
@@ -38,6 +38,8 @@ from crmsync.state.replica.local.shape import row_to
 __all__ = ["Keeper", "Settings"]
 
 log = logging.getLogger(__name__)
+
+_ANSWERED = AWAY | {AuthExpired.code}  # troubles that are over as soon as anybody has an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Keeper:
         self._database: LocalDatabase | None = None
         self._upstream: Upstream | None = None
         self._hold: Hold | None = None  # of whoever talks to the CRM just now
+        self.returned: Callable[[], object] = lambda: None  # called when the CRM is found to be there again
         self._late = False  # something was written here while a pass was under way
 
     @property
@@ -146,7 +149,7 @@ class Keeper:
                 f"crmsync crm replica mode auto --crm {self.name} ends that",
             )
         tally = Tally()
-        with self._alone(), self._talking():
+        with self._alone(), self._talking(lambda: self._note(None)):
             self._late = True
             while self._late:
                 self._late = False
@@ -160,7 +163,7 @@ class Keeper:
         ForeignLogin."""
         with self._at_once() as free:
             if free:
-                with self._talking():
+                with self._talking(self._answers):
                     self._counted(self._context(), through.send)
 
     def upstream(self) -> Upstream:
@@ -176,7 +179,10 @@ class Keeper:
 
     def noted(self, error: ConnectorError | None) -> None:
         """What became of a conversation that somebody else had: None for one that came through."""
-        self._note({"code": error.code, "message": str(error)} if error else None)
+        if error is None:
+            self._answers()
+        else:
+            self._note({"code": error.code, "message": str(error)})
 
     def _context(self, watch: Progress = unwatched) -> Context:
         def enter(stage: Stage, what: str) -> None:
@@ -213,14 +219,23 @@ class Keeper:
                 self.stages.leave()
 
     @contextmanager
-    def _talking(self) -> Iterator[None]:
-        """What becomes of the conversation is noted, for everybody who looks: in the file, not in this process."""
+    def _talking(self, done: Callable[[], None]) -> Iterator[None]:
+        """What becomes of the conversation is noted, for everybody who looks: in the file, not in this process.
+        `done`: it came through."""
         try:
             yield
         except ConnectorError as error:
             self._note({"code": error.code, "message": str(error)})
             raise
-        self._note(None)
+        except ForeignLogin as error:
+            self._note({"code": "foreign_login", "message": str(error)})
+            raise
+        done()
+
+    def _answers(self) -> None:
+        """The CRM is there, and the login good. What else ails the passes is over when one of them comes through."""
+        if (self.trouble() or {}).get("code") in _ANSWERED:
+            self._note(None)
 
     def _note(self, trouble: dict[str, str] | None) -> None:
         known = self.trouble()
@@ -238,6 +253,7 @@ class Keeper:
             )
         elif known and known["code"] in AWAY:
             log.info("the replica of crm.%s has its CRM again", self.name, extra={"action": "replica.back"})
+            self.returned()
 
     # ── What a person does. All of it raises Fault; in the modes that were chosen for it, ConnectorError, too. ────
 
@@ -246,7 +262,7 @@ class Keeper:
         if self.acting() is Mode.ONLINE:
             with self._at_once() as free:
                 if free:
-                    with self._talking():
+                    with self._talking(self._answers):
                         through.refresh(self._context(), record_id)
         with self.database.read() as work:
             type_, row = edits.find(work, record_id)
@@ -286,7 +302,7 @@ class Keeper:
                 self._late = True
                 return written
             if how is Mode.ONLINE and record_id is not None:
-                with self._talking():
+                with self._talking(self._answers):
                     through.refresh(self._context(), record_id)
             first = record_id is None or self._standing(record_id) is None
             written = self.here(do)
@@ -297,7 +313,7 @@ class Keeper:
     def _sent(self, record_id: str, *, first: bool) -> None:
         """`first`: nothing else of this record waited, so that what is refused can be taken back as a whole."""
         try:
-            with self._talking():
+            with self._talking(self._answers):
                 self._counted(self._context(), through.send)
         except ConnectorError:
             if self.mode() is Mode.AUTO:
