@@ -87,3 +87,10 @@ def test_parameterized(api: Api, people: str) -> None:
     }  # a word like others
     for wrong in ({"q": "a", "sobjects": [{"name": "Nothing"}]}, {"q": "?"}, {"q": "a", "in": "SOME"}):
         assert api("POST", "parameterizedSearch", wrong).status == 400
+
+
+def test_a_field_that_is_asked_for_twice(api: Api, people: str) -> None:
+    """As whoever asks for Id and for what names a record does, of an object that nothing else names."""
+    body = {"q": people, "sobjects": [{"name": "Contact", "fields": ["Id", "LastName", "id"]}]}
+    (found,) = api("POST", "parameterizedSearch", body).json["searchRecords"][:1]
+    assert set(found) == {"attributes", "Id", "LastName"}
