@@ -156,6 +156,8 @@ class Schedule:
             nudged = name in self._nudged
             self._nudged.discard(name)
         pause = self._rounds.cycle(name)
+        with self._guard:
+            nudged |= name in self._nudged  # while it was under way, when no other turn of its could begin
         if pause is None and nudged:
             pause = min(self._rounds.pace.settle + _MOMENT, self._rounds.pace.interval)
         if pause is not None:

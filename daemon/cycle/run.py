@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Acknowledging, Gone, Kind, Side
+from crmsync.connectors.abilities import Acknowledging
+from crmsync.connectors.contract import Gone, Kind, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
@@ -18,6 +19,7 @@ from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
 from crmsync.daemon.cycle.poll import detect_crm
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
+from crmsync.daemon.cycle.waiting import take_up
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Change, Pair, PairState
 
@@ -93,6 +95,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     _watch(cx, max(wish.settle, WATCHED) if cx.grant.nothing else wish.settle)
     if cx.grant.nothing:
         return  # what was detected waits in the sync table
+    take_up(cx)
     removals: list[Removal] = []
     # first what is new on the ECS side: it has to be known before anything is made there
     for rows in _due(cx, wish):

@@ -77,6 +77,7 @@ class Keeper:
         self._database: LocalDatabase | None = None
         self._upstream: Upstream | None = None
         self._hold: Hold | None = None  # of whoever talks to the CRM just now
+        self.returned: Callable[[], object] = lambda: None  # called when the CRM is found to be there again
         self._late = False  # something was written here while a pass was under way
 
     @property
@@ -252,6 +253,7 @@ class Keeper:
             )
         elif known and known["code"] in AWAY:
             log.info("the replica of crm.%s has its CRM again", self.name, extra={"action": "replica.back"})
+            self.returned()
 
     # ── What a person does. All of it raises Fault; in the modes that were chosen for it, ConnectorError, too. ────
 

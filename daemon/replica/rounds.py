@@ -39,6 +39,7 @@ class ReplicaRounds:
 
     def follow(self, replicas: Replicas, schedule: "Schedule") -> None:
         for name, keeper in replicas.keepers.items():
+            keeper.returned = partial(self.back, name, schedule)
             schedule.also(f"replica:{name}", keeper.settings.interval, partial(self.turn, name))
 
     def decided(
@@ -50,6 +51,17 @@ class ReplicaRounds:
         elif method == "replica_mode" and arguments.get("mode"):
             for one in answer["replicas"]:
                 schedule.hurry(f"replica:{one['name']}")
+
+    def back(self, name: str, schedule: "Schedule") -> None:
+        """Its CRM is there again, whoever has found that out: what waits for it need not wait for its turn."""
+        with self._turns.looking() as engine:
+            if name not in engine.replicas.keepers:
+                return
+            if engine.replicas.keepers[name].stages.shown() is None:  # else it is a pass that has found it
+                schedule.hurry(f"replica:{name}")
+            for account in engine.accounts.values():
+                if account.crm.name == name:
+                    schedule.soon(account.name)
 
     def turn(self, name: str) -> timedelta | None:
         """A pass. How long to leave it alone then; None: until its next turn."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from crmsync.connectors.contract import Glancing, Gone, Hidden, Record, Ref
+from crmsync.connectors.abilities import Glancing
+from crmsync.connectors.contract import Gone, Hidden, Record, Ref
 from crmsync.connectors.errors import CursorExpired
 from tests.conformance.bench import EVERYTHING, Bench, ids
 

@@ -94,3 +94,32 @@ def test_a_nudge_brings_two_turns_one_to_note_and_one_when_it_has_settled(tmp_pa
         finally:
             schedule.stop()
         assert len(engine.asked("sync")) == 4
+
+
+def test_a_nudge_in_the_middle_of_a_turn_is_not_lost(tmp_path: Path) -> None:
+    """The turn may have looked there before it came."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(names: Sequence[str], **more: object) -> object:
+        begun.set()
+        assert go_on.wait(20)
+        return synced()
+
+    with fake_engine(tmp_path, sync=work) as engine:
+        pace = Pace(interval=timedelta(hours=1), settle=timedelta(0))
+        rounds = Rounds(Turns(engine), pace, now, lambda: 0.0)
+        schedule = Schedule(rounds, now=now, jitter=lambda: 0.0)
+        schedule.start(["alice"], pace)
+        try:
+            assert begun.wait(20)
+            schedule.soon("alice")
+            eventually(lambda: (at := schedule.due()["alice"] - now()) and at > timedelta(minutes=50))
+            go_on.set()
+            eventually(lambda: len(engine.asked("sync")) == 2)
+        finally:
+            go_on.set()
+            schedule.stop()

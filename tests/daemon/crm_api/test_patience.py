@@ -50,7 +50,7 @@ def test_who_never_finishes_is_let_go(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
     with CrmServer(ORG, f"sqlite:///{tmp_path}/crm.db", tmp_path / "tls", durable=False) as server:
         port = int(server.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(begun)
             started = time.monotonic()
             try:

@@ -62,7 +62,7 @@ class Copy(Wires):
         self.given_up[target] = self.waiting.pop(target).write
 
     def deliver(self, target: str, server: MemoryServer, collection: Collection) -> None:
-        """To the CRM; where somebody has been quicker there, it is given up."""
+        """To the CRM, tried until it is heard; where somebody has been quicker there, it is given up."""
         one = self.waiting.pop(target)
         there = self._find(target)
         write = one.write
@@ -73,10 +73,11 @@ class Copy(Wires):
                 return
             write = replace(write, expected=there.version)
         away, self.away = self.away, False
+        failures, self._failures = self._failures, []
         try:
             Writer(Client(server, "the copy"), Side.CRM, collection).write(write)
         finally:
-            self.away = away
+            self.away, self._failures = away, failures
 
     def clear(self) -> None:
         """The CRM is there again. What waits in the copy, and what was given up, stays."""

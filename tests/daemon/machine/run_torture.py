@@ -3,7 +3,8 @@
     python -m tests.daemon.machine.run_torture [--all] [--processes 2] [SCENE…]
 
 Every point of every scene on every kind of server, with everything that can go wrong there, while people do one of the
-things that they do, each in turn; and once while nobody does anything. With ``--all``, with all of them.
+things that they do, each in turn; at three points in four once while nobody does anything, too. With
+``--all``, with all of them.
 """
 
 import argparse

@@ -309,15 +309,17 @@ def stage(folder: Path, scene: str, world: str) -> Iterator[Stage]:
 
 
 def share(trials: Iterable[Trial]) -> Iterator[Trial]:
-    """Of each point and trouble, the trial in which people do one of the things that they do, and of each point one in
-    which nobody does anything. Things and troubles take turns point by point: what the uninterrupted run ends like is
-    then found out once for all troubles."""
+    """Of each point and trouble, the trial in which people do one of the things that they do, and of three points in
+    four one in which nobody does anything. Things and troubles take turns point by point: what the uninterrupted run
+    ends like is then found out once for all troubles."""
     people = [what for what in MEANWHILE if what != "nothing"]
     turns: dict[int, int] = {}
     for trial in trials:
         turn = turns.setdefault(trial.number, len(turns))
         known = list(troubles(trial.point))
-        quiet = trial.meanwhile == "nothing" and trial.trouble == known[turn % len(known)]
+        quiet = (
+            turn % 4 > 0 and trial.meanwhile == "nothing" and trial.trouble == known[turn // 4 % len(known)]
+        )
         if quiet or trial.meanwhile == people[turn % len(people)]:
             yield trial
 

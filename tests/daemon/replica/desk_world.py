@@ -13,7 +13,7 @@ from crmsync.connectors.salesforce.auth import ClientCredentials
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.daemon.account import Crm
-from crmsync.daemon.app import LazySource
+from crmsync.daemon.lazy import LazySource
 from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.replicas import Replicas
@@ -69,11 +69,22 @@ class Line:
 
 
 class DeskWorld(World):
-    """As `World`, with a real CRM behind a line, and its replica. `key`: the field for external ids, if it has one."""
+    """As `World`, with a real CRM behind a line, and its replica.
 
-    def __init__(self, folder: Path, crm: EmbeddedCrm, *, external_id: str = KEY, clock: Any = None) -> None:
+    `external_id`: the field for external ids, if it has one; `replica`: the URL of a database server, for the copy."""
+
+    def __init__(
+        self,
+        folder: Path,
+        crm: EmbeddedCrm,
+        *,
+        external_id: str = KEY,
+        clock: Any = None,
+        replica: str = "",
+    ) -> None:
         self.there, self.external_id = crm, external_id
-        self.line = Line(Http(crm.url, timeout=10))
+        self.replica_at: Path | str = replica or folder / "replica.db"
+        self.line = Line(Http(crm.url, timeout=60))
         super().__init__(folder)
         if clock is not None:
             self.clock = clock
@@ -81,7 +92,7 @@ class DeskWorld(World):
     def start(self) -> None:
         super().start()
         self.keeper = Keeper(
-            "main", self.folder / "replica.db", Settings(OBJECTS), lambda: self.live.replication(), now=self.clock,
+            "main", self.replica_at, Settings(OBJECTS), lambda: self.live.replication(), now=self.clock,
             durable=False,
         )  # fmt: skip
         auth = ClientCredentials(self.there.client_id, self.there.client_secret)
@@ -100,7 +111,7 @@ class DeskWorld(World):
     def again(self) -> None:
         """Another process."""
         self.close()
-        self.line = Line(Http(self.there.url, timeout=10), cut=self.line.cut)
+        self.line = Line(Http(self.there.url, timeout=60), cut=self.line.cut)
         self.start()
 
     # the CRM

@@ -1,13 +1,14 @@
 """The sync on a replica: mailboxes go on while the CRM is away, and nothing is lost, doubled or sent back."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crmsync.connectors.contract import Access
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.state.replica.ids import new_id
@@ -42,12 +43,13 @@ def crm(clock: Ticking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Em
         yield made
 
 
-@pytest.fixture(params=[KEY])
-def world(tmp_path: Path, crm: EmbeddedCrm, clock: Ticking, request: Any) -> Iterator[DeskWorld]:
+@contextmanager
+def begun(folder: Path, crm: EmbeddedCrm, clock: Ticking, **options: Any) -> Iterator[DeskWorld]:
+    """A world in which the account has synced once, and the replica is filled."""
     with crm.crm.store.database.write() as connection:
         for table in ("Contact", "Task", "Event"):
             connection.execute(crm.crm.store.database.tables[table].delete())
-    made = DeskWorld(tmp_path, crm, external_id=request.param)
+    made = DeskWorld(folder, crm, **options)
     made.clock.time = clock.time
     clock.world = made
     made.clock.tick(3600)
@@ -56,6 +58,12 @@ def world(tmp_path: Path, crm: EmbeddedCrm, clock: Ticking, request: Any) -> Ite
     yield made
     clock.time, clock.world = made.clock.time, None
     made.close()
+
+
+@pytest.fixture(params=[KEY])
+def world(tmp_path: Path, crm: EmbeddedCrm, clock: Ticking, request: Any) -> Iterator[DeskWorld]:
+    with begun(tmp_path, crm, clock, external_id=request.param) as made:
+        yield made
 
 
 either_key = pytest.mark.parametrize("world", [KEY, ""], ids=["key", "no key"], indirect=True)
@@ -152,6 +160,18 @@ def test_a_create_and_its_update_are_one_record(world: DeskWorld):
     back(world)
     assert titles(world) == ("Countess",) * 3
     assert world.engine.explain(card)["record"] == world.rows()[0]["Id"]
+    world.quiet()
+
+
+def test_nothing_waits_longer_than_the_crm_is_away(world: DeskWorld):
+    world.line.cut = True
+    world.person()
+    world.waits(world.later())
+    world.clock.tick(1)
+    world.line.cut = False
+    assert world.engine.sync()["errors"] == []
+    assert len(world.rows()) == 1
+    world.passed()
     world.quiet()
 
 

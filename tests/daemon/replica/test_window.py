@@ -8,9 +8,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 def test_the_first_window_has_no_start_and_asks_for_no_deletes():
     window = opened(NOW, None, None)
     assert (window.start, window.deletes_start) == (None, None)
-    assert window.end == NOW + timedelta(
-        seconds=2
-    )  # a clock that is told in whole seconds, and once a second
+    assert window.end == NOW + timedelta(seconds=2)  # told in whole seconds, once a second
 
 
 def test_a_later_one_overlaps_the_last():

@@ -1,0 +1,117 @@
+"""The real ``crmsync run`` between a real DAV server and a CRM that is stopped, and started again, while it runs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.fakes import eventually
+from tests.daemon.replica.test_service import Systemd, configured
+from tests.daemon.replica.test_sync_while_away import in_crm, in_replica, told
+from tests.daemon.test_service import SECRETS, end, running, said
+from tests.servers.dav import DavServer
+from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
+from tests.servers.radicale import radicale
+
+pytestmark = pytest.mark.server
+
+MINUTE = 60.0  # of patience
+
+CARD = (
+    "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{name}\r\nFN:{name} Lovelace\r\nN:Lovelace;{name};;;\r\n"
+    "EMAIL:{name}@example.com\r\nCATEGORIES:CRM\r\nTITLE:Analyst\r\nEND:VCARD\r\n"
+)
+
+
+@dataclass
+class Premises:
+    folder: Path
+    dav: DavServer
+    crm: EmbeddedCrm
+    power: ExitStack  # of the CRM
+    config: Path
+
+    def pace(self, accounts: str, replica: str) -> None:
+        """The intervals."""
+        text = self.config.read_text().replace('\ninterval = "1s"\n', f'\ninterval = "{replica}"\n')
+        self.config.write_text(f'{text}\n[schedule]\ninterval = "{accounts}"\nsettle = "0s"\n')
+
+    def person(self, name: str) -> None:
+        self.dav.put(f"{self.dav.book_url('Contacts')}{name}.vcf", CARD.format(name=name))
+
+    def edit(self, name: str, title: str) -> None:
+        url = f"{self.dav.book_url('Contacts')}{name}.vcf"
+        text = self.dav.send("GET", url).data.decode()
+        self.dav.put(url, text.replace("TITLE:Analyst", f"TITLE:{title}"))
+
+    def stop(self) -> None:
+        self.power.close()
+
+    def start(self) -> None:
+        port, known = int(self.crm.url.rpartition(":")[2]), (self.crm.client_id, self.crm.client_secret)
+        self.crm = self.power.enter_context(_crm(self.folder, port=port, credentials=known))
+
+    def there(self) -> dict[str, str]:
+        return {row["FirstName"]: row["Title"] for row in in_crm(self.crm)}
+
+    def here(self) -> list[str]:
+        return sorted(title for _, title in in_replica(self.folder))
+
+    def light(self) -> str:
+        return str(told(self.config, "status")["replicas"][0]["light"])
+
+
+def _crm(folder: Path, **options: Any) -> Any:
+    return embedded_crm(directory=folder / "crm", **options)
+
+
+@pytest.fixture
+def premises(tmp_path: Path) -> Iterator[Premises]:
+    users = {"alice": SECRETS["ALICE_PASSWORD"]}
+    with ExitStack() as power, radicale(tmp_path / "dav", users=users) as dav:
+        crm = power.enter_context(_crm(tmp_path))
+        config = configured(tmp_path, crm)
+        config.write_text(config.read_text().replace("http://127.0.0.1:9/alice/", dav.principal_url()))
+        dav.make_book()
+        yield Premises(tmp_path, dav, crm, power, config)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    made = Systemd(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_changes_meanwhile_is_there_afterwards_once(premises: Premises, systemd: Systemd):
+    premises.pace("1s", "1s")
+    premises.person("ada")
+    with running(premises.config, systemd) as process:
+        eventually(lambda: premises.there() == {"ada": "Analyst"}, MINUTE)
+        eventually(
+            lambda: (premises.folder / "replica-main.db").exists() and premises.here() == ["Analyst"], MINUTE
+        )
+
+        premises.stop()
+        premises.edit("ada", "Countess")
+        premises.person("grace")
+        eventually(lambda: premises.here() == ["Analyst", "Countess"], MINUTE)
+        eventually(lambda: premises.light() == "offline", MINUTE)
+
+        premises.start()
+        wanted = {"ada": "Countess", "grace": "Analyst"}
+        eventually(lambda: premises.there() == wanted, MINUTE)
+        eventually(lambda: premises.light() == "in_step", MINUTE)
+        eventually(lambda: told(premises.config, "queue") == [], MINUTE)
+        once = {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)}
+        assert told(premises.config, "sync")["writes"] == 0
+        told(premises.config, "crm", "replica", "sync")
+        assert {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)} == once
+        assert (told(premises.config, "conflicts"), premises.here()) == ([], ["Analyst", "Countess"])
+        assert end(process) == 0
+    log = said(premises.config)
+    assert (log.count("action=replica.away"), log.count("action=replica.back")) == (1, 1)
+    assert "Traceback" not in log
