@@ -44,7 +44,8 @@ def test_who_guesses_a_password_elsewhere_locks_nobody_out(crm: EmbeddedCrm):
 def test_who_guesses_at_many_names_locks_nobody_out(crm: EmbeddedCrm):
     guessing = Person(crm.url, at="127.0.0.10")
     said = [guessing.login(f"somebody-{n}@example.com", "wrong").status for n in range(70)]
-    assert (said[0], said[-1]) == (403, 429)
+    assert set(said[:30]) == {403}
+    assert 429 in said  # not each of the others: what is waited for may be over in between
     assert Person(crm.url, at="127.0.0.11").login(crm.alice.username, crm.alice.password).status == 303
 
 
