@@ -46,29 +46,35 @@ def look(context: Context, name: str, ids: Sequence[str]) -> Seen:
 
 
 def local_deletes(context: Context, window: Window) -> None:
-    """In their order; neighbours of one object together."""
-    tried: set[int] = set()
-    while batch := _next_deletes(context, tried):
-        tried |= {entry["seq"] for entry in batch}
-        name = batch[0]["object"]
-        seen = look(context, name, [entry["Id"] for entry in batch])
-        with context.database.write() as work:
-            ids = _decided(work, name, batch, seen, context.policy, window)
-        if not ids:
-            continue
-        outcomes = context.upstream.delete(name, ids)
-        with context.database.write() as work:
-            for record_id, outcome in zip(ids, outcomes, strict=True):
-                _deleted(context, work, name, record_id, outcome, window)
+    """A stretch at a time in their order, of it those of one object together."""
+    last = 0
+    while stretch := _next_deletes(context, last):
+        last = stretch[-1]["seq"]
+        by_object: dict[str, list[Row]] = {}
+        for entry in stretch:
+            if not is_temporary(entry["Id"]):
+                by_object.setdefault(entry["object"], []).append(entry)
+        for name, batch in by_object.items():
+            _delete(context, name, batch, window)
 
 
-def _next_deletes(context: Context, tried: set[int]) -> list[Row]:
+def _next_deletes(context: Context, last: int) -> list[Row]:
     with context.database.read() as work:
         table = work.shared.deletelist
         due_now = (table.c.state == "ready", table.c.Id == table.c.root)
-        ready = work.where(table, *due_now, limit=BATCH + len(tried))
-    due = [e for e in ready if e["seq"] not in tried and not is_temporary(e["Id"])]
-    return [entry for entry in due[:BATCH] if entry["object"] == due[0]["object"]]
+        return work.where(table, table.c.seq > last, *due_now, limit=BATCH)
+
+
+def _delete(context: Context, name: str, batch: Sequence[Row], window: Window) -> None:
+    seen = look(context, name, [entry["Id"] for entry in batch])
+    with context.database.write() as work:
+        ids = _decided(work, name, batch, seen, context.policy, window)
+    if not ids:
+        return
+    outcomes = context.upstream.delete(name, ids)
+    with context.database.write() as work:
+        for record_id, outcome in zip(ids, outcomes, strict=True):
+            _deleted(context, work, name, record_id, outcome, window)
 
 
 def _decided(
@@ -76,8 +82,11 @@ def _decided(
 ) -> list[str]:
     """Which of them to delete; the others are gone there already, or have changed there since."""
     ids = []
+    standing = work.many(work.shared.deletelist, [entry["Id"] for entry in batch])
     for entry in batch:
         record_id = entry["Id"]
+        if standing.get(record_id, {}).get("state") != "ready":
+            continue  # given up meanwhile
         if record_id not in seen.rows:
             arrivals.gone(work, name, [record_id], policy, naive(window.end))
             continue
