@@ -16,6 +16,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
+from crmsync.state.compiled import SQLITE
 from crmsync.state.errors import Contradiction, Locked, StateError
 
 BUSY_TIMEOUT = 30_000  # milliseconds that a writer waits for another process's
@@ -142,7 +143,12 @@ def _make_file(path: Path) -> None:
 
 
 def _sqlite(url: URL, *, read: bool) -> Engine:
-    engine = create_engine(url.set(query={}), connect_args={"timeout": BUSY_TIMEOUT / 1000}, **_ENGINE)
+    engine = create_engine(
+        url.set(query={}),
+        connect_args={"timeout": BUSY_TIMEOUT / 1000},
+        execution_options={"compiled_cache": SQLITE},
+        **_ENGINE,
+    )
     synchronous = str(url.query.get("synchronous", "full"))
 
     @event.listens_for(engine, "connect")
