@@ -92,9 +92,14 @@ class Passes:
     def _run(self) -> None:
         said = ""
         while not self._end.is_set():
-            found = self._replicas.sync_one(self._keeper)
+            found = self._pass()
             sentence = str(found.get("message", "")) if found.get("code") != "busy" else said
             if sentence and sentence != said:
                 self._tell(sentence)
             said = sentence
             self._end.wait(self._keeper.settings.interval.total_seconds())
+
+    def _pass(self) -> dict[str, Any]:
+        if self._replicas.forbidden:
+            return {"code": "not_granted", "message": self._replicas.forbidden}
+        return self._replicas.sync_one(self._keeper)
