@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefinedType
 
-from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride, Source
+from crmsync.config.account import Account, Complete, DefaultCollection, Delete, GuardOverride
 from crmsync.config.alerts import Alerts, MailAlerts, WebhookAlerts
 from crmsync.config.crm import ColumnOverride, Crm
 from crmsync.config.exchange import Columns, Credential, Exchange
@@ -19,6 +19,7 @@ from crmsync.config.mapping import defaults
 from crmsync.config.model import Schedule, Service, State
 from crmsync.config.replica import ReplicaSettings
 from crmsync.config.secret import Secret
+from crmsync.config.source import Source
 from crmsync.config.table import Table
 from crmsync.config.telephony import Softphone, Telephony
 from crmsync.config.values import KINDS, Bytes, shown, shown_size

@@ -1,4 +1,5 @@
-"""The vocabulary: every word that the engine and the connectors share is defined here, once.
+"""The vocabulary: every word that the engine and the connectors share is defined here, once. Beside this file,
+``columns.py`` says which columns there are, and ``abilities.py`` what only some systems can do.
 
 Theory of operation
 -------------------
@@ -23,9 +24,9 @@ Three rules make the rest simple:
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 
 class Side(StrEnum):
@@ -47,146 +48,8 @@ class Kind(StrEnum):
     FAX = "fax"
 
 
-# ── Columns ──────────────────────────────────────────────────────────────────────────────────────────────────
-
 Value: TypeAlias = str | bool | int | date | datetime | tuple[str, ...] | None
-Columns: TypeAlias = Mapping[str, Value]
-
-
-class Type(StrEnum):
-    TEXT = "text"  # one line
-    LONG = "long"  # lines separated by "\n"
-    EMAIL = "email"
-    PHONE = "phone"
-    URL = "url"
-    DATE = "date"  # datetime.date
-    MOMENT = "moment"  # aware datetime in UTC; or a date, where all_day is true
-    FLAG = "flag"  # bool
-    NUMBER = "number"  # int
-    LIST = "list"  # tuple of str, sorted, no duplicates
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    type: Type = Type.TEXT
-    group: str = ""  # columns with the same group mean something only together: they win or lose as one
-    each: bool = False  # a list of members, "<name>" or "<name> <word>", each of which is merged by itself
-
-
-_ADDRESS = ("street", "city", "region", "postal_code", "country")
-_WHEN = "when"
-_PROGRESS = "progress"
-
-COLUMNS: Mapping[Kind, Mapping[str, Column]] = {
-    Kind.CONTACT: {
-        **{
-            n: Column()
-            for n in (
-                "prefix",
-                "first_name",
-                "middle_name",
-                "last_name",
-                "suffix",
-                "nickname",
-                "company",
-                "department",
-                "job_title",
-            )
-        },
-        **{n: Column(Type.EMAIL) for n in ("email", "email_2", "email_3")},  # the preferred one first
-        **{
-            n: Column(Type.PHONE)
-            for n in ("phone_work", "phone_mobile", "phone_home", "phone_fax", "phone_other")
-        },
-        **{f"address_work_{n}": Column(Type.LONG if n == "street" else Type.TEXT) for n in _ADDRESS},
-        **{f"address_home_{n}": Column(Type.LONG if n == "street" else Type.TEXT) for n in _ADDRESS},
-        "website": Column(Type.URL),
-        "birthday": Column(Type.DATE),
-        "anniversary": Column(Type.DATE),
-        "notes": Column(Type.LONG),
-        "categories": Column(Type.LIST),
-    },
-    Kind.APPOINTMENT: {
-        "subject": Column(),
-        "location": Column(),
-        "description": Column(Type.LONG),
-        "start": Column(Type.MOMENT, _WHEN),
-        "end": Column(Type.MOMENT, _WHEN),  # exclusive (RFC 5545 3.6.1); all-day: the day after the last
-        "all_day": Column(Type.FLAG, _WHEN),
-        "time_zone": Column(Type.TEXT, _WHEN),  # IANA name; None: UTC
-        # of a whole series, where the CRM has fields for it; the texts are those of ``series/written.py``
-        "recurrence": Column(Type.LONG, _WHEN),
-        "exceptions": Column(Type.LONG, _WHEN),
-        "show_as": Column(),  # free, busy, tentative, out_of_office
-        "status": Column(),  # confirmed, tentative, cancelled
-        "sensitivity": Column(),  # public, private, confidential
-        "reminder": Column(Type.MOMENT),  # when the person is reminded
-        "organizer": Column(Type.EMAIL),  # who has called the meeting; in lower case
-        # addresses in lower case, with the answer where there is one: accepted, declined, tentative
-        "attendees": Column(Type.LIST, each=True),
-        "attachments": Column(Type.LIST, each=True),  # their names
-        "categories": Column(Type.LIST),
-    },
-    Kind.TASK: {
-        "subject": Column(),
-        "description": Column(Type.LONG),
-        "start": Column(Type.MOMENT),
-        "due": Column(Type.MOMENT),
-        # not_started, in_progress, completed, waiting, deferred, cancelled
-        "status": Column(Type.TEXT, _PROGRESS),
-        "percent_complete": Column(Type.NUMBER, _PROGRESS),  # 0 to 100
-        "completed_at": Column(Type.MOMENT, _PROGRESS),
-        "priority": Column(),  # high, normal, low
-        "activity": Column(),  # phone_call, letter, fax: what it stands for; None: a task and no more
-        # of what stands for a phone call
-        "direction": Column(),  # inbound, outbound, internal
-        "number": Column(Type.PHONE),  # of the other party: E.164, or an extension
-        "parties": Column(Type.LIST),  # everybody's numbers
-        "started_at": Column(Type.MOMENT),
-        "duration": Column(Type.NUMBER),  # seconds of talking
-        "disposition": Column(),  # what came of it, in words: Answered, Missed, Busy, …
-        "call_id": Column(),  # the same for everybody who takes part: SIP's Call-ID, Asterisk's Linkedid
-        "regarding": Column(),  # id of the CRM record that it is about, where a person has chosen one
-        "sensitivity": Column(),
-        "reminder": Column(Type.MOMENT),
-        "categories": Column(Type.LIST),
-    },
-    Kind.EMAIL: {
-        "subject": Column(),
-        "body_text": Column(Type.LONG),  # what is plain in it, or plain of what is rich
-        "body_html": Column(Type.LONG),  # sanitised: nothing in it runs, or is fetched from anywhere
-        "from": Column(Type.EMAIL),  # addresses alone, in lower case
-        "to": Column(Type.LIST),
-        "cc": Column(Type.LIST),
-        "sent_at": Column(Type.MOMENT),
-        "message_id": Column(),  # without angle brackets
-        "thread": Column(),  # message id of the first message of the conversation
-        "direction": Column(),  # incoming, outgoing
-        "attachments": Column(Type.LIST),  # their names
-        "status": Column(),  # as of a task; completed: nothing is left to do about it
-        "regarding": Column(),  # name of the account, opportunity or case that it is about
-        "categories": Column(Type.LIST),
-    },
-}
-
-
-ANSWERS = frozenset({"accepted", "declined", "tentative"})  # to an invitation
-
-
-def member(entry: str) -> tuple[str, str]:
-    """Name and word of one entry of a list whose members are merged each by itself (``Column.each``)."""
-    name, _, word = entry.strip().rpartition(" ")
-    return (name.strip(), word) if name and word in ANSWERS else (entry.strip(), "")
-
-
-def entry(name: str, word: str) -> str:
-    return f"{name} {word}" if word else name
-
-
-def with_group(kind: Kind, names: frozenset[str]) -> frozenset[str]:
-    """``names`` and every column that wins or loses together with one of them."""
-    groups = {COLUMNS[kind][n].group for n in names if n in COLUMNS[kind]} - {""}
-    return names | {n for n, c in COLUMNS[kind].items() if c.group in groups}
+Columns: TypeAlias = Mapping[str, Value]  # by the names in ``columns.COLUMNS``
 
 
 # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,9 +113,8 @@ class Gone:
     """The item was deleted: the server says so itself."""
 
     id: str
-    survivor: str = (
-        ""  # the item that it has become (a record merged or converted in the CRM; see ``Unfolding``)
-    )
+    # the item that it has become (a record merged or converted in the CRM; see ``Unfolding``)
+    survivor: str = ""
     owner: str = ""  # CRM: whose it was, where the server still says so
 
 
@@ -316,9 +178,8 @@ class Selection:
     condition: str = ""  # CRM: a condition in its query language
     nothing: bool = False  # only items that are linked already (``crm_select = "linked"``)
     people: bool = False  # CRM: tell the addresses of people who have changed, too (``Capabilities.partial``)
-    look_only: bool = (
-        False  # a dry run: leave no mark anywhere, not even one that the account wants set by itself
-    )
+    # a dry run: leave no mark anywhere, not even one that the account wants set by itself
+    look_only: bool = False
 
 
 # ── Writes and what becomes of them ──────────────────────────────────────────────────────────────────────────
@@ -338,9 +199,8 @@ class Create:
     owner: str = ""  # CRM: user id
     native: str = ""  # ECS, undo: put exactly this text back (``columns`` are then only informative)
     since: datetime | None = None  # CRM without external id: a repeated create searches from here
-    original: Record | None = (
-        None  # what it is made from, for what is written once and has no column on this side
-    )
+    # what it is made from, for what is written once and has no column on this side
+    original: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,9 +215,8 @@ class Update:
     tag: str = ""
     link: str = ""  # CRM: write the external id
     original: Record | None = None  # as of a create, where ``columns`` names files
-    clocks: Mapping[str, datetime] = field(
-        default_factory=dict
-    )  # CRM: when each column was changed on the ECS side
+    # CRM: when each column was changed on the ECS side
+    clocks: Mapping[str, datetime] = field(default_factory=dict)
     since: datetime | None = None  # it was announced then, and what became of it is not known
 
 
@@ -426,9 +285,8 @@ class Capabilities:
 
     columns: Mapping[Kind, frozenset[str]]  # what it can hold
     read_only_columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)  # readable, never written
-    once_columns: Mapping[Kind, frozenset[str]] = field(
-        default_factory=dict
-    )  # written when it is made, never later
+    # written when it is made, never later
+    once_columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
     # of these lists it holds those members that it knows (people, by their address), which ``project`` cannot tell
     partial: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
     writable: bool = True
@@ -437,9 +295,8 @@ class Capabilities:
     conditional: bool = True  # the server itself refuses a stale write
     tags: bool = False
     stamps: bool = False  # can carry a ``Stamp``
-    remembers: int = (
-        0  # characters of ``Stamp.agreed`` that an item can carry; an older one goes with its stamp
-    )
+    # characters of ``Stamp.agreed`` that an item can carry; an older one goes with its stamp
+    remembers: int = 0
     links: bool = False  # has an external-id field, so that a create is repeatable by upsert
     searchable: bool = False  # ``search`` works; else the engine's own index of the collection is used
     access: bool = False  # ``access`` works: rights differ from record to record
@@ -455,22 +312,6 @@ class Collection:
     kinds: frozenset[Kind]
     writable: bool = True
     owner: str = ""  # whose it is, as the server authenticated it; empty: the login's own
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What the engine knows of an item for which it seeks a partner; any one key may match."""
-
-    emails: tuple[str, ...] = ()
-    phones: tuple[str, ...] = ()
-    columns: Columns = field(default_factory=dict)  # kinds without addresses: equal in all of these
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    read: bool
-    edit: bool
-    delete: bool
 
 
 class Connector(Protocol):
@@ -498,144 +339,6 @@ class Connector(Protocol):
         be held is absent. Pure."""
 
 
-@runtime_checkable
-class Searchable(Protocol):
-    """``capabilities.searchable``: candidates for a match, found by the server."""
-
-    def search(self, kind: Kind, probes: Sequence[Probe]) -> Iterator[Record]:
-        """Every visible record that shares a key with any of the probes, once; the engine works out whose it is."""
-
-
-@runtime_checkable
-class Naming(Protocol):
-    """People know an item by other names than its id: its address, its UID, a shorter form of the id."""
-
-    def named(self, text: str) -> str | None:
-        """The id of the item that ``text`` names; None where it names none here. Whether the item still exists is not
-        promised."""
-
-
-@runtime_checkable
-class Restricting(Protocol):
-    """``capabilities.access``: the login sees more than the account's own user may."""
-
-    def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
-        """Rights of ``user`` on these records; an id that is absent has none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which occurrences of a series are items of their own: those that begin from so long ago to so far ahead."""
-
-    back: timedelta = timedelta(days=7)
-    ahead: timedelta = timedelta(days=90)
-
-    def holds(self, start: datetime | date, now: datetime) -> bool:
-        day = start if isinstance(start, datetime) else datetime.combine(start, time(), now.tzinfo)
-        return now - self.back <= day <= now + self.ahead
-
-
-@runtime_checkable
-class Unfolding(Protocol):
-    """A calendar whose series can be shown by their occurrences, to a CRM that cannot hold a series."""
-
-    def unfolded(self, window: Window) -> Connector:
-        """The same collection, with an item (``occurrence_of``) for each occurrence in the window instead of one for
-        the series. Its ``changes`` bring what enters the window as time passes. What has left it is no longer told of,
-        and when its day has left it is never ``Gone``, but ``Hidden``. A ``listing`` has the series themselves. Writes
-        change, or take out, the one occurrence; the series itself is untouchable (``SERIES``). Where an event becomes a
-        series, a series one event, or an occurrence is held on another day, the item is ``Gone``, with the one that it
-        is from then on as ``survivor``."""
-
-
-@runtime_checkable
-class Whole(Protocol):
-    """A calendar whose series can be items like any other, for a CRM that can hold them."""
-
-    def whole(self) -> Connector:
-        """The same collection, with the columns ``recurrence`` and ``exceptions``."""
-
-
-@runtime_checkable
-class Selecting(Protocol):
-    """A server that can say which of some records meet a selection (a condition in its own query language)."""
-
-    def selected(self, ids: Sequence[str], selection: Selection) -> frozenset[str]: ...
-
-
-@runtime_checkable
-class Dated(Protocol):
-    """A server that says when an item was last changed only if it is asked for that. It is asked where a clock has to
-    break a tie."""
-
-    def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
-        """Server time (UTC) of the last change, by id; absent: not told, or it has another version by now."""
-
-
-@runtime_checkable
-class Glancing(Protocol):
-    """What an item says cannot change (``read_only_columns``), and is much; what can change is little."""
-
-    def glance(self, ids: Sequence[str]) -> Iterator[Record | Gone | Hidden | Unreadable]:
-        """As ``fetch``, without the columns that cannot change, and without attachments."""
-
-
-@runtime_checkable
-class Settling(Protocol):
-    """The version of an item that has just been written is another one than that of the same item later on."""
-
-    def settled(self, version: str) -> str:
-        """As a listing gives it once the item is old news, had nothing else happened to it. Pure."""
-
-
-@runtime_checkable
-class Joining(Protocol):
-    """A record that several people have a copy of names all of them."""
-
-    def join(self, id: str, user: str) -> None:
-        """``user`` has a copy, too. Repeating it changes nothing."""
-
-
-@runtime_checkable
-class Addressed(Protocol):
-    """A calendar that knows its owner's addresses: an organiser who has another one is somebody else."""
-
-    def addresses(self) -> frozenset[str]:
-        """In lower case, as the server and the configuration say; empty: not known. Asked once."""
-
-
-@runtime_checkable
-class Relating(Protocol):
-    """Records that relate to everyone whose address occurs in them, as far as these people are known there."""
-
-    def relate(self, records: Sequence[Record]) -> None:
-        """Also to those who have become known since. Repeating it changes nothing."""
-
-
-@runtime_checkable
-class Copying(Protocol):
-    """A server for which a copy stands in while it is away. A record that the copy does not have is neither gone nor
-    hidden: nothing can be said of it now."""
-
-    @property
-    def stands_in(self) -> bool:
-        """The server is away, and the copy answers."""
-
-    def here(self, ids: Sequence[str]) -> frozenset[str]:
-        """Those of which it can answer."""
-
-    def joined(self, key: str, id: str) -> None:
-        """What was to be made under this key, and may stand in the copy, is that record of the server. Repeating it
-        changes nothing."""
-
-
-@runtime_checkable
-class Acknowledging(Protocol):
-    """A side that wants to hear that its changes have been processed."""
-
-    def acknowledge(self, ids: Sequence[str]) -> None: ...
-
-
 class Source(Protocol):
     """A login to one server, which opens collections. Safe to use from several threads."""
 
@@ -658,45 +361,3 @@ class Source(Protocol):
         """How many requests this login has sent so far."""
 
     def close(self) -> None: ...
-
-
-@runtime_checkable
-class Watching(Protocol):
-    """Sources whose server says at once that something may have changed: a nudge without data. For the login as a
-    whole, so that one connection does for all of its collections."""
-
-    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
-        """Yields at each nudge, and first of all: what happened before the watch began is not told. Ends soon after
-        ``stopped`` is true, or when the connection ends. Raises ConnectorError."""
-
-
-@runtime_checkable
-class Homing(Protocol):
-    """Sources whose collections have to be found first: what was found can be kept, and set before the first use."""
-
-    home: str | None  # opaque; None: not known yet
-
-
-@runtime_checkable
-class Metered(Protocol):
-    """Sources whose server limits how many requests it takes in a day."""
-
-    @property
-    def usage(self) -> float:
-        """Share of the limit that is used up, 0 to 1, as last told."""
-
-
-@runtime_checkable
-class Directory(Protocol):
-    """CRM sources: who is who."""
-
-    def user_id(self, username: str) -> str:
-        """Raises NotFound, with the sentence for the operator, when there is no active user of that name."""
-
-
-@runtime_checkable
-class Lacking(Protocol):
-    """Sources whose configuration names fields, which the server may not have."""
-
-    def lacking(self) -> Sequence[str]:
-        """Configured fields (``Table.Field``) that are not there for this login. Reaches the server."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable, Window
+from crmsync.connectors.abilities import Window
+from crmsync.connectors.contract import Collection, Kind, Record, Selection, Source, Unreadable
 from crmsync.daemon.plan.guard import LIMITS, Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Policy, Rule

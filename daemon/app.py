@@ -1,7 +1,6 @@
 """The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
@@ -9,36 +8,25 @@ from zoneinfo import ZoneInfo
 
 from crmsync.config.account import Account as AccountConfig
 from crmsync.config.account import Activity as ActivityName
-from crmsync.config.account import Source as SourceConfig
 from crmsync.config.crm import ClientCredentialsLogin, JwtLogin, PasswordLogin
 from crmsync.config.crm import Crm as CrmConfig
 from crmsync.config.model import Config
-from crmsync.config.secret import SecretError
+from crmsync.config.source import Source as SourceConfig
 from crmsync.config.table import Server
 from crmsync.config.values import Kind as KindName
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.carddav.connector import CardDavSource
-from crmsync.connectors.contract import (
-    Collection,
-    Connector,
-    Homing,
-    Kind,
-    Lacking,
-    Side,
-    Source,
-    Watching,
-    Window,
-)
-from crmsync.connectors.errors import AuthExpired
+from crmsync.connectors.contract import Kind, Side, Source
 from crmsync.connectors.salesforce.auth import Auth, ClientCredentials, Jwt, Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
-from crmsync.connectors.telephony.people import Acquainted, Person
 from crmsync.daemon.account import Account, Crm, Mailbox, Private
 from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.cycle.context import Retries
 from crmsync.daemon.cycle.stamps import Signer, load_key
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.exchange import exchange
+from crmsync.daemon.lazy import LazyMailbox, LazySource, WatchedMailbox
 from crmsync.daemon.mail import exchange_outlook, mail, mail_outlook, wishes
 from crmsync.daemon.operations import permission
 from crmsync.daemon.plan.grant import ALL, NOTHING
@@ -50,7 +38,6 @@ from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode
 from crmsync.daemon.replica.offering import offered, place_of
 from crmsync.daemon.replica.replicas import Replicas
-from crmsync.daemon.replica.upstream import Upstream
 from crmsync.daemon.surroundings import check_extras, check_urllib3
 from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.daemon.telephony.logs import call_logs
@@ -279,98 +266,3 @@ def _mailbox(account: AccountConfig, config: SourceConfig, now: Clock) -> Mailbo
         kinds=_SHOWN[config.type],
         expires=config.expires,
     )
-
-
-class LazySource:
-    """A source that is made when it is first needed: its secrets are read then, and what is wrong with them is an
-    error of this login alone."""
-
-    def __init__(self, side: Side, connect: Callable[[], Source]) -> None:
-        self._side = side
-        self._connect = connect
-        self._lock = threading.Lock()
-        self._made: Source | None = None
-
-    @property
-    def side(self) -> Side:
-        return self._side
-
-    def identity(self) -> str:
-        return self._source().identity()
-
-    def user_id(self, username: str) -> str:
-        found: str = self._source().user_id(username)  # type: ignore[attr-defined]  # CRM sources are Directories
-        return found
-
-    def collections(self) -> Sequence[Collection]:
-        return self._source().collections()
-
-    def open(self, collection: Collection) -> Connector:
-        return self._source().open(collection)
-
-    def people(self, number: str, user: str) -> Sequence[Person]:
-        source = self._source()
-        return source.people(number, user) if isinstance(source, Acquainted) else ()
-
-    def clock_offset(self) -> timedelta:
-        return self._made.clock_offset() if self._made is not None else timedelta(0)
-
-    def requests(self) -> int:
-        return self._made.requests() if self._made is not None else 0
-
-    def replication(self) -> Upstream:
-        """Of a CRM."""
-        return self.salesforce().replication()
-
-    def salesforce(self) -> SalesforceSource:
-        """Of a CRM."""
-        source = self._source()
-        assert isinstance(source, SalesforceSource)
-        return source
-
-    def lacking(self) -> Sequence[str]:
-        source = self._source()
-        return source.lacking() if isinstance(source, Lacking) else ()
-
-    @property
-    def usage(self) -> float:
-        """Of the server's daily limit; zero where it has none, or has not told."""
-        found: float = getattr(self._made, "usage", 0.0)
-        return found
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
-
-    def _source(self) -> Source:
-        with self._lock:
-            if self._made is None:
-                try:
-                    self._made = self._connect()
-                except SecretError as error:
-                    raise AuthExpired(str(error)) from error
-            return self._made
-
-
-class LazyMailbox(LazySource):
-    """An ECS source, which also knows where its collections are."""
-
-    @property
-    def home(self) -> str | None:
-        found: str | None = getattr(self._source(), "home", None)
-        return found
-
-    @home.setter
-    def home(self, value: str | None) -> None:
-        source = self._source()
-        if isinstance(source, Homing):
-            source.home = value
-
-
-class WatchedMailbox(LazyMailbox):
-    """An ECS source whose server tells of changes."""
-
-    def watch(self, collections: Sequence[Collection], stopped: Callable[[], bool]) -> Iterator[None]:
-        source = self._source()
-        assert isinstance(source, Watching)  # see _WATCHED
-        return source.watch(collections, stopped)

@@ -3,7 +3,7 @@ and only who has an Exchange server has installed it."""
 
 from typing import TYPE_CHECKING, Unpack
 
-from crmsync.config.account import Source as SourceConfig
+from crmsync.config.source import Source as SourceConfig
 from crmsync.connectors.contract import Source
 
 if TYPE_CHECKING:

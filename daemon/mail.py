@@ -4,7 +4,7 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from crmsync.config.account import Account as AccountConfig
-from crmsync.config.account import Source as SourceConfig
+from crmsync.config.source import Source as SourceConfig
 from crmsync.config.values import is_loopback
 from crmsync.connectors.contract import Source
 from crmsync.connectors.mail import settings as mailbox

@@ -8,7 +8,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from crmsync.connectors.contract import Collection, Watching
+from crmsync.connectors.abilities import Watching
+from crmsync.connectors.contract import Collection
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account, Mailbox
 

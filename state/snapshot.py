@@ -13,7 +13,8 @@ from datetime import datetime
 
 from lxml import etree
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.state.errors import SnapshotError
 from crmsync.state.values import decode, decode_moment, encode, encode_moment, escape, type_of, unescape
 

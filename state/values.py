@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from crmsync.connectors.contract import COLUMNS, Column, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Column, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 
 # XML 1.0 section 2.2 has no way to write these, not even as a reference. PostgreSQL lacks the first of them, and
 # UTF-8 the surrogates.

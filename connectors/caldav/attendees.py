@@ -7,7 +7,8 @@ and stays in the object; so does all that is said of a person beside the answer.
 import re
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Value, entry, member
+from crmsync.connectors.columns import entry, member
+from crmsync.connectors.contract import Value
 from crmsync.connectors.dav.contentline import Component, Line, parameter
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import ABSENT, Maybe

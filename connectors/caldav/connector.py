@@ -5,10 +5,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.caldav import mapping, whole
 from crmsync.connectors.caldav.occurrences import Occurrences
 from crmsync.connectors.caldav.scheduling import announces, muted
-from crmsync.connectors.contract import Collection, Kind, Window
+from crmsync.connectors.contract import Collection, Kind
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.source import DavSource, Options

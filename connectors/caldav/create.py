@@ -5,7 +5,7 @@ from datetime import datetime
 import vobject
 
 from crmsync.connectors.caldav.clock import Day
-from crmsync.connectors.contract import Type
+from crmsync.connectors.columns import Type
 from crmsync.connectors.dav.values import clean, in_utc
 
 PRODID = "-//crmsync//crmsync//EN"

@@ -20,7 +20,8 @@ from crmsync.connectors.caldav.when import (
     write_task_times,
     write_when,
 )
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Stamp, Value
 from crmsync.connectors.dav.contentline import Component, Document, parse
 from crmsync.connectors.dav.fields import Categories, Choice, Rows, Text, project_rows, read_rows, write_rows
 from crmsync.connectors.dav.item import Item, Malformed, NotOurs

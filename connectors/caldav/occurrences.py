@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.caldav import exceptions
 from crmsync.connectors.caldav.attachments import files_of
 from crmsync.connectors.caldav.occurrence_writes import Writes
 from crmsync.connectors.caldav.series import Series
-from crmsync.connectors.contract import Attachment, Outcome, Record, Ref, Window, Write, occurrence_of
+from crmsync.connectors.contract import Attachment, Outcome, Record, Ref, Write, occurrence_of
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.series import occurrences

@@ -7,7 +7,8 @@ was edited, it would hide the edit. While nobody edits the text, all of it stays
 
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Type, Value
+from crmsync.connectors.columns import Type
+from crmsync.connectors.contract import Value
 from crmsync.connectors.dav.contentline import Component
 from crmsync.connectors.dav.fields import Text
 from crmsync.connectors.dav.patch import Editor, chosen, is_blank

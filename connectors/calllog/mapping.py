@@ -5,7 +5,8 @@ from dataclasses import astuple
 from datetime import date, datetime
 from typing import Any
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Record, Stamp, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Record, Stamp, Value
 from crmsync.connectors.telephony.call import Call, Disposition
 from crmsync.connectors.telephony.contract import Direction
 

@@ -10,6 +10,7 @@ What is erased leaves nothing behind: not in the file's free pages either, nor i
 import contextlib
 import hashlib
 import json
+import logging
 import secrets
 import sqlite3
 import threading
@@ -20,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from crmsync.connectors.calllog.file import explained, secured
+from crmsync.connectors.calllog.witness import Witness
 from crmsync.connectors.errors import Unreachable
+
+log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -53,6 +57,7 @@ class CallStore:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._witness = Witness(file)
         self._lock = threading.RLock()
         self._open: sqlite3.Connection | None = None
 
@@ -89,18 +94,36 @@ class CallStore:
             made.execute("PRAGMA temp_store=MEMORY")
             made.executescript(_SCHEMA)
             made.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+            self._look_back(made)
         except BaseException:
             made.close()
             raise
         return made
+
+    def _look_back(self, made: sqlite3.Connection) -> None:
+        """A log that was restored from an older copy begins an era of its own: what was told of it since that copy is
+        of numbers that it would give once more, for something else."""
+        made.execute("BEGIN IMMEDIATE")
+        mark, last = _mark(made), _last(made)
+        seen = self._witness.last()
+        restored = seen is not None and seen[0] == mark and seen[1] > last
+        if seen is not None and restored:
+            made.execute("INSERT OR REPLACE INTO meta VALUES ('era', ?)", (f".{secrets.token_hex(4)}",))
+            made.execute("UPDATE meta SET value = ? WHERE name = 'serial'", (str(seen[1]),))
+        made.execute("COMMIT")
+        if restored:
+            log.warning(
+                "the call log %s was restored from an older copy: all of it is compared with the CRM once more",
+                self._file,
+                extra={"action": "calls.restored"},
+            )
 
     # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def epoch(self) -> tuple[str, int]:
         """Another one for another database: a cursor of this one says nothing to it. And how far it has come."""
         with self._transaction() as db:
-            (found,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-            return str(found), _last(db)
+            return _mark(db), _last(db)
 
     def since(self, account: str, serial: int, limit: int) -> list[Row]:
         with self._transaction() as db:
@@ -137,21 +160,12 @@ class CallStore:
         *,
         gone: bool,
     ) -> Row | None:
-        with self._transaction() as db:
-            found = db.execute(
-                "SELECT serial, gone FROM items WHERE account = ? AND id = ?", (account, id)
-            ).fetchone()
-            stands = 0 if found is None or found[1] else int(found[0])
-            if expected is not None and expected != stands:
-                return None
-            if expected is None and _is_erased(db, account, id):
-                return None
-            row = Row(id, _last(db) + 1, gone, at, content)
-            db.execute("UPDATE meta SET value = ? WHERE name = 'serial'", (str(row.serial),))
-            db.execute(
-                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
-                (account, id, row.serial, int(gone), at.isoformat(), json.dumps(content)),
-            )
+        with self._lock:
+            with self._transaction() as db:
+                row = _put(db, account, id, content, at, expected, gone=gone)
+                mark = _mark(db)
+            if row is not None:
+                self._witness.note(mark, row.serial)
             return row
 
     # ── Calls that go on ─────────────────────────────────────────────────────────────────────────────────────
@@ -263,6 +277,39 @@ _FIELDS = "id, serial, gone, modified, content"
 def _last(db: sqlite3.Connection) -> int:
     (last,) = db.execute("SELECT value FROM meta WHERE name = 'serial'").fetchone()
     return int(last)
+
+
+def _put(
+    db: sqlite3.Connection,
+    account: str,
+    id: str,
+    content: Mapping[str, Any],
+    at: datetime,
+    expected: int | None,
+    *,
+    gone: bool,
+) -> Row | None:
+    found = db.execute(
+        "SELECT serial, gone FROM items WHERE account = ? AND id = ?", (account, id)
+    ).fetchone()
+    stands = 0 if found is None or found[1] else int(found[0])
+    if expected is not None and expected != stands:
+        return None
+    if expected is None and _is_erased(db, account, id):
+        return None
+    row = Row(id, _last(db) + 1, gone, at, content)
+    db.execute("UPDATE meta SET value = ? WHERE name = 'serial'", (str(row.serial),))
+    db.execute(
+        "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?)",
+        (account, id, row.serial, int(gone), at.isoformat(), json.dumps(content)),
+    )
+    return row
+
+
+def _mark(db: sqlite3.Connection) -> str:
+    """Of this database, and since it was last restored."""
+    found = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('epoch', 'era')"))
+    return f"{found['epoch']}{found.get('era', '')}"
 
 
 def _is_erased(db: sqlite3.Connection, account: str, key: str) -> bool:

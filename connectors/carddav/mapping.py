@@ -14,7 +14,8 @@ from crmsync.connectors.carddav.names import (
     names_from_formatted,
     read_formatted,
 )
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Stamp, Value
 from crmsync.connectors.dav.contentline import Component, Document, parse
 from crmsync.connectors.dav.fields import (
     Categories,

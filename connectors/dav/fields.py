@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from crmsync.connectors.contract import Columns, Type, Value
+from crmsync.connectors.columns import Type
+from crmsync.connectors.contract import Columns, Value
 from crmsync.connectors.dav.contentline import Component, escape
 from crmsync.connectors.dav.patch import Editor, categories, category, chosen, put_categories
 from crmsync.connectors.dav.values import ABSENT, Maybe, checked, clean, text_of

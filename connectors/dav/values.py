@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-from crmsync.connectors.contract import Type, Value
+from crmsync.connectors.columns import Type
+from crmsync.connectors.contract import Value
 from crmsync.connectors.dav.contentline import Line, unescape
 from crmsync.connectors.dav.item import MAX_TEXT, Malformed
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict, Unpack
 from zoneinfo import ZoneInfo
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.contract import (
     Capabilities,
     Collection,
@@ -21,7 +22,6 @@ from crmsync.connectors.contract import (
     Selection,
     Side,
     Unreadable,
-    Window,
     Write,
 )
 from crmsync.connectors.ews import mapping

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Stamp, Value
 from crmsync.connectors.dav.item import format_stamp, parse_stamp
 from crmsync.connectors.dav.values import Absent
 from crmsync.connectors.ews import names, progress, reminder, when

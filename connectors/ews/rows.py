@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Protocol
 
 from crmsync.connectors.activities import MARKS, activity_of, marked, others
-from crmsync.connectors.contract import Columns, Type, Value
+from crmsync.connectors.columns import Type
+from crmsync.connectors.contract import Columns, Value
 from crmsync.connectors.dav.values import ABSENT, Absent, Maybe, clean
 from crmsync.connectors.ews.properties import Properties, Property
 

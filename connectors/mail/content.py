@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Kind, Value
 from crmsync.connectors.files import size as in_words
 from crmsync.connectors.mail.message import Parsed
 from crmsync.connectors.mail.settings import Settings

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from crmsync.connectors.abilities import Access, Probe
 from crmsync.connectors.contract import (
-    Access,
     Capabilities,
     Collection,
     Columns,
@@ -22,7 +22,6 @@ from crmsync.connectors.contract import (
     Kind,
     Outcome,
     Page,
-    Probe,
     Record,
     Ref,
     Selection,

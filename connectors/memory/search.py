@@ -2,7 +2,9 @@
 
 import re
 
-from crmsync.connectors.contract import COLUMNS, Probe, Selection, Type
+from crmsync.connectors.abilities import Probe
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Selection
 from crmsync.connectors.memory.native import Item
 
 _DIGITS = (

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import COLUMNS, Access, Collection, Columns, Kind, Value
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Collection, Columns, Kind, Value
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.memory.faults import Faults
 from crmsync.connectors.memory.native import Grave, Item

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeAlias
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 
 Rewrite: TypeAlias = Callable[[Value], Value]  # idempotent: what was rewritten stays as it is
 Formula: TypeAlias = Callable[[Columns], Value]

@@ -7,8 +7,8 @@ A copy proves no absence. What it cannot tell is a conversation that failed, and
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.contract import (
-    Access,
     Create,
     Cursor,
     Done,

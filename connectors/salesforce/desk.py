@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from crmsync.connectors.contract import Access, Create, Outcome, Write
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Create, Outcome, Write
 
 __all__ = ["Desk", "Kept"]
 

@@ -8,7 +8,8 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 
-from crmsync.connectors.contract import Value, entry
+from crmsync.connectors.columns import entry
+from crmsync.connectors.contract import Value
 from crmsync.connectors.files import told
 from crmsync.connectors.salesforce.values import ABSENT, Absent, at
 

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Outcome, Update, Value, member
+from crmsync.connectors.columns import member
+from crmsync.connectors.contract import Outcome, Update, Value
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.salesforce import people, soql
 from crmsync.connectors.salesforce.attaching import Made, attach, detach

@@ -20,7 +20,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.connectors.salesforce import mail_fields as mail
 from crmsync.connectors.salesforce.activity import (
     CALL,

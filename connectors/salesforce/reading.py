@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from crmsync.connectors.abilities import Access, Probe
 from crmsync.connectors.contract import (
-    Access,
     Capabilities,
     Columns,
     Cursor,
@@ -13,7 +13,6 @@ from crmsync.connectors.contract import (
     Kind,
     Outcome,
     Page,
-    Probe,
     Record,
     Ref,
     Selection,

@@ -7,16 +7,9 @@ from typing import Protocol
 
 import phonenumbers
 
-from crmsync.connectors.contract import (
-    COLUMNS,
-    Access,
-    Columns,
-    Kind,
-    Probe,
-    Record,
-    Selection,
-    Type,
-)
+from crmsync.connectors.abilities import Access, Probe
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Record, Selection
 from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.changes import condition
 from crmsync.connectors.salesforce.client import Client, Row

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import TypeAlias
 
-from crmsync.connectors.contract import Type, Value
+from crmsync.connectors.columns import Type
+from crmsync.connectors.contract import Value
 from crmsync.connectors.salesforce.soql import clean
 
 Raw: TypeAlias = str | bool | int | float | None  # a field's value in JSON

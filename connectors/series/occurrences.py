@@ -1,4 +1,4 @@
-"""A calendar whose series are shown by their occurrences (``contract.Unfolding``), over the calendar itself, whatever
+"""A calendar whose series are shown by their occurrences (``abilities.Unfolding``), over the calendar itself, whatever
 its server and the form of its items.
 
 Each occurrence in the window is an item: the engine maps, merges, writes and undoes it like any other. Why here:
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Generic, Protocol, TypeVar
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.contract import (
     SERIES,
     Attachment,
@@ -28,7 +29,6 @@ from crmsync.connectors.contract import (
     Ref,
     Selection,
     Unreadable,
-    Window,
     Write,
     occurrence_of,
 )

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.series.recurrence import rule
 

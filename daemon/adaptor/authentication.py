@@ -124,10 +124,13 @@ def revealed(secret: Secret) -> str:
     try:
         value = secret.reveal()
     except SecretError as error:
-        raise Refusal(Rule.UNAVAILABLE, f"the secret of this credential cannot be read: {error}") from error
+        raise Refusal(Rule.UNAVAILABLE, _UNUSABLE, f"it cannot be read: {error}") from error
     if len(value) < SHORTEST:
-        raise Refusal(Rule.UNAVAILABLE, f"the secret of this credential has less than {SHORTEST} characters")
+        raise Refusal(Rule.UNAVAILABLE, _UNUSABLE, f"it has less than {SHORTEST} characters")
     return value
+
+
+_UNUSABLE = "the secret of this credential cannot be used; the log of crmsync says why"
 
 
 def _time(asked: Asked) -> datetime:
@@ -173,7 +176,7 @@ def unusable(exchange: Exchange) -> list[str]:
             try:
                 revealed(secret)
             except Refusal as refusal:
-                found.append(f"[exchange.credential.{name}]: {refusal.sentence}")
+                found.append(f"[exchange.credential.{name}]: a secret cannot be used: {refusal.cause}")
     return found
 
 

@@ -103,9 +103,10 @@ class Door:
             log.error("it could not be written to the audit log: %s", error, extra={"action": "audit.failed"})
         if noted:  # the log is not theirs to fill either
             log.warning(
-                "an exchange was refused (%s): %s",
+                "an exchange was refused (%s): %s%s",
                 refusal.rule.word,
                 refusal.sentence,
+                f": {refusal.cause}" if refusal.cause else "",
                 extra={"action": "exchange.refused"},
             )
 

@@ -148,22 +148,35 @@ class JobScheduler:
     def _work(self) -> None:
         while (name := self._waiting.get()) and not self._stopped.is_set():
             try:
-                self._carry_out(name)
+                self._carried_out(name)
             except (StateError, Failure) as error:
                 log.error("job %s waits: %s", name, error, extra={"action": "exchange.waits"})
                 self._stopped.wait(1.0)
                 self._waiting.put(name)
-            except Exception:
-                log.exception("job %s cannot be carried out", name, extra={"action": "exchange.defect"})
             except Stopping:  # at the end of the service, or for a reload
                 if self._stopped.wait(1.0):
                     return
                 self._waiting.put(name)
             self._tidy()
 
-    def _carry_out(self, name: str) -> None:
+    def _carried_out(self, name: str) -> None:
+        """A defect ends it, too: left open, it would keep a place that others wait for."""
+        try:
+            self._carry_out(name)
+        except (StateError, Failure):
+            raise
+        except Exception as error:
+            log.exception("job %s cannot be carried out", name, extra={"action": "exchange.defect"})
+            if (job := self._job(name)) is not None and not job.state.over:
+                sentence = f"a defect of crmsync ({type(error).__name__}); please report it"
+                self._end(job, JobState.FAILED, {**_said(sentence), "rule": "defect"})
+
+    def _job(self, name: str) -> Job | None:
         with self.turns.looking() as engine, engine.state.reading() as tx:
-            job = tx.jobs.named(name)
+            return tx.jobs.named(name)
+
+    def _carry_out(self, name: str) -> None:
+        job = self._job(name)
         if job is None or job.state.over:
             return
         config = self.config()
@@ -185,8 +198,8 @@ class JobScheduler:
         except Refusal as refusal:
             self._end(job, JobState.FAILED, {**_said(refusal.sentence), "rule": refusal.rule.word})
             return
-        except Failure as error:
-            if error.code != "stopping" or self._stopped.is_set():
+        except Failure:
+            if self._stopped.is_set():
                 return  # taken up at the next start
             raise  # a reload: again in a moment
         finally:
@@ -225,6 +238,9 @@ class JobScheduler:
             except StateError as error:
                 log.debug("%s", error, extra={"action": "exchange.unreported"})
                 left = True
+            except Exception:  # whatever it is: nobody else would tell of the others
+                log.exception("results cannot be reported", extra={"action": "exchange.defect"})
+                left = True
             self._tidy()
             self._news.wait(30.0 if left else 300.0)
             self._news.clear()
@@ -256,8 +272,8 @@ class JobScheduler:
             with self.turns.looking() as engine, engine.state.transaction() as tx:
                 tx.jobs.prune(now - max(KEPT, 2 * self.config().window))
                 tx.audit.prune(now - engine.history, LINES)
-        except StateError as error:
-            log.debug("%s", error, extra={"action": "exchange.untidy"})
+        except Exception as error:  # a thread of the jobs does it beside them
+            log.debug("%s", error, exc_info=True, extra={"action": "exchange.untidy"})
 
 
 def _said(sentence: str) -> dict[str, Any]:

@@ -53,10 +53,13 @@ class Rule(Enum):
 
 
 class Refusal(Exception):
-    def __init__(self, rule: Rule, sentence: str) -> None:
+    """``sentence`` goes to whoever has asked, and into the audit log; ``cause`` only to the operator, in the log."""
+
+    def __init__(self, rule: Rule, sentence: str, cause: str = "") -> None:
         super().__init__(sentence)
         self.rule = rule
         self.sentence = sentence
+        self.cause = cause
 
 
 @dataclass(slots=True)

@@ -24,12 +24,12 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
     views, furnishings = ListViews(crm.store.schema, crm.queries), Furnishings(crm.store.schema)
     queries = QueryHandlers(crm.queries, crm.changes, views.explained)
     resources, records = Resources(crm), Records(crm.store, Children(crm.store, queries))
-    collections = Collections(crm.store)
     layouts = Layouts(crm.store.schema)
     searches = SearchHandlers(crm.searches, crm.store)
     inner = (
         Route("GET", "", resources.index),
         Route("GET", "limits", resources.limits),
+        Route("GET", "limits/recordcount", resources.record_count),
         Route("GET", "recent", resources.recent),
         Route("GET", "tabs", furnishings.tabs),
         Route("GET", "theme", furnishings.theme),
@@ -41,16 +41,11 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "search", searches.search),
         Route("GET", "parameterizedsearch", searches.parameterized),
         Route("POST", "parameterizedsearch", searches.parameterized_body),
-        *_bulk("jobs/ingest", bulk.ingest),
-        Route("PUT", "jobs/ingest/{id}/batches", bulk.ingest.upload),
-        Route("GET", "jobs/ingest/{id}/successfulresults", bulk.ingest.successful),
-        Route("GET", "jobs/ingest/{id}/failedresults", bulk.ingest.failed),
-        Route("GET", "jobs/ingest/{id}/unprocessedrecords", bulk.ingest.unprocessed),
-        *_bulk("jobs/query", bulk.query),
-        Route("GET", "jobs/query/{id}/results", bulk.query.results),
+        *_of_jobs(bulk),
         Route("GET", "sobjects", resources.objects),
         Route("GET", "sobjects/{object}", resources.object),
         Route("POST", "sobjects/{object}", records.create),
+        Route("POST", "sobjects/{object}/id", records.create),  # an upsert by Id without one
         Route("GET", "sobjects/{object}/describe", resources.describe),
         Route("GET", "sobjects/{object}/describe/layouts", layouts.all),
         Route("GET", "sobjects/{object}/describe/layouts/{record_type}", layouts.of_record_type),
@@ -71,12 +66,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("PATCH", "sobjects/{object}/{field}/{value}", records.upsert),
         Route("DELETE", "sobjects/{object}/{field}/{value}", records.delete_by_key),
         Route("POST", "composite/tree/{object}", Tree(crm.store).create),
-        Route("POST", "composite/sobjects", collections.create),
-        Route("PATCH", "composite/sobjects", collections.update),
-        Route("DELETE", "composite/sobjects", collections.delete),
-        Route("POST", "composite/sobjects/{object}", collections.retrieve),
-        Route("GET", "composite/sobjects/{object}", collections.retrieve),
-        Route("PATCH", "composite/sobjects/{object}/{field}", collections.upsert),
+        *_of_collections(Collections(crm.store)),
     )
     composite = Composite(Router(inner), crm.database)
     return Router(
@@ -90,11 +80,34 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
     )
 
 
-def _bulk(path: str, handlers: Ingest | Query) -> tuple[Route, ...]:
+def _of_jobs(bulk: Bulk) -> tuple[Route, ...]:
+    return (
+        *_of_any_job("jobs/ingest", bulk.ingest),
+        Route("PUT", "jobs/ingest/{id}/batches", bulk.ingest.upload),
+        Route("GET", "jobs/ingest/{id}/successfulresults", bulk.ingest.successful),
+        Route("GET", "jobs/ingest/{id}/failedresults", bulk.ingest.failed),
+        Route("GET", "jobs/ingest/{id}/unprocessedrecords", bulk.ingest.unprocessed),
+        *_of_any_job("jobs/query", bulk.query),
+        Route("GET", "jobs/query/{id}/results", bulk.query.results),
+    )
+
+
+def _of_any_job(path: str, handlers: Ingest | Query) -> tuple[Route, ...]:
     return (
         Route("POST", path, handlers.create),
         Route("GET", path, handlers.all),
         Route("GET", f"{path}/{{id}}", handlers.job),
         Route("PATCH", f"{path}/{{id}}", handlers.change),
         Route("DELETE", f"{path}/{{id}}", handlers.remove),
+    )
+
+
+def _of_collections(handlers: Collections) -> tuple[Route, ...]:
+    return (
+        Route("POST", "composite/sobjects", handlers.create),
+        Route("PATCH", "composite/sobjects", handlers.update),
+        Route("DELETE", "composite/sobjects", handlers.delete),
+        Route("POST", "composite/sobjects/{object}", handlers.retrieve),
+        Route("GET", "composite/sobjects/{object}", handlers.retrieve),
+        Route("PATCH", "composite/sobjects/{object}/{field}", handlers.upsert),
     )

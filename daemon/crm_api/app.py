@@ -25,6 +25,7 @@ from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
+from crmsync.daemon.crm_api.multipart import boundary_of, record_of
 from crmsync.daemon.crm_api.oauth import OAuth
 from crmsync.daemon.crm_api.resources import known_version, versions
 from crmsync.daemon.crm_api.soap import Endpoint, wire
@@ -75,7 +76,8 @@ class _Message:
         return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
     def json(self) -> object:
-        return parse_json(self.plain())
+        boundary = boundary_of(self.headers.get("content-type", ""))
+        return parse_json(self.plain()) if boundary is None else record_of(self.plain(), boundary)
 
 
 class _Built:

@@ -2,7 +2,9 @@
 
 uvicorn bounds how long a connection may be idle between two requests, and nothing else. A request's head, from the
 connection or the end of the answer before, has to come within `HEAD_SECONDS`; its body at `SLOWEST` bytes a second,
-after a grace of as long.
+after a grace of as long. Of an answer that waits to be read, something has to be read within `UNREAD_SECONDS`: who does
+not would hold its stream of events for ever. (With TLS how much is read cannot be seen; there the connections are
+bounded, and no streams.)
 """
 
 import asyncio
@@ -10,10 +12,11 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["HEAD_SECONDS", "SLOWEST", "PatientProtocol", "overdue"]
+__all__ = ["HEAD_SECONDS", "SLOWEST", "UNREAD_SECONDS", "PatientProtocol", "overdue"]
 
 HEAD_SECONDS = 20.0
 SLOWEST = 1_000  # bytes a second
+UNREAD_SECONDS = 60.0
 LOOK_EVERY = 1.0
 
 
@@ -32,6 +35,7 @@ class PatientProtocol(H11Protocol):
         self._begun: float | None = None
         self._received = 0
         self._look: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,11 +44,36 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._look is not None:
             self._look.cancel()
+        self._read_on()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._watch(len(data))
         super().data_received(data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport.get_extra_info("ssl_object") is None:
+            self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        self._read_on()
+        super().resume_writing()
+
+    def _wait_for_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self._check_reader, left)
+
+    def _check_reader(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._wait_for_reader()
+
+    def _read_on(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _watch(self, count: int) -> None:
         self._received += count

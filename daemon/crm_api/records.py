@@ -1,22 +1,21 @@
 """Single records: `sobjects/X`, `sobjects/X/id`, `sobjects/X/ExternalId/value`, and their HTTP conditions."""
 
 import base64
-import datetime
-import hashlib
-from collections.abc import Mapping
-from email.utils import format_datetime, parsedate_to_datetime
+from collections.abc import Sequence
 from typing import Any
 
-from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, fault_reply
+from crmsync.daemon.crm_api.conditions import condition, etag, http_date, stamp, unmodified
+from crmsync.daemon.crm_api.messages import Call, Reply, fault_json, status_of
 from crmsync.daemon.crm_api.relationships import Children
 from crmsync.state.replica import faults, ids
 from crmsync.state.replica.faults import Ambiguous, Fault, Outcome, Rejected
 from crmsync.state.replica.metadata import Field, ObjectType, fold
 from crmsync.state.replica.records import Row, chosen_fields, to_json
 from crmsync.state.replica.store import Store
-from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Records"]
+
+ANSWERED_UPDATES = 46.0  # before that version an upsert that found its record had no content in its answer
 
 
 class Records:
@@ -35,6 +34,9 @@ class Records:
 
     def read(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
+        if not id.startswith(type_.prefix):
+            raise faults.not_found()
         return self._show(call, type_, self._store.read(call.caller, type_.name, id))
 
     def read_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
@@ -66,23 +68,29 @@ class Records:
 
     def update(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
         body = call.body_object()
         if any(fold(k) == "id" for k in body):
             what = "The Id field should not be specified in the sobject data."
             raise Fault("INVALID_FIELD", what, ("Id",))
-        guard = _condition(call.headers)
+        guard = condition(call.headers)
         return _changed(self._store.update(call.caller, [(type_.name, id, body)], guard=guard)[0])
 
     def upsert(self, call: Call, object: str, field: str, value: str) -> Reply:
         type_ = self._type(object)
+        if call.query.get("updateOnly", "").lower() == "true":
+            self._store.find(call.caller, type_.name, field, value)  # or there is nothing to do
         outcome = self._store.upsert(call.caller, type_.name, field, [(value, call.body_object())])[0]
         if isinstance(outcome, Rejected):
             first = outcome.faults[0]
             return _choices(call, type_, first) if isinstance(first, Ambiguous) else _changed(outcome)
+        if not outcome.created and float(call.version) < ANSWERED_UPDATES:
+            return Reply(204)
         return Reply(201 if outcome.created else 200, _success(outcome.id, created=outcome.created))
 
     def delete(self, call: Call, object: str, id: str) -> Reply:
         type_ = self._type(object)
+        _check_id(id)
         return _changed(self._store.delete(call.caller, [id], object_name=type_.name)[0])
 
     def delete_by_key(self, call: Call, object: str, field: str, value: str) -> Reply:
@@ -101,8 +109,8 @@ class Records:
     def _show(self, call: Call, type_: ObjectType, row: Row) -> Reply:
         names = call.query.get("fields")
         chosen = chosen_fields(type_, names.split(",") if names else None)
-        headers = {"ETag": _etag(row), "Last-Modified": _http_date(_stamp(row))}
-        if _unmodified(call.headers, row):
+        headers = {"ETag": etag(row), "Last-Modified": http_date(stamp(row))}
+        if unmodified(call.headers, row):
             return Reply(304, None, headers)
         return Reply(200, to_json(type_, row, chosen, call.base), headers)
 
@@ -118,84 +126,28 @@ def _choices(call: Call, type_: ObjectType, several: Ambiguous) -> Reply:
 
 def _created(call: Call, type_: ObjectType, outcome: Outcome) -> Reply:
     if isinstance(outcome, Rejected):
-        return fault_reply(*outcome.faults)
+        return _refused(outcome.faults)
     location = f"{call.base}/sobjects/{type_.name}/{outcome.id}"
     return Reply(201, _success(outcome.id), {"Location": location})
 
 
 def _changed(outcome: Outcome) -> Reply:
-    if not isinstance(outcome, Rejected):
-        return Reply(204)
-    first = outcome.faults[0]
-    if first.code == "INVALID_CROSS_REFERENCE_KEY" and not first.fields:
-        return fault_reply(faults.not_found())  # the record itself, named in the address
-    return Reply(fault_reply(first).status, [fault_json(f) for f in outcome.faults])
+    return _refused(outcome.faults) if isinstance(outcome, Rejected) else Reply(204)
 
 
-# Conditions (REST API Developer Guide, "Conditional Request Headers"): If-Match and If-None-Match compare a hash
-# of the record, the others its last modification, which is exact to the second only.
+def _refused(given: Sequence[Fault]) -> Reply:
+    """Of a write, errors always have `fields`."""
+    first = given[0]
+    absent = (
+        first.code == "INVALID_CROSS_REFERENCE_KEY" and not first.fields
+    )  # the record of the address itself
+    return Reply(
+        404 if absent else status_of(first), [{**fault_json(f), "fields": list(f.fields)} for f in given]
+    )
 
 
-def _etag(row: Row) -> str:
-    shown = "\x1f".join(f"{name}={row[name]}" for name in sorted(row))
-    return f'"{hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:28]}"'
-
-
-def _http_date(moment: datetime.datetime) -> str:
-    return format_datetime(moment.replace(tzinfo=datetime.UTC), usegmt=True)
-
-
-def _unmodified(headers: Mapping[str, str], row: Row) -> bool:
-    """The client's copy is good: answer 304."""
-    if "if-none-match" in headers:
-        return _listed(headers["if-none-match"], row)
-    since = _date(headers.get("if-modified-since"))
-    return since is not None and _modified(row) <= since
-
-
-def _condition(headers: Mapping[str, str]) -> Any:
-    """What the stored row must satisfy before a PATCH, or None."""
-    if not headers.keys() & {"if-match", "if-unmodified-since", "if-none-match", "if-modified-since"}:
-        return None
-    since = _date(headers.get("if-unmodified-since"))
-    if "if-unmodified-since" in headers and since is None:
-        raise Fault(
-            "INVALID_HEADER", "If-Unmodified-Since: a date as in RFC 9110, section 5.6.7, was expected"
-        )
-
-    def check(row: Row) -> None:
-        changed = since is not None and _modified(row) > since
-        other = "if-match" in headers and not _listed(headers["if-match"], row)
-        same = "if-none-match" in headers and _listed(headers["if-none-match"], row)
-        if changed or other or same:
-            what = f"The record has changed; it was last modified at {encode_datetime(row['SystemModstamp'])}"
-            raise Fault("PRECONDITION_FAILED", what)
-
-    return check
-
-
-def _modified(row: Row) -> datetime.datetime:
-    return _stamp(row).replace(tzinfo=datetime.UTC)
-
-
-def _stamp(row: Row) -> datetime.datetime:
-    moment = row.get("LastModifiedDate") or row["SystemModstamp"]
-    assert isinstance(moment, datetime.datetime)
-    return moment
-
-
-def _listed(tags: str, row: Row) -> bool:
-    mine = _etag(row).strip('"')
-    given = {
-        tag.strip().removeprefix("W/").strip('"').removesuffix("-gzip").removesuffix("--gzip")
-        for tag in tags.split(",")
-    }
-    return "*" in given or mine in given
-
-
-def _date(text: str | None) -> datetime.datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+def _check_id(text: str) -> None:
+    """What is no id is taken for the name of an external id field, whose value is missing."""
+    if not ids.is_valid(text):
+        what = f"Provided external ID field does not exist or is not accessible: {text[:80]}"
+        raise Fault("NOT_FOUND", what)

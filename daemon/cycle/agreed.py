@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.daemon.cycle.apply import Task
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from crmsync.connectors.columns import with_group
 from crmsync.connectors.contract import (
     Columns,
     Create,
@@ -18,7 +19,6 @@ from crmsync.connectors.contract import (
     Update,
     Value,
     Write,
-    with_group,
 )
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place

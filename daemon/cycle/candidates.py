@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Kind, Probe, Record, Searchable, Side
+from crmsync.connectors.abilities import Probe, Searchable
+from crmsync.connectors.contract import Kind, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.cycle.owners import owner_account

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from crmsync.connectors.contract import ABANDONED, Columns, Refused, Side, Stale, Update, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import ABANDONED, Columns, Refused, Side, Stale, Update
 from crmsync.daemon.cycle.agreed import advance, clash_rows, column_entries
 from crmsync.daemon.cycle.apply import Task, foreign, leave_queued, written
 from crmsync.daemon.cycle.arrivals import since

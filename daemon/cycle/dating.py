@@ -8,7 +8,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Dated, Record, Ref, Side, with_group
+from crmsync.connectors.abilities import Dated
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Record, Ref, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.work import Work, baseline

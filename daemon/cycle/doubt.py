@@ -10,7 +10,8 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Gone, Record, Settling, Side
+from crmsync.connectors.abilities import Settling
+from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.database import State

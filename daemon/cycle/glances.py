@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from crmsync.connectors.contract import Glancing, Record, Side
+from crmsync.connectors.abilities import Glancing
+from crmsync.connectors.contract import Record, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Answer, Work, baseline, rules_of
 from crmsync.daemon.plan.terms import Direction

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from crmsync.connectors.contract import Copying, Side
+from crmsync.connectors.abilities import Copying
+from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work

@@ -5,15 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from crmsync.connectors.contract import (
-    Access,
-    Copying,
-    Glancing,
-    Gone,
-    Hidden,
-    Record,
-    Side,
-)
+from crmsync.connectors.abilities import Access, Copying, Glancing
+from crmsync.connectors.contract import Gone, Hidden, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place

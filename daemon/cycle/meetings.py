@@ -8,7 +8,9 @@ that one has no account, for the copy of the record's owner), nothing goes from 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.contract import COLUMNS, Addressed, Columns, Kind, Record, Side
+from crmsync.connectors.abilities import Addressed
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from crmsync.connectors.contract import Gone, Record, Selecting, Side, Unreadable
+from crmsync.connectors.abilities import Selecting
+from crmsync.connectors.contract import Gone, Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park

@@ -4,16 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import (
-    Collection,
-    Connector,
-    Copying,
-    Homing,
-    Kind,
-    Restricting,
-    Unfolding,
-    Whole,
-)
+from crmsync.connectors.abilities import Copying, Homing, Restricting, Unfolding, Whole
+from crmsync.connectors.contract import Collection, Connector, Kind
 from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound, Throttled, Unreachable
 from crmsync.daemon.account import Crm, Mailbox
 from crmsync.daemon.cycle.context import Context, Place

@@ -7,16 +7,8 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from crmsync.connectors.contract import (
-    Gone,
-    Metered,
-    Page,
-    Record,
-    Ref,
-    Selecting,
-    Selection,
-    Side,
-)
+from crmsync.connectors.abilities import Metered, Selecting
+from crmsync.connectors.contract import Gone, Page, Record, Ref, Selection, Side
 from crmsync.connectors.errors import ConnectorError, CursorExpired
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle.context import Context, Place, in_batches

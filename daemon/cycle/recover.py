@@ -12,7 +12,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.underway import underway

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Acknowledging, Gone, Kind, Side
+from crmsync.connectors.abilities import Acknowledging
+from crmsync.connectors.contract import Gone, Kind, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt

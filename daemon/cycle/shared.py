@@ -9,7 +9,8 @@ calendar: there the UID is enough (``meetings`` says who speaks for a meeting).
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Gone, Joining, Record, Side
+from crmsync.connectors.abilities import Joining
+from crmsync.connectors.contract import Columns, Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place

@@ -7,7 +7,8 @@ for people who have changed.
 from collections import defaultdict
 from collections.abc import Sequence
 
-from crmsync.connectors.contract import Columns, Kind, Record, Relating, Side
+from crmsync.connectors.abilities import Relating
+from crmsync.connectors.contract import Columns, Kind, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.meetings import hashed

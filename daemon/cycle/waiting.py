@@ -1,6 +1,6 @@
 """What stands in a copy of the CRM, and waits for the CRM itself."""
 
-from crmsync.connectors.contract import Copying
+from crmsync.connectors.abilities import Copying
 from crmsync.daemon.cycle.apply import PROVISIONAL
 from crmsync.daemon.cycle.context import Context
 

@@ -5,17 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from crmsync.connectors.contract import (
-    Access,
-    Columns,
-    Gone,
-    Hidden,
-    Kind,
-    Record,
-    Side,
-    Unreadable,
-    with_group,
-)
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Gone, Hidden, Kind, Record, Side, Unreadable
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import Seen

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crmsync.connectors.contract import Columns, Record, Side, Type, Update, Value, with_group
+from crmsync.connectors.columns import Type, with_group
+from crmsync.connectors.contract import Columns, Record, Side, Update, Value
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch

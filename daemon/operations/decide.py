@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from crmsync.connectors.contract import Side, Value, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Side, Value
 from crmsync.daemon.operations.finding import NoSuchItem, Only, pairs_of, rows_named, rows_of, within
 from crmsync.daemon.operations.noting import Who, note
 from crmsync.daemon.plan.reconcile import MADE_AGAIN

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from crmsync.connectors.contract import Naming, Record, Side, Unreadable
+from crmsync.connectors.abilities import Naming
+from crmsync.connectors.contract import Record, Side, Unreadable
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch

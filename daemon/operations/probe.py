@@ -6,17 +6,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import (
-    Columns,
-    Create,
-    Delete,
-    Done,
-    Kind,
-    Lacking,
-    Refused,
-    Selecting,
-    Side,
-)
+from crmsync.connectors.abilities import Lacking, Selecting
+from crmsync.connectors.contract import Columns, Create, Delete, Done, Kind, Refused, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.births import default_place

@@ -8,7 +8,8 @@ visible, or a server was restored from a backup), is put there too.
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from crmsync.connectors.contract import Ref, Settling, Side, series_of
+from crmsync.connectors.abilities import Settling
+from crmsync.connectors.contract import Ref, Side, series_of
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place, in_batches
 from crmsync.daemon.cycle.linked import Removal

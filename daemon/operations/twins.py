@@ -7,7 +7,8 @@ such, what identifies its kind), and its name agrees. Linked or not: what stands
 from collections import defaultdict
 from collections.abc import Iterable
 
-from crmsync.connectors.contract import Columns, Kind, Record, Searchable, Side
+from crmsync.connectors.abilities import Searchable
+from crmsync.connectors.contract import Columns, Kind, Record, Side
 from crmsync.daemon.cycle.candidates import probe_of
 from crmsync.daemon.cycle.context import BATCH, Context, Place, in_batches
 from crmsync.daemon.cycle.detect import detect_ecs

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Record, Side, Update, Value, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Record, Side, Update, Value
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.fates import entry

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from crmsync.connectors.contract import Columns, Kind, Side, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Kind, Side
 
 
 @dataclass(frozen=True, slots=True)

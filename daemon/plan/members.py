@@ -1,4 +1,4 @@
-"""A list whose members are merged each by itself (``contract.Column.each``): who is asked to a meeting.
+"""A list whose members are merged each by itself (``columns.Column.each``): who is asked to a meeting.
 
 A member has a name (an address) and perhaps a word (the answer). The CRM holds those it knows, so that a member it does
 not show need not have been taken out there. What becomes of one, by what the snapshot says of each side (was), and what
@@ -18,7 +18,8 @@ stands there (is):
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Value, entry, member
+from crmsync.connectors.columns import entry, member
+from crmsync.connectors.contract import Value
 
 People = Mapping[str, str]  # word by name
 

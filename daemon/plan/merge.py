@@ -1,14 +1,15 @@
 """One linked item, column by column: the table of the design, a branch a row.
 
 The snapshot decides *whether* a column changed on a side; clocks only break the tie when both changed it. Columns that
-mean something only together (``contract.Column.group``) form one *unit* and win or lose as one.
+mean something only together (``columns.Column.group``) form one *unit* and win or lose as one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.daemon.plan.each import each, is_within
 from crmsync.daemon.plan.normalise import alike, same, tidy
 from crmsync.daemon.plan.terms import (

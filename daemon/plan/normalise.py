@@ -10,7 +10,8 @@ import unicodedata
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Kind, Value
 
 _SPACE = re.compile(r"\s+")
 _DIGITS = re.compile(r"\d")

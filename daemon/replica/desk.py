@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from crmsync.connectors.contract import Access, Create, Deferred, Done, Outcome, Refused, Stale, Write
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Create, Deferred, Done, Outcome, Refused, Stale, Write
 from crmsync.connectors.errors import AuthExpired
 from crmsync.daemon.replica.context import naive
 from crmsync.daemon.replica.keeper import Keeper

@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import RLock
 
+from crmsync.config.secret import SecretError
+from crmsync.daemon.calls import explained
 from crmsync.daemon.crm_api.server import CrmServer, ProxySettings
 from crmsync.daemon.replica.crm import ReplicaCrm
 from crmsync.daemon.replica.replicas import Place, Replicas
-from crmsync.state.errors import StateError
 
 __all__ = ["Doors"]
 
@@ -53,18 +55,18 @@ class Doors:
 
     def _try(self, name: str, make: Callable[[], ReplicaCrm], place: Place) -> None:
         try:
-            server = _server(make(), place)
-            server.start()
-        except (OSError, RuntimeError, StateError) as error:
-            if self._said.get(name) != str(error):
+            server = _opened(make(), place)
+        except Exception as error:  # whatever it is, it stays this replica's
+            why = _why(name, error)
+            if self._said.get(name) != why:
                 log.error(
-                    "the API of the replica of crm.%s is not served: %s; see listen in [crm.%s.replica_settings]",
+                    "the API of the replica of crm.%s is not served, and is tried again: %s",
                     name,
-                    error,
-                    name,
+                    why,
                     extra={"action": "replica.door.shut"},
                 )
-            self._said[name] = str(error)
+                log.debug("the door stays shut", exc_info=error, extra={"action": "replica.door.defect"})
+            self._said[name] = why
             return
         self._said.pop(name, None)
         self.open[name] = server
@@ -74,6 +76,28 @@ class Doors:
             _addresses(server),
             extra={"action": "replica.door.open"},
         )
+
+
+def _opened(crm: ReplicaCrm, place: Place) -> CrmServer:
+    """What it holds is given back where it does not open: it is tried again every half a minute."""
+    with ExitStack() as stack:
+        stack.callback(crm.close)
+        server = _server(crm, place)
+        stack.callback(server.stop)
+        server.start()
+        stack.pop_all()
+        return server
+
+
+def _why(name: str, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error}; see listen in [crm.{name}.replica_settings]"
+    if isinstance(error, RuntimeError | SecretError):
+        return str(error)
+    failure = explained(error)
+    if failure is not None:
+        return failure.message
+    return f"a defect of crmsync ({type(error).__name__}), please report it"
 
 
 def _server(crm: ReplicaCrm, place: Place) -> CrmServer:

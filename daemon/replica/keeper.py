@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.errors import AuthExpired, ConnectorError
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.replica import through
 from crmsync.daemon.replica.context import Context, Progress, Stage, Tally, naive
@@ -29,7 +29,7 @@ from crmsync.state.errors import Locked, StateError
 from crmsync.state.locks import Hold
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local import deciding, edits
-from crmsync.state.replica.local.database import LocalDatabase
+from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.difference import Policy
 from crmsync.state.replica.local.fence import fenced
 from crmsync.state.replica.local.opening import Place
@@ -39,6 +39,8 @@ from crmsync.state.replica.local.shape import row_to
 __all__ = ["Keeper", "Settings"]
 
 log = logging.getLogger(__name__)
+
+_ANSWERED = AWAY | {AuthExpired.code}  # troubles that are over as soon as anybody has an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Keeper:
                 f"crmsync crm replica mode auto --crm {self.name} ends that",
             )
         tally = Tally()
-        with self._alone(), self._talking():
+        with self._alone(), self._talking(lambda: self._note(None)):
             self._late = True
             while self._late:
                 self._late = False
@@ -162,7 +164,7 @@ class Keeper:
         replica. Raises ConnectorError, and ForeignLogin."""
         with self._at_once() as free:
             if free:
-                with self._talking():
+                with self._talking(self._answers):
                     self._counted(self._context(), partial(through.send_some, ids=ids))
 
     def upstream(self) -> Upstream:
@@ -178,7 +180,10 @@ class Keeper:
 
     def noted(self, error: ConnectorError | None) -> None:
         """What became of a conversation that somebody else had: None for one that came through."""
-        self._note({"code": error.code, "message": str(error)} if error else None)
+        if error is None:
+            self._answers()
+        else:
+            self._note({"code": error.code, "message": str(error)})
 
     def _context(self, watch: Progress = unwatched) -> Context:
         def enter(stage: Stage, what: str) -> None:
@@ -215,14 +220,23 @@ class Keeper:
                 self.stages.leave()
 
     @contextmanager
-    def _talking(self) -> Iterator[None]:
-        """What becomes of the conversation is noted, for everybody who looks: in the file, not in this process."""
+    def _talking(self, done: Callable[[], None]) -> Iterator[None]:
+        """What becomes of the conversation is noted, for everybody who looks: in the file, not in this process.
+        `done`: it came through."""
         try:
             yield
         except ConnectorError as error:
             self._note({"code": error.code, "message": str(error)})
             raise
-        self._note(None)
+        except ForeignLogin as error:
+            self._note({"code": "foreign_login", "message": str(error)})
+            raise
+        done()
+
+    def _answers(self) -> None:
+        """The CRM is there, and the login good. What else ails the passes is over when one of them comes through."""
+        if (self.trouble() or {}).get("code") in _ANSWERED:
+            self._note(None)
 
     def _note(self, trouble: dict[str, str] | None) -> None:
         known = self.trouble()
@@ -249,7 +263,7 @@ class Keeper:
         if self.acting() is Mode.ONLINE:
             with self._at_once() as free:
                 if free:
-                    with self._talking():
+                    with self._talking(self._answers):
                         through.refresh(self._context(), record_id)
         with self.database.read() as work:
             type_, row = edits.find(work, record_id)
@@ -289,7 +303,7 @@ class Keeper:
                 self._late = True
                 return written
             if how is Mode.ONLINE and record_id is not None:
-                with self._talking():
+                with self._talking(self._answers):
                     through.refresh(self._context(), record_id)
             first = record_id is None or self._standing(record_id) is None
             written = self.here(do)
@@ -300,7 +314,7 @@ class Keeper:
     def _sent(self, record_id: str, *, first: bool) -> None:
         """`first`: nothing else of this record waited, so that what is refused can be taken back as a whole."""
         try:
-            with self._talking():
+            with self._talking(self._answers):
                 self._counted(self._context(), through.send)
         except ConnectorError:
             if self.mode() is Mode.AUTO:

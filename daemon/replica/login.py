@@ -7,13 +7,14 @@ from collections.abc import Callable
 from threading import Lock
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError, Unreachable
+from crmsync.daemon.replica.guesses import Guesses
 from crmsync.daemon.replica.line import Line
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local import identity as stored
 from crmsync.state.replica.local.database import ForeignLogin, LocalDatabase
 from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.org import LONGEST_PASSWORD, Org
-from crmsync.state.replica.sessions import Sessions
+from crmsync.state.replica.sessions import Sessions, TooManyAttempts
 from crmsync.state.replica.store import Clock, Store
 
 __all__ = ["Login", "Own", "ReplicaSessions", "Verify"]
@@ -28,8 +29,16 @@ Verify = Callable[[str, str], Identity]  # user name and password, upstream; rai
 class Login:
     """Safe for threads."""
 
-    def __init__(self, database: LocalDatabase, verify: Verify, line: Line, own: Own = lambda: None) -> None:
+    def __init__(
+        self,
+        database: LocalDatabase,
+        verify: Verify,
+        line: Line,
+        own: Own = lambda: None,
+        guesses: Guesses | None = None,
+    ) -> None:
         self._database, self._verify, self._line, self._own = database, verify, line, own
+        self._guesses = guesses or Guesses()
         self._lock = Lock()
 
     def who(self) -> Identity:
@@ -37,16 +46,21 @@ class Login:
             return stored.identity(work)
 
     def check(self, username: str, password: str) -> str | None:
-        """The user's id. The upstream is not asked about anybody else: what is tried here in vain counts there, and
-        locks people out."""
+        """The user's id. The upstream is not asked about anybody else, nor about too many passwords: what is tried here
+        in vain counts there, and locks people out. Raises TooManyAttempts, Fault."""
         known = self.who().username.casefold()
         if known not in ("", username.casefold()) or not username.isprintable() or not _is_text(password):
             return None
         if not self._line.asking:
             return self._offline(username, password)
+        if self._guesses.refused(password):
+            return None
+        if not self._guesses.may_ask() and not self._has_worked(password):
+            raise TooManyAttempts(username)
         try:
             found = self._verify(username, password)
         except AuthExpired:
+            self._guesses.wrong(password)
             self._refused(password)
             return None
         except Unreachable as error:
@@ -57,6 +71,7 @@ class Login:
             # that was changed there, nor to have everybody else's work wait as if the upstream were away.
             raise Fault("SERVER_UNAVAILABLE", f"The CRM does not say whether it is right: {error}") from error
         self._line.answers()
+        self._guesses.right()
         return self.remember(found, password)
 
     def remember(self, found: Identity, password: str) -> str | None:
@@ -85,11 +100,13 @@ class Login:
 
     def _refused(self, password: str) -> None:
         """What worked once, and does no more, is not to work offline either."""
-        with self._database.read() as work:
-            once = stored.knows(work, password)
-        if once:
+        if self._has_worked(password):
             with self._database.write() as work:
                 stored.forget_password(work)
+
+    def _has_worked(self, password: str) -> bool:
+        with self._database.read() as work:
+            return stored.knows(work, password)
 
 
 def _is_text(password: str) -> bool:

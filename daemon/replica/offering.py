@@ -1,11 +1,13 @@
 """The CRM's own API on its replica, from the configuration of that CRM."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 from crmsync.config.crm import ClientCredentialsLogin, Crm, PasswordLogin
+from crmsync.config.secret import SecretError
 from crmsync.connectors.http import Http
 from crmsync.daemon.replica.crm import ReplicaCrm
 from crmsync.daemon.replica.keeper import Keeper
@@ -43,7 +45,8 @@ def offered(config: Crm, keeper: Keeper, now: Callable[[], datetime]) -> Replica
     def own() -> tuple[str, str] | None:
         match config.login:
             case PasswordLogin(_, _, username, password):
-                return username, password.reveal()
+                with suppress(SecretError):  # then nobody has it: who logs in with it waits for the CRM
+                    return username, password.reveal()
         return None
 
     def close() -> None:

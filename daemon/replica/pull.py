@@ -54,19 +54,19 @@ def _described(context: Context, name: str) -> Mapping[str, object]:
 # ── The window ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def open_window(context: Context) -> Window:
-    """That of a pass that broke off, or a new one by the server's clock."""
+def open_window(context: Context) -> tuple[Window, bool]:
+    """That of a pass that broke off, or a new one by the server's clock; and whether it is the former."""
     now = context.upstream.clock()
     with context.database.write() as work:
         standing = work.property("window")
         if standing is not None:
-            return Window.decode(standing)
+            return Window.decode(standing), True
         since, deletes_since = work.property("since"), work.property("deletes since")
         window = opened(now, _moment(since), _moment(deletes_since))
         filled, refill = work.property("filled") or [], work.property("refill") or []
         work.set_property("window", window.encode())
         work.set_property("whole", [n for n in context.objects if n not in filled or n in refill])
-    return window
+    return window, False
 
 
 def close_window(context: Context, window: Window) -> None:

@@ -32,10 +32,10 @@ def bring_in_step(context: Context) -> Tally:
     for _ in range(MOST_PASSES):
         context.tally = Tally(passes=1)
         asked = context.upstream.requests()
-        one_pass(context)
+        late = one_pass(context)
         context.tally.requests = context.upstream.requests() - asked
         total.add(context.tally)
-        if not context.tally.written():
+        if not context.tally.written() and not late:
             break
     did = total.pulled or total.removed or total.written() or total.rejected
     log.log(
@@ -51,13 +51,14 @@ def bring_in_step(context: Context) -> Tally:
     return total
 
 
-def one_pass(context: Context) -> None:
+def one_pass(context: Context) -> bool:
+    """Whether it went on with the window of one that broke off: what has come since lies behind that."""
     context.enter(Stage.SESSION)
     session(context)
     context.enter(Stage.DESCRIBE)
     describe(context)
     context.enter(Stage.WINDOW)
-    window = open_window(context)
+    window, late = open_window(context)
     context.enter(Stage.DELETES)
     deletions(context, window)
     context.enter(Stage.MODIFIED)
@@ -74,3 +75,4 @@ def one_pass(context: Context) -> None:
     move(context, window)
     context.enter(Stage.FINISH)
     close_window(context, window)
+    return late

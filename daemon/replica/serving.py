@@ -1,13 +1,15 @@
 """Puts together the web services on a replica, and keeps it in step where nobody else does."""
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, cast
 
 from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce import soap_login
 from crmsync.connectors.salesforce.direct import Direct
+from crmsync.daemon.calls import Failure, explained
 from crmsync.daemon.replica.crm import GLANCE, ReplicaCrm
 from crmsync.daemon.replica.direct import Through, Writes
 from crmsync.daemon.replica.keeper import Keeper
@@ -20,6 +22,8 @@ from crmsync.state.replica.local.identity import Identity
 from crmsync.state.replica.org import Client as Application
 
 __all__ = ["Passes", "verifier", "web_services"]
+
+log = logging.getLogger(__name__)
 
 
 def web_services(
@@ -99,7 +103,16 @@ class Passes:
             said = sentence
             self._end.wait(self._keeper.settings.interval.total_seconds())
 
-    def _pass(self) -> dict[str, Any]:
+    def _pass(self) -> Mapping[str, Any]:
         if self._replicas.forbidden:
             return {"code": "not_granted", "message": self._replicas.forbidden}
-        return self._replicas.sync_one(self._keeper)
+        try:
+            return self._replicas.sync_one(self._keeper)
+        except (
+            Exception
+        ) as error:  # whatever it is: the next one may come through, and nobody else would make it
+            log.debug("the pass failed", exc_info=error, extra={"action": "replica.defect"})
+            failure = explained(error) or Failure(
+                "defect", f"a pass failed by a defect of crmsync ({type(error).__name__}); please report it"
+            )
+            return {"code": failure.code, "message": failure.message}

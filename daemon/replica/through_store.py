@@ -5,6 +5,7 @@ write is made here and waits for a pass. A create whose answer was lost is looke
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -169,9 +170,11 @@ class ThroughStore(LocalStore):
                 self._through.line.stays_here(error)
                 failed = True
         left = [place for place in range(len(rows)) if place not in outcomes]
-        made = dict(zip(left, here([rows[place] for place in left]), strict=True)) if left else {}
-        if failed:
-            lost([made[place] for place in left if place in ready], since)
+        # in one transaction: a pass that saw them without that doubt would send them once more
+        with self.main.together() if failed else nullcontext():
+            made = dict(zip(left, here([rows[place] for place in left]), strict=True)) if left else {}
+            if failed:
+                lost([made[place] for place in left if place in ready], since)
         outcomes |= made
         return [outcomes[place] for place in range(len(rows))]
 

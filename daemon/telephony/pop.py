@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from crmsync.connectors.contract import Columns, Directory
+from crmsync.connectors.abilities import Directory
+from crmsync.connectors.contract import Columns
 from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.telephony.numbers import TELLING, is_number, national
 from crmsync.connectors.telephony.people import MOST, Acquainted, Person

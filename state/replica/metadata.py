@@ -272,7 +272,7 @@ def _field(name: str, line: Mapping[str, Any]) -> Field:
         scale=second,
         digits=first if type_ == "int" else 0,
         createable=access in ("write", "create", "owner"),
-        updateable=access in ("write", "owner"),
+        updateable=access in ("write", "update", "owner"),
         nillable=not (
             access in ("system", "owner")
             or line.get("required")

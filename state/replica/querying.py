@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import IO, Any
 
@@ -64,10 +64,20 @@ class _Cursor:
     total: int
     file: IO[bytes]
     used: datetime.datetime
-    pages: dict[int, tuple[int, int, int | None]] = field(
-        default_factory=dict
-    )  # first row -> place, length, next
+    pages: dict[int, tuple[int, int]] = field(default_factory=dict)  # first row -> place, length; in order
     lock: Lock = field(default_factory=Lock)
+
+    def page(self, start: int) -> tuple[bytes, int] | None:
+        """The rows from `start` to the end of their page, and the first that is not among them; None where there are
+        none. Programs count places up by themselves, and need not know the pages."""
+        if self.file.closed or not 0 <= start < self.total:
+            return None
+        first = max(each for each in self.pages if each <= start)
+        place, length = self.pages[first]
+        self.file.seek(place)
+        text = self.file.read(length)
+        end = min((each for each in self.pages if each > start), default=self.total)
+        return (text if start == first else _dump(json.loads(text)[start - first :])), end
 
 
 class Queries:
@@ -146,21 +156,21 @@ class Queries:
         self._plan(caller, query, include_deleted=False)
 
     def more(self, caller: Caller, locator: str) -> Page:
-        """A further page, by the `next` of the one before; raises Fault (INVALID_QUERY_LOCATOR)."""
+        """A further page, by the `next` of the one before, or from any row on; raises Fault (INVALID_QUERY_LOCATOR)."""
         name, _, start = locator.partition("-")
         with self._lock:
             self._drop_expired()
             cursor = self._cursors.get(name)
-            if cursor is None or cursor.owner != caller.user_id or not start.isascii() or not start.isdigit():
+            number = int(start) if start.isascii() and start.isdigit() and len(start) < 10 else -1
+            if cursor is None or cursor.owner != caller.user_id or number < 0:
                 raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator")
             cursor.used = self._clock()
         with cursor.lock:
-            if cursor.file.closed or int(start) not in cursor.pages:
-                raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator")
-            place, length, following = cursor.pages[int(start)]
-            cursor.file.seek(place)
-            records = cursor.file.read(length)
-        return Page(cursor.total, records, None if following is None else f"{name}-{following}")
+            found = cursor.page(number)
+        if found is None:
+            raise Fault("INVALID_QUERY_LOCATOR", "invalid query locator")
+        records, end = found
+        return Page(cursor.total, records, f"{name}-{end}" if end < cursor.total else None)
 
     def close(self) -> None:
         with self._lock:
@@ -218,28 +228,15 @@ class Queries:
         if not second:
             return Page(len(first), _dump(first), None)
         name = "01g" + self._random(12)
-        cursor = _Cursor(caller.user_id, size, tempfile.TemporaryFile(), self._clock())  # noqa: SIM115
+        cursor = _Cursor(caller.user_id, 0, tempfile.TemporaryFile(), self._clock())  # noqa: SIM115
         try:
-            self._write_out(cursor, second, rows, size)
+            for page in chain((first, second), _batches(rows, size)):
+                _write_out(cursor, page)
         except BaseException:
             cursor.file.close()
             raise
         self._keep(name, cursor)
         return Page(cursor.total, _dump(first), f"{name}-{size}")
-
-    def _write_out(
-        self, cursor: _Cursor, page: list[dict[str, Any]], rows: Iterator[dict[str, Any]], size: int
-    ) -> None:
-        while page:
-            start, place, text = cursor.total, cursor.file.tell(), _dump(page)
-            cursor.file.write(text)
-            if cursor.file.tell() > MOST_BYTES:
-                raise Fault(
-                    "OPERATION_TOO_LARGE", f"the answer is larger than {MOST_BYTES} bytes; add a LIMIT"
-                )
-            cursor.total += len(page)
-            page = list(islice(rows, size))
-            cursor.pages[start] = (place, len(text), cursor.total if page else None)
 
     def _keep(self, name: str, cursor: _Cursor) -> None:
         with self._lock:
@@ -258,6 +255,20 @@ class Queries:
         cursor = self._cursors.pop(name)
         with cursor.lock:
             cursor.file.close()
+
+
+def _batches(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    while page := list(islice(rows, size)):
+        yield page
+
+
+def _write_out(cursor: _Cursor, page: Sequence[dict[str, Any]]) -> None:
+    place, text = cursor.file.tell(), _dump(page)
+    cursor.file.write(text)
+    if cursor.file.tell() > MOST_BYTES:
+        raise Fault("OPERATION_TOO_LARGE", f"the answer is larger than {MOST_BYTES} bytes; add a LIMIT")
+    cursor.pages[cursor.total] = place, len(text)
+    cursor.total += len(page)
 
 
 @contextmanager

@@ -49,6 +49,14 @@ def _person(change: Change) -> None:
     row["Name"] = " ".join(part for part in parts if part) or None
 
 
+def _contact(change: Change) -> None:
+    row = change.row
+    _person(change)
+    row["IsEmailBounced"] = (
+        row.get("EmailBouncedReason") is not None or row.get("EmailBouncedDate") is not None
+    )
+
+
 def _task(change: Change) -> None:
     row = change.row
     row["IsClosed"] = _is(row["Status"], "Completed")
@@ -232,7 +240,7 @@ def _attachment(change: Change) -> None:
 
 
 _RULES: dict[str, Callable[[Change], None]] = {
-    "Contact": _person,
+    "Contact": _contact,
     "Lead": _person,
     "User": _person,
     "Task": _task,

@@ -195,14 +195,15 @@ def _date(field: Field, raw: Any) -> datetime.date:
 
 
 def _content(field: Field, raw: Any) -> str | None:
-    """Kept as it came: base64."""
+    """Kept in base64, without the ends of lines that encoders for mail put in."""
     if not isinstance(raw, str):
         raise _unreadable(field, raw, "base64Binary")
+    joined = "".join(raw.split())
     try:
-        base64.b64decode(raw, validate=True)
+        base64.b64decode(joined, validate=True)
     except (binascii.Error, ValueError):
         raise _unreadable(field, "…", "base64Binary") from None
-    return raw
+    return joined
 
 
 _DECODERS: dict[str, Callable[[Field, Any], Any]] = {

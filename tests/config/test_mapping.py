@@ -1,9 +1,10 @@
 from crmsync.config.mapping import defaults
 from crmsync.config.values import KINDS
-from crmsync.connectors.contract import COLUMNS, Kind
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Kind
 
 
-def test_the_data_file_has_every_canonical_column_in_the_order_of_the_contract():
+def test_the_data_file_has_every_canonical_column_in_the_order_of_the_columns():
     assert {k: list(defaults("salesforce")[k]) for k in KINDS} == {k.value: list(COLUMNS[k]) for k in COLUMNS}
     assert set(KINDS) == {Kind(k).value for k in COLUMNS}
 

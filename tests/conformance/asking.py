@@ -2,17 +2,8 @@
 
 from datetime import timedelta
 
-from crmsync.connectors.contract import (
-    Directory,
-    Kind,
-    Naming,
-    Probe,
-    Restricting,
-    Searchable,
-    Selecting,
-    Selection,
-    Side,
-)
+from crmsync.connectors.abilities import Directory, Naming, Probe, Restricting, Searchable, Selecting
+from crmsync.connectors.contract import Kind, Selection, Side
 from tests.conformance.bench import Bench
 
 

@@ -1,6 +1,7 @@
 """fetch: an answer for each, and nothing concluded without proof."""
 
-from crmsync.connectors.contract import Glancing, Gone, Hidden, Record
+from crmsync.connectors.abilities import Glancing
+from crmsync.connectors.contract import Gone, Hidden, Record
 from tests.conformance.bench import Bench
 
 

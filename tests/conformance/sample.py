@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 
 TITLES: Mapping[Kind, tuple[str, ...]] = {
     Kind.CONTACT: ("last_name",),

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.caldav.occurrences import Occurrences
-from crmsync.connectors.contract import Collection, Kind, Window
+from crmsync.connectors.contract import Collection, Kind
 from crmsync.connectors.dav.connector import DavConnector
 from tests.conformance.bench import Bench
 from tests.conformance.dav_bench import dav_bench

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import Access, Delete, Done, Kind, Page, Record, Side, Stale, Update
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Delete, Done, Kind, Page, Record, Side, Stale, Update
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.http import Http
 from crmsync.connectors.salesforce.auth import Password

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from crmsync.connectors.contract import Collection, Cursor, Kind, Window
+from crmsync.connectors.abilities import Window
+from crmsync.connectors.contract import Collection, Cursor, Kind
 from crmsync.connectors.ews.auth import Basic
 from crmsync.connectors.ews.connector import EwsSource
 from crmsync.connectors.ews.series.occurrences import Occurrences

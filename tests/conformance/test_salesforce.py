@@ -10,7 +10,7 @@ from crmsync.connectors.contract import Cursor, Kind, Side
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
-from crmsync.daemon.app import LazySource
+from crmsync.daemon.lazy import LazySource
 from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.state.replica.ids import new_id

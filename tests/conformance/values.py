@@ -6,17 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import (
-    COLUMNS,
-    Columns,
-    Create,
-    Done,
-    Outcome,
-    Refused,
-    Type,
-    Update,
-    with_group,
-)
+from crmsync.connectors.columns import COLUMNS, Type, with_group
+from crmsync.connectors.contract import Columns, Create, Done, Outcome, Refused, Update
 from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.normalise import same, tidy
 from tests.conformance import sample

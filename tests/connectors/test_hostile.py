@@ -13,7 +13,8 @@ import pytest
 
 from crmsync.connectors.caldav import mapping as caldav_format
 from crmsync.connectors.carddav import mapping as carddav_format
-from crmsync.connectors.contract import COLUMNS, Create, Done, Kind, Record, Stamp, Type, Update
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Create, Done, Kind, Record, Stamp, Update
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.errors import ConnectorError
 from tests.connectors.dav.bench import Desk, card, desk

@@ -10,7 +10,8 @@ import pytest
 
 from crmsync.connectors.caldav import mapping as caldav
 from crmsync.connectors.carddav import mapping as carddav
-from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Kind, Value
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Format, Item, Malformed, NotOurs
 from crmsync.connectors.dav.reading import crlf

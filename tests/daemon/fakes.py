@@ -140,7 +140,7 @@ class Clock:
         self.at += time
 
 
-def eventually(true: Callable[[], Any], seconds: float = 20.0) -> None:
+def eventually(true: Callable[[], Any], seconds: float = 60.0) -> None:
     """Waits until it is so; fails when it does not become so."""
     deadline = time.monotonic() + seconds
     while not true():

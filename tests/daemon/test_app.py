@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from crmsync.config.load import parse
-from crmsync.connectors.contract import Watching
+from crmsync.connectors.abilities import Watching
 from crmsync.daemon.app import build
 from tests.daemon.fakes import CONFIG, config_in
 

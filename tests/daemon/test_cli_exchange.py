@@ -141,7 +141,7 @@ def test_a_job_survives_a_service_that_is_killed(
             assert status == 202
             eventually(lambda: jobs_of(config)[0]["state"] == "running")
             process.send_signal(signal.SIGKILL)
-            process.wait(20)
+            process.wait(60)
     config.write_text(refusing)
     with running(config, systemd) as process:
         eventually(lambda: jobs_of(config)[0]["state"] == "failed")

@@ -142,7 +142,7 @@ def test_a_command_runs_on_when_its_client_is_gone(server, path, engine):
 
     def work(**more):
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
         done.set()
         return synced()
 
@@ -150,9 +150,9 @@ def test_a_command_runs_on_when_its_client_is_gone(server, path, engine):
     with socket.socket(socket.AF_UNIX) as door:
         door.connect(str(path))
         door.sendall(b"POST /v1/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-        assert begun.wait(20)
+        assert begun.wait(60)
     go_on.set()
-    assert done.wait(20)
+    assert done.wait(60)
 
 
 def test_a_service_that_ends_in_between_is_told_apart_from_an_answer(path, tmp_path):

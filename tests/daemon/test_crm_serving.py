@@ -67,4 +67,4 @@ def test_https_alone_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
             )
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

@@ -160,7 +160,7 @@ def test_a_person_waits_until_the_account_is_free(turns):
         thread.start()
         eventually(lambda: turns_taken(turns, "alice"))
         order.append("cycle")
-    thread.join(20)
+    thread.join(60)
     assert order == ["cycle", "person"]
 
 
@@ -246,7 +246,7 @@ def start(turns, engine):
 
 
 def test_accounts_run_side_by_side(start):
-    both = threading.Barrier(2, timeout=20)
+    both = threading.Barrier(2, timeout=60)
     met = threading.Event()
 
     def work(names, **more):
@@ -255,7 +255,7 @@ def test_accounts_run_side_by_side(start):
         return synced()
 
     start("alice", "bob", work=work)
-    assert met.wait(20)
+    assert met.wait(60)
     both.abort()
 
 
@@ -268,7 +268,7 @@ def test_a_slow_account_delays_no_other_and_never_overlaps_itself(start, engine:
             return synced()
         inside.append(1)
         most.append(len(inside))
-        let_go.wait(20)
+        let_go.wait(60)
         inside.pop()
         return synced()
 

@@ -86,7 +86,7 @@ def said(config: Path) -> str:
 
 def end(process: Command, number: int = signal.SIGTERM) -> int:
     process.send_signal(number)
-    return process.wait(20)
+    return process.wait(60)
 
 
 def test_from_ready_to_a_clean_stop(config, systemd):
@@ -264,7 +264,7 @@ def test_what_it_cannot_start_with(config, good, bad, word):
 def test_it_starts_where_another_one_was_killed(config, systemd):
     with running(config, systemd) as process:
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
     assert (config.parent / "run/control.sock").exists()
     with running(config, systemd) as process:
         eventually(lambda: once(config, "status").returncode == 0)

@@ -17,7 +17,7 @@ import urllib3
 from tests.servers.process import free_port, listens, running
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id, fixed by the standard
-PATIENCE = 30.0
+PATIENCE = 60.0
 _FLAGS = [
     "--headless=new",
     "--disable-gpu",

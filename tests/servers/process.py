@@ -12,7 +12,7 @@ from crmsync.daemon.demo.child import free_port
 
 __all__ = ["free_port", "listens", "running"]
 
-DEADLINE = 30.0  # seconds until a server must answer
+DEADLINE = 60.0  # seconds until a server must answer
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from crmsync.connectors.contract import COLUMNS, Kind, Side, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.state.snapshot import (
     MAX_SIZE,
     Mark,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from crmsync.connectors.contract import COLUMNS, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Kind, Value
 from crmsync.state.values import decode, decode_columns, encode, encode_columns, escape, type_of, unescape
 
 ANY_TEXT = st.text(st.integers(0, 0x10FFFF).map(chr))  # surrogates, control characters, everything

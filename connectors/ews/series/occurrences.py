@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from crmsync.connectors.contract import Kind, Outcome, Record, Window, Write, occurrence_of
+from crmsync.connectors.abilities import Window
+from crmsync.connectors.contract import Kind, Outcome, Record, Write, occurrence_of
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.reading import batched
 from crmsync.connectors.ews import mapping, wire

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from crmsync.connectors.contract import Access
+from crmsync.connectors.abilities import Access
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.records import AT_ONCE
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.connectors.caldav.mapping import HOLDS, READ_ONLY, build, patch, project, read
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Stamp, Value
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Malformed, NotOurs
 from crmsync.connectors.dav.vtimezone import definition

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.caldav.connector import CalDavSource
 from crmsync.connectors.caldav.occurrences import Occurrences
-from crmsync.connectors.contract import Done, Kind, Record, Selection, Update, Window, occurrence_of
+from crmsync.connectors.contract import Done, Kind, Record, Selection, Update, occurrence_of
 from crmsync.connectors.dav.reading import batched
 from crmsync.connectors.series.spool import Spool
 from tests.connectors.caldav.test_series import BERLIN, WEEKLY, calendar, event

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.connectors.carddav.mapping import HOLDS, build, patch, project, read
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Stamp, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Stamp, Value
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Malformed
 from tests.connectors.dav.corpora import changed_names, files, lines, needs_corpora

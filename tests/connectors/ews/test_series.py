@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from crmsync.connectors.abilities import Window
 from crmsync.connectors.contract import (
     SERIES,
     Delete,
@@ -22,7 +23,6 @@ from crmsync.connectors.contract import (
     Stale,
     Update,
     Value,
-    Window,
 )
 from crmsync.connectors.ews.mapping import Zone
 from crmsync.connectors.ews.series.occurrences import Occurrences

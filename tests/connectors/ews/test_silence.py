@@ -6,7 +6,8 @@ from datetime import UTC
 import pytest
 from lxml import etree
 
-from crmsync.connectors.contract import Create, Delete, Done, Kind, Record, Stamp, Update, Window
+from crmsync.connectors.abilities import Window
+from crmsync.connectors.contract import Create, Delete, Done, Kind, Record, Stamp, Update
 from crmsync.connectors.ews import wire
 from crmsync.connectors.ews.people import Attendees, Organizer
 from tests.connectors.ews.conftest import ALICE, Opened, folder, person

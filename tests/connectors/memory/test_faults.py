@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crmsync.connectors.abilities import Restricting, Searchable, Selecting
 from crmsync.connectors.contract import (
     Collection,
     Connector,
@@ -17,9 +18,6 @@ from crmsync.connectors.contract import (
     Outcome,
     Record,
     Refused,
-    Restricting,
-    Searchable,
-    Selecting,
     Selection,
     Side,
     Stale,

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crmsync.connectors.contract import Directory, Kind, Restricting, Searchable, Selecting, Selection
+from crmsync.connectors.abilities import Directory, Restricting, Searchable, Selecting
+from crmsync.connectors.contract import Kind, Selection
 from crmsync.connectors.errors import (
     AuthExpired,
     ConnectorError,
@@ -57,7 +58,7 @@ def test_a_session_that_runs_out_is_renewed_once() -> None:
 
 
 def test_one_renewal_serves_all_waiting_threads() -> None:
-    together = threading.Barrier(4, timeout=20)  # as many as Http keeps connections
+    together = threading.Barrier(4, timeout=60)  # as many as Http keeps connections
 
     def script(request: Request) -> Reply:
         if request.headers["Authorization"] == "Bearer session-1":
@@ -74,7 +75,7 @@ def test_one_renewal_serves_all_waiting_threads() -> None:
 
 
 def test_a_refused_renewal_is_not_repeated_by_every_thread() -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
 
     def script(_: Request) -> Reply:
         together.wait()

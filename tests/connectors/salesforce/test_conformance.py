@@ -13,18 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import (
-    COLUMNS,
-    Columns,
-    Create,
-    Cursor,
-    Done,
-    Kind,
-    Refused,
-    Type,
-    Update,
-    with_group,
-)
+from crmsync.connectors.columns import COLUMNS, Type, with_group
+from crmsync.connectors.contract import Columns, Create, Cursor, Done, Kind, Refused, Update
 from crmsync.connectors.salesforce.auth import Password
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from crmsync.daemon.plan.normalise import same

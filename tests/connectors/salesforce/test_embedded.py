@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from crmsync.connectors.abilities import Access, Probe
 from crmsync.connectors.contract import (
-    Access,
     Columns,
     Create,
     Delete,
@@ -16,7 +16,6 @@ from crmsync.connectors.contract import (
     Gone,
     Kind,
     Outcome,
-    Probe,
     Record,
     Selection,
     Stale,

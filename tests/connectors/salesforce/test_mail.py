@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from crmsync.connectors.abilities import Probe
 from crmsync.connectors.contract import (
     Attachment,
     Columns,
@@ -14,7 +15,6 @@ from crmsync.connectors.contract import (
     Gone,
     Kind,
     Outcome,
-    Probe,
     Record,
     Refused,
     Selection,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Type, Value
+from crmsync.connectors.columns import COLUMNS, Type
+from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.connectors.salesforce.describe import Field, Schema, parse
 from crmsync.connectors.salesforce.mapping import Mapper, objection
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS

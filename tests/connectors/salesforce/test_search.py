@@ -2,7 +2,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from crmsync.connectors.contract import Access, Hidden, Kind, Probe, Record, Selection
+from crmsync.connectors.abilities import Access, Probe
+from crmsync.connectors.contract import Hidden, Kind, Record, Selection
 from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.search import spellings
 from tests.connectors.salesforce.stub import (

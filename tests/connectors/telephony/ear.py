@@ -10,7 +10,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.telephony.call import Call, advanced
 from crmsync.connectors.telephony.contract import Event, Switch
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Ear:
@@ -52,4 +52,4 @@ class Ear:
 
     def stop(self) -> None:
         self.over.set()
-        self._thread.join(10)
+        self._thread.join(60)

@@ -66,7 +66,7 @@ class Office:
         self.adaptor.open()
         assert self.adaptor.line is not None
         self.port, self.url = self.adaptor.line.port, self.adaptor.line.url
-        self.http = urllib3.PoolManager(retries=False, timeout=10.0)
+        self.http = urllib3.PoolManager(retries=False, timeout=60.0)
 
     def close(self) -> None:
         self.adaptor.close()
@@ -142,7 +142,7 @@ class Office:
         return [line["rule"] for line in self.audit() if not line["allowed"]]
 
 
-def until(right: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(right: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not right():
         assert time.monotonic() < deadline

@@ -1,12 +1,13 @@
 """A CRM's scheduler asks, and what it has asked for happens: in that direction, of these accounts, once."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from crmsync.connectors.errors import AuthExpired, Unreachable
 from crmsync.connectors.memory.faults import ALWAYS
-from crmsync.daemon.adaptor.data_controller import grant_of
+from crmsync.daemon.adaptor.data_controller import DataController, grant_of
 from crmsync.daemon.adaptor.refusals import Refusal
 from crmsync.daemon.calls import Failure
 from crmsync.state.model import JobState
@@ -208,3 +209,37 @@ def test_that_nothing_is_granted_is_no_silence_and_that_a_grant_fails_is_told(of
     assert "refuses the login" in told["message"]
     office.done()
     assert engine.failing_exchanges() == []
+
+
+def test_a_defect_ends_the_job_in_words(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    """Left open, it would keep one of the places for jobs until a restart, and nobody would hear of it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    scheduler = office.adaptor.jobs
+    sound, scheduler.controller = scheduler.controller, DataController(office.turns, broken)
+    job = office.done(REVERSE)
+    assert (job["state"], job["result"]["rule"]) == ("failed", "defect")
+    assert "ZeroDivisionError" in job["result"]["message"]
+    assert "on purpose" not in job["result"]["message"]
+    assert [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "exchange.defect"]
+    scheduler.controller = sound
+    assert office.done(REVERSE)["state"] == "done"
+
+
+def test_a_report_that_breaks_is_not_the_last_one(tmp_path: Path) -> None:
+    tried = threading.Semaphore(0)
+
+    def report(*_: object) -> bool:
+        tried.release()
+        raise ZeroDivisionError("on purpose")
+
+    office = Office(tmp_path, {"main": credential(report_to="http://127.0.0.1:9/")})
+    try:
+        office.adaptor.jobs.report = report
+        for _ in range(2):  # each job's end is news
+            office.done(REVERSE)
+            assert tried.acquire(timeout=20)
+    finally:
+        office.close()

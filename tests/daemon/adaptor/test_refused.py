@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from crmsync.config.secret import ClearSecret
+from crmsync.config.secret import ClearSecret, FileSecret
 from crmsync.daemon.adaptor.communication import LARGEST, MOST_OPEN
 from crmsync.daemon.adaptor.refusals import LINES, Rule
 from crmsync.state.database import State
@@ -302,6 +302,22 @@ def test_nothing_secret_is_in_the_log_or_the_state(office: Office, caplog: pytes
     stored = json.dumps([office.audit(), office.world.engine.exchange_jobs()]) + caplog.text
     assert SECRET not in stored
     assert "none of ours" not in stored
+
+
+def test_where_a_secret_lies_is_told_to_the_operator_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks has proven nothing yet, and the audit log is read by others than IT."""
+    file = tmp_path / "kept" / "crm-secret"
+    office = Office(tmp_path, {"main": credential(secret=FileSecret(file))})
+    try:
+        status, answer = office.ask()
+        assert (status, answer["error"]) == (503, "unavailable")
+        assert str(tmp_path) not in json.dumps([answer, office.audit()])
+        refused = [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "exchange.refused"]
+        assert [str(file) in sentence for sentence in refused] == [True]
+    finally:
+        office.close()
 
 
 def test_nothing_is_acknowledged_that_is_not_on_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

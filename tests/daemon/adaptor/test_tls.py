@@ -44,7 +44,7 @@ class House:
         if paper is not None:
             context.load_cert_chain(paper.file, paper.key)
         told = {TIME: str(self.office.time()), NONCE: self.office.nonce()}
-        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=10.0) as http:
+        with urllib3.PoolManager(ssl_context=context, retries=False, timeout=60.0) as http:
             body = json.dumps({"accounts": ["alice"]}).encode()
             answer = http.request("POST", self.office.url + REVERSE, body=body, headers=headers or told)
         return answer.status, json.loads(answer.data)

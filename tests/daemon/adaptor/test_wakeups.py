@@ -171,7 +171,7 @@ def test_a_token_that_cannot_be_used_closes_nobody_elses_door(
 ) -> None:
     short, good = credential(wake_token=ClearSecret("short")), credential(wake_token=ClearSecret(PLAIN))
     office = Office(tmp_path, {"main": good, "other": short})
-    assert "[exchange.credential.other]: the secret of this credential has less than" in caplog.text
+    assert "[exchange.credential.other]: a secret cannot be used: it has less than" in caplog.text
     assert hook(office, b"", PLAIN)[0] == 202
     assert hook(office, b"", "short")[1]["error"] == "unavailable"
     office.close()

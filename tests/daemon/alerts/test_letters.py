@@ -54,7 +54,7 @@ class MailServer:
             thread.start()
             yield self
             door.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(60)
 
     def _serve(self, door: socket.socket) -> None:
         while True:
@@ -267,7 +267,7 @@ def test_an_answer_that_never_ends_is_left(begins: bytes):
         with suppress(urllib3.exceptions.HTTPError):
             asked("GET", f"http://127.0.0.1:{door.getsockname()[1]}/", seconds=0.2, most=100_000)
         done.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def test_check_says_whether_alerts_can_be_sent(tmp_path: Path):

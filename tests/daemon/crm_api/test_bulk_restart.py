@@ -133,7 +133,7 @@ def served(directory: Path, end: signal.Signals) -> Iterator[Api]:
             yield Api(nobody.crm, pool, {"Authorization": f"Bearer {token}"})
         finally:
             process.send_signal(end)
-            process.wait(20)
+            process.wait(60)
 
 
 def test_a_job_that_was_killed_goes_on_with_the_next_row(tmp_path: Path) -> None:

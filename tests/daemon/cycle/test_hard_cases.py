@@ -105,20 +105,20 @@ def test_a_dry_run_beside_a_sync_of_another_account_does_not_deadlock(world: Wor
     def before(operation: str, detail: str) -> None:
         if operation == "changes" and threading.current_thread().name == "cycle":
             inside.set()
-            go.wait(10)
+            go.wait(60)
         real(operation, detail)
 
     world.crm.faults.before = before  # type: ignore[method-assign]
     world.record()
     cycle = threading.Thread(target=lambda: world.engine.sync(["alice"]), name="cycle", daemon=True)
     cycle.start()
-    assert inside.wait(5)
+    assert inside.wait(60)
     dry = threading.Thread(target=lambda: world.engine.sync(["bob"], dry_run=True), daemon=True)
     dry.start()
     time.sleep(1.0)  # let it take the writer's turn and wait for the CRM's lock
     go.set()
-    cycle.join(8)
-    dry.join(8)
+    cycle.join(60)
+    dry.join(60)
     assert not cycle.is_alive()
     assert not dry.is_alive()
 

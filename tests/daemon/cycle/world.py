@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.connectors.memory.connector import MemorySource
 from crmsync.connectors.memory.server import MemoryServer
 from crmsync.connectors.memory.traits import crm, groupware

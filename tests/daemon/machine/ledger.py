@@ -193,9 +193,12 @@ class Ledger:
                 edit.over = f"{what} by someone who saw it"
 
     def _undisputed(self, server: str, item: Item, column: str) -> bool:
-        """Everybody sees the same here before this edit, so that it can only be taken for one."""
+        """Everybody sees the same here before this edit, so that it can only be taken for one. What people have typed
+        in two places may be the same by chance, and who takes theirs back before it was looked at changes nothing."""
         if not self.shared(column):
             return True
+        if self._typed_twice(self._name(item), column, item.columns[column]):
+            return False
         others = [
             i.columns[column]
             for s in self.house.servers
@@ -205,6 +208,10 @@ class Ledger:
         shown = item.columns[column]
         alike = (self.means(column, o, shown) or self.means(column, shown, o) for o in others)
         return len(others) == self._partners(self._name(item)) and all(alike)
+
+    def _typed_twice(self, name: str, column: str, value: Value) -> bool:
+        typed = [e for e in self.edits if (e.name, e.column) == (name, column) and same(e.value, value)]
+        return len({e.server for e in typed}) > 1
 
     def _stands(self, edit: Edit) -> bool:
         items = self.house.items(edit.server)
@@ -238,13 +245,24 @@ class Ledger:
 
     def _saw(self, point: Point) -> None:
         """Every delete of the engine has a person's delete behind it, on the other side."""
-        if point.what != "delete" or point.after or self.undoing:
+        if point.what != "delete" or self.undoing:
+            return
+        if point.after:
+            self._went(point.where, point.detail)
             return
         item = next((i for i in self.house.items(point.where) if i.id == point.detail), None)
         if item is None:
             return  # gone already
         if not self._rightly_deleted(point.where, item):
             self.wrongs.append(f"{point} ({self._name(item)}): nobody had deleted its partner")
+
+    def _went(self, server: str, item: str) -> None:
+        """What nobody else was to hear of goes with its item, also if the column's rule is another one later."""
+        if any(i.id == item for i in self.house.items(server)):
+            return
+        for edit in self._of(server, item):
+            if not edit.over and not self.travels(server, edit.column):
+                edit.over = "gone with its item"
 
     def _rightly_deleted(self, server: str, item: Item) -> bool:
         name = self._name(item)

@@ -15,15 +15,15 @@ from hypothesis.stateful import initialize, rule
 from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from tests.daemon.machine.calls_house import LOG, LOG_ACCOUNT, CallsHouse, CallsLedger
-from tests.daemon.machine.premises import PEOPLE, Premises
-from tests.daemon.machine.test_machine import NAMES, Story, boxes, pick, servers, values
+from tests.daemon.machine.few_columns import with_columns
+from tests.daemon.machine.premises import Premises
+from tests.daemon.machine.test_machine import Story
 
 COLUMNS = ("description", "priority", "disposition", "number", "due")
-few_columns = st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=3, unique=True)
 RULED = ("description", "priority")
 
 
-class CallsStory(Story):
+class CallsStory(with_columns(Story, COLUMNS)):
     ledger_of = CallsLedger
 
     def build(self, quirks: set[str]) -> Premises:
@@ -32,32 +32,6 @@ class CallsStory(Story):
     @initialize()
     def begin(self) -> None:
         self._begin(set(), False)
-
-    def _begin(self, quirks: set[str], mail: bool) -> None:
-        self.names: set[str] = set()
-        super()._begin(quirks, mail)
-
-    @rule(box=boxes, name=st.sampled_from(NAMES), tagged=st.booleans(), columns=few_columns)
-    def make_a_card(
-        self, box: str, name: str, tagged: bool, mail: bool = False, columns: Sequence[str] = ()
-    ) -> None:
-        super().make_a_card(box, name, tagged, mail, columns)
-
-    @rule(owner=st.sampled_from((*PEOPLE, "")), name=st.sampled_from(NAMES), columns=few_columns)
-    def make_a_record(self, owner: str, name: str, mail: bool = False, columns: Sequence[str] = ()) -> None:
-        super().make_a_record(owner, name, mail, columns)
-
-    @rule(server=servers, number=pick, columns=few_columns, kind=values)
-    def edit(self, server: str, number: int, columns: Sequence[str], kind: str) -> None:
-        super().edit(server, number, columns, kind)
-
-    @rule(name=st.sampled_from(NAMES), column=st.sampled_from(COLUMNS), crm_first=st.booleans())
-    def edit_everywhere(self, name: str, column: str, crm_first: bool) -> None:
-        super().edit_everywhere(name, column, crm_first)
-
-    @rule(server=servers, number=pick, columns=few_columns, skip=st.integers(0, 20))
-    def edit_in_the_middle(self, server: str, number: int, columns: Sequence[str], skip: int) -> None:
-        super().edit_in_the_middle(server, number, columns, skip)
 
     @rule(column=st.sampled_from(RULED), direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, column: str, direction: Direction, policy: Policy) -> None:
@@ -72,11 +46,8 @@ class CallsStory(Story):
 
     def _person(self, server: str, name: str, mail: bool, columns: Sequence[str]) -> Columns:
         """No two calls are alike: each has a call's name to itself."""
-        self.serial += 1
-        name = f"{name} {self.serial}" if name in self.names else name
-        self.names.add(name)
         call = {"activity": "phone_call", "status": "completed"} if server == LOG else {}
-        return {"subject": name, **call, **self._values(server, columns, "new")}
+        return {"subject": self.of_its_own(name), **call, **self._values(server, columns, "new")}
 
     def _value(self, column: str, kind: str) -> Value:
         found = super()._value(column, kind)

@@ -17,19 +17,18 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from crmsync.connectors.contract import Columns, Kind, Value
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
+from tests.daemon.machine.few_columns import with_columns
 from tests.daemon.machine.http_house import HABITS
-from tests.daemon.machine.premises import PEOPLE, Premises
+from tests.daemon.machine.premises import Premises
 from tests.daemon.machine.series_house import Calendars, SeriesHouse, calendars
 from tests.daemon.machine.test_http_machine import HttpStory
-from tests.daemon.machine.test_machine import NAMES, boxes, pick, servers, values
 
 COLUMNS = ("description", "recurrence", "exceptions")
-few_columns = st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=3, unique=True)
 BEGIN = datetime(2026, 12, 1, 9, tzinfo=UTC)  # a Tuesday
 WEEKS = 10  # a series has at least so many; in the first half dates may differ, in the second they may be off
 
 
-class SeriesStory(HttpStory):
+class SeriesStory(with_columns(HttpStory, COLUMNS)):
     hosts: Calendars  # type: ignore[assignment]
 
     def build(self, quirks: set[str]) -> Premises:
@@ -37,30 +36,7 @@ class SeriesStory(HttpStory):
 
     @initialize(quirks=st.sets(st.sampled_from(sorted(HABITS)), max_size=3))
     def begin(self, quirks: set[str]) -> None:
-        self.names: set[str] = set()
         self._begin(quirks, False)
-
-    @rule(box=boxes, name=st.sampled_from(NAMES), tagged=st.booleans(), columns=few_columns)
-    def make_a_card(
-        self, box: str, name: str, tagged: bool, mail: bool = False, columns: Sequence[str] = ()
-    ) -> None:
-        super().make_a_card(box, name, tagged, mail, columns)
-
-    @rule(owner=st.sampled_from((*PEOPLE, "")), name=st.sampled_from(NAMES), columns=few_columns)
-    def make_a_record(self, owner: str, name: str, mail: bool = False, columns: Sequence[str] = ()) -> None:
-        super().make_a_record(owner, name, mail, columns)
-
-    @rule(server=servers, number=pick, columns=few_columns, kind=values)
-    def edit(self, server: str, number: int, columns: Sequence[str], kind: str) -> None:
-        super().edit(server, number, columns, kind)
-
-    @rule(name=st.sampled_from(NAMES), column=st.sampled_from(COLUMNS), crm_first=st.booleans())
-    def edit_everywhere(self, name: str, column: str, crm_first: bool) -> None:
-        super().edit_everywhere(name, column, crm_first)
-
-    @rule(server=servers, number=pick, columns=few_columns, skip=st.integers(0, 20))
-    def edit_in_the_middle(self, server: str, number: int, columns: Sequence[str], skip: int) -> None:
-        super().edit_in_the_middle(server, number, columns, skip)
 
     @rule(direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, direction: Direction, policy: Policy) -> None:
@@ -80,12 +56,10 @@ class SeriesStory(HttpStory):
         self.ledger.edit(server, item, wanted)
 
     def _person(self, server: str, name: str, mail: bool, columns: Sequence[str]) -> Columns:
-        self.serial += 1
-        name = f"{name} {self.serial}" if name in self.names else name
-        self.names.add(name)
+        subject = self.of_its_own(name)
         some = self._values(server, [*columns, "recurrence"] if "exceptions" in columns else columns, "new")
         times = {"start": BEGIN, "end": BEGIN + timedelta(hours=1), "all_day": False}
-        return {"subject": name, **times, **some}
+        return {"subject": subject, **times, **some}
 
     def _value(self, column: str, kind: str) -> Value:
         if kind != "new" or column == "description":

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from crmsync.connectors.contract import COLUMNS, Columns, Kind, Side
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Columns, Kind, Side
 from crmsync.daemon.plan.terms import Merged, Rule, Standing, Verdict
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

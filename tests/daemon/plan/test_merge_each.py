@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from crmsync.connectors.contract import Kind, Side, Value, entry
+from crmsync.connectors.columns import entry
+from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.terms import Direction, Policy, Rule, Verdict
 from tests.daemon.plan.sides import Place, rules, standings

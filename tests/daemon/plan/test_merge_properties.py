@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import Columns, Kind, Side, Value, with_group
+from crmsync.connectors.columns import with_group
+from crmsync.connectors.contract import Columns, Kind, Side, Value
 from crmsync.daemon.plan.merge import merge
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Direction, Held, Merged, Policy, Rule, Verdict

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmsync.connectors.contract import COLUMNS, Kind, Value
+from crmsync.connectors.columns import COLUMNS
+from crmsync.connectors.contract import Kind, Value
 from crmsync.daemon.plan.normalise import alike, email_key, phone_key, rewritten, same, text_key, tidy
 
 

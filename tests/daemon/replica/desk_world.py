@@ -13,7 +13,7 @@ from crmsync.connectors.salesforce.auth import ClientCredentials
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS
 from crmsync.daemon.account import Crm
-from crmsync.daemon.app import LazySource
+from crmsync.daemon.lazy import LazySource
 from crmsync.daemon.replica.beside import beside_replica
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.replicas import Replicas
@@ -84,7 +84,7 @@ class DeskWorld(World):
     ) -> None:
         self.there, self.external_id = crm, external_id
         self.replica_at: Path | str = replica or folder / "replica.db"
-        self.line = Line(Http(crm.url, timeout=10))
+        self.line = Line(Http(crm.url, timeout=60))
         super().__init__(folder)
         if clock is not None:
             self.clock = clock
@@ -111,7 +111,7 @@ class DeskWorld(World):
     def again(self) -> None:
         """Another process."""
         self.close()
-        self.line = Line(Http(self.there.url, timeout=10), cut=self.line.cut)
+        self.line = Line(Http(self.there.url, timeout=60), cut=self.line.cut)
         self.start()
 
     # the CRM

@@ -35,7 +35,7 @@ class Office(Bench):
         return self.server.url
 
     def serve(self) -> "Office":
-        self.http = Http(self.crm.url, timeout=10)
+        self.http = Http(self.crm.url, timeout=60)
         application = Application(self.crm.client_id, self.crm.client_secret)
         settings = Settings(self.objects, policy=self.policy, mode=self.mode)
         where = self.database_url or self.file

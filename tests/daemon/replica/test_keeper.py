@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from crmsync.connectors.contract import Refused
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.operations import permission
+from crmsync.daemon.replica import standing
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode, acting
@@ -19,6 +20,7 @@ from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.replica.serving import Passes
 from crmsync.state.errors import Locked
 from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.local.database import ForeignLogin
 from tests.daemon.replica.bench import OBJECTS, Bench, Cable
 
 
@@ -200,3 +202,39 @@ def test_the_stages_of_a_pass_are_told(keeper: Keeper):
     assert seen[-1]["number"] == seen[-1]["of"]
     assert keeper.stages.shown() is None
     assert keeper.stages.seconds()["describe"] > 0
+
+
+def test_what_ails_the_passes_is_not_over_because_the_crm_answers_somebody_else(
+    shared: Bench, keeper: Keeper, cable: Cable, filled: str
+):
+    """The sync looks at the CRM with each cycle: its glance would have shown a failing replica green."""
+    shared.between.modified = _unreadable  # type: ignore[method-assign]
+    try:
+        with pytest.raises(ProtocolError):
+            keeper.sync()
+        keeper.noted(None)
+        keeper.update(filled, {"Phone": "2"})
+        assert (keeper.trouble() or {})["code"] == "protocol"
+    finally:
+        del shared.between.modified
+    keeper.sync()
+    assert keeper.trouble() is None
+
+
+def test_a_crm_that_answers_somebody_is_there_for_everybody(keeper: Keeper, filled: str):
+    for error in (Unreachable("nobody answers"), AuthExpired("the login is refused")):
+        keeper.noted(error)
+        keeper.noted(None)
+        assert keeper.trouble() is None
+
+
+def test_a_replica_of_another_login_is_seen_to_fail(shared: Bench, keeper: Keeper, filled: str):
+    with keeper.database.write() as work:
+        work.set_property("login", ["00D000000000001AAA", "005000000000001AAA"])
+    with pytest.raises(ForeignLogin):
+        keeper.sync()
+    assert standing.of(keeper, shared.clock())["light"] == "failing"
+
+
+def _unreadable(*_: Any) -> Any:
+    raise ProtocolError("the answer is none")

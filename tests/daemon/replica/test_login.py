@@ -1,17 +1,20 @@
 """Whose password counts, with and without the upstream."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
+from crmsync.daemon.replica.guesses import Guesses
 from crmsync.daemon.replica.line import Line
 from crmsync.daemon.replica.login import Login
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.ids import new_id
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.identity import Identity
+from crmsync.state.replica.sessions import TooManyAttempts
 
 ME = Identity(new_id("00D", 1), new_id("005", 1), "ada@example.com")
 
@@ -127,3 +130,32 @@ def test_what_fills_the_replica_counts_until_somebody_has_logged_in(
     assert login.check("ada@example.com", "first") == ME.user
     upstream.password = None
     assert login.check("ada@example.com", "of the service") is None
+
+
+def test_an_old_password_is_asked_about_once(login: Login, upstream: Upstream):
+    """A program that goes on with it would lock its person out."""
+    assert [login.check("ada@example.com", "old") for _ in range(20)] == [None] * 20
+    assert upstream.asked == ["ada@example.com"]
+    assert login.check("ada@example.com", "first") == ME.user
+
+
+def test_who_guesses_locks_nobody_out(database: LocalDatabase, upstream: Upstream):
+    """After five the upstream hears of one in a quarter of an hour; what has worked goes on working."""
+    now = [0.0]
+    login = Login(database, upstream, Line(pause=0.0), guesses=Guesses(lambda: now[0]))
+    assert login.check("ada@example.com", "first") == ME.user
+
+    def guess(word: str) -> bool:
+        """Whether the upstream has heard of it."""
+        before = len(upstream.asked)
+        with suppress(TooManyAttempts):
+            assert login.check("ada@example.com", word) is None
+        return len(upstream.asked) > before
+
+    assert [guess(f"no {number}") for number in range(20)] == [True] * 5 + [False] * 15
+    now[0] += 15 * 60
+    assert [guess(f"nor {number}") for number in range(3)] == [True, False, False]
+    with pytest.raises(TooManyAttempts):
+        login.check("ada@example.com", "nor 2")
+    assert login.check("ada@example.com", "first") == ME.user
+    assert guess("but one")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import urllib3
 
 from crmsync.connectors.errors import Unreachable
@@ -96,7 +97,7 @@ def test_an_outage_is_noticed_and_its_end_too(here: Office, api: Api):
     here.assert_nothing_temporary()
 
 
-def test_a_create_whose_answer_is_lost_is_made_once(here: Office, api: Api):
+def lose_answers(here: Office) -> None:
     writes = here.crm_here.through.writes
 
     class Deaf:
@@ -108,11 +109,34 @@ def test_a_create_whose_answer_is_lost_is_made_once(here: Office, api: Api):
             raise Unreachable("the answer is lost")
 
     object.__setattr__(here.crm_here.through, "writes", Deaf())
+
+
+def test_a_create_whose_answer_is_lost_is_made_once(here: Office, api: Api):
+    lose_answers(here)
     status, made = api("POST", "sobjects/Account", {"Name": "Beta"})
     assert (status, made["id"][3]) == (201, "z")
     here.run()
     here.assert_equal()
     assert [row["Name"] for row in here.there("Account").values()].count("Beta") == 1
+
+
+def test_nobody_ever_sees_such_a_create_without_its_doubt(here: Office, api: Api):
+    """A pass of another thread, or the one after a kill, would have sent it once more."""
+    lose_answers(here)
+    seen: list[bool] = []
+
+    def committed(connection: sa.Connection) -> None:
+        createlist = here.keeper.database.tables.shared.createlist
+        seen.extend(row.sent is not None for row in connection.execute(createlist.select()))
+
+    engine = here.keeper.database._engine
+    sa.event.listen(engine, "commit", committed)
+    try:
+        assert api("POST", "sobjects/Account", {"Name": "Beta"})[0] == 201
+    finally:
+        sa.event.remove(engine, "commit", committed)
+    assert seen
+    assert all(seen)
 
 
 @pytest.mark.parametrize("here", [Mode.ONLINE], indirect=True)

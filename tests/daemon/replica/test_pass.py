@@ -1,6 +1,9 @@
 """One pass, and passes until nothing changes, against an embedded CRM over HTTP."""
 
-from tests.daemon.replica.bench import Bench
+import pytest
+
+from crmsync.daemon.replica.context import Stage
+from tests.daemon.replica.bench import Bench, Killed
 
 
 def test_the_first_pass_fills_main(bench: Bench):
@@ -81,3 +84,19 @@ def test_an_object_that_is_added_later_is_filled(bench: Bench):
     bench.run()
     bench.assert_equal()
     assert bench.work() == {}
+
+
+def test_a_pass_that_goes_on_with_an_old_one_goes_on_to_now(bench: Bench):
+    """It broke off hours ago, and ends with the window that it had: what has changed since is brought, too, before
+    anybody is told that both are in step."""
+    account = bench.there_create("Account", Name="Acme", Phone="1")
+    bench.run()
+    bench.kill = lambda stage, what: stage is Stage.MOVE
+    with pytest.raises(Killed):
+        bench.run()
+    bench.kill = lambda stage, what: False
+    bench.clock.advance(hours=3)
+    bench.there_update(account, Phone="2")
+    assert bench.run().passes == 2
+    assert bench.here("Account")[account]["Phone"] == "2"
+    assert bench.run().passes == 1

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from crmsync.connectors.contract import Access, Kind, Side
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Kind, Side
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.grant import ALL, NOTHING, Grant
 from crmsync.daemon.replica.desk import ReplicaDesk

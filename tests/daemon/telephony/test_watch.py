@@ -99,5 +99,5 @@ def test_it_listens_in_a_thread_of_its_own(board: Board):
     told = threading.Event()
     one = Watch("desk", FakeSwitch([Unreachable("gone")]), board, told.set)
     one.start()
-    assert told.wait(10)
+    assert told.wait(60)
     one.stop()

@@ -96,7 +96,7 @@ class Browser:
         self.cookie = ""
 
     def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.place, timeout=20)
+        return http.client.HTTPConnection(self.place, timeout=60)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.send("GET", path, None, {"Sec-Fetch-Site": "none", **_named(headers)})

@@ -115,7 +115,7 @@ def test_a_disk_that_is_slow_or_full_holds_up_nobody(caplog):
     go_on, written = threading.Event(), []
 
     def keep(lines: Sequence[Line]) -> None:
-        go_on.wait(20)
+        go_on.wait(60)
         if not written:
             written.append(0)
             raise OSError("the disk is full")

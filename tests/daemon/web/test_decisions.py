@@ -333,13 +333,13 @@ def test_one_dry_run_at_a_time(web: Scene):
 
     def work(**_: Any) -> Any:
         begun.set()
-        go_on.wait(20)
+        go_on.wait(60)
         return {**synced(), "notices": [], "plan": []}
 
     web.desk.answers["sync"] = work
     browser, admin = web.browser().login(), web.browser().login(None)
     first = sync(browser, verb="plan")
-    assert begun.wait(20)
+    assert begun.wait(60)
     assert "under way" in outcome(admin, sync(admin, verb="plan"))
     go_on.set()
     assert "Nothing would be written" in outcome(browser, first)
@@ -360,7 +360,7 @@ def test_progress_is_shown_and_so_many_are_at_work_at_most(web: Scene):
 
     def work(progress: Any, **_: Any) -> Any:
         progress("alice", "written", 7)
-        go_on.wait(20)
+        go_on.wait(60)
         return {**synced(), "notices": []}
 
     web.desk.answers["sync"] = work

@@ -42,7 +42,7 @@ def refused(web: Scene) -> list[str]:
 
 class ProxyConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("crmsync.example.com", timeout=20)
+        super().__init__("crmsync.example.com", timeout=60)
         self._path = path
 
     def connect(self) -> None:

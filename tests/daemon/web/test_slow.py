@@ -33,7 +33,7 @@ def waiting(web: Scene) -> Iterator[list[threading.Thread]]:
     yield asking
     go_on.set()
     for thread in asking:
-        thread.join(20)
+        thread.join(60)
 
 
 def test_other_pages_answer(web: Scene, waiting: list[threading.Thread]):
@@ -46,7 +46,7 @@ def test_other_pages_answer(web: Scene, waiting: list[threading.Thread]):
 def test_the_service_stops(web: Scene, waiting: list[threading.Thread]):
     stopped = threading.Thread(target=web.server.stop, args=(1.0,))
     stopped.start()
-    stopped.join(15)
+    stopped.join(30)
     assert not stopped.is_alive()
     assert all(thread.daemon for thread in threading.enumerate() if "worker" in thread.name)
 
@@ -66,7 +66,7 @@ def test_who_never_finishes_a_request_holds_no_place(
     monkeypatch.setattr(patience, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
     place = f"127.0.0.1:{web.server.port}".encode()
-    with socket.create_connection(("127.0.0.1", web.server.port), timeout=8) as connection:
+    with socket.create_connection(("127.0.0.1", web.server.port), timeout=60) as connection:
         connection.sendall(begun.replace(b"{}", place))
         try:
             while connection.recv(65536):

@@ -205,9 +205,9 @@ def test_many_pages_ask_the_service_once(web: Scene):
 def test_an_open_page_ends_with_the_service_and_nobody_complains(web: Scene, caplog):
     with opened(web.browser().login()) as stream:
         stream.next()
-        ended = threading.Thread(target=web.server.stop, args=(20.0,))
+        ended = threading.Thread(target=web.server.stop, args=(600.0,))
         ended.start()
-        ended.join(15)
+        ended.join(60)
         assert not ended.is_alive()
         assert stream.answer.read().strip() == b""
     assert [r.getMessage() for r in caplog.records if r.name.startswith("uvicorn")] == []
@@ -265,17 +265,17 @@ def test_a_decision_waits_for_no_question_under_way():
 
     def status(names: Sequence[str]) -> Any:
         asking.set()
-        assert go.wait(20)
+        assert go.wait(60)
         return {"accounts": [standing("alice")]}
 
     board = Board(status, dict, Clock(), lambda: 0.0)
     reader = threading.Thread(target=board.read)
     reader.start()
-    assert asking.wait(20)
+    assert asking.wait(60)
     board.spoil(["alice"])  # would hang here
     assert reader.is_alive()
     go.set()
-    reader.join(20)
+    reader.join(60)
 
 
 # ── Many at once ─────────────────────────────────────────────────────────────────────────────────────────────

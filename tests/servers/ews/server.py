@@ -332,4 +332,4 @@ def ews(*addresses: str, tls: ssl.SSLContext | None = None) -> Iterator[EwsServe
         server.streams.close()
         http.shutdown()
         http.server_close()
-        thread.join(10)
+        thread.join(60)

@@ -59,11 +59,31 @@ def test_a_page_can_be_read_twice_by_its_owner_only(
     assert page.next
     assert queries.more(bench.alice, page.next) == queries.more(bench.alice, page.next)
     name = page.next.partition("-")[0]
-    for locator in (f"{name}-201", f"{name}-", f"{name}-x", f"{name}-²", "01gnone-200", "", "-"):
+    for locator in (
+        f"{name}-650",
+        f"{name}-9999999999",
+        f"{name}--1",
+        f"{name}-",
+        f"{name}-x",
+        f"{name}-²",
+        "01gnone-200",
+        "",
+        "-",
+    ):
         with pytest.raises(Fault, match="INVALID_QUERY_LOCATOR"):
             queries.more(bench.alice, locator)
     with pytest.raises(Fault, match="INVALID_QUERY_LOCATOR"):
         queries.more(bench.bob, page.next)
+
+
+def test_rows_from_any_place_on(bench: Bench, queries: Queries, contacts: list[str]) -> None:
+    """`scroll` of django-salesforce's cursor writes the place into the locator itself."""
+    page = queries.query(bench.sync, "SELECT LastName FROM Contact ORDER BY LastName", BASE, page=300)
+    name = (page.next or "").partition("-")[0]
+    for start, end in ((0, 300), (299, 300), (300, 600), (301, 600), (649, 650)):
+        found = queries.more(bench.sync, f"{name}-{start}")
+        assert names(found) == [f"n{number:04}" for number in range(start, end)]
+        assert (found.total, found.next) == (650, f"{name}-{end}" if end < 650 else None)
 
 
 def test_cursors_end(bench: Bench, queries: Queries, contacts: list[str]) -> None:
