@@ -265,6 +265,7 @@ class Keeper:
                 if free:
                     with self._talking(self._answers):
                         through.refresh(self._context(), record_id)
+        self.database.follow()
         with self.database.read() as work:
             type_, row = edits.find(work, record_id)
             return row_to(type_, row)

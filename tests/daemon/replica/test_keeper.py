@@ -184,6 +184,26 @@ def test_whoever_serves_it_begins_no_pass_that_the_crm_has_to_ask_for(keeper: Ke
     assert (said.empty(), cable.asked) == (True, 0)
 
 
+def test_what_another_process_has_learnt_is_read_too(shared: Bench, keeper: Keeper, cable: Cable):
+    other = Keeper(
+        "main",
+        keeper.place.file or "",
+        Settings(("Account",)),
+        lambda: cable,
+        now=shared.clock,
+        durable=False,
+    )
+    account = shared.there_create("Account", Name="Acme")
+    other.sync()
+    assert keeper.read(account)["Name"] == "Acme"
+    keeper.sync()
+    contact = shared.there_create("Contact", LastName="Lovelace")
+    shared.clock.advance(minutes=5)
+    keeper.sync()
+    assert other.read(contact)["LastName"] == "Lovelace"
+    other.close()
+
+
 def test_only_some_fields(shared: Bench, cable: Cable, tmp_path: Path):
     settings = replace(Settings(("Account",)), wanted={"Account": frozenset({"Phone"})})
     keeper = Keeper("main", tmp_path / "some.db", settings, lambda: cable, now=shared.clock, durable=False)
