@@ -1,4 +1,4 @@
-"""Records that stand one below the other form no circle: Salesforce refuses the write that would close it, as it refuses
+"""Records that stand one below the other form no circle: Salesforce refuses the write that would close it, as it does
 such a merge (CIRCULAR_DEPENDENCY)."""
 
 from collections.abc import Mapping, Sequence
