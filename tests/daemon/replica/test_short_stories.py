@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.replica.desk_world import DeskWorld
@@ -77,13 +77,15 @@ def told(world: DeskWorld, person: Person, steps: list[Any]) -> None:
 
 
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 @given(steps=STEPS)
+@example(steps=[("replica", "job_title"), ("mailbox", "job_title"), "cycle"])
+@example(steps=[("mailbox", "job_title"), "cycle", ("crm", "job_title"), ("replica", "department")])
 def test_nothing_is_lost(world: DeskWorld, steps: list[Any]):
     person = Person(world, len(world.cards()))
     told(world, person, ["away", *steps, "there", *["cycle", "pass"] * 3])
