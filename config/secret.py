@@ -175,7 +175,9 @@ class CredentialSecret(Secret):
         if not folder:
             raise SecretError(
                 f"{self} is only there inside the systemd service "
-                f"(LoadCredential={self.name}:/path in the unit sets CREDENTIALS_DIRECTORY)"
+                f"(LoadCredential={self.name}:/path in the unit sets CREDENTIALS_DIRECTORY); a command that is to have "
+                f"it too: systemd-run --pty --wait -p DynamicUser=yes -p User=crmsync -p StateDirectory=crmsync -p "
+                f"LoadCredential={self.name}:/path crmsync …"
             )
         path = Path(folder) / self.name
         if not path.is_file():

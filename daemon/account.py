@@ -27,9 +27,8 @@ class Crm:
     organisation: str = ""  # the CRM's own id, once known
     resume_at: datetime | None = None  # when the pause that the server asked for is over
     polled_at: datetime | None = None  # when all of its objects were last asked what changed
-    users: dict[str, tuple[str, datetime]] = field(
-        default_factory=dict
-    )  # username -> user id, and when it was asked
+    # username -> user id, and when it was asked
+    users: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -84,9 +83,8 @@ class Account:
     first_link: Policy = Policy.ASK
     default_collection: Mapping[Kind, str] = field(default_factory=dict)
     deletes: Mapping[Kind, DeleteRule] = field(default_factory=dict)
-    kept_open: frozenset[Kind] = (
-        frozenset()
-    )  # activities that the completion of their task leaves as they are
+    # activities that the completion of their task leaves as they are
+    kept_open: frozenset[Kind] = frozenset()
     limits: Mapping[Kind, Limit] = field(default_factory=lambda: LIMITS)
     names: frozenset[str] = frozenset()  # further ones, as servers may name the person as an owner
     private: Private = Private.SKIP

@@ -99,9 +99,8 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
     for n, keeper in keepers.items():
         crms[n].source = _beside_replica(config.crm[n], crms[n], keeper, now)
-    accounts = (
-        call_logs(config, accounts, now) | accounts
-    )  # a call that is over comes to its person in one sync
+    # a call that is over comes to its person in one sync
+    accounts = call_logs(config, accounts, now) | accounts
     return Engine(
         state=state,
         signer=signer,

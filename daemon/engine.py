@@ -111,7 +111,8 @@ class Engine:
         if grant is None and by_hand and not dry_run and self.by_itself.nothing:
             standing = self.status(names)["accounts"]
             answer["notices"] += permission.notices(standing)
-        return {**answer, "plan": total.plan} if dry_run else answer
+        answer = {**answer, "plan": total.plan} if dry_run else answer
+        return {n: rows if n == "writes" else persons(rows, self.accounts) for n, rows in answer.items()}
 
     def sync_one(
         self,
@@ -227,10 +228,14 @@ class Engine:
     def explain(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
         contexts = self._contexts(names)
         found = meant(self.state, contexts, item)
-        return explain.explain(self.state, contexts, found, self._only(names))
+        known = explain.explain(self.state, contexts, found, self._only(names))
+        (known,) = persons([known], self.accounts)
+        return {**known, "decisions": persons(known["decisions"], self.accounts)}
 
     def item_history(self, item: str, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return explain.history(self.state, self._meant(item, names), self._only(names))
+        return persons(
+            explain.history(self.state, self._meant(item, names), self._only(names)), self.accounts
+        )
 
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """Reach every server, log in, list collections and capabilities: ``{"checks": [{"name", "ok", "message",
@@ -366,7 +371,7 @@ class Engine:
     def chosen(self, names: Sequence[str]) -> list[Account]:
         unknown = [n for n in names if n not in self.accounts]
         if unknown:
-            known = ", ".join(sorted(self.accounts)) or "none"
+            known = ", ".join(sorted(n for n, a in self.accounts.items() if not a.part_of)) or "none"
             raise NoSuchAccount(f"there is no account “{unknown[0]}” (there is: {known})")
         return [a for n, a in self.accounts.items() if not names or n in names]
 

@@ -1,14 +1,18 @@
 """uvicorn inside of the service: in a thread of its own, and without signal handlers, which are the service's."""
 
 import contextlib
+import logging
 import socket
 import threading
+import time
 from collections.abc import Generator, Sequence
 
 import uvicorn
 
 from crmsync.daemon.accepting import HANDSHAKE_SECONDS, run
 from crmsync.daemon.calls import Failure
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 15.0
 
@@ -33,8 +37,11 @@ class Listener:
     def start(self) -> None:
         """Returns when it answers. Raises Failure."""
         self._thread.start()
-        if not self._server.ready.wait(START_SECONDS):
-            raise Failure("failed", f"the {self._name} does not answer")
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.ready.wait(0.05):
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()  # or its address would stay taken, also for whoever tries again
+                raise Failure("failed", f"the {self._name} does not answer; the log of the service says why")
 
     def stop(self, seconds: float = 2.0) -> None:
         self._server.should_exit = True
@@ -43,7 +50,10 @@ class Listener:
             door.close()
 
     def _run(self) -> None:
-        run(self._server.serve(sockets=self._doors), handshake=self._handshake)
+        try:
+            run(self._server.serve(sockets=self._doors), handshake=self._handshake)
+        except Exception:
+            log.exception("the %s has ended", self._name, extra={"action": "listener.defect"})
 
 
 class _Server(uvicorn.Server):

@@ -93,12 +93,20 @@ class Rounds:
     def reconcile_due(self, name: str) -> datetime:
         """When the next one is. The state remembers the last one, so that restarts do not starve it; a new account
         counts from now, its first sync compares everything anyway."""
+        try:
+            last = self._last_reconciled(name)
+        except StateError as error:  # it is asked in the middle of a reload: no reason to end the service
+            log.error("%s: %s", name, error, extra={"action": "reconcile.unknown"})
+            return self.now() + LONGEST_PAUSE
+        return datetime.fromisoformat(last).astimezone(UTC) + self.pace.reconcile
+
+    def _last_reconciled(self, name: str) -> str:
         with self.turns.looking() as engine, engine.state.transaction() as tx:
             last = tx.meta.get(_key(name))
             if last is None:
                 last = self.now().isoformat()
                 tx.meta.put(_key(name), last)
-        return datetime.fromisoformat(last).astimezone(UTC) + self.pace.reconcile
+        return last
 
     def tidy(self) -> None:
         with self.turns.looking() as engine:

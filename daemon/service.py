@@ -19,16 +19,16 @@ from crmsync.daemon import logs
 from crmsync.daemon.adaptor.adaptor import Adaptor
 from crmsync.daemon.alerts.bells import Bells
 from crmsync.daemon.alerts.watch import Watch
-from crmsync.daemon.calls import Failure, Progress, Reach, checked, invoke
+from crmsync.daemon.answers import Answers
+from crmsync.daemon.calls import Failure, Progress
 from crmsync.daemon.control import fingerprint
 from crmsync.daemon.control_server import ControlServer, listen
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.notify import Notifier
 from crmsync.daemon.nudges import Nudges
-from crmsync.daemon.operations.parts import with_parts
 from crmsync.daemon.reception import Reception
 from crmsync.daemon.replica.doors import Doors
-from crmsync.daemon.replica.rounds import ReplicaRounds, taken
+from crmsync.daemon.replica.rounds import ReplicaRounds
 from crmsync.daemon.rounds import Pace, Rounds
 from crmsync.daemon.scheduler import Schedule
 from crmsync.daemon.telephony.phones import Phones
@@ -42,9 +42,7 @@ log = logging.getLogger(__name__)
 GRACE = 4.0  # seconds that running cycles have to end when the service stops
 LET_FINISH = 10.0  # seconds that running cycles have to finish before a reload interrupts them
 CLAIMING = timedelta(seconds=30)  # how often it is seen to that this service is still the state's only one
-NOTE_SUCCESS = timedelta(
-    minutes=5
-)  # how often the last success of accounts in which nothing happens is written down
+NOTE_SUCCESS = timedelta(minutes=5)  # how often the last success is written down where nothing happens
 TURN = 1.0  # seconds for which a signal may go unnoticed
 SETTLING = 2.0  # seconds: a one-shot command looks for a service by holding the service's lock for a moment
 
@@ -125,11 +123,11 @@ class Service:
     nudges: Nudges = field(init=False)
     phones: Phones = field(init=False)
     reception: Reception = field(init=False)
+    answers: Answers = field(init=False)
     adaptor: Adaptor = field(init=False)
     watch: Watch = field(init=False)
-    _signals: "queue.SimpleQueue[int]" = field(
-        default_factory=queue.SimpleQueue
-    )  # its put may be used in handlers
+    # its put may be used in handlers
+    _signals: "queue.SimpleQueue[int]" = field(default_factory=queue.SimpleQueue)
     _since: datetime = field(init=False)
     _said: str = ""
     _ousted: bool = False
@@ -145,6 +143,7 @@ class Service:
         self.reception = Reception(
             self.config, self.turns, self.schedule.due, self.handle, self.now, self.phones
         )
+        self.answers = Answers(self.turns, self.schedule, self.replicas, self.phones, self.reception)
         self.rounds.observed = self._observed
         self.adaptor = Adaptor(self.config.exchange, self.turns, self.schedule.soon, self._observed, self.now)
         self.watch = Watch(self.turns, lambda: Bells.of(self.config.alerts, self.now), self.now)
@@ -303,55 +302,8 @@ class Service:
         return {"pid": os.getpid(), "config": fingerprint(self.config), "since": self._since.isoformat()}
 
     def handle(self, name: str, arguments: object, progress: Progress) -> Any:
-        """A command over the control socket. Raises what ``calls.explained`` explains, and Stopping."""
-
-        def watched(account: str, what: str, count: int) -> None:
-            progress(account, what, count)
-            self.turns.checkpoint(account, what, count)
-
-        method, fitting = checked(name, arguments)
-        match method.reach:
-            case Reach.EACH:
-                return self._each(name, fitting, watched)
-            case Reach.ALL:
-                with self.turns.patiently(self._names(fitting.get("names", ()))) as engine:
-                    try:
-                        return invoke(engine, name, fitting, watched)
-                    finally:
-                        if name == "forget":
-                            self.phones.look_again()
-            case Reach.REPLICA:
-                with self.turns.patiently(self._taken(fitting.get("crms", ()))) as engine:
-                    return invoke(engine, name, fitting, watched)
-            case Reach.SERVICE:
-                return getattr(self.reception, name)(**fitting)
-            case Reach.LOOK:
-                with self.turns.looking() as engine:
-                    answer = invoke(engine, name, fitting, watched)
-                if method.part == "replicas":
-                    self.replicas.decided(name, fitting, answer, self.schedule)
-                return answer
-
-    def _each(self, name: str, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Account by account, each when it is free: the scheduler's cycle of another one does not hold us up."""
-        total: dict[str, Any] = {}
-        for account in self._names(arguments.get("names", ())):
-            with self.turns.patiently([account]) as engine:
-                begun = time.monotonic()
-                answer = invoke(engine, name, {**arguments, "names": [account]}, progress)
-            if not arguments.get("dry_run"):
-                self.reception.tally.note(account, answer, time.monotonic() - begun)
-            for key, value in answer.items():
-                total[key] = total[key] + value if key in total else value
-        return total
-
-    def _names(self, names: Any) -> list[str]:
-        with self.turns.looking() as engine:
-            return [account.name for account in engine.chosen(with_parts(engine.accounts, names))]
-
-    def _taken(self, crms: Any) -> list[str]:
-        with self.turns.looking() as engine:
-            return [taken(keeper.name) for keeper in engine.replicas.chosen(crms)]
+        """A command over the control socket, or of a page. Raises what ``calls.explained`` explains, and Stopping."""
+        return self.answers.handle(name, arguments, progress)
 
     # ── How it is ────────────────────────────────────────────────────────────────────────────────────────────
 

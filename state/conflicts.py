@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, insert, update
 
 from crmsync.connectors.contract import Value
 from crmsync.state.model import Conflict
@@ -110,10 +110,6 @@ class Conflicts:
         self._connection.execute(
             update(conflicts).where(_c.id == id).values(winner=winner, resolved=True, resolved_at=now)
         )
-
-    def count_open(self, account: str) -> int:
-        query = select(func.count()).where(_c.account == account, _c.resolved.is_(False))
-        return self._connection.execute(query).scalar_one()
 
     def _read(self, query: Select[Any]) -> list[Conflict]:
         names = self._rows.names

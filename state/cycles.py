@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from crmsync.state.model import Cycle
 from crmsync.state.rows import Rows
@@ -49,12 +49,6 @@ class Cycles:
     def last(self, account: str) -> Cycle | None:
         """The newest, finished or not."""
         return next(iter(self.recent(account, 1)), None)
-
-    def last_success(self, account: str) -> datetime | None:
-        """When the last cycle that succeeded had finished."""
-        query = select(func.max(_c.finished)).where(_c.account == account, _c.succeeded.is_(True))
-        found: datetime | None = self._connection.scalar(query)
-        return found
 
     def recent(self, account: str, n: int) -> list[Cycle]:
         """The newest first."""

@@ -42,9 +42,8 @@ class State:
             self._locks = AdvisoryLocks(self._writer, self._explained)
         else:
             self._locks = FileLocks(self.path, now)
-            self._turn = (
-                threading.Lock()
-            )  # SQLite has one writer; its own way to wait is to sleep and try again
+            # SQLite has one writer; its own way to wait is to sleep and try again
+            self._turn = threading.Lock()
         self._writing = threading.local()
 
     @classmethod

@@ -95,13 +95,6 @@ class HeldItems:
             _c.state == HeldState.HELD,
         )
 
-    def deletions(self, account: str) -> int:
-        """How many deletes and unlinks nobody has decided about."""
-        query = select(func.count()).where(
-            _c.account == account, _c.what == What.DELETE, _c.state == HeldState.HELD
-        )
-        return self._connection.execute(query).scalar_one()
-
     def remove(self, ids: Iterable[int]) -> None:
         self._rows.remove(ids)
 

@@ -16,6 +16,7 @@ from crmsync.state.history import History
 from crmsync.state.intents import Intents
 from crmsync.state.jobs import Audit, Jobs
 from crmsync.state.match_index import MatchIndex
+from crmsync.state.overall import Overalls
 from crmsync.state.pairs import Pairs
 from crmsync.state.pulse import Pulse
 from crmsync.state.queue import Queue
@@ -46,6 +47,7 @@ class Tx:
         self.audit = Audit(connection)
         self.pulse = Pulse(connection)
         self.visits = Visits(connection)
+        self.overall = Overalls(connection)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is

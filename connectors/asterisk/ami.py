@@ -1,9 +1,6 @@
 """Asterisk over its Manager Interface, as a switch."""
 
-import contextlib
 import queue
-import socket
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,6 +11,7 @@ from crmsync.connectors.asterisk.ami_wire import Blocks, block
 from crmsync.connectors.asterisk.legs import Channel, Leg, Legs
 from crmsync.connectors.errors import AuthExpired, ConnectorError, Unreachable
 from crmsync.connectors.telephony.contract import Action, Cause, Dial, Ended, Event, HangUp, Transfer
+from crmsync.connectors.telephony.line import Line
 
 PATIENCE = 10.0  # seconds for an answer, and until it is fully booted
 SILENCE = 20.0  # after which it is asked for a sign of life
@@ -160,44 +158,21 @@ class _Connection:
 
     def __init__(self, address: tuple[str, int], patience: float) -> None:
         self.place = f"Asterisk on {address[0]}:{address[1]}"
+        self._line = Line(address, patience, self.place)
+        self.close, self.stop = self._line.close, self._line.stop
         self._patience = patience
         self._blocks = Blocks()
         self._numbers = count(1)
-        self._lock = threading.Lock()
         self._answers: dict[str, queue.SimpleQueue[Mapping[str, str]]] = {}
-        try:
-            self._socket = socket.create_connection(address, timeout=patience)
-        except OSError as error:
-            raise Unreachable(f"{self.place} cannot be reached ({error.strerror or error})") from error
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def stop(self) -> None:
-        """From another thread than the reader's, which hears of it at once and closes."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
 
     def read(self, seconds: float) -> Iterator[Mapping[str, str]]:
-        try:
-            self._socket.settimeout(seconds)
-            data = self._socket.recv(65536)
-        except TimeoutError:
-            return
-        except OSError as error:
-            raise Unreachable(f"{self.place} is gone ({error.strerror or error})") from error
-        if not data:
-            raise Unreachable(f"{self.place} has closed the connection")
-        yield from self._blocks.feed(data)
+        if data := self._line.read(seconds):
+            yield from self._blocks.feed(data)
 
     def send(self, fields: Mapping[str, str]) -> str:
         """The ActionID of the answer."""
         id = f"crmsync-{next(self._numbers)}"
-        try:
-            with self._lock:
-                self._socket.sendall(block({**fields, "ActionID": id}))
-        except OSError as error:
-            raise Unreachable(f"{self.place} is gone ({error.strerror or error})") from error
+        self._line.send(block({**fields, "ActionID": id}))
         return id
 
     def answered(self, told: Mapping[str, str]) -> None:
@@ -209,11 +184,8 @@ class _Connection:
         id = f"crmsync-{next(self._numbers)}"
         waiting = self._answers[id] = queue.SimpleQueue()
         try:
-            with self._lock:
-                self._socket.sendall(block({**fields, "ActionID": id}))
+            self._line.send(block({**fields, "ActionID": id}))
             answer = waiting.get(timeout=self._patience)
-        except OSError as error:
-            raise Unreachable(f"{self.place} is gone ({error.strerror or error})") from error
         except queue.Empty:
             raise Unreachable(f"{self.place} does not answer") from None
         finally:

@@ -106,9 +106,8 @@ class Legs:
         linked, _, extension = id.rpartition("/")
         leg = self._legs.get(id)
         if leg is None:
-            likely = sorted(
-                channels, key=lambda each: each.helper
-            )  # the telephone itself, if it is there already
+            # the telephone itself, if it is there already
+            likely = sorted(channels, key=lambda each: each.helper)
             ours = next((each for each in likely if each.extension == extension), None)
             if ours is None:
                 return False

@@ -4,16 +4,14 @@
 it is asked something whenever it is silent for a while; an answer that does not come is the only sign.
 """
 
-import contextlib
 import queue
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from itertools import count
 from typing import Any
 
 from crmsync.connectors.baresip.wire import Frames, command
 from crmsync.connectors.errors import ConnectorError, Unreachable
+from crmsync.connectors.telephony.line import Line
 
 PATIENCE = 5.0  # seconds for an answer
 SILENCE = 10.0  # after which it is asked for a sign of life
@@ -23,41 +21,23 @@ class Client:
     """One connection: ``messages`` is read in one thread, ``ask`` may be called from any other."""
 
     def __init__(self, host: str, port: int, *, patience: float = PATIENCE) -> None:
-        self._place = f"{host}:{port}"
         self._patience = patience
         self._answers: dict[str, queue.SimpleQueue[Mapping[str, Any]]] = {}
         self._numbers = count(1)
-        self._lock = threading.Lock()
         self._frames = Frames()
-        try:
-            self._socket = socket.create_connection((host, port), timeout=patience)
-        except OSError as error:
-            raise Unreachable(
-                f"no baresip answers on {self._place} ({error.strerror or error})",
-                hint="start it, with module_app ctrl_tcp.so and ctrl_tcp_listen in its configuration",
-            ) from error
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def stop(self) -> None:
-        """From another thread than the reader's, which hears of it at once and closes. A socket that is closed under it
-        may be somebody else's by then."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._line = Line(
+            (host, port),
+            patience,
+            f"baresip on {host}:{port}",
+            nobody=f"no baresip answers on {host}:{port}",
+            hint="start it, with module_app ctrl_tcp.so and ctrl_tcp_listen in its configuration",
+        )
+        self.close, self.stop = self._line.close, self._line.stop
 
     def read(self, seconds: float) -> Iterator[Mapping[str, Any]]:
         """The events that came within so many seconds; answers go to who asked. Raises Unreachable, ProtocolError."""
-        try:
-            self._socket.settimeout(seconds)
-            data = self._socket.recv(65536)
-        except TimeoutError:
-            return
-        except OSError as error:
-            raise Unreachable(f"baresip on {self._place} is gone ({error.strerror or error})") from error
-        if not data:
-            raise Unreachable(f"baresip on {self._place} has closed the connection")
-        for message in self._frames.feed(data):
+        data = self._line.read(seconds)
+        for message in self._frames.feed(data) if data else ():
             if message.get("response") is True:
                 self._answered(message)
             else:
@@ -73,11 +53,10 @@ class Client:
         token = str(next(self._numbers))
         self._answers[token] = queue.SimpleQueue()
         try:
-            with self._lock:
-                self._socket.sendall(command(name, params, token))
-        except OSError as error:
+            self._line.send(command(name, params, token))
+        except Unreachable:
             del self._answers[token]
-            raise Unreachable(f"baresip on {self._place} is gone ({error.strerror or error})") from error
+            raise
         return token
 
     def take(self, token: str, seconds: float = 0.0) -> Mapping[str, Any] | None:
@@ -99,7 +78,7 @@ class Client:
             self.forget(token)
         if answer is None:
             raise Unreachable(
-                f"baresip on {self._place} does not answer",
+                f"{self._line.name} does not answer",
                 hint="another programme may have taken its control connection over",
             )
         if not accepted(answer):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component, Line
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import File
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import Maybe

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from crmsync.connectors.columns import entry, member
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component, Line, parameter
+from crmsync.connectors.dav.contentline import Line, parameter
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import ABSENT, Maybe
 

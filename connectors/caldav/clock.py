@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import TypeAlias
 
-from crmsync.connectors.dav.contentline import Component, Line, parameter
+from crmsync.connectors.dav.contentline import Line, parameter
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import (

@@ -13,7 +13,8 @@ from crmsync.connectors.caldav.reminder import goes_off_once
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
 from crmsync.connectors.contract import Columns, Kind
-from crmsync.connectors.dav.contentline import Component, Line, line
+from crmsync.connectors.dav.contentline import Line, line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import STAMP_PROPERTY
 from crmsync.connectors.dav.patch import Editor, put_now
 from crmsync.connectors.series.recurrence import Untold

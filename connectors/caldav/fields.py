@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from crmsync.connectors.activities import MARKS, activity_of, marked, others
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.fields import Categories
 from crmsync.connectors.dav.patch import Editor, categories, chosen, put_categories
 from crmsync.connectors.dav.values import ABSENT, Maybe

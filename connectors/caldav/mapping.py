@@ -22,7 +22,7 @@ from crmsync.connectors.caldav.when import (
 )
 from crmsync.connectors.columns import COLUMNS, Type
 from crmsync.connectors.contract import Columns, Kind, Stamp, Value
-from crmsync.connectors.dav.contentline import Component, Document, parse
+from crmsync.connectors.dav.document import Component, Document, parse
 from crmsync.connectors.dav.fields import Categories, Choice, Rows, Text, project_rows, read_rows, write_rows
 from crmsync.connectors.dav.item import Item, Malformed, NotOurs
 from crmsync.connectors.dav.patch import Editor, categories, changes, put_now, put_stamp, put_tag, stamp_of

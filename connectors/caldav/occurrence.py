@@ -5,7 +5,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from crmsync.connectors.contract import Columns
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 
 # Lines that say when, or when somebody wrote: the columns have them, or nobody needs them.
 _NO_CONTENT = frozenset(

@@ -12,7 +12,8 @@ from crmsync.connectors.contract import Attachment, Outcome, Record, Ref, Write,
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.series import occurrences
-from crmsync.connectors.series.occurrences import Folded, uncounted
+from crmsync.connectors.series.counted import Folded
+from crmsync.connectors.series.occurrences import uncounted
 from crmsync.connectors.series.spool import Spool
 
 

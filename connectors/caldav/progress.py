@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 from crmsync.connectors.caldav.clock import IN_UTC, Clock, Time, within_bounds
 from crmsync.connectors.contract import Columns, Value
-from crmsync.connectors.dav.contentline import Component, Line
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import in_utc

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 
 THIS_AND_FUTURE = "THISANDFUTURE"
 

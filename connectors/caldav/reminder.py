@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 
 from crmsync.connectors.caldav.clock import Clock, Day, Style, Time, within_bounds
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component, Line
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import ABSENT, Maybe, format_moment, in_utc

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from crmsync.connectors.columns import Type
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.fields import Text
 from crmsync.connectors.dav.patch import Editor, chosen, is_blank
 from crmsync.connectors.dav.values import ABSENT, Maybe

@@ -7,7 +7,8 @@ keep the person's own changes from being sent as well. So a write that would be 
 
 from collections.abc import Set
 
-from crmsync.connectors.dav.contentline import Component, Line, parse
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component, parse
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 

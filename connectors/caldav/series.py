@@ -18,7 +18,8 @@ from crmsync.connectors.caldav.ranges import Range, begins_range, governing
 from crmsync.connectors.caldav.reminder import read_reminder
 from crmsync.connectors.caldav.when import When, read_when
 from crmsync.connectors.contract import Columns, Kind
-from crmsync.connectors.dav.contentline import Component, Document, Line, line, parameter, parse, without
+from crmsync.connectors.dav.contentline import Line, line, parameter, without
+from crmsync.connectors.dav.document import Component, Document, parse
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import categories
 from crmsync.connectors.dav.values import ABSENT, format_moment, plain_moment

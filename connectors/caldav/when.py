@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from crmsync.connectors.caldav.clock import IN_UTC, Clock, Day, Style, Time, is_day, within_bounds
 from crmsync.connectors.contract import Columns, Value
-from crmsync.connectors.dav.contentline import Component, Line
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import Editor
 from crmsync.connectors.dav.values import in_utc
@@ -75,9 +76,8 @@ def _checked_end(start: Day, end: Day, name: str) -> Day:
         raise Malformed("of its DTSTART and DTEND one is a date, the other a date-time (RFC 5545 3.8.2.2)")
     if end < start:
         raise Malformed(f"it ends before it starts: its {name} comes before its DTSTART (RFC 5545 3.8.2.2)")
-    return (
-        implied_end(start) if end == start else end
-    )  # an all-day DTEND that is the last day, not the one after
+    # an all-day DTEND that is the last day, not the one after
+    return implied_end(start) if end == start else end
 
 
 def project_when(columns: Columns) -> dict[str, Value]:

@@ -10,7 +10,7 @@ from crmsync.connectors.caldav.mapping import READ_ONLY, Part, revise
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.caldav.when import count_up
 from crmsync.connectors.contract import Columns, Kind, Stamp, Value
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Item, Malformed
 from crmsync.connectors.dav.patch import Editor, put_now
 from crmsync.connectors.series import written

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import astuple
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
+from crmsync.connectors import plain
 from crmsync.connectors.columns import COLUMNS
 from crmsync.connectors.contract import Columns, Kind, Record, Stamp, Value
 from crmsync.connectors.telephony.call import Call, Disposition
@@ -51,7 +52,7 @@ def content(
 ) -> dict[str, Any]:
     """``rest``: what belongs to no column."""
     return {
-        "columns": {n: _encode(v) for n, v in columns.items() if n in HELD},
+        "columns": plain.encode({n: v for n, v in columns.items() if n in HELD}),
         "tags": sorted(tags),
         "stamp": astuple(stamp) if stamp else None,
         "uid": uid,
@@ -60,8 +61,7 @@ def content(
 
 
 def columns_in(content: Mapping[str, Any]) -> dict[str, Value]:
-    stored = {n: _decode(v) for n, v in content["columns"].items()}
-    return {**dict.fromkeys(HELD), **stored}
+    return {**dict.fromkeys(HELD), **plain.decode(content["columns"])}
 
 
 def columns_going(content: Mapping[str, Any]) -> dict[str, Value]:
@@ -102,28 +102,3 @@ def _kept(value: Value) -> Value:
             return tuple(str(_kept(v) or "") for v in value) or None
         case _:
             return value
-
-
-def _encode(value: Value) -> Any:
-    match value:
-        case datetime():
-            return {"moment": value.isoformat()}
-        case date():
-            return {"date": value.isoformat()}
-        case tuple():
-            return list(value)
-        case _:
-            return value
-
-
-def _decode(value: Any) -> Value:
-    match value:
-        case {"moment": text}:
-            return datetime.fromisoformat(text)
-        case {"date": text}:
-            return date.fromisoformat(text)
-        case list():
-            return tuple(value)
-        case _:
-            plain: Value = value
-            return plain

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from crmsync.connectors.columns import Type
 from crmsync.connectors.contract import Value
-from crmsync.connectors.dav.contentline import Component, Line, escape, split, unescape
+from crmsync.connectors.dav.contentline import Line, escape, split, unescape
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.patch import HELD_OPEN, Editor, chosen, is_blank, is_held_open
 from crmsync.connectors.dav.values import ABSENT, Maybe, checked, clean, format_date, plain_date
 

@@ -16,7 +16,7 @@ from crmsync.connectors.carddav.names import (
 )
 from crmsync.connectors.columns import COLUMNS, Type
 from crmsync.connectors.contract import Columns, Kind, Stamp, Value
-from crmsync.connectors.dav.contentline import Component, Document, parse
+from crmsync.connectors.dav.document import Component, Document, parse
 from crmsync.connectors.dav.fields import (
     Categories,
     Row,

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from crmsync.connectors.contract import Columns
-from crmsync.connectors.dav.contentline import Component, escape
+from crmsync.connectors.dav.contentline import escape
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.patch import Editor, chosen
 from crmsync.connectors.dav.values import text_of
 

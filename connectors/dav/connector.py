@@ -27,11 +27,12 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.dav.audience import NOBODY, Audience, Hearing
 from crmsync.connectors.dav.changes import Changes
 from crmsync.connectors.dav.client import Dav
+from crmsync.connectors.dav.files import MAX_ATTACHMENT
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.item import File
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.dav.reading import BATCH, MAX_ATTACHMENT, MAX_ITEM, Found, Reader
+from crmsync.connectors.dav.reading import BATCH, MAX_ITEM, Found, Reader
 from crmsync.connectors.dav.writing import Replace, Writer
 
 
@@ -112,7 +113,7 @@ class DavConnector:
         return found
 
     def carried(self, files: Sequence[File], stays: str = "") -> tuple[Attachment, ...]:
-        return self._reader.carried(files, stays)
+        return self._reader.files.carried(files, stays)
 
     def dates(self, items: Sequence[Ref]) -> Mapping[str, datetime]:
         return self._reader.dates(items)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from crmsync.connectors.columns import Type
 from crmsync.connectors.contract import Columns, Value
-from crmsync.connectors.dav.contentline import Component, escape
+from crmsync.connectors.dav.contentline import escape
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.patch import Editor, categories, category, chosen, put_categories
 from crmsync.connectors.dav.values import ABSENT, Maybe, checked, clean, text_of
 

@@ -4,16 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from crmsync.connectors.contract import Columns, Stamp, Value
-from crmsync.connectors.dav.contentline import (
-    Component,
-    Document,
-    Line,
-    escape,
-    line,
-    split,
-    unescape,
-    without,
-)
+from crmsync.connectors.dav.contentline import Line, escape, line, split, unescape, without
+from crmsync.connectors.dav.document import Component, Document
 from crmsync.connectors.dav.item import STAMP_PROPERTY, format_stamp, parse_stamp
 from crmsync.connectors.dav.values import checked, clean, format_moment, in_utc
 

@@ -1,25 +1,24 @@
 """Items out of one collection: listed, fetched, looked at again before a write."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
-from crmsync.connectors.contract import Attachment, Gone, Hidden, Record, Ref, Unreadable
+from crmsync.connectors.contract import Gone, Hidden, Record, Ref, Unreadable
 from crmsync.connectors.dav import contentline, wire
 from crmsync.connectors.dav.client import Dav, Refusal
+from crmsync.connectors.dav.files import MAX_ATTACHMENT, Files
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits, Times
-from crmsync.connectors.dav.item import File, Malformed, NotOurs
+from crmsync.connectors.dav.item import Malformed, NotOurs
+from crmsync.connectors.dav.natives import Natives
 from crmsync.connectors.dav.place import Place
-from crmsync.connectors.errors import ConnectorError, NotFound, ProtocolError
-from crmsync.connectors.files import decoded, named, size
+from crmsync.connectors.errors import ConnectorError, ProtocolError
 from crmsync.connectors.http import Response, TooLarge
 
-MAX_ATTACHMENT = 5_000_000  # bytes
 BATCH = 100  # items of one multiget
 MAX_ITEM = 4_000_000  # bytes; RFC 6352 lets a server say 100 KB, real contacts with photos reach 2 MB
 _MANY = 25  # items beyond which one listing is cheaper than asking each
@@ -56,7 +55,8 @@ class Reader:
         self._flavour = flavour
         self._habits = habits
         self._zone = default_zone
-        self._max_item, self._max_attachment = max_item, max_attachment
+        self._max_item = max_item
+        self.files = Files(dav, max_attachment)
         self._natives = Natives()
 
     def forget(self) -> None:
@@ -164,33 +164,8 @@ class Reader:
             native=text,
             untouchable=read.untouchable,
             private=read.private,
-            attachments=self.carried(read.files),
+            attachments=self.files.carried(read.files),
         )
-
-    def carried(self, files: Sequence[File], stays: str = "") -> tuple[Attachment, ...]:
-        """What travels of them; the others are named. ``stays``: why all of them are."""
-        return tuple(self._carried(each, stays) for each in files)
-
-    def _carried(self, file: File, stays: str) -> Attachment:
-        limit, told = self._max_attachment, f" ({size(file.size)})" if file.size is not None else ""
-        near = file.inline or (file.managed and file.size is not None and self._dav.is_own(file.url))
-        if file.size is not None and file.size > limit:
-            stays = f"stays in the calendar{told}, because it is larger than {size(limit)}"
-        elif not near:
-            stays = stays or "stays where it is"
-        if stays:
-            return named(file.name, stays, self._dav.url(file.url) if file.url else "")
-        return Attachment(file.name, file.type, file.size or 0, lambda: self._content(file))
-
-    def _content(self, file: File) -> bytes:
-        if file.inline:
-            return decoded(file.inline)
-        answer = self._dav.get(file.url, limit=self._max_attachment)
-        if answer.status != 200:
-            raise NotFound(
-                f"{self._dav.url(file.url)}: the server answers {answer.status} when asked for a file"
-            )
-        return answer.body
 
     def _answers(
         self, ids: Sequence[str], properties: Iterable[str]
@@ -313,30 +288,6 @@ class Reader:
 
     def _too_large(self) -> str:
         return f"it is larger than {self._max_item} bytes, which is not read"
-
-
-class Natives:
-    """The items last fetched, so that writing to one needs no second read. Bounded in number and size."""
-
-    def __init__(self, most: int = 2_000, largest: int = 32 * 1024 * 1024) -> None:
-        self._most = most
-        self._room = largest
-        self._kept: OrderedDict[str, Record] = OrderedDict()
-
-    def get(self, item: str, version: str) -> Record | None:
-        record = self._kept.get(item)
-        return record if record is not None and record.version == version else None
-
-    def put(self, record: Record) -> None:
-        self._drop(self._kept.pop(record.id, None))
-        self._kept[record.id] = record
-        self._room -= len(record.native)
-        while self._kept and (len(self._kept) > self._most or self._room < 0):
-            self._drop(self._kept.popitem(last=False)[1])
-
-    def _drop(self, record: Record | None) -> None:
-        if record is not None:
-            self._room += len(record.native)
 
 
 def batched(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:

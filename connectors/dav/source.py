@@ -11,10 +11,11 @@ from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.audience import Audience
 from crmsync.connectors.dav.client import Dav, Refusal, basic
 from crmsync.connectors.dav.connector import DavConnector
+from crmsync.connectors.dav.files import MAX_ATTACHMENT
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.place import canonical, last_segment
-from crmsync.connectors.dav.reading import MAX_ATTACHMENT, MAX_ITEM
+from crmsync.connectors.dav.reading import MAX_ITEM
 from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.http import Http, pause
 

@@ -3,7 +3,7 @@ column is. A guess would bring half of a value, or one of two, to the other side
 
 from collections.abc import Set
 
-from crmsync.connectors.dav.contentline import Component
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.patch import is_blank
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from crmsync.connectors.dav.contentline import Component, Line
+from crmsync.connectors.dav.contentline import Line
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.values import format_moment, plain_moment
 
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)(?::?(\d\d))?", re.ASCII)

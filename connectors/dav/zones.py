@@ -11,7 +11,8 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from crmsync.connectors.dav.contentline import Component, unescape
+from crmsync.connectors.dav.contentline import unescape
+from crmsync.connectors.dav.document import Component
 from crmsync.connectors.dav.likeness import place_of
 from crmsync.connectors.dav.vtimezone import OwnZone
 from crmsync.connectors.dav.windows_zones import WINDOWS_ZONES

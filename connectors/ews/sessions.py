@@ -155,9 +155,8 @@ class Sessions(BaseProtocol):  # type: ignore[misc]
 def _trusted(options: Options) -> str | bool:
     """The authorities of this machine, as for all other servers; requests would take a list of its own."""
     if not options.verify:
-        urllib3.disable_warnings(
-            InsecureRequestWarning
-        )  # said once by the configuration, not at every request
+        # said once by the configuration, not at every request
+        urllib3.disable_warnings(InsecureRequestWarning)
         return False
     paths = ssl.get_default_verify_paths()
     return options.ca_file or paths.cafile or paths.capath or True

@@ -153,9 +153,8 @@ class Mail:
             if all(word.isascii() for word in (self.username, self._password)):
                 connection.login(self.username, self._password)
             else:
-                connection.plain_login(
-                    self.username, self._password
-                )  # LOGIN knows ASCII alone (RFC 9051 6.2.3)
+                # LOGIN knows ASCII alone (RFC 9051 6.2.3)
+                connection.plain_login(self.username, self._password)
         except (LoginError, IMAPClientError) as error:
             cut(connection)
             if re.search(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", str(error)):

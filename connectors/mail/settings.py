@@ -9,9 +9,8 @@ class Settings:
     tag: str = "CRM"  # what the account calls the tag
     folder: str = "CRM"  # what lies in it, or below, is tagged, too
     folders: tuple[str, ...] = ()  # where tagged mail is looked for; empty: in all of the mailbox's own
-    addresses: frozenset[str] = (
-        frozenset()
-    )  # the person's own, in lower case: what comes from them is outgoing
+    # the person's own, in lower case: what comes from them is outgoing
+    addresses: frozenset[str] = frozenset()
     attachment_limit: int = 5_000_000  # bytes; what is larger is named, and stays where it is
     track_answers: bool = False  # answers in a conversation that is tagged get the tag
     file: bool = False  # what the CRM says of a message outside of the folder moves it there

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from crmsync.connectors.contract import Columns, Kind, Stamp, Value
+from crmsync.connectors import plain
+from crmsync.connectors.contract import Columns, Kind, Stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def dump(item: Item) -> str:
     content = {
         "kind": item.kind.value,
         "uid": item.uid,
-        "columns": {n: _encode(v) for n, v in item.columns.items()},
+        "columns": plain.encode(item.columns),
         "rest": dict(item.rest),
         "tags": sorted(item.tags),
         "stamp": astuple(item.stamp) if item.stamp else None,
@@ -67,30 +68,7 @@ def load(text: str) -> dict[str, Any]:
     return {
         **content,
         "kind": Kind(content["kind"]),
-        "columns": {n: _decode(v) for n, v in content["columns"].items()},
+        "columns": plain.decode(content["columns"]),
         "tags": frozenset(content["tags"]),
         "stamp": Stamp(*content["stamp"]) if content["stamp"] else None,
     }
-
-
-def _encode(value: Value) -> Any:
-    match value:
-        case datetime():
-            return {"moment": value.isoformat()}
-        case date():
-            return {"date": value.isoformat()}
-        case _:
-            return value
-
-
-def _decode(value: Any) -> Value:
-    match value:
-        case {"moment": text}:
-            return datetime.fromisoformat(text)
-        case {"date": text}:
-            return date.fromisoformat(text)
-        case list():
-            return tuple(value)
-        case _:
-            plain: Value = value
-            return plain

@@ -38,7 +38,7 @@ from crmsync.connectors.salesforce.table import (
 from crmsync.connectors.salesforce.tables import TABLES
 from crmsync.connectors.telephony.people import Person
 
-__all__ = ["SalesforceConnector", "SalesforceSource"]
+__all__ = ["SalesforceSource"]
 
 OVERLAP = timedelta(seconds=120)
 

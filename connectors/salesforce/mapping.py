@@ -100,9 +100,8 @@ class _Way:
         self.status = kind is Kind.EMAIL and self.lower == "status"
         self.mail = kind is Kind.EMAIL
         self.plain = type_ in _PLAIN and not special and not self.status
-        self.writes = (
-            mail.WRITTEN if self.mail and path == mail.ABOUT else path
-        )  # the field that a write needs
+        # the field that a write needs
+        self.writes = mail.WRITTEN if self.mail and path == mail.ABOUT else path
 
 
 _Children = Callable[[Mapping[str, object]], Value | Absent]

@@ -92,9 +92,8 @@ class _Batch:
     writes: Sequence[Write]
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # by position in ``writes``
     written: dict[int, str] = field(default_factory=dict)  # position -> id, not read back yet
-    bare: set[int] = field(
-        default_factory=set
-    )  # positions of what stands, but not yet with all that belongs to it
+    # positions of what stands, but not yet with all that belongs to it
+    bare: set[int] = field(default_factory=set)
     again: set[int] = field(default_factory=set)  # positions of what was found, and has been completed since
 
     def perform(self) -> None:

@@ -7,10 +7,10 @@ that what changed is read while the changes are told; ``fetch`` answers from tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Generic
 
 from crmsync.connectors.abilities import Window
 from crmsync.connectors.contract import (
@@ -35,72 +35,13 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.reading import batched
 from crmsync.connectors.series import unfolded
-from crmsync.connectors.series.shifted import Held, Parts, heirs, survivors
+from crmsync.connectors.series.counted import Folded, S
+from crmsync.connectors.series.shifted import Parts, heirs
 from crmsync.connectors.series.spool import Spool
-from crmsync.connectors.series.unfolded import Mark, Shown
+from crmsync.connectors.series.telling import Telling, day_of, inherited
+from crmsync.connectors.series.unfolded import Mark
 
 Answer = Record | Gone | Hidden | Unreadable
-Told = Record | Ref | Gone
-
-
-class Occurrence(Protocol):
-    """One of a series."""
-
-    @property
-    def columns(self) -> Columns: ...
-
-    @property
-    def tags(self) -> frozenset[str]: ...
-
-    @property
-    def version(self) -> str:
-        """Of what it says: it stays when others of the series change."""
-
-    @property
-    def private(self) -> bool: ...
-
-
-class Series(Protocol):
-    """A series counted out. An occurrence has a name, after the day that the rules put it on, and a slot: that day and
-    time on the wall clock of the series."""
-
-    @property
-    def begins(self) -> datetime:
-        """Slot of the first one, whatever became of it."""
-
-    @property
-    def subject(self) -> object:
-        """Of the series as such."""
-
-    @property
-    def first(self) -> str:
-        """Name of the occurrence that the series begins with; empty: that one was taken out."""
-
-    def between(self, first: datetime, last: datetime) -> Mapping[str, datetime]:
-        """Names and slots of the occurrences whose slot lies between two moments (UTC), or that were moved there.
-        Raises Malformed."""
-
-    def next_after(self, last: datetime) -> datetime | None:
-        """When an occurrence comes that is not before ``last``, at the latest; None: none will."""
-
-    def slot(self, name: str) -> datetime | None:
-        """Of an occurrence that is there."""
-
-    def occurrence(self, slot: datetime) -> Occurrence: ...
-
-    def before(self, name: str, moment: datetime) -> bool:
-        """Whether the day that ``name`` speaks of is over at that moment."""
-
-
-S = TypeVar("S", bound=Series)
-
-
-@dataclass(slots=True)
-class Folded(Generic[S]):
-    """A series as it stands on the server."""
-
-    record: Record
-    series: S
 
 
 class Occurrences(ABC, Generic[S]):
@@ -113,8 +54,7 @@ class Occurrences(ABC, Generic[S]):
     ) -> None:
         """``spool``: from telling of a change to the question what it is."""
         self._calendar = inner
-        self._window = window
-        self._now = now
+        self._telling: Telling[S] = Telling(window, now)
         self._spool = spool
 
     @abstractmethod
@@ -144,28 +84,25 @@ class Occurrences(ABC, Generic[S]):
 
     def changes(self, since: Cursor | None, selection: Selection) -> Iterator[Page]:
         self._spool.clear()
-        ahead = int(self._window.ahead.total_seconds())
+        ahead = int(self._telling.window.ahead.total_seconds())
         mark = unfolded.decode(since) if since is not None else None
         shown = dict(mark.series) if mark else {}
         for page in self._calendar.changes(mark.inner if mark else None, selection):
             parts = Parts()
-            told = [each for item in self._read(page.items) for each in self._told(item, shown, parts)]
-            told = _inherited(told, heirs(parts))
+            told = [
+                each for item in self._read(page.items) for each in self._telling.told(item, shown, parts)
+            ]
+            told = inherited(told, heirs(parts))
             yield Page(tuple(told), unfolded.encode(Mark(page.cursor, ahead, shown)))
             last = page.cursor
-        due = self._due(shown) if mark and mark.ahead == ahead else list(shown)
+        due = self._telling.due(shown) if mark and mark.ahead == ahead else list(shown)
         for some in batched(due if mark else [], self.capabilities.batch):
             told = [
                 each
                 for item in self._read([Ref(id, "") for id in some])
-                for each in self._told(item, shown, Parts(), only_new=True)
+                for each in self._telling.told(item, shown, Parts(), only_new=True)
             ]
             yield Page(tuple(told), unfolded.encode(Mark(last, ahead, shown)))
-
-    def _due(self, shown: Mapping[str, Shown]) -> list[str]:
-        """Series of which something enters the window."""
-        horizon = self._horizon()
-        return [id for id, each in shown.items() if each.again is not None and each.again <= horizon]
 
     def _read(self, items: Sequence[Record | Ref | Gone]) -> Iterator[Record | Ref | Gone | Folded[S]]:
         """What changed, and what it is."""
@@ -180,75 +117,6 @@ class Occurrences(ABC, Generic[S]):
                     continue
                 self._spool.put(seen.record if isinstance(seen, Folded) else seen, seen)
                 yield seen
-
-    def _told(
-        self,
-        item: Record | Ref | Gone | Folded[S],
-        shown: dict[str, Shown],
-        parts: Parts,
-        *,
-        only_new: bool = False,
-    ) -> Iterator[Told]:
-        id = item.record.id if isinstance(item, Folded) else item.id
-        before = shown.pop(id, None)
-        match item:
-            case Folded(series=series):
-                shown[id] = self._shown(series)
-                if before is None:
-                    parts.begun.update({f"{id}#{n}": _held(series, n) for n in shown[id].names})
-                yield from self._of_series(id, series, before, shown[id], parts, only_new=only_new)
-            case Gone():
-                yield from (Gone(f"{id}#{name}") for name in _names(before))
-                yield item
-            case Record(untouchable=reason) if before is not None and reason:
-                shown[id] = before  # it may be counted out again one day
-                yield item
-            case Record():
-                yield from self._single_again(item, before)
-                yield item
-            case Ref():
-                if before is not None:
-                    shown[id] = before
-                yield item
-
-    def _shown(self, series: S) -> Shown:
-        horizon = self._horizon()
-        names = frozenset(series.between(self._now() - self._window.back, horizon))
-        return Shown(names, series.next_after(horizon))
-
-    def _of_series(
-        self,
-        id: str,
-        series: S,
-        before: Shown | None,
-        now: Shown,
-        parts: Parts,
-        *,
-        only_new: bool,
-    ) -> Iterator[Told]:
-        known = before.names if before else frozenset()
-        start = self._now() - self._window.back
-        vanished = [n for n in _names(before) if n not in now.names and not series.before(n, start)]
-        vanished = [n for n in vanished if series.slot(n) is None]
-        became = survivors(vanished, sorted(now.names - known))
-        parts.ended.update({f"{id}#{n}": _held(series, n) for n in vanished if n not in became})
-        for name in vanished:
-            yield Gone(f"{id}#{name}", f"{id}#{became[name]}" if name in became else "")
-        if before is None:  # it may have been an event by itself until now
-            first = series.first or next(iter(sorted(now.names)), "")
-            yield Gone(id, f"{id}#{first}" if first else "")
-        for name in sorted(now.names - known if only_new else now.names):
-            slot = series.slot(name)
-            if slot is not None:
-                found = series.occurrence(slot)
-                yield Ref(f"{id}#{name}", found.version)
-
-    def _single_again(self, record: Record, before: Shown | None) -> Iterator[Told]:
-        """What was a series: the event is the first of its occurrences that is left, by its day, else the earliest."""
-        names = _names(before)
-        heir = next((n for n in names if n[:8] == _day(record.columns)), next(iter(names), ""))
-        for name in names:
-            yield Gone(f"{record.id}#{name}", record.id if name == heir else "")
 
     # ── Items ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -300,7 +168,7 @@ class Occurrences(ABC, Generic[S]):
                 yield found
                 continue
             try:
-                self._shown(found)
+                self._telling.shown(found)
             except Malformed as error:
                 yield uncounted(record, error)
             else:
@@ -318,7 +186,7 @@ class Occurrences(ABC, Generic[S]):
                 case Record(untouchable=reason) if reason:
                     yield replace(found, id=whole, columns={}, uid=f"{found.uid}#{name}")
                 case Record(columns=columns):  # an event by itself now, which may be what is left of this one
-                    yield Hidden(whole) if self._over(name) or name[:8] == _day(columns) else Gone(whole)
+                    yield Hidden(whole) if self._over(name) or name[:8] == day_of(columns) else Gone(whole)
                 case Unreadable():
                     yield replace(found, id=whole)
                 case Gone():
@@ -331,7 +199,7 @@ class Occurrences(ABC, Generic[S]):
         id = f"{record.id}#{name}"
         slot = series.slot(name)
         if slot is None:
-            return Hidden(id) if series.before(name, self._now() - self._window.back) else Gone(id)
+            return Hidden(id) if series.before(name, self._telling.start()) else Gone(id)
         found = series.occurrence(slot)
         return Record(
             id=id,
@@ -346,11 +214,8 @@ class Occurrences(ABC, Generic[S]):
             attachments=self.files(series, slot),
         )
 
-    def _horizon(self) -> datetime:
-        return self._now() + self._window.ahead
-
     def _over(self, name: str) -> bool:
-        return name[:8] < f"{self._now() - self._window.back:%Y%m%d}"
+        return name[:8] < f"{self._telling.start():%Y%m%d}"
 
 
 def uncounted(record: Record, error: Malformed) -> Record:
@@ -359,23 +224,3 @@ def uncounted(record: Record, error: Malformed) -> Record:
 
 def _is_repeated(record: Record) -> bool:
     return record.untouchable == "recurring" and record.kind is Kind.APPOINTMENT
-
-
-def _held(series: Series, name: str) -> Held:
-    slot = series.slot(name)
-    subject = series.subject if slot is None else series.occurrence(slot).columns.get("subject")
-    return Held(name[:8], subject, (slot or series.begins).time())
-
-
-def _inherited(told: Sequence[Told], heirs: Mapping[str, str]) -> list[Told]:
-    return [Gone(each.id, heirs[each.id]) if each.id in heirs else each for each in told]
-
-
-def _names(shown: Shown | None) -> list[str]:
-    return sorted(shown.names) if shown else []
-
-
-def _day(columns: Columns) -> str:
-    """When an event begins; in UTC, which is near enough."""
-    start = columns.get("start")
-    return f"{start:%Y%m%d}" if isinstance(start, date) else ""

@@ -37,13 +37,15 @@ def context(config: Exchange, audit: Audit) -> ssl.SSLContext | None:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        made.load_cert_chain(config.certificate, config.key)
+        # without a password, even an empty one, OpenSSL asks for it on the terminal, and the service stands still
+        made.load_cert_chain(config.certificate, config.key, password="")
         if config.client_ca is not None:
             made.load_verify_locations(config.client_ca)
             made.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise Failure(
-            "config", f"[exchange] certificate, key or client_ca cannot be used: {error}"
+            "config",
+            f"[exchange] certificate, key or client_ca cannot be used: {error} (a key has to be without a passphrase)",
         ) from error
     made.sslobject_class = _handshaking(audit)
     return made

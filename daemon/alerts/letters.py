@@ -80,6 +80,10 @@ class Mail:
                 yield session
         except SecretError as error:
             raise Unsent(f"[alerts.mail] password: {error}") from error
+        except UnicodeError:  # which may show the password: it is not repeated
+            raise Unsent(
+                f"{config.host} cannot be told this user name or password: for mail, they are of ASCII letters alone"
+            ) from None
         except smtplib.SMTPAuthenticationError as error:
             raise Unsent(f"{config.host} refuses the login ({error.smtp_code})") from error
         except smtplib.SMTPResponseException as error:

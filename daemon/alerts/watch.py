@@ -34,9 +34,8 @@ class Watch:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _sending: dict[str, threading.Thread] = field(default_factory=dict)  # by way
-    _remembering: threading.Lock = field(
-        default_factory=threading.Lock
-    )  # what is kept is read, and then written
+    # what is kept is read, and then written
+    _remembering: threading.Lock = field(default_factory=threading.Lock)
     _failing: dict[str, tuple[int, datetime]] = field(default_factory=dict)  # way -> how often, next attempt
 
     def __post_init__(self) -> None:

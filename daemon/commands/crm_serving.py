@@ -169,13 +169,39 @@ def _org(known: dict[str, Any], users: Sequence[str]) -> Org:
 
 def _logins(file: Path, users: Sequence[str]) -> dict[str, Any]:
     """``{"client_id", "client_secret", "users": {name: password}}``, made on the spot where the file has none."""
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    known = _known_logins(file)
+    before = json.dumps(known)
     known.setdefault("client_id", "crmsync")
     known.setdefault("client_secret", secrets.token_urlsafe(24))
     passwords = known.setdefault("users", {})
     for name in users:
         passwords.setdefault(name, secrets.token_urlsafe(12))
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        json.dump(known, handle, indent=2)
+    if json.dumps(known) != before:
+        _write(file, json.dumps(known, indent=2))
     return known
+
+
+def _known_logins(file: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not isinstance(known.get("users", {}), dict):
+        raise Failure(
+            "usage",
+            f"{file} does not hold the logins that were written there: restore it, or move it away, and new passwords "
+            "are made",
+        )
+    return known
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all: the passwords in it stand nowhere else."""
+    draft = file.with_name(f"{file.name}.new")
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(draft, file)

@@ -24,6 +24,7 @@ from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.fairness import Fairness
 from crmsync.daemon.crm_api.incoming import STRANGERS_BYTES, Incoming, token_of
+from crmsync.daemon.crm_api.markup import in_xml, is_xml, parse_xml, wants_xml
 from crmsync.daemon.crm_api.messages import Call, Reply, fault_reply
 from crmsync.daemon.crm_api.multipart import boundary_of, record_of
 from crmsync.daemon.crm_api.oauth import OAuth
@@ -72,12 +73,24 @@ class _Message:
         content = unzip(self.body, self.headers.get("content-encoding", ""), STRANGERS_BYTES)
         return {**self.query, **parameters(content)}
 
+    def token(self) -> str:
+        """The session id where it may also be a parameter (OAuth 2.0 and OpenID, "Identity URLs")."""
+        given = token_of(self.headers)
+        if given:
+            return given
+        form = self.form()
+        return form.get("oauth_token") or form.get("access_token", "")
+
     def plain(self) -> bytes:
         return unzip(self.body, self.headers.get("content-encoding", ""), self.most)
 
     def json(self) -> object:
-        boundary = boundary_of(self.headers.get("content-type", ""))
-        return parse_json(self.plain()) if boundary is None else record_of(self.plain(), boundary)
+        """The values of the body, whatever they are written in."""
+        content_type = self.headers.get("content-type", "")
+        boundary = boundary_of(content_type)
+        if boundary is not None:
+            return record_of(self.plain(), boundary)
+        return parse_xml(self.plain()) if is_xml(content_type) else parse_json(self.plain())
 
 
 class _Built:
@@ -143,6 +156,11 @@ class _Endpoint:
         return Response(payload, reply.status, headers)
 
     def _answer(self, message: _Message) -> Reply:
+        reply = self._refused_or_not(message)
+        rest = tuple(part.lower() for part in message.path[:2]) == ("services", "data")
+        return in_xml(reply) if rest and wants_xml(message.headers.get("accept", "")) else reply
+
+    def _refused_or_not(self, message: _Message) -> Reply:
         try:
             return self._dispatch(message)
         except Fault as fault:
@@ -190,11 +208,12 @@ class _Endpoint:
             case ("services", "oauth2", "revoke"):
                 return built.oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
-                return built.oauth.user_info(self._session(message).caller, message.origin)
+                return built.oauth.user_info(self._session(message, message.token()).caller, message.origin)
             case ("services", "soap", "u" | "c"):
                 return built.soap.answer(message.path, message.plain, message.origin, message.address)
             case ("id", _, _):
-                return built.oauth.identity(self._session(message).caller, message.origin)
+                who = self._session(message, message.token()).caller
+                return built.oauth.identity(who, message.origin, message.query.get("version", ""))
             case ("services", "async", version):
                 return built.bulk.classic.answer(
                     message.method,
@@ -235,8 +254,8 @@ class _Endpoint:
             raise Fault("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         return caller
 
-    def _session(self, message: _Message) -> Session:
-        session = self._crm.sessions.use(token_of(message.headers))
+    def _session(self, message: _Message, token: str | None = None) -> Session:
+        session = self._crm.sessions.use(token_of(message.headers) if token is None else token)
         if session is None:
             raise Fault("INVALID_SESSION_ID", "Session expired or invalid")
         return session

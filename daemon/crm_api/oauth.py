@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from crmsync.daemon.crm_api.crm import Crm
 from crmsync.daemon.crm_api.messages import Reply
+from crmsync.daemon.crm_api.resources import NEWEST
 from crmsync.daemon.crm_api.web_flow import WebFlow
 from crmsync.state.replica.access import Caller
 from crmsync.state.replica.faults import Fault
@@ -29,6 +31,7 @@ __all__ = ["OAuth"]
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 AUDIENCES = ("https://login.salesforce.com", "https://test.salesforce.com")
 SCOPE = "refresh_token api"
+_VERSION = re.compile(r"\d{2,3}(\.0)?")
 LONGEST_ASSERTION = datetime.timedelta(hours=1)
 
 
@@ -74,10 +77,13 @@ class OAuth:
         }  # fmt: skip
         return Reply(200, content, NO_STORE)
 
-    def identity(self, caller: Caller, origin: str) -> Reply:
-        """GET /id/{org}/{user}"""
+    def identity(self, caller: Caller, origin: str, version: str = "") -> Reply:
+        """GET /id/{org}/{user}; the addresses in it are for a `version`, which may be `latest`, if one is asked for."""
         user = self._crm.store.read(caller, "User", caller.user_id)
         user_id, org_id = caller.user_id, self._crm.org.id
+        number = (
+            f"{NEWEST}.0" if version == "latest" else version if _VERSION.fullmatch(version) else "{version}"
+        )
         urls = {
             "rest": f"{origin}/services/data/v{{version}}/",
             "search": f"{origin}/services/data/v{{version}}/search/",
@@ -117,7 +123,7 @@ class OAuth:
             "utcOffset": 0,
             "last_modified_date": encode_datetime(user["LastModifiedDate"]),
             "is_app_installed": True,
-            "urls": urls,
+            "urls": {name: url.replace("{version}", number) for name, url in urls.items()},
         }
         return Reply(200, content)
 

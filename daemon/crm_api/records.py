@@ -138,12 +138,11 @@ def _changed(outcome: Outcome) -> Reply:
 def _refused(given: Sequence[Fault]) -> Reply:
     """Of a write, errors always have `fields`."""
     first = given[0]
-    absent = (
-        first.code == "INVALID_CROSS_REFERENCE_KEY" and not first.fields
-    )  # the record of the address itself
-    return Reply(
-        404 if absent else status_of(first), [{**fault_json(f), "fields": list(f.fields)} for f in given]
-    )
+    absent = first.code in ("INVALID_CROSS_REFERENCE_KEY", "ENTITY_IS_DELETED")
+    status = status_of(first)
+    if absent:  # the record of the address itself, or one that a field leads to
+        status = 400 if first.fields else 404
+    return Reply(status, [{**fault_json(f), "fields": list(f.fields)} for f in given])
 
 
 def _check_id(text: str) -> None:

@@ -10,7 +10,7 @@ from crmsync.state.replica import faults
 from crmsync.state.replica.describe import describe_global, describe_object, summary
 from crmsync.state.replica.metadata import ObjectType
 
-__all__ = ["Resources", "known_version", "versions"]
+__all__ = ["NEWEST", "Resources", "known_version", "versions"]
 
 OLDEST, NEWEST = 20, 68
 ACCEPTED = 99  # three more come every year, and programs ask for theirs: the answers stay what they are

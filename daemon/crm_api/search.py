@@ -5,6 +5,7 @@ from typing import Any
 
 from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.state.replica.faults import Fault
+from crmsync.state.replica.metadata import fold
 from crmsync.state.replica.querying import answered
 from crmsync.state.replica.searching import Searches, parameterized
 from crmsync.state.replica.store import Store
@@ -73,7 +74,9 @@ def _names(value: Any) -> list[str]:
     names = [] if value is None else value
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise Fault("JSON_PARSER_ERROR", "fields must be a list of strings")
-    return names
+    return list(
+        {fold(each): each for each in names}.values()
+    )  # a field that is asked for twice is shown once
 
 
 def _number(value: Any) -> int | None:

@@ -84,7 +84,7 @@ class Site:
     api: Callable[[Call], Reply]
     addresses: Addresses
     sessions: Sessions = field(default_factory=Sessions)
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals = field(default_factory=lambda: Refusals(where="the CRM's pages"))
     pages: Pages = field(
         default_factory=lambda: Pages(
             "crmsync.daemon.crm_pages.templates",

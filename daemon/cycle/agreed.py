@@ -81,25 +81,18 @@ def column_entries(
     before = work.record(task.side).columns
     winners = {c.column: c.winner.value for c in merged.clashes if c.winner is not None}
     reasons = {n: d.reason for d in merged.decisions for n in d.columns}
-    pair = work.pair
     return [
-        Entry(
-            cycle=cycle,
-            account=cx.account.name,
-            pair_id=pair.id,
-            kind=pair.kind,
-            ecs_collection=pair.ecs_collection,
-            ecs_id=pair.ecs_id,
-            crm_collection=pair.crm_collection,
-            crm_id=pair.crm_id,
-            at=cx.now(),
-            side=task.side,
-            action=Action.UPDATE,
+        entry(
+            cx,
+            cycle,
+            work.pair,
+            task.side,
+            Action.UPDATE,
+            reasons.get(name, task.reason),
             column=name,
             old=before.get(name),
             new=value,
             winner=winners.get(name, task.side.other.value),
-            reason=reasons.get(name, task.reason),
         )
         for name, value in task.columns.items()
         if not same(before.get(name), value)
@@ -107,22 +100,56 @@ def column_entries(
 
 
 def clash_rows(cx: Context, cycle: int, pair: Pair, clashes: Sequence[Clash]) -> list[Conflict]:
-    return [
-        Conflict(
-            cycle=cycle,
-            account=cx.account.name,
-            pair_id=pair.id,
-            kind=pair.kind,
-            item=pair.ecs_id,
-            record=pair.crm_id,
-            column=c.column,
-            base=c.base,
-            ecs=c.ecs,
-            crm=c.crm,
-            winner=c.winner.value if c.winner is not None else None,
-            resolved=c.winner is not None,
-            reason=c.reason,
-            at=cx.now(),
-        )
-        for c in clashes
-    ]
+    return [conflict(cx, cycle, pair, each) for each in clashes]
+
+
+def entry(
+    cx: Context,
+    cycle: int,
+    pair: Pair,
+    side: Side,
+    action: Action,
+    reason: str,
+    *,
+    column: str = "",
+    old: Value = None,
+    new: Value = None,
+    winner: str = "",
+) -> Entry:
+    return Entry(
+        cycle=cycle,
+        account=pair.account,
+        pair_id=pair.id,
+        kind=pair.kind,
+        ecs_collection=pair.ecs_collection,
+        ecs_id=pair.ecs_id,
+        crm_collection=pair.crm_collection,
+        crm_id=pair.crm_id,
+        at=cx.now(),
+        side=side,
+        action=action,
+        column=column,
+        old=old,
+        new=new,
+        winner=winner,
+        reason=reason,
+    )
+
+
+def conflict(cx: Context, cycle: int, pair: Pair, clash: Clash) -> Conflict:
+    return Conflict(
+        cycle=cycle,
+        account=pair.account,
+        pair_id=pair.id,
+        kind=pair.kind,
+        item=pair.ecs_id,
+        record=pair.crm_id,
+        column=clash.column,
+        base=clash.base,
+        ecs=clash.ecs,
+        crm=clash.crm,
+        winner=clash.winner.value if clash.winner is not None else None,
+        resolved=clash.winner is not None,
+        reason=clash.reason,
+        at=cx.now(),
+    )

@@ -18,9 +18,8 @@ FRESH = timedelta(hours=1)
 @dataclass(slots=True)
 class Arrivals:
     to: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
-    within: list[int] = field(
-        default_factory=lambda: [0] * (len(WITHIN) + 1)
-    )  # not cumulative; the last: longer
+    # not cumulative; the last: longer
+    within: list[int] = field(default_factory=lambda: [0] * (len(WITHIN) + 1))
     seconds: float = 0.0
     slowest: float = 0.0
 

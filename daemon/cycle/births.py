@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
-from crmsync.daemon.cycle.agreed import fresh_columns
+from crmsync.daemon.cycle.agreed import entry, fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
@@ -219,9 +219,8 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
     made_uid = done.record.uid if done.record is not None else ""
     write = task.write
     assert isinstance(write, Create)
-    known = (
-        not task.repeated and not task.met
-    )  # else either side may have been edited since the create was sent first
+    # else either side may have been edited since the create was sent first
+    known = not task.repeated and not task.met
     made = "" if task.repeated or task.met or foreign(task, {}) else done.version
     return Pair(
         account=cx.account.name,
@@ -257,21 +256,9 @@ def _snapshot(cx: Context, newcomer: Newcomer, task: Task, pair: Pair) -> Snapsh
 
 
 def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
-    return Entry(
-        cycle=cycle,
-        account=pair.account,
-        pair_id=pair.id,
-        kind=pair.kind,
-        ecs_collection=pair.ecs_collection,
-        ecs_id=pair.ecs_id,
-        crm_collection=pair.crm_collection,
-        crm_id=pair.crm_id,
-        at=cx.now(),
-        side=task.side,
-        action=Action.LINK if task.met else Action.CREATE,
-        winner=task.side.other.value,
-        reason="an item stood under its key already" if task.met else task.reason,
-    )
+    action = Action.LINK if task.met else Action.CREATE
+    reason = "an item stood under its key already" if task.met else task.reason
+    return entry(cx, cycle, pair, task.side, action, reason, winner=task.side.other.value)
 
 
 def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:

@@ -30,9 +30,8 @@ class Draft:
     work: Work
     merged: Merged
     tasks: dict[Side, Task] = field(default_factory=dict)
-    withheld: dict[Side, frozenset[str]] = field(
-        default_factory=dict
-    )  # what is not granted, by where it should go
+    # what is not granted, by where it should go
+    withheld: dict[Side, frozenset[str]] = field(default_factory=dict)
 
     def done(self, side: Side) -> bool:
         """Whether nothing is missing on this side: no write was needed, or it stands."""
@@ -198,9 +197,8 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
         if task.done is not None:
             pair = replace(pair, crm_version=_version(task, work, Side.CRM), synced_at=cx.now())
         elif isinstance(task.outcome, Stale):
-            pair = replace(
-                pair, crm_version=""
-            )  # whatever told us of that version: the next look is at the record
+            # whatever told us of that version: the next look is at the record
+            pair = replace(pair, crm_version="")
     else:
         pair = replace(pair, crm_version=crm.version)
     return pair

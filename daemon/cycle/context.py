@@ -104,21 +104,18 @@ class Context:
     grant: Grant = ALL  # what may be exchanged in this cycle
     user: str = ""  # id of the account's CRM user
     places: dict[str, Place] = field(default_factory=dict)  # by key
-    chosen: dict[str, frozenset[Kind]] = field(
-        default_factory=dict
-    )  # ECS collections that should be there, by key
+    # ECS collections that should be there, by key
+    chosen: dict[str, frozenset[Kind]] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
     heard: set[str] = field(default_factory=set)  # ECS collections of which this cycle has heard every change
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
-    polled: set[str] = field(
-        default_factory=set
-    )  # CRM collections of which this cycle has heard every change
+    # CRM collections of which this cycle has heard every change
+    polled: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
     errors: list[dict[str, Any]] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)
-    processed: dict[str, list[str]] = field(
-        default_factory=dict
-    )  # CRM changes that are dealt with, by collection
+    # CRM changes that are dealt with, by collection
+    processed: dict[str, list[str]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)  # what the operator has to know; nothing failed
     doubt: datetime | None = None  # since when our state is known to be older than what we have written
     arrivals: Arrivals = field(default_factory=Arrivals)

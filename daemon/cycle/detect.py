@@ -145,9 +145,8 @@ def _concerns(item: Gone, pair: Pair | None, row: IndexRow | None) -> bool:
     """A server may tell of one delete again and again: of a link that was given up it is taken in once."""
     if pair is not None and pair.state is PairState.LINKED:
         return True
-    return row is not None and (
-        pair is not None or not item.survivor
-    )  # what it has become is told of as well
+    # what it has become is told of as well
+    return row is not None and (pair is not None or not item.survivor)
 
 
 def _seen_before(pair: Pair | None, row: IndexRow | None, version: str) -> bool:

@@ -38,8 +38,14 @@ class Doubt:
 
 def current(tx: Tx, account: str) -> Doubt | None:
     """The last one, over or not."""
-    noted = json.loads(tx.meta.get(_key(account)) or "{}")
-    return Doubt(datetime.fromisoformat(noted["since"]), noted["why"], noted["over"]) if noted else None
+    noted = tx.meta.get(_key(account))
+    return _read(noted) if noted else None
+
+
+def all_current(tx: Tx) -> dict[str, Doubt]:
+    """By account."""
+    beginning = _key("")
+    return {key.removeprefix(beginning): _read(noted) for key, noted in tx.meta.listing(beginning).items()}
 
 
 def compare(state: State, witness: Witness, account: str, now: datetime) -> Doubt | None:
@@ -152,6 +158,11 @@ def _reached(tx: Tx, account: str) -> Seen:
 def _put(tx: Tx, account: str, doubt: Doubt) -> None:
     noted = {"since": doubt.since.isoformat(), "why": doubt.why, "over": doubt.over}
     tx.meta.put(_key(account), json.dumps(noted))
+
+
+def _read(noted: str) -> Doubt:
+    told = json.loads(noted)
+    return Doubt(datetime.fromisoformat(told["since"]), told["why"], told["over"])
 
 
 def _key(account: str) -> str:

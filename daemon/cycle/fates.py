@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
-from crmsync.daemon.cycle.agreed import fresh_columns
+from crmsync.daemon.cycle.agreed import entry, fresh_columns
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
-from crmsync.state.model import Action, Detected, Entry, Pair
+from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.values import decode_columns
 
@@ -67,9 +67,8 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         if (
             task.repeated or side is Side.CRM
         ):  # the merge looks at both again; a new CRM id has to reach the stamp
-            gone = side is Side.CRM and listed_as_gone(
-                work.rows
-            )  # which its list of changes does not say twice
+            # which its list of changes does not say twice
+            gone = side is Side.CRM and listed_as_gone(work.rows)
             woken = [Detected(again.ecs_id, f"{again.ecs_version}#again", gone)]
             tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())
         tx.clocks.clear([pair.id])
@@ -162,20 +161,3 @@ def park_unreadable(cx: Context, work: Work) -> None:
     reason = next(a.reason for a in (work.ecs, work.crm) if isinstance(a, Unreadable))
     with cx.state.transaction() as tx:
         park(cx, tx, work.rows, work.pair.ecs_id, "unreadable", reason)
-
-
-def entry(cx: Context, cycle: int, pair: Pair, side: Side, action: Action, reason: str) -> Entry:
-    return Entry(
-        cycle=cycle,
-        account=pair.account,
-        pair_id=pair.id,
-        kind=pair.kind,
-        ecs_collection=pair.ecs_collection,
-        ecs_id=pair.ecs_id,
-        crm_collection=pair.crm_collection,
-        crm_id=pair.crm_id,
-        at=cx.now(),
-        side=side,
-        action=action,
-        reason=reason,
-    )

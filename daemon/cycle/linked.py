@@ -124,6 +124,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     if isinstance(work.crm, Record):
         place = cx.objects[work.pair.crm_collection]
         standings[Side.CRM] = standing(cx, place, work, Side.CRM, writable=work.access.edit)
+    if work.taken:
+        return Unlink(work.taken), standings
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
@@ -287,9 +289,8 @@ def _stamp(cx: Context, place: Place, work: Work, merged: Merged, *, whole: bool
         return None  # there is room for one, and it is the owner's account that has to find its link by it
     record = work.record(Side.ECS)
     next_one = max(work.pair.generation, generation(cx, work.pair, record)) + 1
-    agreed = (
-        "" if merged.to_crm or not whole else _agreed(cx, place, work, merged)
-    )  # what version that makes is not known yet
+    # what version that makes is not known yet
+    agreed = "" if merged.to_crm or not whole else _agreed(cx, place, work, merged)
     return cx.signer.stamp(cx.account.name, cx.organisation, work.pair.crm_id, record.uid, next_one, agreed)
 
 

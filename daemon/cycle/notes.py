@@ -22,9 +22,8 @@ class Notes:
     clocks: dict[tuple[int, Side, str], tuple[str, datetime]] = field(default_factory=dict)
     awaited: dict[int, frozenset[str]] = field(default_factory=dict)  # by pair, whom the CRM does not know
     met: list[int] = field(default_factory=list)  # pairs for which whoever has come was dealt with
-    in_step: list[int] = field(
-        default_factory=list
-    )  # pairs whose column clocks start anew, but for those noted here
+    # pairs whose column clocks start anew, but for those noted here
+    in_step: list[int] = field(default_factory=list)
 
     def heard(self, tasks: Iterable[Task]) -> None:
         """Of the tasks whose outcome is not known, ``recover`` looks what became."""

@@ -14,11 +14,12 @@ from dataclasses import replace
 
 from crmsync.connectors.columns import with_group
 from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value
+from crmsync.daemon.cycle.agreed import conflict, entry
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.underway import underway
 from crmsync.daemon.cycle.work import Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
+from crmsync.daemon.plan.terms import Clash
 from crmsync.state.model import Action, Conflict, Entry, Intent, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
@@ -134,44 +135,25 @@ def _conflict(
     reason: str,
 ) -> Conflict:
     side = intent.side
-    return Conflict(
-        cycle=intent.cycle,
-        account=pair.account,
-        pair_id=pair.id,
-        kind=pair.kind,
-        item=pair.ecs_id,
-        record=pair.crm_id,
-        column=column,
-        base=base.get(column),
-        ecs=before if side is Side.ECS else sent,
-        crm=before if side is Side.CRM else sent,
-        winner=side.other.value,
-        resolved=True,
-        reason=f"both sides changed; {reason}",
-        at=cx.now(),
-    )
+    ecs, crm = (before, sent) if side is Side.ECS else (sent, before)
+    clash = Clash(column, base.get(column), ecs, crm, side.other, f"both sides changed; {reason}")
+    return conflict(cx, intent.cycle, pair, clash)
 
 
 def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[Entry]:
     pair, before = work.pair, _before(work, intent)
     return [
-        Entry(
-            cycle=intent.cycle,
-            account=pair.account,
-            pair_id=pair.id,
-            kind=pair.kind,
-            ecs_collection=pair.ecs_collection,
-            ecs_id=pair.ecs_id,
-            crm_collection=pair.crm_collection,
-            crm_id=pair.crm_id,
-            at=cx.now(),
-            side=intent.side,
-            action=Action.UPDATE,
+        entry(
+            cx,
+            intent.cycle,
+            pair,
+            intent.side,
+            Action.UPDATE,
+            INTERRUPTED,
             column=n,
             old=before.get(n),
             new=value,
             winner=intent.side.other.value,
-            reason=INTERRUPTED,
         )
         for n, value in stands.items()
         if not same(before.get(n), value) and not _by_another(cx, intent, pair, n, value)

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update, series_of
 from crmsync.daemon.cycle import doubt
+from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.fates import entry, recreate
+from crmsync.daemon.cycle.fates import recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.recover import given_up
 from crmsync.daemon.plan import guard

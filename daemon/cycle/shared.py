@@ -174,7 +174,8 @@ def _own_marks(record: Record, snapshot: Snapshot) -> Columns:
 
 
 def follow_others(cx: Context, works: Sequence[Work]) -> None:
-    """Where a record or an item is gone, another account may have made it again already: that is where it is now."""
+    """Where a record or an item is gone, another account may have made it again already: that is where it is now. Where
+    that is linked to something else here, this account leaves it to the other one: made once more, it would be two."""
     for work in works:
         if isinstance(work.crm, Gone) and isinstance(work.ecs, Record):
             _follow_record(cx, work)
@@ -189,8 +190,8 @@ def _follow_record(cx: Context, work: Work) -> None:
         same = [p for p in found if (p.ecs_collection, p.ecs_id) == (pair.ecs_collection, pair.ecs_id)]
         other = next((p for p in same if _theirs(cx, p) and p.crm_id != pair.crm_id), None)
         taken = other and tx.pairs.by_crm(cx.account.name, cx.crm, other.crm_collection, [other.crm_id])
-    place = cx.objects.get(other.crm_collection) if other is not None and not taken else None
-    if other is None or place is None:
+    place = cx.objects.get(other.crm_collection) if other is not None else None
+    if other is None or place is None or (taken and not _let_go(cx, work, taken[other.crm_id], other.crm_id)):
         return
     try:
         answer = fetch(cx, place, [other.crm_id]).get(other.crm_id)
@@ -204,6 +205,16 @@ def _follow_record(cx: Context, work: Work) -> None:
         work.crm, work.access = answer, access
 
 
+def _let_go(cx: Context, work: Work, before: Pair, id: str) -> bool:
+    """Whether what it was linked to here is nothing any more."""
+    if before.state is PairState.LINKED:
+        work.taken = f"another account has made it again as {id}, which is linked to another item here"
+        return False
+    with cx.state.transaction() as tx:
+        tx.pairs.remove(before.id)
+    return True
+
+
 def _follow_item(cx: Context, work: Work) -> None:
     pair = work.pair
     with cx.state.reading() as tx:
@@ -211,8 +222,8 @@ def _follow_item(cx: Context, work: Work) -> None:
         near = [p for p in found if _theirs(cx, p) and p.ecs_collection == pair.ecs_collection]
         other = next((p for p in near if p.ecs_id != pair.ecs_id), None)
         taken = other and tx.pairs.by_ecs(cx.account.name, other.ecs_collection, [other.ecs_id])
-    place = cx.places.get(pair.ecs_collection) if other is not None and not taken else None
-    if other is None or place is None:
+    place = cx.places.get(pair.ecs_collection) if other is not None else None
+    if other is None or place is None or (taken and not _let_go(cx, work, taken[other.ecs_id], other.ecs_id)):
         return
     try:
         answer = fetch(cx, place, [other.ecs_id]).get(other.ecs_id)

@@ -37,6 +37,7 @@ class Work:
     again: bool = (
         False  # the item was tagged again: the person wants a record, whatever became of the old one
     )
+    taken: str = ""  # why its other half cannot be what another account has made of it
     clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
     underway: list[Intent] = field(default_factory=list)  # updates of the CRM that may yet arrive
 

@@ -101,9 +101,8 @@ def _prepared(found: str, place: Place, folder: Path) -> tuple[Child, int]:
     port, me = free_port(), pwd.getpwuid(os.getuid())
     group, log = grp.getgrgid(os.getgid()).gr_name, place.folder / "dovecot.log"
     root = me.pw_uid == 0
-    mail = (
-        pwd.getpwnam(_NOBODY) if root else me
-    )  # it refuses to run what talks to the net, or reads mail, as root
+    # it refuses to run what talks to the net, or reads mail, as root
+    mail = pwd.getpwnam(_NOBODY) if root else me
     (folder / "mail").mkdir(exist_ok=True)
     if root:
         folder.chmod(0o711)

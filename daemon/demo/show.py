@@ -41,9 +41,8 @@ def run(tour: bool, directory: Path | None, ready_file: Path | None) -> int:
                 if tour:
                     code = _toured(stage, kept=directory is not None)
                     if ready_file is not None:
-                        stage.write_ready(
-                            ready_file
-                        )  # the tour restarts the service, which forgets its links
+                        # the tour restarts the service, which forgets its links
+                        stage.write_ready(ready_file)
                 if not tour or (sys.stdin.isatty() and sys.stdout.isatty()):
                     _stay(stage)
     except Ended:

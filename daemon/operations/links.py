@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from crmsync.connectors.contract import Side
+from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (
@@ -78,8 +78,20 @@ def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context,
                         )
         said += [e["message"] for e in cx.errors]
     raise NoSuchItem(
-        f"no account has both an item “{item}” and a CRM record “{record}”" + "".join(f"; {s}" for s in said)
+        f"no account has both an item “{item}” and a CRM record “{record}”: {_why(contexts, item, record, said)}"
     )
+
+
+def _why(contexts: Sequence[Context], item: str, record: str, said: Sequence[str]) -> str:
+    """Which of the two is unknown, and where the others are. ``said``: which servers could not be asked."""
+    unknown = [f"“{each}”" for each in (item, record) if not _is_there(contexts, each)]
+    why = f"nobody shows {' or '.join(unknown)}" if unknown else "they are of different kinds or accounts"
+    where = "`crmsync matches` and `crmsync queue` show ids, `crmsync explain ID` what is known of one"
+    return "; ".join([why, where, *dict.fromkeys(said)])
+
+
+def _is_there(contexts: Sequence[Context], item: str) -> bool:
+    return any(True for cx in opened(contexts) for side in Side for _ in living(cx, side, item))
 
 
 def unlink(state: State, contexts: Sequence[Context], item: str, who: Who) -> dict[str, Any]:

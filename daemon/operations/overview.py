@@ -1,6 +1,5 @@
 """How the accounts stand: traffic lights, the sync table, the conflict log, what is held."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -11,10 +10,11 @@ from crmsync.daemon.cycle import doubt
 from crmsync.daemon.operations.finding import Only, within
 from crmsync.state.database import State
 from crmsync.state.model import WAITS_FOR_OWNER, Cycle, HeldState, QueueState, What
-from crmsync.state.transaction import Tx
+from crmsync.state.overall import Overall
 from crmsync.state.values import encode
 
 _OFFLINE = frozenset({"unreachable", "throttled"})
+_SUCCESS = "success/"
 
 
 def status(
@@ -26,25 +26,28 @@ def status(
     successes: Mapping[str, datetime],
 ) -> dict[str, Any]:
     with state.reading() as tx:
-        return {"accounts": [_account(tx, a, now, a.name in busy, stale_after, successes) for a in accounts]}
+        found = tx.overall.of([a.name for a in accounts], WAITS_FOR_OWNER)
+        noted = {key.removeprefix(_SUCCESS): at for key, at in tx.meta.listing(_SUCCESS).items()}
+        doubts = doubt.all_current(tx)
+    told = []
+    for account in accounts:
+        name, overall = account.name, found[account.name]
+        known = (overall.last_success, _moment(noted.get(name)), successes.get(name))
+        success = max((t for t in known if t is not None), default=None)
+        told.append(_account(account, overall, doubts.get(name), success, now, name in busy, stale_after))
+    return {"accounts": told}
 
 
 def _account(
-    tx: Tx,
     account: Account,
+    overall: Overall,
+    doubted: doubt.Doubt | None,
+    success: datetime | None,
     now: datetime,
     busy: bool,
     stale_after: timedelta,
-    successes: Mapping[str, datetime],
 ) -> dict[str, Any]:
-    name = account.name
-    counts = tx.queue.counts(name)
-    conflicts = tx.conflicts.count_open(name)
-    known = [
-        t for t in (tx.cycles.last_success(name), _noted(tx, name), successes.get(name)) if t is not None
-    ]
-    success = max(known, default=None)
-    last = tx.cycles.last(name)
+    counts, conflicts, last = overall.counts, overall.conflicts, overall.last
     failed = last is not None and bool(last.errors) and (success is None or success < last.started)
     if busy:
         light = "syncing"
@@ -59,39 +62,33 @@ def _account(
     else:
         light = "waiting" if counts.pending else "in_step"
     return {
-        "name": name,
+        "name": account.name,
         "light": light,
         "last_success": _text(success),
         "pending": counts.pending,
         "parked": counts.parked,
         "held": counts.held,
         "conflicts": conflicts,
-        "deletions": tx.held.deletions(name),
+        "deletions": overall.deletions,
         "logins": [
             {"name": where, "expires": login.expires.isoformat() if login.expires else None}
             for where, login in account.logins().items()
         ],
         "errors": list(last.errors) if failed and last is not None else [],
-        "notices": _notices(tx, account, now, undecided=bool(counts.held or conflicts)),
+        "notices": _notices(account, overall, doubted, now),
     }
 
 
-def _notices(tx: Tx, account: Account, now: datetime, *, undecided: bool) -> list[str]:
+def _notices(account: Account, overall: Overall, doubted: doubt.Doubt | None, now: datetime) -> list[str]:
     """What the operator should know although nothing fails."""
-    notices = [*account.warnings, *_left_to_owners(tx, account)]
-    found = doubt.current(tx, account.name)
-    if found is not None and (not found.over or undecided or now - found.since < doubt.TOLD_FOR):
-        notices.append(found.sentence)
+    notices = [*account.warnings, *(f"{n} of what is tagged: {why}" for why, n in overall.waits.items())]
+    undecided = bool(overall.counts.held or overall.conflicts)
+    if doubted is not None and (not doubted.over or undecided or now - doubted.since < doubt.TOLD_FOR):
+        notices.append(doubted.sentence)
     return notices
 
 
-def _left_to_owners(tx: Tx, account: Account) -> list[str]:
-    waiting = Counter(row.error for row in tx.queue.coded(account.name, WAITS_FOR_OWNER))
-    return [f"{n} of what is tagged: {why}" for why, n in waiting.items()]
-
-
-def _noted(tx: Tx, name: str) -> datetime | None:
-    text = tx.meta.get(f"success/{name}")
+def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 

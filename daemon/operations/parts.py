@@ -19,7 +19,10 @@ def with_parts(accounts: Mapping[str, Account], names: Sequence[str]) -> list[st
 def persons(rows: Sequence[Mapping[str, Any]], accounts: Mapping[str, Account]) -> list[dict[str, Any]]:
     """The rows with the account that a person has, and asks by, rather than the part of it."""
     owners = {name: account.part_of for name, account in accounts.items() if account.part_of}
-    return [{**row, "account": owners.get(row["account"], row["account"])} for row in rows]
+    return [
+        {**row, "account": owners[row["account"]]} if row.get("account") in owners else dict(row)
+        for row in rows
+    ]
 
 
 def folded(rows: Sequence[Mapping[str, Any]], accounts: Mapping[str, Account]) -> list[dict[str, Any]]:
@@ -29,8 +32,8 @@ def folded(rows: Sequence[Mapping[str, Any]], accounts: Mapping[str, Account]) -
         person = whole.get(accounts[row["name"]].part_of)
         if person is None:
             continue
-        for count in ("pending", "parked", "held", "conflicts"):
-            person[count] += row[count]
+        for count in ("pending", "parked", "held", "conflicts", "deletions"):
+            person[count] = person.get(count, 0) + row.get(count, 0)
         person["light"] = min(person["light"], row["light"], key=_LIGHTS.index)
         for more in ("errors", "notices"):
             if more in person or more in row:

@@ -90,7 +90,7 @@ def _servers(cx: Context) -> Iterator[dict[str, Any]]:
         yield _line(name, True, f"organisation {cx.organisation}, user {cx.account.crm_user}; {tables}")
         yield from _fields(cx)
     else:
-        yield from (_line(name, False, e["message"]) for e in cx.errors)
+        yield from (_line(name, False, e["message"].removeprefix(f"CRM {cx.crm}: ")) for e in cx.errors)
         cx.errors.clear()
 
 

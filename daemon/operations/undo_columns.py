@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from crmsync.connectors.columns import with_group
 from crmsync.connectors.contract import Columns, Record, Side, Update, Value
+from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
 from crmsync.daemon.operations.waiting import settle, wait

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crmsync.connectors.contract import Columns, Create, Delete, Done, Record, Side, Update
+from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.candidates import born
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.fates import entry
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.twins import twins

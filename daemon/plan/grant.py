@@ -15,9 +15,8 @@ class Grant:
 
     to: frozenset[Side] = frozenset(Side)  # the sides that may be written to
     kinds: frozenset[Kind] = frozenset(Kind)
-    columns: Mapping[Kind, frozenset[str]] = field(
-        default_factory=dict
-    )  # of a kind that stands here, no others
+    # of a kind that stands here, no others
+    columns: Mapping[Kind, frozenset[str]] = field(default_factory=dict)
     since: datetime | None = None  # only what was noted since then
 
     @property

@@ -44,9 +44,8 @@ class Standing:
     baseline: Columns  # the snapshot as this side would show it
     writable: frozenset[str]
     project: Callable[[Columns], Columns]
-    clocks: Mapping[str, datetime] = field(
-        default_factory=dict
-    )  # last change of the column's value since the snapshot
+    # last change of the column's value since the snapshot
+    clocks: Mapping[str, datetime] = field(default_factory=dict)
     barred: frozenset[str] = frozenset()  # not writable for want of a right, which somebody could give
 
     def changed(self, names: Sequence[str]) -> bool:
@@ -106,9 +105,8 @@ class Merged:
     clashes: tuple[Clash, ...]
     decisions: tuple[Decision, ...]
     settled: frozenset[str]  # columns whose open conflict is over
-    barred: Mapping[Side, frozenset[str]] = field(
-        default_factory=dict
-    )  # columns that should be written there
+    # columns that should be written there
+    barred: Mapping[Side, frozenset[str]] = field(default_factory=dict)
 
     def writes(self, side: Side) -> Columns:
         return self.to_ecs if side is Side.ECS else self.to_crm

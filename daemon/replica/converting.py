@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
 from crmsync.daemon.replica.context import Context, naive
-from crmsync.daemon.replica.push import Seen, look, update
+from crmsync.daemon.replica.push import Seen, look, update, winner_of
 from crmsync.daemon.replica.window import Window
 from crmsync.state.replica.local import arrivals, conversions, deciding
 from crmsync.state.replica.local.deciding import Side
@@ -140,7 +140,10 @@ def _as_seen(context: Context, work: Work, conversion: Row, row: Row, at: dateti
     differing = [f.name for f in stored(type_) if f.updateable and base[f.name] != row[f.name]]
     if not differing:
         return True
-    winner = _winner(context.policy, conversion["at"], row.get("LastModifiedDate") or row["SystemModstamp"])
+    modified = row.get("LastModifiedDate") or row["SystemModstamp"]
+    # A later change there holds a conversion up: to give up what somebody has worked out on three records is nothing to
+    # do in silence.
+    winner = winner_of(context.policy, conversion["at"], modified, later=Winner.HELD)
     before, now = (row_to(type_, {n: each[n] for n in differing}) for each in (base, row))
     _log(work, conversion, before, now, winner, at)
     match winner:
@@ -152,19 +155,6 @@ def _as_seen(context: Context, work: Work, conversion: Row, row: Row, at: dateti
             reason = "the lead was changed upstream since it was converted here"
             _stands(work, conversion, "held", "changed", reason)
     return winner is Winner.LOCAL
-
-
-def _winner(policy: Policy, converted: datetime, modified: datetime) -> Winner:
-    """A later change there holds a conversion up: to give up what somebody has worked out on three records is nothing
-    to do in silence."""
-    match policy:
-        case Policy.LOCAL:
-            return Winner.LOCAL
-        case Policy.SERVER:
-            return Winner.SERVER
-        case Policy.HOLD:
-            return Winner.HELD
-    return Winner.LOCAL if converted > modified else Winner.HELD
 
 
 def _converted_there(context: Context, work: Work, conversion: Row, row: Row, at: datetime) -> None:

@@ -48,29 +48,35 @@ def look(context: Context, name: str, ids: Sequence[str]) -> Seen:
 
 
 def local_deletes(context: Context, window: Window, only: Collection[str] | None = None) -> None:
-    """In their order; neighbours of one object together. `only` these; None: all."""
-    tried: set[int] = set()
-    while batch := _next_deletes(context, tried, only):
-        tried |= {entry["seq"] for entry in batch}
-        name = batch[0]["object"]
-        seen = look(context, name, [entry["Id"] for entry in batch])
-        with context.database.write() as work:
-            ids = _decided(work, name, batch, seen, context.policy, window)
-        if not ids:
-            continue
-        outcomes = context.upstream.delete(name, ids)
-        with context.database.write() as work:
-            for record_id, outcome in zip(ids, outcomes, strict=True):
-                _deleted(context, work, name, record_id, outcome, window)
+    """A stretch at a time in their order, of it those of one object together. `only` these; None: all."""
+    last = 0
+    while stretch := _next_deletes(context, last, only):
+        last = stretch[-1]["seq"]
+        by_object: dict[str, list[Row]] = {}
+        for entry in stretch:
+            if not is_temporary(entry["Id"]):
+                by_object.setdefault(entry["object"], []).append(entry)
+        for name, batch in by_object.items():
+            _delete(context, name, batch, window)
 
 
-def _next_deletes(context: Context, tried: set[int], only: Collection[str] | None) -> list[Row]:
+def _next_deletes(context: Context, last: int, only: Collection[str] | None) -> list[Row]:
     with context.database.read() as work:
         table = work.shared.deletelist
         due_now = (table.c.state == "ready", table.c.Id == table.c.root, *_among(table, only))
-        ready = work.where(table, *due_now, limit=BATCH + len(tried))
-    due = [e for e in ready if e["seq"] not in tried and not is_temporary(e["Id"])]
-    return [entry for entry in due[:BATCH] if entry["object"] == due[0]["object"]]
+        return work.where(table, table.c.seq > last, *due_now, limit=BATCH)
+
+
+def _delete(context: Context, name: str, batch: Sequence[Row], window: Window) -> None:
+    seen = look(context, name, [entry["Id"] for entry in batch])
+    with context.database.write() as work:
+        ids = _decided(work, name, batch, seen, context.policy, window)
+    if not ids:
+        return
+    outcomes = context.upstream.delete(name, ids)
+    with context.database.write() as work:
+        for record_id, outcome in zip(ids, outcomes, strict=True):
+            _deleted(context, work, name, record_id, outcome, window)
 
 
 def _decided(
@@ -78,8 +84,11 @@ def _decided(
 ) -> list[str]:
     """Which of them to delete; the others are gone there already, or have changed there since."""
     ids = []
+    standing = work.many(work.shared.deletelist, [entry["Id"] for entry in batch])
     for entry in batch:
         record_id = entry["Id"]
+        if standing.get(record_id, {}).get("state") != "ready":
+            continue  # given up meanwhile
         if record_id not in seen.rows:
             arrivals.gone(work, name, [record_id], policy, naive(window.end))
             continue
@@ -139,7 +148,8 @@ def _goes_on(work: Work, entry: Row, changes: Sequence[_Change], policy: Policy,
         work.drop(work.shared.from_sync, [entry["Id"]])
         deciding.withdraw(work, entry["Id"], naive(window.end))
         return False  # the sync decides
-    winner = _winner(policy, entry["at"], max(change.modified() for change in changes))
+    modified = max(change.modified() for change in changes)
+    winner = winner_of(policy, entry["at"], modified, later=Winner.SERVER)
     if winner is Winner.LOCAL:
         for change in changes:
             _log(work, change.type, change.now["Id"], change, winner, window)
@@ -165,7 +175,8 @@ def _log(
     work.log(type_.name, record_id, base, {}, server, fields=(), winner=winner, at=at)
 
 
-def _winner(policy: Policy, deleted: datetime, modified: datetime) -> Winner:
+def winner_of(policy: Policy, done: datetime, modified: datetime, *, later: Winner) -> Winner:
+    """What was ``done`` here with a record that was changed there. ``later``: if that came after it."""
     match policy:
         case Policy.LOCAL:
             return Winner.LOCAL
@@ -173,7 +184,7 @@ def _winner(policy: Policy, deleted: datetime, modified: datetime) -> Winner:
             return Winner.SERVER
         case Policy.HOLD:
             return Winner.HELD
-    return Winner.LOCAL if deleted > modified else Winner.SERVER
+    return Winner.LOCAL if done > modified else later
 
 
 def _deleted(

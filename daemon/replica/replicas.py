@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.calls import Failure
+from crmsync.daemon.calls import Failure, explained
 from crmsync.daemon.replica import standing, texts, upkeep
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper
@@ -75,7 +77,20 @@ class Replicas:
         return [upkeep.check(keeper) for keeper in self.keepers.values()]
 
     def tidy(self, before: datetime) -> int:
-        return sum(upkeep.prune(keeper, before) for keeper in self.keepers.values())
+        return sum(self._tidied(keeper, before) for keeper in self.keepers.values())
+
+    def _tidied(self, keeper: Keeper, before: datetime) -> int:
+        """One that cannot be opened keeps no other one's old lines."""
+        try:
+            return upkeep.prune(keeper, before)
+        except (StateError, sa.exc.DBAPIError) as error:
+            log.error(
+                "old conflicts of the replica of crm.%s could not be removed, and are tomorrow: %s",
+                keeper.name,
+                explained(error) or error,
+                extra={"action": "replica.untidy"},
+            )
+            return 0
 
     def forget(self, address: str) -> int:
         return sum(upkeep.erase(keeper, address) for keeper in self.keepers.values())

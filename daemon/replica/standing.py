@@ -98,7 +98,7 @@ def _counts(work: Work) -> dict[str, int]:
     queues += [(group.tosync, ()) for group in work.tables.groups.values()]
     return {
         "waiting": sum(work.count(table, table.c.state == "ready", *more) for table, more in queues),
-        "conflicts": len(work.open_conflicts()),
+        "conflicts": work.count_open_conflicts(),
         "rejected": sum(work.count(table, table.c.state == "rejected", *more) for table, more in queues),
     }
 

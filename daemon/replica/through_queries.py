@@ -3,6 +3,7 @@ them, and wherever it can be asked those that want deleted records as well, whic
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -42,6 +43,31 @@ class ThroughQueries(Queries):
             except ConnectorError as error:
                 self._through.line.fails(error)
         return super().query(caller, text, base, include_deleted=include_deleted, page=page, utc=utc)
+
+    def table(
+        self, caller: Caller, text: str, *, include_deleted: bool = False
+    ) -> tuple[list[str], Iterator[dict[str, Any]]]:
+        columns, records = super().table(caller, text, include_deleted=include_deleted)
+        if not include_deleted or not self._through.line.asking or not self._complete():
+            return columns, records
+        try:
+            first = self._asked(f"queryAll?q={quote(text, safe='')}", PAGE, "Z")
+        except ConnectorError as error:
+            self._through.line.fails(error)
+            return columns, records
+        return columns, self._following(first)
+
+    def _following(self, page: Page) -> Iterator[dict[str, Any]]:
+        """Of this page, and of those after it. Raises Fault where the CRM is gone before the last one."""
+        yield from json.loads(page.records)
+        while page.next is not None:
+            try:
+                page = self._asked(f"query/{page.next}", PAGE, "Z")
+            except ConnectorError as error:
+                self._through.line.fails(error)
+                what = "the CRM was gone before it had told all that it found; try again"
+                raise Fault("SERVER_UNAVAILABLE", what) from error
+            yield from json.loads(page.records)
 
     def more(self, caller: Caller, locator: str) -> Page:
         try:

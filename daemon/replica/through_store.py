@@ -4,9 +4,10 @@ What the CRM refuses is refused. When it cannot be asked, or the row is one that
 write is made here and waits for a pass. A create whose answer was lost is looked for there before it is sent again.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from crmsync.connectors.errors import ConnectorError
@@ -161,7 +162,7 @@ class ThroughStore(LocalStore):
                 outcomes[place] = Rejected((fault,))
         if all_or_none and len(ready) < len(rows):
             return here(rows)
-        since, failed = self.now(), False
+        begun, since, failed = time.monotonic(), self.now(), False
         if ready:
             try:
                 outcomes |= dict(zip(ready, send(list(ready.values())), strict=True))
@@ -169,6 +170,8 @@ class ThroughStore(LocalStore):
             except ConnectorError as error:
                 self._through.line.stays_here(error)
                 failed = True
+                # the CRM's clock may be known only since its answer to the login
+                since = min(since, self.now() - timedelta(seconds=time.monotonic() - begun))
         left = [place for place in range(len(rows)) if place not in outcomes]
         # in one transaction: a pass that saw them without that doubt would send them once more
         with self.main.together() if failed else nullcontext():

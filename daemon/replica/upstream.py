@@ -5,38 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from crmsync.connectors.contract import Outcome
-
-
-class Conversion(Protocol):
-    """What is asked for; ids that are None mean a new record."""
-
-    @property
-    def lead(self) -> str: ...
-
-    @property
-    def status(self) -> str: ...
-
-    @property
-    def account(self) -> str | None: ...
-
-    @property
-    def contact(self) -> str | None: ...
-
-    @property
-    def opportunity(self) -> str | None: ...
-
-    @property
-    def opportunity_name(self) -> str | None: ...
-
-    @property
-    def create_opportunity(self) -> bool: ...
-
-    @property
-    def overwrite_source(self) -> bool: ...
-
-    @property
-    def owner(self) -> str | None: ...
-
+from crmsync.state.replica.converting import Conversion
 
 Row = Mapping[str, object]  # as the REST API writes it
 

@@ -172,7 +172,7 @@ class Charts:
         now, key = self._site.now(), (account, span.name)
         with self._lock:
             known = self._known.get(key)
-        if known is None or now - known[0] >= FRESH:
+        if known is None or not timedelta(0) <= now - known[0] < FRESH:  # a clock may be put back
             hours = await self._site.ask(
                 "pulse", names=names, days=span.size // _HOUR * span.number // 24 + 1
             )

@@ -102,9 +102,8 @@ class Gate:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                framed = (
-                    "Content-Security-Policy" in headers
-                )  # which says by whom, better than the older header can
+                # which says by whom, better than the older header can
+                framed = "Content-Security-Policy" in headers
                 for name, value in HEADERS.items():
                     if name != "X-Frame-Options" or not framed:
                         headers.setdefault(name, value)

@@ -68,7 +68,8 @@ class Jobs:
         running = [job for job in self._jobs.values() if job.ended is None]
         if len(running) >= RUNNING or sum(job.viewer == viewer for job in running) >= EACH:
             raise Failure("busy", "Enough is at work already. Wait until that has ended, then try again.")
-        for id in [id for id, job in self._jobs.items() if job.ended is not None][: len(self._jobs) - KEPT]:
+        ended = [id for id, job in self._jobs.items() if job.ended is not None]
+        for id in ended[: max(0, len(self._jobs) - KEPT)]:
             del self._jobs[id]
 
     def _run(self, job: Job, work: Work) -> None:

@@ -38,9 +38,13 @@ def _nowhere(what: str, detail: str, who: str) -> None:
 
 class Refusals:
     def __init__(
-        self, throttle: Throttle | None = None, note: Callable[[str, str, str], None] = _nowhere
+        self,
+        throttle: Throttle | None = None,
+        note: Callable[[str, str, str], None] = _nowhere,
+        where: str = "the status page",
     ) -> None:
         """``note``: into the audit log; what, in detail, who."""
+        self._where = where
         self._throttle = throttle or Throttle(LINES)
         self._note = note
         self._unsaid = 0
@@ -53,7 +57,8 @@ class Refusals:
         unsaid, self._unsaid = self._unsaid, 0
         more = f" (and {unsaid} that are not in the log)" if unsaid else ""
         log.warning(
-            "refused on the status page: %s %s%s: %s%s",
+            "refused on %s: %s %s%s: %s%s",
+            self._where,
             method[:10],
             path[:100],
             f" by {who}" if who else "",

@@ -25,6 +25,8 @@ __all__ = ["ENDED", "Job", "JobStore", "Overtaken", "erase"]
 LIFE = datetime.timedelta(days=7)
 MOST = 500  # of one owner; the oldest that have ended make room
 MOST_BYTES = 1024 * 1024 * 1024  # of what a query finds
+MOST_WAITING = 200  # jobs of one owner that are not done, of all kinds
+MOST_HELD = 16 * MOST_BYTES  # of all that one owner's jobs keep
 AT_ONCE = 2_000  # rows of a chunk
 ENDED = ("JobComplete", "Failed", "Aborted")
 PREFIX = {"ingest": "750", "query": "751", "classic": "750", "batch": "751"}
@@ -75,11 +77,14 @@ class JobStore:
         parent: Job | None = None,
         content: bytes | None = None,
     ) -> Job:
-        """With its content, where that is known already. One with a parent goes when that goes."""
+        """With its content, where that is known already. One with a parent goes when that goes. Raises Fault
+        (LIMIT_EXCEEDED)."""
         now = self._now()
         with self._database.write() as connection:
             if parent is None:
                 self._make_room(connection, owner, now)
+                _check_waiting(connection, owner)
+            _check_held(connection, owner)
             values = {"kind": self.kind, "owner": owner, "created": now, "stamp": now, "version": version}
             more = {"asked": dict(asked), "state": state, "error": "", "processed": 0, "failed": 0}
             more["parent"] = parent.number if parent else None
@@ -134,6 +139,7 @@ class JobStore:
             taken = connection.scalar(sa.select(sa.func.count()).where(*_of(job, "content")))
             if state != "Open" or taken:
                 return False
+            _check_held(connection, job.owner)
             connection.execute(_chunk(job, "content", 0, 0, content))
         return True
 
@@ -228,6 +234,30 @@ def erase(connection: sa.Connection, address: str) -> int:
     parents = connection.scalars(sa.select(jobs.c.parent).where(jobs.c.number.in_(found)))
     _drop(connection, sorted(found.union(number for number in parents if number is not None)))
     return len(found)
+
+
+def _check_waiting(connection: sa.Connection, owner: str) -> None:
+    """One thread works for everybody: whoever asks for more than this waits for themselves."""
+    waiting = (
+        jobs.c.owner == owner,
+        jobs.c.parent.is_(None),
+        jobs.c.state.in_(("UploadComplete", "InProgress")),
+    )
+    if (connection.scalar(sa.select(sa.func.count()).where(*waiting)) or 0) >= MOST_WAITING:
+        raise Fault(
+            "LIMIT_EXCEEDED", f"{MOST_WAITING} jobs are waiting already; try again when some are done"
+        )
+
+
+def _check_held(connection: sa.Connection, owner: str) -> None:
+    size = sa.select(sa.func.sum(sa.func.length(chunks.c.content)))
+    if (
+        connection.scalar(size.join(jobs, jobs.c.number == chunks.c.job).where(jobs.c.owner == owner)) or 0
+    ) >= MOST_HELD:
+        what = (
+            f"your jobs hold {MOST_HELD} bytes; delete some of them, or wait: they go after {LIFE.days} days"
+        )
+        raise Fault("LIMIT_EXCEEDED", what)
 
 
 def _older(connection: sa.Connection, now: datetime.datetime) -> list[int]:

@@ -28,7 +28,10 @@ class Merged:
     moved: tuple[str, ...]
 
 
-def mergeable(type_: ObjectType) -> bool:
+def mergeable(type_: ObjectType, told: Mapping[str, Any] | None = None) -> bool:
+    """As an upstream says, of whose fields not all may be here; else by the field that leads to the master."""
+    if told is not None:
+        return bool(told.get("mergeable"))
     return type_.find("MasterRecordId") is not None
 
 
@@ -61,7 +64,7 @@ class Merger:
         return Merged(master, tuple(others), tuple(sorted(set(moved) - {master, *others})))
 
     def _check(self, type_: ObjectType, master: str, losers: Sequence[str]) -> None:
-        if not mergeable(type_):
+        if not mergeable(type_, self.store.schema.told(type_.name)):
             raise Fault("INVALID_TYPE", f"{type_.name} records cannot be merged")
         if not 1 <= len(losers) <= MOST_LOSERS:
             raise Fault(

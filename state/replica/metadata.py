@@ -133,6 +133,9 @@ class ObjectType:
     createable: bool = True
     deletable: bool = True
     admin_only: bool = False  # only administrators write it
+    follows: str = (
+        ""  # the reference to what decides who may see it, as a file is seen by who sees its record
+    )
     by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -217,7 +220,9 @@ def _read(data: dict[str, Any]) -> ObjectType:
         *_addresses(data.get("addresses", ())),
         *_system_tail(data["name"], owned),
     ]
-    switches = {k: data[k] for k in ("sharing", "createable", "deletable", "admin_only") if k in data}
+    switches = {
+        k: data[k] for k in ("sharing", "createable", "deletable", "admin_only", "follows") if k in data
+    }
     return ObjectType(
         data["name"], data["prefix"], label, data["plural"], tuple(fields), owned=owned, **switches
     )

@@ -87,7 +87,20 @@ def seed(store: Store, org: Org, *, salt: Callable[[int], bytes] = secrets.token
             raise ValueError(f"user {person.username}: {outcome.faults[0].message}")
         user_ids[person.username] = outcome.id
         _set_password(store.database, outcome.id, hash_password(person.password, salt(16)))
+    if "Pricebook2" in store.schema.objects:
+        _price_book(store, root)
     return user_ids
+
+
+def _price_book(store: Store, root: Caller) -> None:
+    """Every organisation has the standard one."""
+    table = store.database.tables["Pricebook2"]
+    with store.database.read() as connection:
+        if connection.execute(sa.select(table.c.Id).where(table.c.IsStandard.is_(True))).first():
+            return
+    outcome = store.create(root, [("Pricebook2", {"Name": "Standard Price Book", "IsActive": True})])[0]
+    with store.database.write() as connection:
+        connection.execute(table.update().where(table.c.Id == outcome.id).values(IsStandard=True))
 
 
 def _root(store: Store, org: Org) -> Caller:

@@ -239,6 +239,13 @@ def _attachment(change: Change) -> None:
     change.row["BodyLength"] = len(body) // 4 * 3 - body[-2:].count("=")
 
 
+def _price(change: Change) -> None:
+    """Called what its product is called."""
+    product = change.related.get(change.row["Product2Id"])
+    if product is not None:
+        change.row.update({name: product[name] for name in ("Name", "ProductCode")})
+
+
 _RULES: dict[str, Callable[[Change], None]] = {
     "Contact": _contact,
     "Lead": _person,
@@ -251,6 +258,7 @@ _RULES: dict[str, Callable[[Change], None]] = {
     "EmailMessageRelation": _relation,
     "EventRelation": _invited,
     "Attachment": _attachment,
+    "PricebookEntry": _price,
 }
 
 _PROBABILITY = {  # percent, of a new org's stages

@@ -14,7 +14,7 @@ from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.metadata import Field, ObjectType
 from crmsync.state.replica.querying import Queries, answered
 from crmsync.state.replica.soql import ast, terms
-from crmsync.state.replica.soql.errors import InvalidType, SoqlError, Unsupported
+from crmsync.state.replica.soql.errors import InvalidType, MalformedQuery, SoqlError, Unsupported
 from crmsync.state.replica.store import Store
 
 __all__ = ["Searches", "searchable"]
@@ -42,8 +42,12 @@ class Searches:
 
     def search(self, caller: Caller, text: str, base: str, *, utc: str = "+0000") -> list[dict[str, Any]]:
         """The records of all objects, in the order of RETURNING; raises Fault."""
+        try:
+            search = soql.parse_search(text)
+        except MalformedQuery as error:
+            raise Fault("MALFORMED_SEARCH", error.message) from error
         with answered():
-            return self.find(caller, soql.parse_search(text), base, utc)
+            return self.find(caller, search, base, utc)
 
     def find(self, caller: Caller, search: ast.Search, base: str, utc: str = "+0000") -> list[dict[str, Any]]:
         """The same for a search that was put together elsewhere; raises SoqlError."""

@@ -5,11 +5,11 @@ now, SOAP and Bulk later) only translate. Writes are durable when a call returns
 """
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from crmsync.state.replica import faults
-from crmsync.state.replica.access import Access, Caller, Rights
+from crmsync.state.replica.access import NOTHING, Access, Caller, Rights
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.deleting import Deleter
 from crmsync.state.replica.drafts import Draft, read_fields
@@ -122,8 +122,10 @@ class Store:
         type_ = self.object_type(object_name)
         wanted = [read_id(type_, each) for each in record_ids]
         with self.database.read() as connection:
-            stored = fetch(connection, self.database.tables[type_.name], wanted)
-        return [self._visible(caller, type_, stored.get(each)) for each in wanted]
+            table = self.database.tables[type_.name]
+            stored = fetch(connection, table, wanted)
+            hidden = self.access.hidden(connection, caller, type_, table, stored)
+        return [None if each in hidden else self._visible(caller, type_, stored.get(each)) for each in wanted]
 
     def read(self, caller: Caller, object_name: str, record_id: str) -> Row:
         """One stored row; raises Fault (NOT_FOUND, MALFORMED_ID)."""
@@ -155,11 +157,25 @@ class Store:
         """What the caller may do with each record; deleted and unknown ones are left out."""
         with self.database.read() as connection:
             stored = fetch_any(connection, self.database, self.schema, record_ids)
+            hidden = self._hidden(connection, caller, stored)
         return [
-            (each, self.access.rights(caller, type_, stored[each]))
+            (each, NOTHING if each in hidden else self.access.rights(caller, type_, stored[each]))
             for each in record_ids
             if each in stored and not stored[each].get("IsDeleted") and (type_ := self.schema.of_id(each))
         ]
+
+    def _hidden(self, connection: Any, caller: Caller, record_ids: Iterable[str]) -> set[str]:
+        by_type: dict[str, list[str]] = {}
+        for each in record_ids:
+            type_ = self.schema.of_id(each)
+            if type_ is not None and type_.follows:
+                by_type.setdefault(type_.name, []).append(each)
+        found: set[str] = set()
+        for name, ids in by_type.items():
+            found |= self.access.hidden(
+                connection, caller, self.schema.objects[name], self.database.tables[name], ids
+            )
+        return found
 
     def caller(self, user_id: str) -> Caller:
         """The caller that a user is; raises Fault when there is no such active user."""

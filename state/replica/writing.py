@@ -55,11 +55,15 @@ class Writer:
     def _load(self, drafts: Sequence[Draft], guard: Guard | None) -> None:
         updates = [d for d in _fine(drafts) if d.id is not None]
         for type_, group in _by_object(updates):
-            stored = fetch(self.connection, self.database.tables[type_.name], (d.id for d in group if d.id))
+            table = self.database.tables[type_.name]
+            stored = fetch(self.connection, table, (d.id for d in group if d.id))
+            hidden = self.access.hidden(self.connection, self.caller, type_, table, stored)
             seen: set[str] = set()
             for draft in group:
                 assert draft.id is not None
                 try:
+                    if draft.id in hidden:
+                        raise faults.no_access()
                     draft.before = self._editable(type_, stored.get(draft.id), draft)
                     if guard is not None:
                         guard(draft.before)

@@ -230,17 +230,33 @@ def account(
 def write_config(
     directory: Path, dav: DavServer, crm: EmbeddedCrm, crm_url: str, accounts: list[str]
 ) -> Path:
-    (directory / "client-secret").write_text(crm.client_secret)
-    (directory / "crm-password").write_text(crm.sync.password)
-    for name in ("alice", "bob"):
-        (directory / f"{name}-password").write_text(dav.login(name)[1] or "none")
-    for file in directory.glob("*-*"):
-        file.chmod(0o600)
+    passwords = {name: dav.login(name)[1] or "none" for name in ("alice", "bob")}
+    return configured(directory, crm, "".join(accounts), passwords, crm_url)
+
+
+def configured(
+    directory: Path, crm: EmbeddedCrm, accounts: str, passwords: Mapping[str, str], crm_url: str = ""
+) -> Path:
+    """``passwords``: by person, each in a file ``NAME-password``."""
+    secrets = {"client-secret": crm.client_secret, "crm-password": crm.sync.password}
+    for name, secret in {**secrets, **{f"{n}-password": p for n, p in passwords.items()}}.items():
+        (directory / name).write_text(secret)
+        (directory / name).chmod(0o600)
     config = directory / "config.toml"
     config.write_text(
-        CONFIG.format(directory=directory, crm=crm, crm_url=crm_url, accounts="".join(accounts))
+        CONFIG.format(directory=directory, crm=crm, crm_url=crm_url or crm.url, accounts=accounts)
     )
     return config
+
+
+@contextmanager
+def seated(
+    directory: Path, crm: EmbeddedCrm, accounts: str, passwords: Mapping[str, str], user: User | None = None
+) -> Iterator[tuple[Cli, Any]]:
+    """The command line over a configuration of these accounts; and ``user`` at the CRM, else who sees all of it."""
+    sf = client(crm, user or crm.sync)
+    with sf.session:
+        yield Cli(configured(directory, crm, accounts, passwords)), sf
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.bars.cli import COMMAND, Cli, until
-from tests.bars.office import CONFIG, client
+from tests.bars.office import seated
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 from tests.servers.ews.person import EwsPerson
 from tests.servers.ews.server import EwsServer, ews
@@ -86,17 +86,9 @@ def desk(directory: Path, login: str = _OWN, *more: str) -> Iterator[Desk]:
     with ExitStack() as stack:
         server = stack.enter_context(ews(ALICE, *more))
         crm = stack.enter_context(embedded_crm())
-        (directory / "client-secret").write_text(crm.client_secret)
-        (directory / "crm-password").write_text(crm.sync.password)
-        (directory / "alice-password").write_text("secret")
-        for file in directory.glob("*-*"):
-            file.chmod(0o600)
         accounts = _SOURCE.format(url=server.url, login=login)
-        config = directory / "config.toml"
-        config.write_text(CONFIG.format(directory=directory, crm=crm, crm_url=crm.url, accounts=accounts))
-        sf = client(crm, crm.alice)
-        stack.callback(sf.session.close)
-        yield Desk(directory, server, crm, Cli(config), sf)
+        cli, sf = stack.enter_context(seated(directory, crm, accounts, {"alice": "secret"}, crm.alice))
+        yield Desk(directory, server, crm, cli, sf)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 from crmsync.connectors.mail.made import identity
 from crmsync.connectors.mail.message import parse
 from tests.bars.cli import Cli, until
-from tests.bars.office import CONFIG, client
+from tests.bars.office import seated
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
@@ -137,20 +137,14 @@ def desk(
     with ExitStack() as stack:
         server = stack.enter_context(dovecot())
         made = stack.enter_context(embedded_crm(**crm))
-        (directory / "client-secret").write_text(made.client_secret)
-        (directory / "crm-password").write_text(made.sync.password)
-        accounts = ""
-        for name in people:
-            user, password = server.login(f"{name}@example.com")
-            (directory / f"{name}-password").write_text(password)
-            accounts += _ACCOUNT.format(name=name, user=user, url=server.url, account=account, source=source)
-        for file in directory.glob("*-*"):
-            file.chmod(0o600)
-        config = directory / "config.toml"
-        config.write_text(CONFIG.format(directory=directory, crm=made, crm_url=made.url, accounts=accounts))
-        sf = client(made, made.sync)
-        stack.callback(sf.session.close)
-        yield Desk(directory, server, made, Cli(config), sf)
+        logins = {name: server.login(f"{name}@example.com") for name in people}
+        accounts = "".join(
+            _ACCOUNT.format(name=name, user=user, url=server.url, account=account, source=source)
+            for name, (user, _) in logins.items()
+        )
+        passwords = {name: password for name, (_, password) in logins.items()}
+        cli, sf = stack.enter_context(seated(directory, made, accounts, passwords))
+        yield Desk(directory, server, made, cli, sf)
 
 
 @pytest.fixture

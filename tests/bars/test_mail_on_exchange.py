@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.bars.cli import Cli
-from tests.bars.office import CONFIG, client
+from tests.bars.office import seated
 from tests.bars.test_mailboxes import mail
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -75,19 +75,11 @@ def made(tmp_path: Path) -> Iterator[Desk]:
         exchange = stack.enter_context(ews(ALICE))
         imap = stack.enter_context(dovecot())
         crm = stack.enter_context(embedded_crm(sharing={"Contact": "read", "Lead": "read"}))
-        (tmp_path / "client-secret").write_text(crm.client_secret)
-        (tmp_path / "crm-password").write_text(crm.sync.password)
-        (tmp_path / "alice-password").write_text("secret")
-        (tmp_path / "bob-password").write_text(imap.users[BOB])
-        for file in tmp_path.glob("*-*"):
-            file.chmod(0o600)
         accounts = _ACCOUNTS.format(ews=exchange.url, imap=imap.url)
-        config = tmp_path / "config.toml"
-        config.write_text(CONFIG.format(directory=tmp_path, crm=crm, crm_url=crm.url, accounts=accounts))
-        sf = client(crm, crm.sync)
-        stack.callback(sf.session.close)
+        passwords = {"alice": "secret", "bob": imap.users[BOB]}
+        cli, sf = stack.enter_context(seated(tmp_path, crm, accounts, passwords))
         alice = EwsReader(exchange.place, exchange.place.mailboxes[ALICE])
-        yield Desk(exchange, imap, crm, Cli(config), sf, alice)
+        yield Desk(exchange, imap, crm, cli, sf, alice)
 
 
 def test_from_the_tag_to_the_activity_and_back(made: Desk) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.bars.cli import Cli
-from tests.bars.office import CONFIG, client
+from tests.bars.office import seated
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
@@ -108,18 +108,10 @@ def desk(directory: Path, names: Sequence[str] = ("alice",), more: str = "") -> 
     with ExitStack() as stack:
         server = stack.enter_context(dovecot())
         crm = stack.enter_context(embedded_crm(sharing={"Contact": "read", "Lead": "read"}))
-        (directory / "client-secret").write_text(crm.client_secret)
-        (directory / "crm-password").write_text(crm.sync.password)
-        for name in names:
-            (directory / f"{name}-password").write_text(server.users[f"{name}@example.com"])
-        for file in directory.glob("*-*"):
-            file.chmod(0o600)
         accounts = "".join(_ACCOUNT.format(name=n, url=server.url, more=more) for n in names)
-        config = directory / "config.toml"
-        config.write_text(CONFIG.format(directory=directory, crm=crm, crm_url=crm.url, accounts=accounts))
-        sf = client(crm, crm.sync)
-        stack.callback(sf.session.close)
-        yield Desk(directory, server, crm, Cli(config), sf)
+        passwords = {n: server.users[f"{n}@example.com"] for n in names}
+        cli, sf = stack.enter_context(seated(directory, crm, accounts, passwords))
+        yield Desk(directory, server, crm, cli, sf)
 
 
 @pytest.fixture

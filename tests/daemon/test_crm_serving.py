@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from crmsync.daemon.cli import main
+from crmsync.daemon.commands.crm_serving import _logins
 from crmsync.daemon.crm_api.crm import system_clock
 from crmsync.daemon.crm_api.tls import make_certificates
 
@@ -68,3 +69,28 @@ def test_https_alone_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize("content", ["", '{"client_id": "crmsync", ', "[]", '{"users": 1}'])
+def test_logins_that_cannot_be_read_are_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    """The passwords in it stand nowhere else."""
+    file = tmp_path / "crm" / "logins.json"
+    file.parent.mkdir()
+    file.write_text(content)
+    code = main(["crm", "serve", "--port", "0", "--directory", str(file.parent)])
+    assert (code, "move it away" in capsys.readouterr().err) == (2, True)
+    assert file.read_text() == content
+
+
+def test_logins_are_written_whole_and_only_once(tmp_path: Path) -> None:
+    file = tmp_path / "logins.json"
+    made = _logins(file, ["alice@example.com"])
+    assert file.stat().st_mode & 0o777 == 0o600
+    known = file.stat()
+    assert _logins(file, ["alice@example.com"]) == made
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (known.st_ino, known.st_mtime_ns)
+    more = _logins(file, ["alice@example.com", "bob@example.com"])
+    assert more["users"]["alice@example.com"] == made["users"]["alice@example.com"]
+    assert [each.name for each in tmp_path.iterdir()] == ["logins.json"]

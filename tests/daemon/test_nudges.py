@@ -89,6 +89,7 @@ def test_a_nudge_brings_two_turns_one_to_note_and_one_when_it_has_settled(tmp_pa
             engine.answers["sync"] = synced(errors=[error()])
             schedule.soon("alice")
             eventually(lambda: len(engine.asked("sync")) == 4)
+            eventually(lambda: rounds.backoff.failures.get("alice"))
             schedule.soon("alice")  # it fails: nobody hurries it
             assert rounds.backoff.failures["alice"] == 1
         finally:

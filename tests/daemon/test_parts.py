@@ -27,12 +27,13 @@ def test_what_is_asked_of_a_person_is_asked_of_the_log_first():
 
 def test_a_person_has_one_row_and_the_worse_light():
     rows = [
-        {**standing("alice.calls", parked=1), "light": "failing", "errors": [{"message": "x"}]},
-        standing("alice", pending=2),
+        {**standing("alice.calls", parked=1, deletions=1), "light": "failing", "errors": [{"message": "x"}]},
+        standing("alice", pending=2, deletions=2),
         standing("bob"),
     ]
     alice, bob = folded(rows, ACCOUNTS)
     assert (alice["name"], alice["light"], alice["parked"], alice["pending"]) == ("alice", "failing", 1, 2)
+    assert alice["deletions"] == 3
     assert alice["errors"] == [{"message": "x"}]
     assert bob == standing("bob")
 

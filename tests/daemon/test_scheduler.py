@@ -129,6 +129,16 @@ def test_restarts_do_not_starve_reconciliation(rounds, turns, engine, clock):
     )
 
 
+def test_a_state_that_cannot_say_when_is_no_reason_to_end(rounds, engine, clock, monkeypatch):
+    """It is asked while another configuration comes into force: the service would end half-way."""
+
+    def locked():
+        raise Locked("the state is busy")
+
+    monkeypatch.setattr(engine.state, "transaction", locked)
+    assert rounds.reconcile_due("alice") == clock() + LONGEST_PAUSE
+
+
 def test_a_failed_reconciliation_is_tried_again_soon(rounds, engine, clock):
     due = rounds.reconcile_due("alice")
     engine.answers["reconcile"] = synced(errors=[error()])

@@ -2,12 +2,14 @@
 
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,27 +22,35 @@ SECRETS = {"CRM_SECRET": "hush-crm", "ALICE_PASSWORD": "hush-alice", "METRICS_TO
 
 
 class Systemd:
-    """Hears what the service notifies."""
+    """Hears what the service notifies, at once: the socket's queue holds ten messages, and the eleventh is lost while a
+    test does something else."""
 
     def __init__(self, folder: Path) -> None:
         self.address = str(folder / "notify")
         self._door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._door.bind(self.address)
-        self.heard: list[dict[str, str]] = []
+        self._new: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while message := self._door.recv(4096):
+            self._new.put(dict(line.split("=", 1) for line in message.decode().splitlines()))
 
     def close(self) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._thread.join(60)
         self._door.close()
 
     def wait_for(self, **wanted: str) -> dict[str, str]:
         """The next message that says so."""
-        deadline = time.monotonic() + 120
+        deadline, heard = time.monotonic() + 120, []
         while (left := deadline - time.monotonic()) > 0:
-            self._door.settimeout(left)
-            message = dict(line.split("=", 1) for line in self._door.recv(4096).decode().splitlines())
-            self.heard.append(message)
-            if all(message.get(key) == value for key, value in wanted.items()):
-                return message
-        raise AssertionError(f"{wanted} was not notified, but {self.heard}")
+            with suppress(queue.Empty):
+                heard.append(self._new.get(timeout=left))
+                if all(heard[-1].get(key) == value for key, value in wanted.items()):
+                    return heard[-1]
+        raise AssertionError(f"{wanted} was not notified, but {heard}")
 
 
 @pytest.fixture
@@ -48,6 +58,16 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
     made = Systemd(tmp_path)
     yield made
     made.close()
+
+
+def test_nothing_that_is_notified_is_lost_while_nobody_asks(tmp_path):
+    systemd = Systemd(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
+        service.settimeout(60)
+        for number in range(100):
+            service.sendto(f"WATCHDOG={number}".encode(), systemd.address)
+    assert systemd.wait_for(WATCHDOG="99") == {"WATCHDOG": "99"}
+    systemd.close()
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
 """What each of our sites has to stand in a browser: that everybody can use its pages, and a page of somebody else."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from tests.servers.chromium import Tab
 from tests.servers.npm import installed
 
-__all__ = ["elsewhere", "fits", "usable"]
+__all__ = ["elsewhere", "fits", "shoot", "usable"]
 
 
 def usable(tab: Tab, what: str = "") -> None:
@@ -23,6 +25,12 @@ def usable(tab: Tab, what: str = "") -> None:
 
 def fits(tab: Tab) -> bool:
     return bool(tab.script("return document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def shoot(tab: Tab, name: str) -> None:
+    """A picture, where ``CRMSYNC_SCREENSHOTS`` names a folder for them."""
+    if folder := os.environ.get("CRMSYNC_SCREENSHOTS"):
+        tab.screenshot(Path(folder) / f"{name}.png")
 
 
 @cache

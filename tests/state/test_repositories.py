@@ -9,7 +9,13 @@ from sqlalchemy import Engine, event
 from crmsync.connectors.contract import Kind, Side, Value
 from crmsync.state.database import State
 from crmsync.state.model import Detected, Held, HeldState, IndexRow, What
+from crmsync.state.overall import Overall
+from crmsync.state.transaction import Tx
 from tests.state.samples import BOOK, NOW, SECOND, conflict, entry, held, intent, pair, snapshot
+
+
+def overall(tx: Tx) -> Overall:
+    return tx.overall.of(["alice"], "")["alice"]
 
 
 def test_cursors(state: State) -> None:
@@ -89,7 +95,7 @@ def test_the_newest_intent_of_an_item_counts(state: State) -> None:
 def test_cycles(state: State) -> None:
     with state.transaction() as tx:
         assert tx.cycles.last("alice") is None
-        assert tx.cycles.last_success("alice") is None
+        assert overall(tx).last_success is None
         first = tx.cycles.start("alice", NOW)
         tx.cycles.finish(first, NOW + SECOND, {"created": 2}, [{"item": "a", "code": "too_long"}])
         second = tx.cycles.start("alice", NOW + 2 * SECOND)
@@ -104,7 +110,7 @@ def test_cycles(state: State) -> None:
         last = tx.cycles.last("alice")
         assert last is not None
         assert (last.id, last.finished) == (third, None)
-        assert tx.cycles.last_success("alice") == NOW + SECOND
+        assert overall(tx).last_success == NOW + SECOND
         assert [cycle.id for cycle in tx.cycles.recent("alice", 2)] == [third, second]
         assert tx.cycles.get(99) is None
 
@@ -174,10 +180,10 @@ def test_conflicts(state: State) -> None:
         assert tx.conflicts.listing() == [waiting, conflict(**{**as_dict(decided), "id": second})]
         assert tx.conflicts.listing("bob") == []
         assert tx.conflicts.listing("alice", only_open=True) == [waiting]
-        assert tx.conflicts.count_open("alice") == 1
+        assert overall(tx).conflicts == 1
         tx.conflicts.resolve(first, "value", NOW + SECOND)
         assert tx.conflicts.open_for([1]) == {}
-        assert tx.conflicts.count_open("alice") == 0
+        assert overall(tx).conflicts == 0
         resolved = tx.conflicts.get(first)
     assert resolved is not None
     assert (resolved.winner, resolved.resolved, resolved.resolved_at) == ("value", True, NOW + SECOND)

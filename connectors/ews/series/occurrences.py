@@ -20,7 +20,8 @@ from crmsync.connectors.ews.series.wire import plan, series_shape
 from crmsync.connectors.ews.series.writes import Writes
 from crmsync.connectors.ews.wire import Element, M
 from crmsync.connectors.series import occurrences
-from crmsync.connectors.series.occurrences import Folded, uncounted
+from crmsync.connectors.series.counted import Folded
+from crmsync.connectors.series.occurrences import uncounted
 from crmsync.connectors.series.spool import Spool
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ from crmsync.connectors.ews.properties import Malformed, Properties, Property, m
 from crmsync.connectors.ews.series.series import Series
 from crmsync.connectors.ews.series.wire import occurrence_id
 from crmsync.connectors.ews.wire import M
-from crmsync.connectors.series.occurrences import Answer, Folded
+from crmsync.connectors.series.counted import Folded
+from crmsync.connectors.series.occurrences import Answer
 
 _NEEDS = mapping.NEEDS[Kind.APPOINTMENT]
 _NOT_THERE = frozenset({"ErrorCalendarOccurrenceIsDeletedFromRecurrence", *faults.MISSING})

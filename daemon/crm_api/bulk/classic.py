@@ -57,7 +57,10 @@ class Classic:
         self, method: str, path: tuple[str, ...], body: bytes, as_json: bool, version: str, caller: Caller
     ) -> Reply:
         def job_of(job_id: str) -> Job:
-            return self.jobs.get(caller.user_id, job_id)
+            try:
+                return self.jobs.get(caller.user_id, job_id)
+            except Fault as fault:
+                raise Fault("InvalidJob", "Invalid job id") from fault
 
         match (method, *(part.lower() if place != 1 else part for place, part in enumerate(path))):
             case ("POST", "job"):
@@ -107,7 +110,9 @@ class Classic:
             raise Fault("InvalidJob", f"operation must be one of {', '.join(sorted(known.values()))}")
         if content_type not in shapes.MIME:
             raise Fault("InvalidJob", f"contentType must be one of {', '.join(shapes.MIME)}")
-        type_ = self._crm.store.object_type(asked.get("object", ""))
+        type_ = self._crm.store.schema.find(asked.get("object", ""))
+        if type_ is None:
+            raise Fault("InvalidJob", f"Unable to find object: {asked.get('object', '')[:80]}")
         key = asked.get("externalIdFieldName", "")
         if known[operation.lower()] == "upsert" and not key:
             raise Fault("InvalidJob", "externalIdFieldName is needed for an upsert")

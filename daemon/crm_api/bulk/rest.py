@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from crmsync.daemon.crm_api.bodies import parse_json
 from crmsync.daemon.crm_api.bulk import tables
 from crmsync.daemon.crm_api.bulk.jobs import Worker
 from crmsync.daemon.crm_api.bulk.work import AT_ONCE, OPERATIONS, work_off
 from crmsync.daemon.crm_api.messages import Call, Reply
+from crmsync.daemon.crm_api.multipart import boundary_of, parts
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.job_store import Job
 from crmsync.state.replica.values import encode_datetime
@@ -80,13 +82,16 @@ class Ingest(_Bulk):
     """Handlers; each takes the call and the variables of its route."""
 
     def create(self, call: Call) -> Reply:
-        asked = call.body_object()
+        asked, content = _asked(call)
         if asked.get("operation") not in OPERATIONS:
             raise Fault("INVALIDJOB", f"operation must be one of {', '.join(sorted(OPERATIONS))}")
         type_ = self.crm.store.object_type(str(asked.get("object") or ""))
         if asked["operation"] == "upsert" and not asked.get("externalIdFieldName"):
             raise Fault("INVALIDJOB", "externalIdFieldName is needed for an upsert")
         job = self._new(call, {**asked, "object": type_.name}, "Open")
+        if content is not None:
+            self.jobs.upload(job, content)
+            return self._moved(job, "UploadComplete")
         return Reply(200, self._shown(job))
 
     def upload(self, call: Call, id: str) -> Reply:
@@ -98,7 +103,9 @@ class Ingest(_Bulk):
         return Reply(201)
 
     def change(self, call: Call, id: str) -> Reply:
-        job, wanted = self._get(call, id), call.body_object().get("state")
+        return self._moved(self._get(call, id), call.body_object().get("state"))
+
+    def _moved(self, job: Job, wanted: Any) -> Reply:
         among = {"UploadComplete": ("Open",), "Aborted": ("Open", "UploadComplete", "InProgress")}
         if not self.jobs.move(job, str(wanted), among=among.get(str(wanted), ())):
             raise Fault("INVALIDJOBSTATE", f"a job that is {self.jobs.now(job).state} cannot become {wanted}")
@@ -211,6 +218,20 @@ class Query(_Bulk):
             takewhile(lambda _: not stopped.is_set(), lines),
         )
         return not stopped.is_set()
+
+
+def _asked(call: Call) -> tuple[dict[str, Any], bytes | None]:
+    """The job, and its rows where they come with it (Bulk API 2.0 Developer Guide, "Create a Job", multipart requests);
+    raises Fault."""
+    boundary = boundary_of(call.headers.get("content-type", ""))
+    if boundary is None:
+        return call.body_object(), None
+    found = list(parts(call.raw(), boundary))
+    told = next((parse_json(each.content) for each in found if each.is_json), None)
+    content = next((each.content for each in found if not each.is_json), None)
+    if not isinstance(told, dict):
+        raise Fault("INVALIDJOB", "one part of the request must be the job, an object in JSON")
+    return told, content
 
 
 def _line(job: Job, cells: Iterable[Any]) -> str:

@@ -102,7 +102,12 @@ def fault(error: Fault, as_json: bool) -> Reply:
 
 
 def _code(code: str) -> str:
-    return {"INVALID_SESSION_ID": "InvalidSessionId", "NOT_FOUND": "InvalidUrl"}.get(code, code)
+    here = {
+        "INVALID_SESSION_ID": "InvalidSessionId",
+        "NOT_FOUND": "InvalidUrl",
+        "LIMIT_EXCEEDED": "ExceededQuota",
+    }
+    return here.get(code, code)
 
 
 def _reply(root: str, content: Mapping[str, Any], as_json: bool, status: int) -> Reply:

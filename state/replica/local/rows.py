@@ -240,9 +240,15 @@ class Work:
         self.log(name, record_id, base, local, {}, fields=names, winner="server", resolved=why, at=at)
 
     def open_conflicts(self, record_id: str | None = None) -> list[Row]:
+        one = sa.true() if record_id is None else self.shared.conflicts.c.Id == record_id
+        return self.where(self.shared.conflicts, *self._undecided(), one)
+
+    def count_open_conflicts(self) -> int:
+        return self.count(self.shared.conflicts, *self._undecided())
+
+    def _undecided(self) -> tuple[sa.ColumnElement[bool], ...]:
         table = self.shared.conflicts
-        one = sa.true() if record_id is None else table.c.Id == record_id
-        return self.where(table, table.c.winner == "held", table.c.resolved == "", one)
+        return table.c.winner == "held", table.c.resolved == ""
 
     def close_conflicts(self, record_id: str, resolved: str, *, but: Sequence[Sequence[str]] = ()) -> None:
         """`but`: groups of fields that still wait."""

@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.dav.contentline import (
-    decode,
-    escape,
-    fold,
-    line,
-    parameter,
-    parse,
-    split,
-    unescape,
-    without,
-)
+from crmsync.connectors.dav.contentline import decode, escape, fold, line, parameter, split, unescape, without
+from crmsync.connectors.dav.document import parse
 from crmsync.connectors.dav.item import MAX_LINES, Malformed
 
 CARD = (

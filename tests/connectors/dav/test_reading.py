@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from crmsync.connectors.contract import Gone, Hidden, Kind, Record, Ref, Unreadable
-from crmsync.connectors.dav.reading import Natives
+from crmsync.connectors.dav.natives import Natives
 from crmsync.connectors.errors import Unreachable
 from tests.connectors.dav.bench import Desk, card, desk
 from tests.servers.quirky import Quirky, Reply, Request

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmsync.connectors.dav.contentline import parse
+from crmsync.connectors.dav.document import parse
 from crmsync.connectors.dav.vtimezone import OwnZone, definition
 from crmsync.connectors.dav.windows_zones import WINDOWS_ZONES
 from crmsync.connectors.dav.zones import Zones, iana, to_local, to_utc, zone_name

@@ -15,7 +15,8 @@ import urllib3
 
 from crmsync.connectors.contract import Kind
 from crmsync.connectors.salesforce.auth import Auth, Password
-from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
+from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.salesforce.reading import SalesforceConnector
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 
 ORG, USER = "00D000000000001EAA", "005000000000001AAA"

@@ -23,7 +23,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
 from crmsync.connectors.salesforce.auth import ClientCredentials, Jwt, Password
-from crmsync.connectors.salesforce.connector import SalesforceConnector
+from crmsync.connectors.salesforce.reading import SalesforceConnector
 from tests.connectors.salesforce.stub import Request, connector, relay, serving, source
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 

@@ -23,7 +23,8 @@ from crmsync.connectors.contract import (
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.salesforce import mail_fields
 from crmsync.connectors.salesforce.auth import Password
-from crmsync.connectors.salesforce.connector import SalesforceConnector, SalesforceSource
+from crmsync.connectors.salesforce.connector import SalesforceSource
+from crmsync.connectors.salesforce.reading import SalesforceConnector
 from crmsync.connectors.salesforce.tables import DEFAULT_FIELDS, TABLES
 from tests.connectors.salesforce.stub import Reply, Request, described, refused, serving, source
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm

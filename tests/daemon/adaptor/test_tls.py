@@ -6,6 +6,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,21 @@ import pytest
 import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+from crmsync.config.exchange import Exchange
 from crmsync.daemon.adaptor.adaptor import Adaptor
 from crmsync.daemon.adaptor.checking import checks
 from crmsync.daemon.adaptor.communication import MOST_EACH
+from crmsync.daemon.adaptor.refusals import Audit
 from crmsync.daemon.adaptor.signing import NONCE, TIME
+from crmsync.daemon.adaptor.tls import context
+from crmsync.daemon.calls import Failure
 from crmsync.daemon.crm_api.scheduler import ExchangeScheduler, Target
 from tests.daemon.adaptor.certificates import Authority, Paper
 from tests.daemon.adaptor.office import REVERSE, Office, credential, until
@@ -207,6 +218,16 @@ def test_a_renewed_certificate_is_shown_after_a_reload(tmp_path: Path) -> None:
     with pytest.raises(urllib3.exceptions.HTTPError):
         house.ask(house.crm)
     house.office.close()
+
+
+def test_a_key_with_a_passphrase_is_refused_in_words_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    paper = Authority(tmp_path, "ours").issue("server")
+    key = load_pem_private_key(paper.key.read_bytes(), None)
+    locked = BestAvailableEncryption(b"open sesame")
+    paper.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    config = Exchange.model_construct(certificate=paper.file, key=paper.key, client_ca=None)
+    with pytest.raises(Failure, match="without a passphrase"):
+        context(config, Audit(lambda line: None, lambda: datetime.now(UTC)))
 
 
 def test_an_address_that_was_taken_is_tried_again_at_a_reload(tmp_path: Path) -> None:

@@ -140,7 +140,9 @@ class Program:
 
 def bells(lines: str, folder: Path) -> Bells:
     text = CONFIG.format(folder=folder) + lines
-    config = parse(text.encode(), folder / "config.toml", {"MAIL": PASSWORD, "HOOK": "shared"})
+    config = parse(
+        text.encode(), folder / "config.toml", {"MAIL": PASSWORD, "HOOK": "shared", "UMLAUT": "Schlüssel"}
+    )
     return Bells.of(config.alerts, lambda: NOW)
 
 
@@ -169,6 +171,15 @@ def trust(tmp_path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.certificate_file, made.key_file)
     return context
+
+
+def test_a_password_that_mail_servers_are_not_told_is_a_sentence_without_it(
+    tmp_path: Path, trust: ssl.SSLContext
+):
+    with MailServer(trust).serving() as server, pytest.raises(Unsent, match="of ASCII letters alone") as told:
+        mail(server, tmp_path, password="UMLAUT").send(LETTER)
+    assert "chl" not in str(told.value)
+    assert told.value.__context__ is None or told.value.__suppress_context__
 
 
 @pytest.mark.parametrize("way", ["starttls", "implicit"])

@@ -3,10 +3,13 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from lxml import etree
 
-from tests.daemon.crm_api.conftest import Api
+from tests.daemon.crm_api.conftest import Answer, Api
+from tests.daemon.crm_api.test_bulk import finished
 
 
 def test_versions_that_came_later_are_answered(api: Api, nobody: Api) -> None:
@@ -126,3 +129,121 @@ def test_how_many_records_there_are(api: Api) -> None:
     assert [each["name"] for each in counted] == ["Lead", "Case"]
     assert counted[0]["count"] >= 1
     assert "Contact" in {each["name"] for each in api("GET", "limits/recordCount").json["sObjects"]}
+
+
+def test_a_job_that_comes_with_its_rows(api: Api) -> None:
+    job = {"object": "Contact", "operation": "insert", "contentType": "CSV", "lineEnding": "LF"}
+    lines = ["--B", 'Content-Disposition: form-data; name="job"', "Content-Type: application/json", "", json.dumps(job),
+             "--B", 'Content-Disposition: form-data; name="content"; filename="content"', "Content-Type: text/csv", "",
+             "LastName\nwith its job\n", "--B--", ""]  # fmt: skip
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    made = api("POST", "jobs/ingest", raw="\r\n".join(lines).encode(), headers=headers).json
+    assert made["state"] == "UploadComplete"
+    done = finished(api, f"jobs/ingest/{made['id']}")
+    assert (done["numberRecordsProcessed"], done["numberRecordsFailed"]) == (1, 0)
+
+
+def test_a_reference_to_what_was_deleted(api: Api) -> None:
+    gone = api.create("Contact", LastName="x")
+    api("DELETE", f"sobjects/Contact/{gone}")
+    answer = api("POST", "sobjects/Task", {"Subject": "x", "WhoId": gone})
+    assert (answer.status, answer.code) == (400, "ENTITY_IS_DELETED")
+
+
+def test_an_identity_by_a_parameter(api: Api, nobody: Api) -> None:
+    """Clients that send no header follow the `id` of a session so."""
+    token = api.headers["Authorization"].removeprefix("Bearer ")
+    org, user = nobody.crm.crm.org.id, nobody.crm.sync.id
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    told = nobody("GET", f"/id/{org}/{user}", oauth_token=token, version="latest")
+    assert told.json["user_id"] == user
+    assert told.json["urls"]["query"].endswith("/services/data/v68.0/query/")
+    raw = urlencode({"access_token": token}).encode()
+    assert nobody("POST", "/services/oauth2/userinfo", raw=raw, headers=form).json["user_id"] == user
+    assert nobody("GET", f"/id/{org}/{user}", oauth_token="no").code == "INVALID_SESSION_ID"
+
+
+def test_objects_that_programs_take_for_granted(api: Api) -> None:
+    """Nothing here is synchronised; a tree of them, as the samples of many a client have it."""
+    campaign = api.create("Campaign", Name="Fair")
+    lead = api.create("Lead", LastName="x", Company="y")
+    api.create("CampaignMember", CampaignId=campaign, LeadId=lead)
+    parent, person = (
+        api.create("Opportunity", Name="x", StageName="Prospecting", CloseDate="2026-01-01"),
+        lead,
+    )
+    api.create("Note", ParentId=person, Title="t", Body="b")
+    role = api.create("Contact", LastName="x")
+    api.create("OpportunityContactRole", OpportunityId=parent, ContactId=role, Role="Evaluator")
+    (book,) = _rows(api, "SELECT Id FROM Pricebook2 WHERE IsStandard = true")
+    product = api.create("Product2", Name="Widget", ProductCode="W")
+    entry = api.create("PricebookEntry", Pricebook2Id=book["Id"], Product2Id=product, UnitPrice=1.5)
+    assert api("PATCH", f"sobjects/PricebookEntry/{entry}", {"UnitPrice": 2}).status == 204
+    (found,) = _rows(api, f"SELECT Name, ProductCode, UnitPrice FROM PricebookEntry WHERE Id = '{entry}'")
+    assert {k: v for k, v in found.items() if k != "attributes"} == {
+        "Name": "Widget", "ProductCode": "W", "UnitPrice": 2.0,
+    }  # fmt: skip
+    assert _rows(api, "SELECT Id, DeveloperName FROM RecordType WHERE SobjectType = 'Account'") == []
+
+
+def _rows(api: Api, query: str) -> list[dict[str, Any]]:
+    answer = api("GET", "query", q=query)
+    assert answer.status == 200, answer.body
+    return list(answer.json["records"])
+
+
+XML = {"Accept": "application/xml", "Content-Type": "application/xml; charset=UTF-8"}
+
+
+def _tree(answer: Answer) -> etree._Element:
+    assert answer.headers["Content-Type"] == "application/xml;charset=UTF-8"
+    return etree.fromstring(answer.body)
+
+
+def test_records_in_xml(api: Api) -> None:
+    raw = b"<?xml version='1.0'?><Contact><LastName>O&amp;M</LastName><Email/></Contact>"
+    made = _tree(api("POST", "sobjects/Contact", raw=raw, headers=XML))
+    assert (made.tag, made.findtext("success")) == ("Result", "true")
+    address = f"sobjects/Contact/{made.findtext('id')}"
+    assert (
+        api("PATCH", address, raw=b"<Contact><FirstName>A</FirstName></Contact>", headers=XML).status == 204
+    )
+    shown = _tree(api("GET", f"{address}?fields=Name,Email", headers=XML))
+    assert (shown.tag, shown.get("type"), shown.findtext("Name")) == ("Contact", "Contact", "A O&M")
+    assert shown.find("Email").attrib == {"{http://www.w3.org/2001/XMLSchema-instance}nil": "true"}  # type: ignore[union-attr]
+
+
+def test_queries_in_xml(api: Api) -> None:
+    account = api.create("Account", Name="In markup")
+    api.create("Contact", LastName="x", AccountId=account)
+    query = "SELECT Name, (SELECT LastName FROM Contacts) FROM Account WHERE Name = 'In markup'"
+    found = _tree(api("GET", "query", q=query, headers={"Accept": "application/xml, application/json"}))
+    assert (found.tag, found.findtext("totalSize"), found.findtext("done")) == ("QueryResult", "1", "true")
+    (record,) = found.findall("records")
+    assert (record.get("type"), record.findtext("Name")) == ("Account", "In markup")
+    assert record.findtext("Contacts/records/LastName") == "x"
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "inside"),
+    [
+        ("/services/data", "Versions", "Version/label"),
+        ("sobjects", "DescribeGlobal", "sobjects/keyPrefix"),
+        ("sobjects/Contact/describe", "DescribeSObject", "fields/name"),
+        ("limits", "Result", "DailyApiRequests/Max"),
+        ("recent", "List", ""),
+        ("sobjects/Nonsense", "Errors", "Error/errorCode"),
+        ("query?q=SELECT", "Errors", "Error/message"),
+    ],
+)
+def test_what_else_there_is_in_xml(api: Api, path: str, root: str, inside: str) -> None:
+    tree = _tree(api("GET", path, headers=XML))
+    assert tree.tag == root
+    assert not inside or tree.findtext(inside)
+
+
+def test_what_is_asked_for_first_is_answered_in(api: Api) -> None:
+    for accept in ("*/*", "application/json, application/xml", "text/html, */*;q=0.1", ""):
+        assert api("GET", "limits", headers={"Accept": accept}).json
+    nothing = api("POST", "sobjects/Contact", raw=b"<Contact>", headers={"Content-Type": "text/xml"})
+    assert (nothing.status, nothing.code) == (400, "XML_PARSER_ERROR")

@@ -63,7 +63,7 @@ def test_only_what_the_user_may_see(api: Api, alice: Api, people: str) -> None:
 @pytest.mark.parametrize(
     ("sosl", "code"),
     [
-        ("FIND {a", "MALFORMED_QUERY"),
+        ("FIND {a", "MALFORMED_SEARCH"),
         ("FIND {a} RETURNING Nothing", "INVALID_TYPE"),
         ("FIND {a} RETURNING Contact(Nothing)", "INVALID_FIELD"),
         ("FIND {a} RETURNING Contact(Name WHERE Description = 'x')", "INVALID_FIELD"),
@@ -87,3 +87,10 @@ def test_parameterized(api: Api, people: str) -> None:
     }  # a word like others
     for wrong in ({"q": "a", "sobjects": [{"name": "Nothing"}]}, {"q": "?"}, {"q": "a", "in": "SOME"}):
         assert api("POST", "parameterizedSearch", wrong).status == 400
+
+
+def test_a_field_that_is_asked_for_twice(api: Api, people: str) -> None:
+    """As whoever asks for Id and for what names a record does, of an object that nothing else names."""
+    body = {"q": people, "sobjects": [{"name": "Contact", "fields": ["Id", "LastName", "id"]}]}
+    (found,) = api("POST", "parameterizedSearch", body).json["searchRecords"][:1]
+    assert set(found) == {"attributes", "Id", "LastName"}

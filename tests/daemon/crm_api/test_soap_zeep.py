@@ -189,7 +189,7 @@ def test_merge_and_convert(partner: Partner) -> None:
         ("query", ["SELECT Id FROM Nothing"], "INVALID_TYPE"),
         ("query", ["SELECT Nothing FROM Contact"], "INVALID_FIELD"),
         ("queryMore", ["01gnothing"], "INVALID_QUERY_LOCATOR"),
-        ("search", ["FIND {"], "MALFORMED_QUERY"),
+        ("search", ["FIND {"], "MALFORMED_SEARCH"),
         ("describeSObject", ["Nothing"], "INVALID_TYPE"),
         ("retrieve", ["Nothing", "Contact", []], "INVALID_FIELD"),
         ("describeTheme", [[]], "INVALID_OPERATION"),

@@ -1,8 +1,6 @@
 """The pages in a real browser. Screenshots: ``CRMSYNC_SCREENSHOTS=/a/folder``."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,7 @@ from tests.daemon.crm_pages.person import Person
 from tests.servers import visiting
 from tests.servers.chromium import Tab, chromium
 from tests.servers.embedded_crm import EmbeddedCrm, User
-from tests.servers.visiting import usable
+from tests.servers.visiting import shoot, usable
 
 pytestmark = pytest.mark.server
 ENTER = "\ue007"
@@ -46,11 +44,6 @@ def write(tab: Tab, field: str, text: str) -> None:
     tab.type(f"#f-{field}", text)
 
 
-def shoot(tab: Tab, name: str) -> None:
-    if folder := os.environ.get("CRMSYNC_SCREENSHOTS"):
-        tab.screenshot(Path(folder) / f"crm-{name}.png")
-
-
 def test_a_day_at_the_crm(tab: Tab, crm: EmbeddedCrm, bob: Person):
     enter(tab, crm, crm.alice)
     tab.open(f"{crm.url}/crm/Account/new")
@@ -63,7 +56,7 @@ def test_a_day_at_the_crm(tab: Tab, crm: EmbeddedCrm, bob: Person):
     write(tab, "AccountId", "arbour")
     tab.click("button[name=find][value=AccountId]")
     tab.until(lambda: "which one?" in tab.text("fieldset"))
-    shoot(tab, "lookup")
+    shoot(tab, "crm-lookup")
     tab.until(lambda: tab.script("return document.activeElement.type") == "radio")
     tab.press(" ")
     tab.click("#save")
@@ -72,7 +65,7 @@ def test_a_day_at_the_crm(tab: Tab, crm: EmbeddedCrm, bob: Person):
     assert HOSTILE in tab.text("h1")  # as text
     assert "broken" not in tab.script("return document.title.slice(0, 6)")
     contact = tab.script("return location.pathname").rpartition("/")[2]
-    shoot(tab, "view")
+    shoot(tab, "crm-view")
 
     stale = f"{crm.url}/crm/{contact}/edit"
     tab.open(stale)
@@ -82,7 +75,7 @@ def test_a_day_at_the_crm(tab: Tab, crm: EmbeddedCrm, bob: Person):
     tab.click("#save")
     tab.until(lambda: "Somebody has changed this record" in tab.text())
     assert "In the CRM now: Harbour master" in tab.text(".both")
-    shoot(tab, "conflict")
+    shoot(tab, "crm-conflict")
     tab.click("#save")
     tab.until(lambda: "Your changes are saved" in tab.text())
     assert "Pilot" in tab.text("dl")
@@ -93,7 +86,7 @@ def test_a_day_at_the_crm(tab: Tab, crm: EmbeddedCrm, bob: Person):
     tab.until(lambda: "It is created" in tab.text())
     tab.open(f"{crm.url}/crm")
     assert "Call the harbour" in tab.text()
-    shoot(tab, "home")
+    shoot(tab, "crm-home")
 
     tab.type("input[name=q]", "exempl" + ENTER)
     tab.until(lambda: "Search for" in tab.text("h1"))
@@ -125,7 +118,7 @@ def test_everybody_can_use_it(tab: Tab, crm: EmbeddedCrm, alice: Person, look: s
     tab.click("#save")
     tab.until(lambda: "Required" in tab.text("[role=alert]"))
     usable(tab, "errors")
-    shoot(tab, f"errors-{look}")
+    shoot(tab, f"crm-errors-{look}")
     tab.dark(False)
 
 

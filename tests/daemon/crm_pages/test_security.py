@@ -14,7 +14,7 @@ from crmsync.daemon.crm_api.tls import make_certificates, names_in
 from crmsync.daemon.crm_pages.app import addresses_of
 from crmsync.daemon.crm_pages.login import own_path
 from tests.daemon.crm_pages.person import Person
-from tests.servers.embedded_crm import EmbeddedCrm
+from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
 
 def test_nobody_sees_anything_without_a_login(crm: EmbeddedCrm):
@@ -44,7 +44,8 @@ def test_who_guesses_a_password_elsewhere_locks_nobody_out(crm: EmbeddedCrm):
 def test_who_guesses_at_many_names_locks_nobody_out(crm: EmbeddedCrm):
     guessing = Person(crm.url, at="127.0.0.10")
     said = [guessing.login(f"somebody-{n}@example.com", "wrong").status for n in range(70)]
-    assert (said[0], said[-1]) == (403, 429)
+    assert set(said[:30]) == {403}
+    assert 429 in said  # not each of the others: what is waited for may be over in between
     assert Person(crm.url, at="127.0.0.11").login(crm.alice.username, crm.alice.password).status == 303
 
 
@@ -113,6 +114,13 @@ def test_requests_of_other_pages_are_refused(crm: EmbeddedCrm, carol: Person):
     foreign = other.get("/crm/Contact/new").fields()["token"]
     assert carol.post(path, {**sent, "token": foreign}).status == 403
     assert "There is nothing here" in carol.get("/crm/Contact").text
+
+
+def test_the_log_says_where_something_was_refused(caplog: pytest.LogCaptureFixture):
+    with embedded_crm() as own:  # whose log is not full of what other tests have tried
+        Person(own.url).post("/crm/Contact/new", {"token": "x"}, Origin="http://evil.example")
+    (said,) = (r.getMessage() for r in caplog.records if getattr(r, "action", "") == "web.refused")
+    assert said.startswith("refused on the CRM's pages: POST /crm/Contact/new")
 
 
 def test_every_answer_carries_the_policy(carol: Person):

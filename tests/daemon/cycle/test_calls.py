@@ -10,6 +10,7 @@ import pytest
 
 from crmsync.connectors.calllog import mapping
 from crmsync.connectors.calllog.store import CallStore
+from crmsync.daemon.engine import NoSuchAccount
 from tests.corpora.house import House, house
 
 HOME = 'default_collection.task = "Book"\ntelephone = "desk"'
@@ -109,3 +110,18 @@ def test_the_log_costs_the_crm_nothing(scene: Scene) -> None:
     scene.house.clock.tick(600)
     engine.sync(poll_every=timedelta(seconds=60))
     assert crm.requests() - before == 2 * alone
+
+
+def test_a_person_never_hears_of_the_logs_own_account(scene: Scene) -> None:
+    engine = scene.house.engine
+    known = engine.explain("call")
+    assert known["account"] == "alice"
+    assert {each["account"] for each in known["decisions"]} == {"alice"}
+    assert {each["account"] for each in engine.item_history("call")} == {"alice"}
+    scene.calendar.remove(scene.name)
+    report = scene.house.sync()
+    assert {cycle["account"] for cycle in report["cycles"]} == {"alice"}
+    with pytest.raises(NoSuchAccount) as refused:
+        engine.sync(["carol"])
+    assert "alice" in str(refused.value)
+    assert "alice.calls" not in str(refused.value)

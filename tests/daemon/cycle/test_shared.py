@@ -145,6 +145,22 @@ def test_a_deleted_record_of_an_edited_card_is_made_again_once(house: House) -> 
     house.idle()
 
 
+def test_a_record_that_two_cards_of_an_account_have_made_again_is_one(house: House) -> None:
+    """The first account finds that a person has made it again; the second has a card of its own that goes with that."""
+    card = house.boxes[SHARED].put("shared", {**PERSON, "email": "ada@example.com"}, tags=["CRM"])
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    somebody = {n: v for n, v in PERSON.items() if n != "job_title"} | {"email": "ada@example.com"}
+    house.crm.put(house.people, somebody, owner=house.bob)
+    house.boxes["bob"].put(house.boxes["bob"].collections()[0].id, somebody, tags=["CRM"])
+    house.sync(names=["alice"])
+    house.sync(names=["bob"])
+    house.sync()
+    assert one_record(house)["job_title"] == "Countess"
+    house.idle()
+
+
 def test_a_deleted_card_of_an_edited_record_is_made_again_once(house: House) -> None:
     card = a_card(house)
     house.sync()

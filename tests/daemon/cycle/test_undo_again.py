@@ -74,18 +74,9 @@ def test_a_card_that_was_made_again_by_hand_is_not_put_back_beside_it(house: Hou
     nothing_waits(house)
 
 
-def test_a_card_that_was_made_again_before_the_undo_is_not_put_back_beside_it(house: House) -> None:
-    cycle = deleted_by_us(house, Side.ECS)
-    house.person(job_title="Countess")
-    house.sync()
-    assert house.engine.undo(cycle)["undone"] == 0
-    house.sync()
-    assert len(house.cards()) == len(house.contacts()) == 1
-    nothing_waits(house)
-
-
-def test_a_record_that_was_made_again_before_the_undo_is_not_put_back_beside_it(house: House) -> None:
-    cycle = deleted_by_us(house, Side.CRM)
+@pytest.mark.parametrize("side", Side)
+def test_what_was_made_again_before_the_undo_is_not_put_back_beside_it(house: House, side: Side) -> None:
+    cycle = deleted_by_us(house, side)
     house.person(job_title="Countess")
     house.sync()
     assert house.engine.undo(cycle)["undone"] == 0

@@ -37,6 +37,7 @@ class Ledger:
         self.made: Counter[tuple[str, str]] = Counter()  # by server and name, items that people made
         self.deaths: set[tuple[str, str]] = set()  # by server and name, what people deleted
         self.moved: set[str] = set()  # names of cards that were moved to another book
+        self.hid: Counter[tuple[str, str]] = Counter()  # by server and name, what was put out of sight
         self.lied_to = (
             False  # a listing has left out what is there: nobody can know then where a card was moved to
         )
@@ -89,6 +90,14 @@ class Ledger:
         for edit in self._of(server, item):
             edit.item = moved
         return moved
+
+    def hide(self, server: str, item: str) -> None:
+        """To a server that says no more than that it is not there, it is deleted: an edit of the other side's has it
+        made again."""
+        there = self.house.servers[server]
+        there.hide(item)
+        if (found := self._item(server, item)).hidden:
+            self.hid[server, self._name(found)] += 1
 
     def copy(self, server: str, item: str) -> str:
         copied = self.house.servers[server].copy(item)
@@ -146,7 +155,7 @@ class Ledger:
             for name, number in Counter(self._name(i) for i in self.house.items(server)).items():
                 if self.lied_to and name in self.moved:
                     continue  # what was moved out of sight looked deleted, and was made again if it had been edited
-                if number > sum(self.made[s, name] for s in servers):
+                if number > sum(self.made[s, name] for s in servers) + self.hid[server, name]:
                     found.append(f"{number} items of {name} in {server}")
         return found
 

@@ -160,8 +160,10 @@ class Story(Operating, RuleBasedStateMachine):
     @rule(server=servers, number=pick, hidden=st.booleans())
     def hide(self, server: str, number: int, hidden: bool) -> None:
         if item := self._some(server, number):
-            there = self.house.servers[server]
-            (there.hide if hidden else there.reveal)(item)
+            if hidden:
+                self.ledger.hide(server, item)
+            else:
+                self.house.servers[server].reveal(item)
 
     @rule(server=servers, empty=st.booleans())
     def expire_cursors(self, server: str, empty: bool) -> None:

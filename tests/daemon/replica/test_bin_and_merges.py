@@ -162,6 +162,21 @@ def test_a_deleted_record_comes_back_with_what_went_along_until_the_bin_is_empti
     assert asked(here, "queryAll", f"SELECT Id FROM Contact WHERE Id = '{here.ada}'") == []
 
 
+def test_jobs_find_what_is_deleted_as_queries_do(here: Office):
+    """Bulk's queryAll, of both versions: deleted records are not kept here."""
+    delete(here, here.ada)
+    text = f"SELECT Id, Account.Name, IsDeleted, CreatedDate FROM Contact WHERE Id = '{here.ada}'"
+    columns, rows = here.crm_here.queries.table(caller(here), text, include_deleted=True)
+    (found,) = rows
+    assert columns == ["Id", "Account.Name", "IsDeleted", "CreatedDate"]
+    assert (found["Id"], found["Account"]["Name"], found["IsDeleted"]) == (here.ada, "Acme Inc", True)
+    assert found["CreatedDate"].endswith(".000Z")  # as Bulk writes it
+    assert list(here.crm_here.queries.table(caller(here), text)[1]) == []
+    here.away()
+    assert list(here.crm_here.queries.table(caller(here), text, include_deleted=True)[1]) == []
+    here.back()
+
+
 def test_a_delete_that_has_not_gone_out_is_taken_back_and_not_emptied(here: Office):
     here.away()
     delete(here, here.loser)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -406,7 +406,7 @@ class Hurried:
 def test_a_decision_is_carried_out_at_once(desk: Desk, crmsync: Answer, service: Service):
     account = refused(desk, crmsync)
     hurried = Hurried()
-    service.schedule = hurried
+    service.answers = replace(service.answers, schedule=hurried)
     crmsync("crm", "replica", "status")
     crmsync("crm", "replica", "rejected")
     crmsync("crm", "replica", "mode")

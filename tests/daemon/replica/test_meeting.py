@@ -226,6 +226,39 @@ def test_an_edit_while_the_create_is_on_its_way(bench: Bench, when):
     assert bench.work() == {}
 
 
+def test_a_delete_that_is_given_up_while_it_is_looked_at_does_not_go_out(bench: Bench):
+    account = bench.there_create("Account", Name="Acme")
+    bench.run()
+    bench.replica.delete(account)
+    read, give_up = bench.between.read, once(lambda: bench.replica.abandon(account))
+
+    def meanwhile(*asked: Any) -> Any:
+        give_up()
+        return read(*asked)
+
+    bench.between.read = meanwhile  # type: ignore[attr-defined]
+    bench.run()
+    assert bench.there("Account").keys() == {account}
+    bench.assert_equal()
+    assert bench.work() == {}
+
+
+def test_deletes_of_one_object_go_out_together(bench: Bench):
+    names = {"Account": "Name", "Contact": "LastName", "Lead": "LastName"}
+    more = {"Company": "c"}
+    made = [
+        bench.there_create(name, **{field: f"n{n}"}, **(more if name == "Lead" else {}))
+        for n in range(3)
+        for name, field in names.items()
+    ]
+    bench.run()
+    for each in made:
+        bench.replica.delete(each)
+    assert bench.run().deleted == len(made)
+    assert [name for verb, name in bench.between.calls if verb == "delete"] == list(names)
+    bench.assert_equal()
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_delete_while_the_create_is_on_its_way(bench: Bench, when):
     bench.run()

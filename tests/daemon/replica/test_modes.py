@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 import urllib3
 
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.replica.context import naive
 from crmsync.daemon.replica.line import Line
 from crmsync.daemon.replica.modes import Mode
 from tests.daemon.replica.office import Office, office
@@ -137,6 +139,23 @@ def test_nobody_ever_sees_such_a_create_without_its_doubt(here: Office, api: Api
         sa.event.remove(engine, "commit", committed)
     assert seen
     assert all(seen)
+
+
+def test_such_a_create_is_looked_for_by_the_clock_of_the_crm(here: Office, api: Api):
+    """Which is known once the login has been answered: after a restart, when the create is under way."""
+    lose_answers(here)
+    late, writes = timedelta(minutes=2), here.crm_here.through.writes
+    create = writes.create
+
+    def first(*given: Any, **more: Any) -> Any:
+        here.between.clock_offset = lambda: -late  # type: ignore[attr-defined]
+        return create(*given, **more)
+
+    writes.create = first  # type: ignore[method-assign]
+    assert api("POST", "sobjects/Account", {"Name": "Beta"})[0] == 201
+    with here.keeper.database.read() as work:
+        (entry,) = work.where(work.shared.createlist)
+    assert entry["since"] <= naive(here.clock() - late)
 
 
 @pytest.mark.parametrize("here", [Mode.ONLINE], indirect=True)

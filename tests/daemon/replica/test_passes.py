@@ -39,3 +39,22 @@ def test_a_pass_that_fails_is_not_the_last_one(tmp_path: Path, error: Exception,
     keeper.close()
     assert len(told) == 1
     assert said in told[0]
+
+
+def test_a_replica_that_cannot_be_opened_keeps_no_other_ones_old_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "broken.db").write_bytes(b"no database at all" * 300)
+
+    def connect() -> Any:
+        raise AssertionError("nobody is asked")
+
+    def keeper(name: str) -> Keeper:
+        return Keeper(name, tmp_path / f"{name}.db", Settings(("Account",)), connect, now=Clock())
+
+    both = Replicas({name: keeper(name) for name in ("broken", "main")}, Clock())
+    assert both.tidy(Clock()()) == 0
+    both.close()
+    said = [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "replica.untidy"]
+    assert len(said) == 1
+    assert "crm.broken" in said[0]

@@ -80,6 +80,29 @@ def linked(world: DeskWorld, **more: Any) -> tuple[str, str]:
     return card, row["Id"]
 
 
+def edited_while_away(world: DeskWorld) -> tuple[str, str]:
+    """A card and its record, in step until the CRM is away; since then the card has another title, and the replica."""
+    card, record = linked(world)
+    world.line.cut = True
+    world.ecs.edit(card, job_title="Countess")
+    world.later()
+    return card, record
+
+
+def done_while_away(world: DeskWorld, what: str) -> list[str]:
+    """Not brought to the replica yet; and the titles that there are in the end."""
+    card = "" if what == "create" else linked(world)[0]
+    world.line.cut = True
+    match what:
+        case "create":
+            world.person(job_title="Countess")
+        case "update":
+            world.ecs.edit(card, job_title="Countess")
+        case "delete":
+            world.ecs.delete(card)
+    return [] if what == "delete" else ["Countess"]
+
+
 def titles(world: DeskWorld) -> tuple[Any, Any, Any]:
     """In the mailbox, in the replica, in the CRM."""
     (card,), (here,), (there,) = world.cards(), world.here(), world.rows()
@@ -103,10 +126,8 @@ def test_with_the_crm_there_it_is_the_crm(world: DeskWorld):
 
 
 def test_an_edit_is_in_the_replica_at_once_and_in_the_crm_once(world: DeskWorld):
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    for _ in range(5):
+    card, record = edited_while_away(world)
+    for _ in range(3):
         world.waits(world.later())
     assert titles(world) == ("Countess", "Countess", "Analyst")
     assert world.engine.explain(card)["snapshot"]["job_title"] == "Analyst"
@@ -122,10 +143,7 @@ def test_an_edit_is_in_the_replica_at_once_and_in_the_crm_once(world: DeskWorld)
 
 
 def test_what_is_changed_back_never_gets_there(world: DeskWorld):
-    card, _ = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    card, _ = edited_while_away(world)
     world.ecs.edit(card, job_title="Analyst")
     world.later()
     assert titles(world) == ("Analyst",) * 3
@@ -136,10 +154,7 @@ def test_what_is_changed_back_never_gets_there(world: DeskWorld):
 
 
 def test_a_pass_brings_it_there_too(world: DeskWorld):
-    card, _ = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    edited_while_away(world)
     world.line.cut = False
     world.passed()
     assert titles(world) == ("Countess",) * 3
@@ -286,10 +301,7 @@ def test_the_later_one_wins_by_the_clock_of_the_mailbox(world: DeskWorld, first:
 
 
 def test_other_fields_of_the_same_record_are_merged(world: DeskWorld):
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    _, record = edited_while_away(world)
     world.edit_there(record, Department="Numbers")
     back(world)
     assert titles(world) == ("Countess",) * 3
@@ -299,10 +311,7 @@ def test_other_fields_of_the_same_record_are_merged(world: DeskWorld):
 
 
 def test_a_person_at_the_replica_goes_along(world: DeskWorld):
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    _, record = edited_while_away(world)
     world.keeper.update(record, {"Department": "Numbers"})
     back(world)
     assert titles(world) == ("Countess",) * 3
@@ -331,10 +340,7 @@ def test_a_person_at_the_replica_has_edited_the_same(world: DeskWorld, first: st
 
 def test_it_was_deleted_there(world: DeskWorld):
     """Gone on one side, edited on the other: the edit wins, by the sync's word."""
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    _, record = edited_while_away(world)
     world.delete_there(record)
     back(world)
     assert titles(world) == ("Countess",) * 3
@@ -358,10 +364,7 @@ def given_up(world: DeskWorld, card: str) -> None:
 
 
 def test_what_a_person_abandons_is_a_conflict(world: DeskWorld):
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    card, record = edited_while_away(world)
     world.replicas.replica_abandon(record)
     world.later()
     back(world)
@@ -394,10 +397,7 @@ def refusing(world: DeskWorld) -> Iterator[DeskWorld]:
 @pytest.mark.parametrize("by", ["pass", "sync"])
 def test_what_the_crm_refuses_is_a_conflict(refusing: DeskWorld, by: str):
     world = refusing
-    card, _ = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    card, _ = edited_while_away(world)
     world.line.cut = False
     if by == "pass":
         world.passed()
@@ -408,10 +408,7 @@ def test_what_the_crm_refuses_is_a_conflict(refusing: DeskWorld, by: str):
 
 def test_what_a_person_changed_beside_it_goes_out(refusing: DeskWorld):
     world = refusing
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    card, record = edited_while_away(world)
     world.keeper.update(record, {"Department": "Numbers"})
     back(world)
     assert (world.rows()[0]["Department"], world.cards()[0]["department"]) == ("Numbers", "Numbers")
@@ -423,10 +420,7 @@ def test_what_a_person_changed_beside_it_goes_out(refusing: DeskWorld):
     [("crm", "Analyst", True), ("ecs", "Countess", True), ("ecs", "Countess", False)],
 )
 def test_a_person_says_which_value_stands(world: DeskWorld, keep: str, value: str, away: bool):
-    card, record = linked(world)
-    world.line.cut = True
-    world.ecs.edit(card, job_title="Countess")
-    world.later()
+    card, record = edited_while_away(world)
     world.replicas.replica_abandon(record)
     world.later()
     world.line.cut = away
@@ -477,15 +471,7 @@ def test_a_create_that_was_abandoned_is_parked(world: DeskWorld):
 )
 def test_once_whatever_happens_on_the_way_back(world: DeskWorld, what: str, when: str, how: str):
     """Killed before or after the CRM has carried it out, or the answer lost."""
-    card = "" if what == "create" else linked(world)[0]
-    world.line.cut = True
-    match what:
-        case "create":
-            world.person(job_title="Countess")
-        case "update":
-            world.ecs.edit(card, job_title="Countess")
-        case "delete":
-            world.ecs.delete(card)
+    expected = done_while_away(world, what)
     world.later()
     world.again()
     world.line.cut = False
@@ -505,7 +491,6 @@ def test_once_whatever_happens_on_the_way_back(world: DeskWorld, what: str, when
     except Killed:
         world.again()
     back(world)
-    expected = [] if what == "delete" else ["Countess"]
     assert [row["Title"] for row in world.rows()] == [row["Title"] for row in world.here()] == expected
     assert [row["Id"] for row in world.rows()] == [row["Id"] for row in world.here()]
     assert world.engine.conflicts() == []
@@ -517,15 +502,7 @@ def test_once_whatever_happens_on_the_way_back(world: DeskWorld, what: str, when
 )
 def test_killed_while_it_is_kept(world: DeskWorld, what: str, when: str):
     """On either side of the replica's own commit."""
-    card = "" if what == "create" else linked(world)[0]
-    world.line.cut = True
-    match what:
-        case "create":
-            world.person(job_title="Countess")
-        case "update":
-            world.ecs.edit(card, job_title="Countess")
-        case "delete":
-            world.ecs.delete(card)
+    expected = done_while_away(world, what)
     here = world.keeper.here
 
     def dying(do: Any) -> str:
@@ -539,7 +516,6 @@ def test_killed_while_it_is_kept(world: DeskWorld, what: str, when: str):
     world.again()
     world.later()
     back(world)
-    expected = [] if what == "delete" else ["Countess"]
     assert [row["Title"] for row in world.rows()] == [row["Title"] for row in world.here()] == expected
     world.quiet()
 

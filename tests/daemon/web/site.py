@@ -2,7 +2,7 @@
 
 import http.client
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -164,3 +164,12 @@ def scene(
 
 def not_there(**arguments: Any) -> Any:
     raise NoSuchItem("nothing is known as that")
+
+
+def until_slowed(ask: Callable[[], int], most: int) -> list[int]:
+    """The statuses of one request after the other, to the first 429: how many that are depends on how long they take,
+    for some more are free with time."""
+    said: list[int] = []
+    while len(said) < most and 429 not in said:
+        said.append(ask())
+    return said

@@ -1,9 +1,7 @@
 """The pages in a real browser. Screenshots: ``CRMSYNC_SCREENSHOTS=/a/folder``."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,7 @@ from tests.daemon.web.test_charts import hour
 from tests.daemon.web.test_decisions import CONFLICT, DECIDED, HELD, MATCH, REFUSED, REJECTED
 from tests.servers import visiting
 from tests.servers.chromium import Tab, chromium
-from tests.servers.visiting import fits, usable
+from tests.servers.visiting import fits, shoot, usable
 
 pytestmark = pytest.mark.server
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
@@ -42,11 +40,6 @@ def enter(tab: Tab, web: Scene, who: str | None = "alice") -> None:
     tab.until(lambda: tab.script("return document.activeElement.tagName") == "BUTTON")
     tab.press(ENTER)
     tab.until(lambda: "Status" in tab.text("h1"))
-
-
-def shoot(tab: Tab, name: str) -> None:
-    if folder := os.environ.get("CRMSYNC_SCREENSHOTS"):
-        tab.screenshot(Path(folder) / f"{name}.png")
 
 
 def waiting(web: Scene) -> None:

@@ -317,11 +317,13 @@ def test_a_long_plan_is_cut(web: Scene):
     assert "And 7 more" in page
 
 
-def test_old_results_are_forgotten(web: Scene):
+def test_old_results_are_forgotten_and_no_others(web: Scene):
     browser = web.browser().login()
     web.desk.answers["sync"] = lambda **_: {**synced(), "notices": []}
     answers = []
-    for _ in range(KEPT + 2):
+    for number in range(KEPT + 2):
+        if number == KEPT:
+            assert browser.get(answers[0].headers["location"]).status == 200
         answers.append(sync(browser, verb="sync"))
         outcome(browser, answers[-1])
     assert browser.get(answers[0].headers["location"]).status == 404

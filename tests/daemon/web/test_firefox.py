@@ -6,8 +6,9 @@ import pytest
 
 from tests.daemon.fakes import standing
 from tests.daemon.web.site import Scene
-from tests.daemon.web.test_browser import enter, shoot, waiting
+from tests.daemon.web.test_browser import enter, waiting
 from tests.servers.firefox import FirefoxTab, firefox
+from tests.servers.visiting import shoot
 
 pytestmark = pytest.mark.server
 

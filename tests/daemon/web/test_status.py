@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -195,11 +196,12 @@ def test_open_pages_are_bounded_and_closed_ones_make_room(web: Scene):
 
 
 def test_many_pages_ask_the_service_once(web: Scene):
+    begun = time.monotonic()
     streams = [Stream(web.browser().login()) for _ in range(5)]
     for stream in streams:
         stream.next()
         stream.close()
-    assert len(web.desk.asked("status")) <= 2
+    assert len(web.desk.asked("status")) <= 2 + (time.monotonic() - begun) / REST
 
 
 def test_an_open_page_ends_with_the_service_and_nobody_complains(web: Scene, caplog):
@@ -289,7 +291,7 @@ def test_two_hundred_open_pages_and_decisions_beside_them_cost_the_engine_no_mor
         streams = [Stream(web.browser().login(name)) for name in web.desk.accounts]
         for stream in streams:
             assert stream.next()[0] == "status"
-        begun = len(web.desk.asked("status"))
+        begun, since = len(web.desk.asked("status")), time.monotonic()
         browser = web.browser().login("a0")
         token = browser.get("/").token
         memory = threads()
@@ -298,8 +300,8 @@ def test_two_hundred_open_pages_and_decisions_beside_them_cost_the_engine_no_mor
             assert browser.post("/decisions/rejected", fields).status == 303
         assert len(web.desk.asked("reject_retry")) == 50
         assert threads() < memory + 25  # a pool may have grown by some; a decision leaves none behind
-        # a decision shows at once: at most one look each, and none for each page
-        assert len(web.desk.asked("status")) - begun <= 50 + 10
+        # a decision shows at once: at most one look each, and none for each page, beside those that come with time
+        assert len(web.desk.asked("status")) - begun <= 50 + 10 + (time.monotonic() - since) / REST
         for stream in streams:
             stream.close()
 

@@ -1,5 +1,6 @@
 """Who sees and changes what."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,35 @@ def test_queries_show_what_the_caller_may_see(bench: Bench) -> None:
     text = "SELECT Subject, Owner.Name FROM Task ORDER BY Subject"
     assert [row["Subject"] for row in ask(bench, text, bench.bob)] == ["his"]
     assert [row["Subject"] for row in ask(bench, text)] == ["hers", "his"]
+
+
+def test_a_file_is_seen_by_who_sees_its_record(bench: Bench) -> None:
+    """Tasks are their owner's alone; a company is everybody's."""
+    task = bench.store.create(bench.alice, [("Task", {"Subject": "secret"})])[0].id
+    company = bench.create("Account", Name="Acme")
+    files = [
+        bench.store.create(bench.sync, [("Attachment", {"ParentId": parent, "Name": "f", "Body": "aGk="})])[
+            0
+        ].id
+        for parent in (task, company)
+    ]
+    queries = Queries(bench.store, clock=bench.clock)
+    for who, seen in ((bench.alice, files), (bench.bob, files[1:]), (bench.sync, files)):
+        page = queries.query(who, "SELECT Id FROM Attachment", "")
+        asked = [row["Id"] for row in json.loads(page.records)]
+        read = [each for each in files if bench.store.retrieve(who, "Attachment", [each]) != [None]]
+        rights = [each for each, may in bench.store.rights(who, files) if may.read]
+        assert sorted(asked) == read == rights == seen
+    refused, done = bench.store.update(bench.bob, [("Attachment", each, {"Name": "g"}) for each in files])
+    assert codes(refused) == ["INSUFFICIENT_ACCESS_OR_READONLY"]
+    assert isinstance(done, Saved)
+    queries.close()
+
+
+def test_files_of_what_is_private_here(tmp_path: Path) -> None:
+    """Of mail too, which nobody owns, and which an organisation may keep from everybody."""
+    bench = make_bench(tmp_path, {"EmailMessage": "private", "Account": "private"})
+    mail = bench.create("EmailMessage", Subject="m")
+    file = bench.create("Attachment", ParentId=mail, Name="f", Body="aGk=")
+    assert bench.store.retrieve(bench.bob, "Attachment", [file]) == [None]
+    assert bench.store.retrieve(bench.sync, "Attachment", [file]) != [None]

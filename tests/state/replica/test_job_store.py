@@ -2,6 +2,7 @@
 
 import pytest
 
+from crmsync.state.replica import job_store
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.job_store import Job, JobStore, Overtaken, erase
 from tests.state.replica.conftest import Bench
@@ -54,6 +55,28 @@ def test_rows_from_anywhere(store: JobStore) -> None:
         assert store.rows(job, first, count) == b"h\n" + b"".join(lines[first : first + count])
     assert store.keep_rows(job, b"h\n", iter(lines[:1])) == 1  # from the beginning
     assert store.rows(job, 0, 1) == b"h\n" + lines[0]
+
+
+def test_whoever_asks_for_much_waits(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_store, "MOST_WAITING", 2)
+    first, _ = at_work(store), at_work(store)
+    with pytest.raises(Fault, match="2 jobs are waiting"):
+        at_work(store)
+    assert store.add("005000000000002AAA", ASKED, "59.0", "Open")  # somebody else
+    assert store.move(first, "JobComplete", among=("InProgress",))
+    assert at_work(store)
+
+
+def test_whoever_keeps_much_has_to_delete(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_store, "MOST_HELD", 100)
+    job, other = at_work(store, b"x" * 100), "005000000000002AAA"
+    with pytest.raises(Fault, match="LIMIT_EXCEEDED"):
+        at_work(store)
+    with pytest.raises(Fault, match="LIMIT_EXCEEDED"):
+        store.add(job.owner, ASKED, "59.0", "UploadComplete", parent=job, content=b"x")
+    assert store.upload(store.add(other, ASKED, "59.0", "Open"), b"x")
+    store.remove(job)
+    assert at_work(store)
 
 
 def test_what_is_kept(bench: Bench, store: JobStore) -> None:

@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 
 from crmsync.state.replica.changes import Changes
 from crmsync.state.replica.faults import Fault, Rejected, Saved
-from crmsync.state.replica.merging import Merger
+from crmsync.state.replica.merging import Merger, mergeable
 from crmsync.state.replica.recycling import RecycleBin
 from tests.state.replica.conftest import Bench, codes
 
@@ -134,3 +136,14 @@ def test_a_refused_merge_changes_nothing(bench: Bench) -> None:
         merger.merge(
             bench.sync, "Task", bench.create("Task", Subject="t"), {}, [bench.create("Task", Subject="t")]
         )
+
+
+def test_an_upstream_says_what_may_be_merged(bench: Bench) -> None:
+    """Of its fields not all may be here, nor the one that leads to the master."""
+    contact, task = bench.store.object_type("Contact"), bench.store.object_type("Task")
+    narrow = dataclasses.replace(
+        contact, fields=tuple(f for f in contact.fields if f.name != "MasterRecordId")
+    )
+    assert [mergeable(each) for each in (contact, task, narrow)] == [True, False, False]
+    assert mergeable(narrow, {"mergeable": True})
+    assert not mergeable(contact, {"mergeable": False})
