@@ -181,7 +181,16 @@ def _database(value: str) -> str:
             "sqlite:////path/to/state.db or postgresql+psycopg://user@host/database",
             found="a URL that is neither",  # it may hold a password
         )
+    elif (port := _port(value)) is not None and not re.fullmatch("[0-9]+", port):
+        raise Expected("a number as its port, as in host:5432", found="a URL with another one")
     return value
+
+
+def _port(url: str) -> str | None:
+    """As SQLAlchemy takes such a URL apart: a password may have a slash in it."""
+    rest = re.sub(r"^[^:/]*(:[^@]*)?@", "", url.partition("://")[2])
+    _, colon, port = re.split("[/?]", rest, maxsplit=1)[0].rpartition("]")[2].partition(":")
+    return port if colon else None
 
 
 def _zone(value: str) -> str:

@@ -35,7 +35,7 @@ def parse(url: str) -> URL:
     """The URL with its driver spelt out. Raises StateError, which never repeats a password."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number, too
         raise StateError("the [state] url cannot be read", _EXPECTED) from None
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":

@@ -39,11 +39,10 @@ class ReplicaDesk:
     def known(self, writes: Sequence[Write], *, send: bool) -> Mapping[int, Outcome]:
         with self.keeper.database.read() as work:
             before = from_sync.entries(work, writes)
-            waits = not from_sync.at_rest(work)
         if not before:
             return {}
-        if send and waits:
-            self._send()
+        if send and (waiting := from_sync.waiting(before.values())):
+            self._send(waiting)
         with self.keeper.database.write() as work:
             return self._known(work, writes, before)
 
@@ -62,9 +61,10 @@ class ReplicaDesk:
                 found[position] = outcome
         return found
 
-    def _send(self) -> None:
+    def _send(self, ids: Collection[str]) -> None:
+        """These alone: what else waits may not be granted now, and has a pass, or its own repetition."""
         try:
-            self.keeper.send()
+            self.keeper.send(ids)
         except ForeignLogin as error:
             raise AuthExpired(str(error)) from error
 

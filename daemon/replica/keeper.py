@@ -7,10 +7,11 @@ nothing is sent. What a person does here needs none, it is a transaction of the 
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,13 @@ class Keeper:
             work.set_property("last success", self._now().isoformat())
         return tally
 
-    def send(self) -> None:
-        """What waits goes out now, unless somebody else talks to the CRM for this replica. Raises ConnectorError, and
-        ForeignLogin."""
+    def send(self, ids: Collection[str]) -> None:
+        """What waits of these records goes out now, and nothing else, unless somebody else talks to the CRM for this
+        replica. Raises ConnectorError, and ForeignLogin."""
         with self._at_once() as free:
             if free:
                 with self._talking(self._answers):
-                    self._counted(self._context(), through.send)
+                    self._counted(self._context(), partial(through.send_some, ids=ids))
 
     def upstream(self) -> Upstream:
         """Raises ConnectorError for secrets that cannot be read."""
@@ -264,6 +265,7 @@ class Keeper:
                 if free:
                     with self._talking(self._answers):
                         through.refresh(self._context(), record_id)
+        self.database.follow()
         with self.database.read() as work:
             type_, row = edits.find(work, record_id)
             return row_to(type_, row)

@@ -5,10 +5,12 @@ A crash after the request and before its result is stored changes nothing: the n
 that both sides agree.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import sqlalchemy as sa
 
 from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
 from crmsync.daemon.replica.context import Context, naive
@@ -45,10 +47,10 @@ def look(context: Context, name: str, ids: Sequence[str]) -> Seen:
 # ── Deletes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def local_deletes(context: Context, window: Window) -> None:
-    """A stretch at a time in their order, of it those of one object together."""
+def local_deletes(context: Context, window: Window, only: Collection[str] | None = None) -> None:
+    """A stretch at a time in their order, of it those of one object together. `only` these; None: all."""
     last = 0
-    while stretch := _next_deletes(context, last):
+    while stretch := _next_deletes(context, last, only):
         last = stretch[-1]["seq"]
         by_object: dict[str, list[Row]] = {}
         for entry in stretch:
@@ -58,10 +60,10 @@ def local_deletes(context: Context, window: Window) -> None:
             _delete(context, name, batch, window)
 
 
-def _next_deletes(context: Context, last: int) -> list[Row]:
+def _next_deletes(context: Context, last: int, only: Collection[str] | None) -> list[Row]:
     with context.database.read() as work:
         table = work.shared.deletelist
-        due_now = (table.c.state == "ready", table.c.Id == table.c.root)
+        due_now = (table.c.state == "ready", table.c.Id == table.c.root, *_among(table, only))
         return work.where(table, table.c.seq > last, *due_now, limit=BATCH)
 
 
@@ -202,18 +204,24 @@ def _deleted(
 # ── Updates ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def updates(context: Context, window: Window) -> None:
+def updates(context: Context, window: Window, only: Collection[str] | None = None) -> None:
+    """`only` of these records; None: of all."""
     for name in context.objects:
         last = ""
-        while ids := _next_updates(context, name, last):
+        while ids := _next_updates(context, name, last, only):
             last = ids[-1]
             update(context, name, ids, window)
 
 
-def _next_updates(context: Context, name: str, last: str) -> list[str]:
+def _next_updates(context: Context, name: str, last: str, only: Collection[str] | None) -> list[str]:
     with context.database.read() as work:
         table = work.group(name).tosync
-        return [row["Id"] for row in work.after(table, last, BATCH, table.c.state == "ready")]
+        due_now = (table.c.state == "ready", *_among(table, only))
+        return [row["Id"] for row in work.after(table, last, BATCH, *due_now)]
+
+
+def _among(table: sa.Table, only: Collection[str] | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if only is None else (table.c.Id.in_(only),)
 
 
 def update(context: Context, name: str, ids: Sequence[str], window: Window) -> None:

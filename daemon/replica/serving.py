@@ -104,6 +104,8 @@ class Passes:
             self._end.wait(self._keeper.settings.interval.total_seconds())
 
     def _pass(self) -> Mapping[str, Any]:
+        if self._replicas.forbidden:
+            return {"code": "not_granted", "message": self._replicas.forbidden}
         try:
             return self._replicas.sync_one(self._keeper)
         except (

@@ -1,5 +1,7 @@
 """What does not wait for a pass: what was changed here goes out at once, a record is looked at once more."""
 
+from collections.abc import Collection
+
 from crmsync.daemon.replica.births import creates
 from crmsync.daemon.replica.context import Context, Stage, Tally, naive
 from crmsync.daemon.replica.pull import session
@@ -8,20 +10,28 @@ from crmsync.daemon.replica.window import Window, opened
 from crmsync.state.replica.local import arrivals, edits
 from crmsync.state.replica.local.temporary import is_temporary
 
-__all__ = ["refresh", "send"]
+__all__ = ["refresh", "send", "send_some"]
 
 
 def send(context: Context) -> Tally:
     """The second half of a pass: all that waits is sent. Raises ConnectorError; what was not sent goes on waiting."""
-    context.enter(Stage.SESSION)
-    session(context)
-    window = _moment(context)
+    window = _begun(context)
     context.enter(Stage.LOCAL_DELETES)
     local_deletes(context, window)
     context.enter(Stage.CREATES)
     creates(context, window)
     context.enter(Stage.UPDATES)
     updates(context, window)
+    return context.tally
+
+
+def send_some(context: Context, ids: Collection[str]) -> Tally:
+    """Of these records what was changed or deleted; nothing else goes out with it."""
+    window = _begun(context)
+    context.enter(Stage.LOCAL_DELETES)
+    local_deletes(context, window, only=ids)
+    context.enter(Stage.UPDATES)
+    updates(context, window, only=ids)
     return context.tally
 
 
@@ -39,6 +49,12 @@ def refresh(context: Context, record_id: str) -> None:
             arrivals.gone(work, name, [current], context.policy, naive(window.end))
         elif current in seen.rows and work.get(work.shared.deletelist, current) is None:
             arrivals.settle(work, name, seen.rows[current], context.policy, naive(window.end))
+
+
+def _begun(context: Context) -> Window:
+    context.enter(Stage.SESSION)
+    session(context)
+    return _moment(context)
 
 
 def _moment(context: Context) -> Window:

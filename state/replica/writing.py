@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmsync.state.replica import faults, ids, rules
+from crmsync.state.replica import faults, hierarchies, ids, rules
 from crmsync.state.replica.access import Access, Caller
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.drafts import Draft, Lookup, missing_fields
@@ -44,6 +44,7 @@ class Writer:
         for draft in _fine(drafts):
             self._attempt(draft, related)
         self._check_unique(drafts)
+        self._check_above(drafts)
         if all_or_none and any(not draft.ok for draft in drafts):
             for draft in _fine(drafts):
                 draft.reject(faults.ROLLED_BACK)
@@ -188,6 +189,12 @@ class Writer:
                 draft.reject(_duplicate(field, holder))
             elif folded is not None:
                 taken[folded] = draft.id or "another row of this request"
+
+    def _check_above(self, drafts: Sequence[Draft]) -> None:
+        for type_, group in _by_object(_fine(drafts)):
+            if type_.name in hierarchies.ABOVE:
+                table, above = self.database.tables[type_.name], hierarchies.ABOVE[type_.name]
+                hierarchies.check(self.connection, table, above, group)
 
     def _insert(self, drafts: Sequence[Draft]) -> None:
         for type_, group in _by_object(drafts):

@@ -130,6 +130,7 @@ def test_wrong_values(problems, good, old, new, key):
         ("service.listen", '"127.0.0.1:99999"'),
         ("service.socket", f'"/{"x" * 120}"'),
         ("state.url", '"sqlite:///relative.db"'),
+        ("state.url", '"postgresql+psycopg://u@host:port/db"'),
         ("state.url", '"sqlite://"'),
     ],
 )

@@ -66,6 +66,7 @@ def test_what_stands_in_it(loaded: Any, good: str) -> None:
         ),
         ('interval = "0s"', "interval", "at least"),
         ('url = "mysql://u:secret@h/d"', "url", "postgresql+psycopg://user@host/database"),
+        ('url = "postgresql+psycopg://u:secret@h:port/d"', "url", "a number as its port"),
         ('proxy = "127.0.0.1:0"', "proxy", "listen_tls as well"),
         ('listen_tls = "127.0.0.1:0"\nproxy = "[::1]:0"', "proxy", "a port of this address"),
         ('listen = "[::1]:1"\nlisten_tls = "127.0.0.1:2"', "listen_tls", "another port of the same address"),

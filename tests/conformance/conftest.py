@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 # The suite's modules hold assertions, but are no test modules themselves: pytest has to be told to explain them.
-for name in ("bench", "reading", "writing", "values", "asking"):
+for name in ("bench", "telling", "reading", "writing", "values", "asking"):
     pytest.register_assert_rewrite(f"tests.conformance.{name}")
 
 from tests.servers.dav import DavServer  # noqa: E402 (after the registration)

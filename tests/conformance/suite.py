@@ -8,9 +8,14 @@ class TestSomething(Conformance):
 
 from tests.conformance.asking import Asking
 from tests.conformance.reading import Reading
+from tests.conformance.telling import Telling
 from tests.conformance.values import Values
 from tests.conformance.writing import Writing
 
 
-class Conformance(Reading, Writing, Values, Asking):
+class WithoutTelling(Reading, Writing, Values, Asking):
+    """For what stands in for a server that is away, and can say neither what there is nor what has changed."""
+
+
+class Conformance(Telling, WithoutTelling):
     """Subclass it, and give it a fixture ``bench``."""

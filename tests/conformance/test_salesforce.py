@@ -88,7 +88,7 @@ class TestOnEmbeddedCrm(Conformance):
 
 @pytest.mark.server
 class TestBesideItsReplica(Conformance):
-    """With the CRM there. While it is away a copy proves nothing: tests/daemon/replica/test_sync_on_replica.py."""
+    """With the CRM there. While it is away: test_copy.py."""
 
     @pytest.fixture
     def bench(self, crm: EmbeddedCrm, tmp_path: Path) -> Iterator[Bench]:

@@ -173,6 +173,7 @@ def test_durability_can_be_traded_for_speed(tmp_path: Path) -> None:
         "mysql://alice:secret@db.example.com/state",
         "nonsense://",
         "alice:secret@://",
+        "postgresql+psycopg://alice:secret@db.example.com:port/state",
     ],
 )
 def test_a_wrong_url_says_what_was_expected(

@@ -31,7 +31,7 @@ from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Row
 from crmsync.state.replica.values import parse_datetime
 
-__all__ = ["arrived", "at_rest", "entries", "joined", "keep", "standing"]
+__all__ = ["arrived", "entries", "joined", "keep", "standing", "waiting"]
 
 Moments = Mapping[str, datetime]  # by column or field, as the tables hold moments
 
@@ -149,10 +149,9 @@ def _keep_delete(work: Work, record_id: str, at: datetime) -> Outcome:
     return Done(record_id, "", provisional=True)
 
 
-def at_rest(work: Work) -> bool:
-    """Whether nothing of the sync waits for a pass."""
-    table = work.shared.from_sync
-    return not work.count(table, table.c.state == "waiting", table.c.action != "create")
+def waiting(entries: Iterable[Row]) -> frozenset[str]:
+    """The records of which the CRM is to get something that the sync does not make there itself."""
+    return frozenset(e["Id"] for e in entries if e["state"] == "waiting" and e["action"] != "create")
 
 
 def arrived(work: Work, key: str, outcome: Outcome, at: datetime) -> None:

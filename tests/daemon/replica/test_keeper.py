@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from crmsync.connectors.contract import Refused
 from crmsync.connectors.errors import AuthExpired, ProtocolError, Unreachable
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.operations import permission
 from crmsync.daemon.replica import standing
 from crmsync.daemon.replica.context import Stage
 from crmsync.daemon.replica.keeper import Keeper, Settings
 from crmsync.daemon.replica.modes import Mode, acting
+from crmsync.daemon.replica.replicas import Replicas
+from crmsync.daemon.replica.serving import Passes
 from crmsync.state.errors import Locked
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.local.database import ForeignLogin
@@ -171,6 +175,33 @@ def test_what_is_written_while_a_pass_is_ending_goes_at_once(shared: Bench, keep
 
     keeper.sync(watch)
     assert shared.there("Account")[filled]["Phone"] == "2"
+
+
+def test_whoever_serves_it_begins_no_pass_that_the_crm_has_to_ask_for(keeper: Keeper, cable: Cable):
+    said: SimpleQueue[str] = SimpleQueue()
+    with Passes(Replicas({"main": keeper}, forbidden=permission.REPLICA), keeper, said.put):
+        assert said.get(timeout=20) == permission.REPLICA
+    assert (said.empty(), cable.asked) == (True, 0)
+
+
+def test_what_another_process_has_learnt_is_read_too(shared: Bench, keeper: Keeper, cable: Cable):
+    other = Keeper(
+        "main",
+        keeper.place.file or "",
+        Settings(("Account",)),
+        lambda: cable,
+        now=shared.clock,
+        durable=False,
+    )
+    account = shared.there_create("Account", Name="Acme")
+    other.sync()
+    assert keeper.read(account)["Name"] == "Acme"
+    keeper.sync()
+    contact = shared.there_create("Contact", LastName="Lovelace")
+    shared.clock.advance(minutes=5)
+    keeper.sync()
+    assert other.read(contact)["LastName"] == "Lovelace"
+    other.close()
 
 
 def test_only_some_fields(shared: Bench, cable: Cable, tmp_path: Path):

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from crmsync.daemon.demo.child import free_port
 from tests.daemon.fakes import eventually
 from tests.daemon.replica.test_service import Systemd, configured
 from tests.daemon.replica.test_sync_while_away import in_crm, in_replica, told
-from tests.daemon.test_service import SECRETS, end, running, said
+from tests.daemon.test_cli_exchange import EXCHANGE, SECRET, ask, jobs_of
+from tests.daemon.test_service import SECRETS, end, once, running, said
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 from tests.servers.radicale import radicale
@@ -106,12 +108,53 @@ def test_what_changes_meanwhile_is_there_afterwards_once(premises: Premises, sys
         eventually(lambda: premises.there() == wanted, MINUTE)
         eventually(lambda: premises.light() == "in_step", MINUTE)
         eventually(lambda: told(premises.config, "queue") == [], MINUTE)
-        once = {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)}
+        arrived = {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)}
         assert told(premises.config, "sync")["writes"] == 0
         told(premises.config, "crm", "replica", "sync")
-        assert {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)} == once
+        assert {row["Id"]: row["SystemModstamp"] for row in in_crm(premises.crm)} == arrived
         assert (told(premises.config, "conflicts"), premises.here()) == ([], ["Analyst", "Countess"])
         assert end(process) == 0
     log = said(premises.config)
     assert (log.count("action=replica.away"), log.count("action=replica.back")) == (1, 1)
     assert "Traceback" not in log
+
+
+def test_nothing_moves_that_the_crm_has_not_asked_for(
+    premises: Premises, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+):
+    """Not while it is away, and not because it is back."""
+    monkeypatch.setenv("EXCHANGE_SECRET", SECRET)
+    port, config = free_port(), premises.config
+    config.write_text(config.read_text() + EXCHANGE.format(port=port))
+
+    def asked(state: str) -> None:
+        assert ask(port, SECRET)[0] == 202
+        eventually(lambda: jobs_of(config)[0]["state"] == state, MINUTE)
+
+    def waits() -> bool:
+        return "1 change waits for the CRM's word" in once(config, "sync").stdout
+
+    premises.person("ada")
+    with running(config, systemd) as process:
+        eventually(waits, MINUTE)
+        asked("done")
+        assert (premises.there(), premises.here()) == ({"ada": "Analyst"}, ["Analyst"])
+
+        premises.stop()
+        premises.edit("ada", "Countess")
+        eventually(waits, MINUTE)
+        assert once(config, "crm", "replica", "sync").returncode == 1
+        assert premises.here() == ["Analyst"]
+        asked("failed")  # the exchange with the CRM itself
+        assert premises.here() == ["Countess"]
+
+        premises.start()
+        eventually(lambda: "action=replica.back" in said(config), MINUTE)
+        told(config, "sync", code=3)
+        assert "only when the CRM's scheduler asks" in once(config, "crm", "replica", "sync").stderr
+        assert premises.there() == {"ada": "Analyst"}
+        asked("done")
+        assert (premises.there(), premises.here()) == ({"ada": "Countess"}, ["Countess"])
+        eventually(lambda: premises.light() == "in_step", MINUTE)
+        assert told(config, "conflicts") == []
+        assert end(process) == 0

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Kind, Side
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.plan.grant import ALL, NOTHING, Grant
 from crmsync.daemon.replica.desk import ReplicaDesk
 from crmsync.state.replica.ids import new_id
 from tests.daemon.replica.bench import Killed
@@ -188,6 +190,34 @@ def test_nothing_waits_longer_than_the_crm_is_away(world: DeskWorld):
     assert len(world.rows()) == 1
     world.passed()
     world.quiet()
+
+
+def test_only_what_is_granted_goes_out(world: DeskWorld):
+    """A pass covers more than any grant of a kind or direction, and is the CRM's scheduler's to begin."""
+    card, _ = linked(world)
+    task = world.make_there("Task", Subject="Call her")
+    world.passed()
+    world.line.cut = True
+    world.engine.by_itself = NOTHING
+    world.ecs.edit(card, job_title="Countess")
+    world.later()
+    assert titles(world) == ("Countess", "Analyst", "Analyst")  # not even in the copy
+    world.clock.tick(90)
+    world.engine.sync(grant=Grant(to=frozenset({Side.CRM})))
+    assert titles(world) == ("Countess", "Countess", "Analyst")
+    world.keeper.update(task, {"Subject": "Write to her"})
+    world.line.cut = False
+    world.line.sent.clear()
+    world.later()
+    assert world.line.writes() == []
+    world.engine.sync(grant=Grant(to=frozenset({Side.ECS})))
+    assert world.line.writes() == []
+    world.engine.sync(grant=Grant(to=frozenset({Side.CRM}), kinds=frozenset({Kind.CONTACT})))
+    assert titles(world) == ("Countess",) * 3
+    assert [row["Subject"] for row in world.rows("Task")] == ["Call her"]
+    world.engine.by_itself = ALL
+    back(world)
+    assert [row["Subject"] for row in world.rows("Task")] == ["Write to her"]
 
 
 def test_a_pass_leaves_a_create_to_the_sync(world: DeskWorld):

@@ -43,6 +43,26 @@ def test_a_write_without_a_change_still_moves_the_stamp(bench: Bench) -> None:
     assert row["CreatedDate"] == NOON
 
 
+def test_no_account_stands_below_itself(bench: Bench) -> None:
+    top = bench.create("Account", Name="Top")
+    middle = bench.create("Account", Name="Middle", ParentId=top)
+    below = bench.create("Account", Name="Below", ParentId=middle)
+    for parent in (top, middle, below):
+        refused = bench.update(top, ParentId=parent)
+        assert codes(refused) == ["CIRCULAR_DEPENDENCY"]
+    assert bench.read(top)["ParentId"] is None
+    assert isinstance(bench.update(below, ParentId=top), Saved)
+    assert isinstance(bench.update(middle, ParentId=below), Saved)
+
+
+def test_nor_do_two_that_are_moved_at_once(bench: Bench) -> None:
+    one, other = (bench.create("Account", Name=name) for name in ("One", "Other"))
+    rows = [("Account", one, {"ParentId": other}), ("Account", other, {"ParentId": one})]
+    first, second = bench.store.update(bench.sync, rows)
+    assert isinstance(first, Saved)
+    assert codes(second) == ["CIRCULAR_DEPENDENCY"]
+
+
 def test_text_is_trimmed_and_empty_text_is_null(bench: Bench) -> None:
     record_id = bench.create("Contact", LastName="  Trim\n", Description=" ", Title="\u00a0kept\u00a0")
     row = bench.read(record_id)
