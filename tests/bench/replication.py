@@ -88,4 +88,5 @@ def _row(prefix: str, number: int, moment: datetime.datetime) -> dict[str, Any]:
         "Description": WORDS,
         **stamps,
         "IsDeleted": False,
+        "IsEmailBounced": False,
     }

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def in_crm(crm: EmbeddedCrm) -> list[Any]:
 
 
 def in_replica(folder: Path) -> list[Any]:
-    with sqlite3.connect(folder / "replica-main.db") as connection:
+    with closing(sqlite3.connect(f"file:{folder / 'replica-main.db'}?mode=ro", uri=True)) as connection:
         return connection.execute('SELECT Id, Title FROM "Contact"').fetchall()
 
 
