@@ -63,10 +63,12 @@ def _note_columns(
     task: Task,
     before: Record,
 ) -> None:
-    """The old value is the snapshot again."""
+    """The old value is the snapshot again. What was written over had perhaps been edited in other columns, and nobody
+    has looked at that: then what stands now is not what we know."""
     assert task.done is not None
     side, cycle = task.side, cx.cycle
-    version = task.done.version
+    known = pair.ecs_version if side is Side.ECS else pair.crm_version
+    version = task.done.version if before.version == known else known
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
         snapshot = tx.snapshots.get(pair.id)

@@ -10,6 +10,7 @@ from crmsync.daemon.cycle.candidates import born
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
+from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.twins import twins
 from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
 from crmsync.daemon.plan.normalise import same
@@ -219,7 +220,8 @@ def _unlinked(cx: Context, one: Entry, former: Pair | None, done: Done, reason: 
 
 def link_again(cx: Context, one: Entry, undone: Undone) -> None:
     """An unlink is undone by linking again; an item that had lost its tag gets it back. Never to a record that is gone:
-    the next cycle would take it for one that a person has deleted."""
+    the next cycle would take it for one that a person has deleted. Both are looked at next: nobody has while they were
+    not linked, and what was edited meanwhile is told of no more."""
     pair = pair_of(cx, one)
     found = standing(cx, replace(one, side=Side.ECS))
     if pair is None or pair.state is PairState.LINKED or found is None:
@@ -241,7 +243,10 @@ def link_again(cx: Context, one: Entry, undone: Undone) -> None:
         version = task.done.version
     cycle = cx.cycle
     with cx.state.transaction() as tx:
-        linked = replace(pair, state=PairState.LINKED, reason="", untagged=False, ecs_version=version)
+        linked = replace(pair, state=PairState.LINKED, reason="", untagged=False)
+        if record.version == pair.ecs_version:
+            linked = replace(linked, ecs_version=version)
         tx.pairs.save(linked)
+        wake(tx, linked, cx.now())
         tx.history.add([entry(cx, cycle, linked, Side.ECS, Action.LINK, f"undo of cycle {one.cycle}")])
     undone.done += 1
