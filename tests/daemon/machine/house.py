@@ -65,6 +65,12 @@ class House(Premises, World):
     def crm_source(self) -> Source:
         return MemorySource(self.crm, Side.CRM)
 
+    def idle_requests(self) -> int:
+        """A CRM that lists everything each time, and says of nothing whose it is, is asked for what nobody has."""
+        traits = self.crm.traits
+        unsaid = not traits.incremental and not traits.whole_changes
+        return super().idle_requests() + len(self.seen) * unsaid
+
     def mailboxes(self, account: str, server: str) -> Sequence[Mailbox]:
         source = MemorySource(self.boxes[server], Side.ECS)
         return [Mailbox("memory", source, only=self.only.get((account, server), ()))]
