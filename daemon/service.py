@@ -158,10 +158,10 @@ class Service:
     def run(self, server: ControlServer) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._signalled)
-        server.start()
         self.phones.open()
         self.reception.open()
         self.adaptor.open()
+        server.start()  # last: whoever has a command before all is open waits at the socket
         self.watch.start()
         self.schedule.start(self.engine.accounts, self.rounds.pace)
         self.replicas.follow(self.engine.replicas, self.schedule)

@@ -56,7 +56,7 @@ from crmsync.daemon.plan.reconcile import (
     Unlink,
     decide,
 )
-from crmsync.daemon.plan.terms import Held, Merged, Policy, Standing, Verdict
+from crmsync.daemon.plan.terms import Direction, Held, Merged, Policy, Standing, Verdict
 from crmsync.state.model import Conflict
 from crmsync.state.snapshot import Mark, Snapshot, to_text
 
@@ -129,6 +129,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
     if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
         ecs = Seen.EDITED
+    if ecs is Seen.GONE and crm is Seen.SAME and _perhaps_edited(cx, work, standings[Side.CRM]):
+        crm = Seen.EDITED
     if copy is not None and ecs is Seen.EDITED and (copy.mute or work.pair.crm_owner != cx.user):
         ecs = Seen.SAME  # it does not speak for the record, and must not make it again
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
@@ -150,6 +152,15 @@ def _edited_beyond_us(work: Work) -> bool:
     do not map (notes, a photo), and that must not go with a deleted record."""
     known = work.pair.ecs_version
     return bool(known) and work.record(Side.ECS).version != known
+
+
+def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
+    """The record is another one than we last saw, and shows something in an exchanged column on which the two sides
+    have never agreed (the CRM lets nobody but itself write there): a person may have written just that."""
+    known, rules = work.pair.crm_version, rules_of(cx, work.pair.kind)
+    exchanged_ones = {n for n, rule in rules.items() if rule.direction is not Direction.NONE}
+    never_agreed = (v for n, v in crm.columns.items() if n in exchanged_ones and n not in crm.baseline)
+    return bool(known) and work.record(Side.CRM).version != known and any(v is not None for v in never_agreed)
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from crmsync.daemon.control import Client
 from tests.daemon.fakes import CONFIG, eventually
 from tests.servers.warm import Command
 
@@ -122,6 +123,24 @@ def test_from_ready_to_a_clean_stop(config, systemd):
     assert "hush" not in log
     assert "@" not in log
     assert not (config.parent / "run/control.sock").exists()
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as door, suppress(OSError):
+        door.connect(str(path))
+        return True
+    return False
+
+
+def test_a_command_that_comes_before_all_is_open_waits_for_it(config, systemd):
+    """As soon as the socket is there: whoever gets in finds the status page."""
+    environ = {**os.environ, **SECRETS, "NOTIFY_SOCKET": systemd.address}
+    path = config.parent / "run/control.sock"
+    with Command(["--config", str(config), "run"], environ) as process:
+        eventually(lambda: _listens(path))
+        answer = Client(path).call("login_link", {"admin": True}, lambda *_: None)
+        assert answer["url"].startswith("http://127.0.0.1:")
+        assert end(process) == 0
 
 
 def test_ctrl_c_stops_it_too(config, systemd):

@@ -44,6 +44,25 @@ def test_a_company_that_only_comes_from_the_crm_asks_nobody(world: World, typed:
     world.idle()
 
 
+def test_a_company_of_the_crm_that_the_card_never_had_is_an_edit_too(world: World) -> None:
+    """The two never agreed on one: that nobody knows what stood there before is no reason to delete it."""
+    card = world.person("Grace", "Hopper", company="Yale")
+    world.sync()
+    world.crm.edit(world.the_record().id, company="Navy")
+    world.ecs.delete(card)
+    world.sync()
+    assert (world.the_card().columns["company"], world.the_record().columns["company"]) == ("Navy", "Navy")
+    world.idle()
+
+
+def test_a_card_whose_own_company_nobody_took_is_deleted_with_its_record(world: World) -> None:
+    card = world.person("Grace", "Hopper", company="Yale")
+    world.sync()
+    world.ecs.delete(card)
+    world.sync()
+    assert (world.cards(), world.contacts()) == ([], [])
+
+
 def test_a_rebuilt_state_holds_also_what_goes_one_way(world: World) -> None:
     """The card had kept its own value by the rule; that the state was lost is no reason to overwrite it."""
     card = world.person("Grace", "Hopper")
