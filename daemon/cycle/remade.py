@@ -56,8 +56,7 @@ def _link(cx: Context, work: Work, pair: Pair) -> None:
         given_up = [i for i in tx.intents.open(cx.account.name) if i.pair_id == old.id]
         tx.intents.close([i.id for i in given_up if i.action == Action.CREATE])
         tx.queue.done_unless_changed(work.rows)
-        tx.held.overtaken([old.id])
-        tx.pairs.remove(old.id)
+        tx.close(old.id, cx.now())
         tx.pairs.add(pair)
         woken = [Detected(pair.ecs_id, f"{old.id}#again")]
         tx.queue.record(pair.account, Side.ECS, pair.ecs_collection, woken, cx.now())

@@ -143,7 +143,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work] | None:
         if (
             before is not None and before.state is PairState.UNLINKED
         ):  # it was linked to what stood here before
-            tx.pairs.remove(before.id)
+            tx.close(before.id, cx.now())
             before = None
     if before is not None:
         reason = f"another account has linked it to {twin.crm_id}, which is linked to another item here"
@@ -211,7 +211,7 @@ def _let_go(cx: Context, work: Work, before: Pair, id: str) -> bool:
         work.taken = f"another account has made it again as {id}, which is linked to another item here"
         return False
     with cx.state.transaction() as tx:
-        tx.pairs.remove(before.id)
+        tx.close(before.id, cx.now())
     return True
 
 
