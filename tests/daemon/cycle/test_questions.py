@@ -63,3 +63,19 @@ def test_both_of_two_records_go(house: House) -> None:
     house.sync()
     assert house.the_record().columns["department"] == "Poetry"
     nothing_is_asked(house)
+
+
+def test_a_record_that_was_asked_about_takes_the_place_of_one_that_is_gone(house: House) -> None:
+    card = house.person("Bea", "Byron")
+    house.sync()
+    former = house.the_record()
+    for _ in range(2):
+        house.person("Bea", "Byron", tag=False)
+    house.record("Bea", "Byron")
+    house.sync()
+    assert len(house.engine.matches()) == 1
+    house.crm.delete(former.id)
+    house.ecs.edit(card, department="Poetry")
+    house.sync()
+    assert house.the_record().columns["department"] == "Poetry"
+    nothing_is_asked(house)
