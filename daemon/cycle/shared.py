@@ -14,7 +14,7 @@ from crmsync.connectors.contract import Columns, Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import hold, new_pair
+from crmsync.daemon.cycle.linking import hold, met, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.meetings import has_copies
 from crmsync.daemon.cycle.owners import seen_by_delegate
@@ -151,6 +151,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work] | None:
         return []
     with cx.state.transaction() as tx:
         pair = tx.pairs.add(replace(new_pair(cx, newcomer, place, twin.crm_id), crm_owner=twin.crm_owner))
+        met(tx, [pair])
         snapshot = tx.snapshots.get(twin.id)
         if snapshot is not None:
             marked = replace(snapshot, ecs=Mark(pair.ecs_id, ""), crm=Mark(pair.crm_id, ""))
