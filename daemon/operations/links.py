@@ -37,7 +37,7 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str, who:
                 raise NoSuchItem(
                     f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
                 )
-            tx.pairs.remove(other.id)
+            tx.close(other.id, cx.now())
         stored = tx.pairs.add(pair)
         names = {pair.ecs_id, pair.crm_id}
         asked = tx.held.listing(pair.account, What.MATCH)
@@ -112,6 +112,7 @@ def _unlink(state: State, contexts: Sequence[Context], pair: Pair, who: Who) -> 
     cycle = cx.cycle
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
+        tx.overtake([pair.id], cx.now())
         tx.queue.done([r.id for r in rows_of(tx, pair)])
         said = f"unlinked by hand ({who.by})" if who.by else "unlinked by hand"
         by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, said)
