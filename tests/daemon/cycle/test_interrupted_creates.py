@@ -64,6 +64,7 @@ def test_a_record_that_was_made_without_anybody_hearing_of_it_is_no_newcomer(hou
     fails_when_done(house)
     house.sync()
     house.sync()  # the poll tells of the record before the create is repeated
+    assert house.engine.matches() == []
     house.clock.tick(HOURS)
     house.sync()
     one_of_each(house)
