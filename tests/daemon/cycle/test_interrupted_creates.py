@@ -146,3 +146,21 @@ def test_a_card_that_is_made_again_by_hand_has_the_only_record(house: House) -> 
     house.clock.tick(HOURS)
     house.sync()
     one_of_each(house)
+
+
+def test_a_record_that_a_person_has_linked_before_anybody_heard_of_it(house: House) -> None:
+    """Then the card for which it was made gets another one."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    house.fate.kill(at=lambda p: (p.where, p.what, p.after) == ("crm", "create", True))
+    with pytest.raises(Killed):
+        house.sync()
+    house.restart()
+    other = house.person("Eve", tag=False)
+    house.engine.link(other, house.the_record().id)
+    house.clock.tick(HOURS)
+    house.sync()
+    assert len(house.cards()) == len(house.contacts()) == 2
+    house.idle()
