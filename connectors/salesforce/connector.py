@@ -28,6 +28,7 @@ from crmsync.connectors.salesforce.callers import Rights
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
+from crmsync.connectors.salesforce.copied import CopiedTable
 from crmsync.connectors.salesforce.copying import BesideCopy, OnCopy
 from crmsync.connectors.salesforce.describe import Missing
 from crmsync.connectors.salesforce.desk import Desk
@@ -81,7 +82,10 @@ class SalesforceSource:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
         transport: Transport | None = None,
+        copied: bool = False,
     ) -> None:
+        """``copied``: the transport leads to a copy of the organisation."""
+        made = CopiedTable if copied else Table
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
@@ -96,7 +100,7 @@ class SalesforceSource:
             transport=transport,
         )
         self._tables = {
-            kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
+            kind: made(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
             for kind, columns in fields.items()
             if kind in TABLES
         }
@@ -126,13 +130,18 @@ class SalesforceSource:
 
     def open_copy(self, collection: Collection, desk: Desk) -> OnCopy:
         """The copy in the object's place."""
-        found = self.table(collection)
+        found = self.copied(collection)
         return OnCopy(found, Poll(found, self._overlap, self._now), self._conditions, desk)
 
     def table(self, collection: Collection) -> Table:
         found = next((t for t in self._tables.values() if t.name == collection.id), None)
         if found is None:
             raise NotFound(f"the CRM source has no collection {collection.id}")
+        return found
+
+    def copied(self, collection: Collection) -> CopiedTable:
+        found = self.table(collection)
+        assert isinstance(found, CopiedTable)
         return found
 
     def user_id(self, username: str) -> str:
