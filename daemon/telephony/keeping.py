@@ -20,6 +20,7 @@ from crmsync.state.database import State
 from crmsync.state.errors import Locked
 from crmsync.state.model import Pair, PairState
 from crmsync.state.transaction import Tx
+from crmsync.state.values import split
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Keeping:
         name, ids = LOG_ACCOUNT.format(account), [row.id for row in rows]
         pairs = tx.pairs.by_ecs(name, COLLECTION, ids)
         waiting = {change.item for change in tx.queue.get(name, Side.ECS, COLLECTION, ids)}
-        waiting |= {intent.item.removeprefix(f"{COLLECTION}/") for intent in tx.intents.open(name)}
+        waiting |= {split(intent.item)[1] or intent.item for intent in tx.intents.open(name)}
         undecided = {id for id, _ in tx.conflicts.open_for([pair.id for pair in pairs.values()])}
         there = {
             (pair.crm_collection, change.item)
