@@ -52,7 +52,7 @@ class LocalDatabase:
         self._turn = Lock()
         self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
-        with self.write() as work:
+        with self._transaction() as work:
             self.tables.metadata.create_all(work.connection)
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
@@ -71,7 +71,7 @@ class LocalDatabase:
         with self._turn:
             try:
                 with self._transaction() as work:
-                    yield work
+                    yield self._up_to_date(work)
             finally:
                 self.writes += 1
 
@@ -83,6 +83,14 @@ class LocalDatabase:
                 schema = sa.func.hashtext(sa.func.current_schema())
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_TURN, schema)))
             yield Work(connection, self.tables)
+
+    def _up_to_date(self, work: Work) -> Work:
+        """Another process may have migrated the tables since we last looked; from here on it waits for us."""
+        learnt = work.property(LEARNT)
+        if learnt != self._learnt:
+            self._learnt = learnt
+            self._follow(self._described(work))
+        return Work(work.connection, self.tables)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -116,7 +124,8 @@ class LocalDatabase:
         """Takes the upstream's descriptions over, by object name; returns the objects whose rows have to be read
         again, because they have fields that they did not have. Raises ValueError for a reply that cannot be used."""
         with self._turn:  # until the new tables stand: no writer may follow with the old ones
-            with self._transaction() as work:
+            with self._transaction() as begun:
+                work = self._up_to_date(begun)
                 known = self._described(work)
                 new = {name: _kept(reply) for name, reply in replies.items()}
                 if all(known.get(name) == reply for name, reply in new.items()):
