@@ -12,7 +12,9 @@ What is special here, beside ``mapping``:
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.contract import (
     Collection,
     Kind,
@@ -20,8 +22,9 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.http import Transport
-from crmsync.connectors.salesforce import callers, soql
+from crmsync.connectors.salesforce import callers, search, soql
 from crmsync.connectors.salesforce.auth import Auth
+from crmsync.connectors.salesforce.callers import Rights
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
@@ -152,8 +155,12 @@ class SalesforceSource:
             )
         return active[0]
 
-    def people(self, number: str, user: str) -> Sequence[Person]:
-        return callers.people(self._client, number, user)
+    def people(self, number: str, user: str, *, rights: Rights | None = None) -> Sequence[Person]:
+        """``rights``: who says what the user may see, instead of this organisation."""
+        return callers.people(self._client, number, rights or partial(self.access, user))
+
+    def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
+        return search.access(self._client, user, ids)
 
     def missing(self) -> Mapping[Kind, Missing]:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""

@@ -7,7 +7,6 @@ CRM -> ECS first, then ECS -> CRM. What the pair's fate is beyond a merge (a del
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from crmsync.connectors.abilities import Settling
 from crmsync.connectors.contract import Columns, Gone, Record, Side, Stamp, Unreadable, Update
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import Task, carry_out
@@ -32,7 +31,7 @@ from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, st
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.underway import withdrawals
-from crmsync.daemon.cycle.waiting import stands_in, told_enough
+from crmsync.daemon.cycle.waiting import told_enough
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -159,19 +158,13 @@ def _edited_beyond_us(work: Work) -> bool:
 def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
     """The record is another one than we last saw, and shows something in an exchanged column on which the two sides
     have never agreed (the CRM lets nobody but itself write there): a person may have written just that."""
-    rules = rules_of(cx, work.pair.kind)
+    rules, place = rules_of(cx, work.pair.kind), cx.objects[work.pair.crm_collection]
+    known = work.pair.crm_version
+    if not known or doubt.unwritten(place, known, work.record(Side.CRM).version):
+        return False
     exchanged_ones = {n for n, rule in rules.items() if rule.direction is not Direction.NONE}
     never_agreed = (v for n, v in crm.columns.items() if n in exchanged_ones and n not in crm.baseline)
-    return _other_version(cx, work) and any(v is not None for v in never_agreed)
-
-
-def _other_version(cx: Context, work: Work) -> bool:
-    """A copy shows an old row, of which we may have noted a version when it was young: no poll comes in between."""
-    known, shown = work.pair.crm_version, work.record(Side.CRM).version
-    place = cx.objects[work.pair.crm_collection]
-    if stands_in(place) and isinstance(place.connector, Settling):
-        known, shown = map(place.connector.settled, (known, shown))
-    return bool(known) and shown != known
+    return any(v is not None for v in never_agreed)
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:

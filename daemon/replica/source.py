@@ -5,8 +5,10 @@ Which of the two it is stands for a cycle: it is looked when the cycle asks for 
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.contract import Collection, Connector, Kind, Side
 from crmsync.connectors.errors import ConnectorError, Unreachable
 from crmsync.connectors.salesforce.connector import SalesforceSource
@@ -69,8 +71,25 @@ class ReplicaSource:
         return self._live().open_beside(collection, self._desk)
 
     def people(self, number: str, user: str) -> Sequence[Person]:
-        found: Sequence[Person] = self._lazy.people(number, user)
-        return found
+        """Nobody who is called waits for a CRM that is known to be away."""
+        if self._keeper.resting() or self._keeper.away():
+            raise Unreachable("the CRM is away")
+        live = self._live()
+
+        def rights(ids: Sequence[str]) -> Mapping[str, Access]:
+            told = live.access(user, ids)
+            self._desk.grant(user, ids, told)
+            return told
+
+        return live.people(number, user, rights=rights)
+
+    def people_here(self, number: str, username: str) -> Sequence[Person]:
+        with self._keeper.database.read() as work:
+            user = (work.property("users") or {}).get(username)
+        if user is None:
+            return ()
+        self._filled()
+        return self._copy.people(number, user, rights=partial(self._desk.may_read, user))
 
     def replication(self) -> Any:
         return self._lazy.replication()

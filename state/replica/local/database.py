@@ -21,6 +21,7 @@ from crmsync.state.replica.local.opening import Place, explained, open_place
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Shapes
 from crmsync.state.replica.local.tables import Tables
+from crmsync.state.replica.making import make
 
 __all__ = ["ForeignLogin", "LocalDatabase"]
 
@@ -53,7 +54,7 @@ class LocalDatabase:
         self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
         with self._transaction() as work:
-            self.tables.metadata.create_all(work.connection)
+            make(work.connection, self.tables.metadata)
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
             self.tables = Tables(Shapes(self._known))

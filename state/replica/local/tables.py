@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -46,19 +47,27 @@ class Group:
 @dataclass(slots=True)
 class Tables:
     shapes: Shapes
-    metadata: sa.MetaData = field(default_factory=sa.MetaData)
+    metadata: sa.MetaData = field(init=False)
     groups: Mapping[str, Group] = field(init=False)
     shared: "Shared" = field(init=False)
 
     def __post_init__(self) -> None:
-        self.shared = Shared(self.metadata)
-        self.groups = {type_.name: _group(type_, self.metadata) for type_ in self.shapes}
+        self.metadata, self.groups, self.shared = _layout(tuple(self.shapes))
 
     def work(self) -> Iterator[sa.Table]:
         """Every table that is empty when everything is in step."""
         yield from (self.shared.createlist, self.shared.conversions, self.shared.deletelist)
         for group in self.groups.values():
             yield from group.work()
+
+
+@lru_cache(8)
+def _layout(types: tuple[ObjectType, ...]) -> tuple[sa.MetaData, Mapping[str, Group], "Shared"]:
+    """Replicas whose objects are alike, as those of several logins to one CRM mostly are, have the same tables, and
+    share what is compiled of them."""
+    metadata = sa.MetaData()
+    shared = Shared(metadata)
+    return metadata, {type_.name: _group(type_, metadata) for type_ in types}, shared
 
 
 class Shared:
