@@ -1,55 +1,20 @@
-"""Tables that are missing in a database, as statements that are put together once in a process.
-
-A program that opens several databases with the same tables (replicas of logins to one CRM, a CRM beside its replica)
-would else make the same text of them each time, which takes ten times as long as running it.
-"""
-
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+"""The tables and indexes that are missing in a database."""
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
 
+from crmsync.state.ddl import creations
 from crmsync.state.replica.indexing import make_missing
 
 __all__ = ["make"]
-
-_KEPT = 16  # sets of tables; a replica has another one after its CRM's schema has changed
 
 
 def make(connection: sa.Connection, metadata: sa.MetaData) -> frozenset[str]:
     """Makes the tables and indexes that are missing; returns the names of the tables that were there before."""
     present = frozenset(sa.inspect(connection).get_table_names())
-    for name, statements in _statements(metadata, _Kind(connection.dialect)).items():
+    for name, statements in creations(metadata, connection.dialect).items():
         if name not in present:
             for statement in statements:
                 connection.exec_driver_sql(statement)
     if not present.isdisjoint(metadata.tables):
         make_missing(connection, metadata)
     return present
-
-
-class _Kind:
-    """What a statement's text depends on: the kind of the database. Each engine has a dialect of its own."""
-
-    def __init__(self, dialect: sa.Dialect) -> None:
-        self.dialect = dialect
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kind) and type(self.dialect) is type(other.dialect)
-
-    def __hash__(self) -> int:
-        return hash(type(self.dialect))
-
-
-@lru_cache(_KEPT)
-def _statements(metadata: sa.MetaData, kind: _Kind) -> Mapping[str, tuple[str, ...]]:
-    """By table, in the order in which they can be made."""
-    return {table.name: tuple(_of(table, kind.dialect)) for table in metadata.sorted_tables}
-
-
-def _of(table: sa.Table, dialect: sa.Dialect) -> list[str]:
-    indexes = sorted(table.indexes, key=lambda each: str(each.name))
-    made: list[Any] = [CreateTable(table), *(CreateIndex(index) for index in indexes)]
-    return [str(each.compile(dialect=dialect)) for each in made]
