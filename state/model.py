@@ -14,6 +14,8 @@ from crmsync.connectors.contract import Kind, Side, Value
 # ── The sync table ───────────────────────────────────────────────────────────────────────────────────────────
 
 WAITS_FOR_OWNER = "waits_for_owner"  # ``Change.code``: the account of whose collection it is in has to act
+PROVISIONAL = "provisional"  # code of rows whose write only a copy has
+AWAY = "away"  # code of rows that wait for the CRM itself, which has a copy
 
 
 class QueueState(StrEnum):

@@ -24,19 +24,19 @@ class Overall:
     last: Cycle | None = None  # the newest, finished or not
     waits: dict[str, int] = field(
         default_factory=dict
-    )  # rows that wait for the asked reason, by their sentence
+    )  # rows that wait for the asked reasons, by their sentence
 
 
 class Overalls:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def of(self, accounts: Collection[str], code: str) -> dict[str, Overall]:
-        """``code``: the reason of ``waits``."""
+    def of(self, accounts: Collection[str], *codes: str) -> dict[str, Overall]:
+        """``codes``: the reasons of ``waits``."""
         found = {name: Overall() for name in accounts}
         self._count(found)
         for account, sentence, number in self._grouped(
-            found, _q.account, [_q.error], func.count(), _q.state == QueueState.WAITING, _q.code == code
+            found, _q.account, [_q.error], func.count(), _q.state == QueueState.WAITING, _q.code.in_(codes)
         ):
             found[account].waits[sentence] = number
         for account, number in self._grouped(found, _c.account, [], func.count(), _c.resolved.is_(False)):

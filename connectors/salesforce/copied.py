@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Record
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce.client import Row
+from crmsync.connectors.salesforce.client import QueryPage, Row
 from crmsync.connectors.salesforce.invited import FILES, INVITED, is_invited
 from crmsync.connectors.salesforce.table import Table
 from crmsync.connectors.salesforce.values import at
@@ -50,6 +50,12 @@ class CopiedTable(Table):
                 if missing := [field for field in fields if not known.has(field)]:
                     yield f"{name} stands in it without {', '.join(missing)}"
 
+    def pages(self, where: str = "", *, order: str = "", deleted: bool = False) -> Iterator[QueryPage]:
+        """Rows of the fields that the CRM itself is asked for: a version may be made of all of them."""
+        beside = frozenset(self._wanted()).difference(super()._wanted())
+        for page in super().pages(where, order=order, deleted=deleted):
+            yield replace(page, rows=[_CopiedRow.of(row, beside) for row in page.rows])
+
     def _wanted(self) -> list[str]:
         paths = (path for path in self.mapper.fields.values() if "." in path)
         return list(dict.fromkeys([*super()._wanted(), *map(_reference, paths)]))
@@ -59,6 +65,16 @@ class CopiedTable(Table):
         unsure = {column for column, path in self.mapper.fields.items() if _unsure(row, path)}
         told = {column: value for column, value in record.columns.items() if column not in unsure}
         return replace(record, columns=told) if unsure else record
+
+
+class _CopiedRow(dict[str, object]):
+    references: Mapping[str, object]  # fields that nobody asked for, by which it refers to other records
+
+    @classmethod
+    def of(cls, row: Row, beside: frozenset[str]) -> "_CopiedRow":
+        made = cls({name: value for name, value in row.items() if name not in beside})
+        made.references = {name: row[name] for name in beside if name in row}
+        return made
 
 
 def _reference(path: str) -> str:
@@ -73,7 +89,10 @@ def _unsure(row: Row, path: str) -> bool:
         told = at(row, INVITED)
         people = told.get("records") if isinstance(told, Mapping) else None
         return any(_nameless(each) for each in people or ())
-    return "." in path and at(row, path) is None and isinstance(at(row, _reference(path)), str)
+    if "." not in path or at(row, path) is not None:
+        return False
+    known = row.references if isinstance(row, _CopiedRow) else {}
+    return isinstance(at({**row, **known}, _reference(path)), str)
 
 
 def _nameless(relation: object) -> bool:

@@ -24,11 +24,10 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.plan.members import people
 from crmsync.daemon.plan.normalise import rewritten
-from crmsync.state.model import Change, Intent
+from crmsync.state.model import PROVISIONAL, Change, Intent
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
 
-PROVISIONAL = "provisional"  # code of rows whose write only a copy has
 IN_COPY = "waits in the copy of the CRM"
 
 

@@ -5,15 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from crmsync.connectors.abilities import Copying, Represented
 from crmsync.connectors.contract import Columns, Kind, Record, Side
-from crmsync.daemon.cycle.apply import PROVISIONAL
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.work import Work, baseline, rules_of
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Change
+from crmsync.state.model import AWAY, PROVISIONAL, Change
 
-__all__ = ["AWAY", "UNASKED", "UNKNOWN", "put_off", "stands_in", "take_up", "told_enough", "wait_for_crm"]
+__all__ = ["UNASKED", "UNKNOWN", "put_off", "stands_in", "take_up", "told_enough", "wait_for_crm"]
 
-AWAY = "away"  # code of rows that wait for the CRM itself
 UNASKED = "it was never asked what the account's CRM user may do with the record"
 UNKNOWN = "its record does not stand in the copy of the CRM yet"
 

@@ -106,7 +106,7 @@ def deletions(context: Context, window: Window) -> None:
         type_ = context.database.tables.shapes.of(name)
         if window.deletes_start is None or not type_.deletable or not _stands(context, name):
             continue
-        if not window.tellable or _due(context, name, window):
+        if not window.tellable or not _told(context, name) or _due(context, name, window):
             _compare(context, name, window)
             continue
         told = context.upstream.deleted(name, window.deletes_start, window.deletes_end)
@@ -123,6 +123,11 @@ def deletions(context: Context, window: Window) -> None:
 def _stands(context: Context, name: str) -> bool:
     with context.database.read() as work:
         return name in (work.property("filled") or ())
+
+
+def _told(context: Context, name: str) -> bool:
+    """Whether the server keeps a list of what was deleted of it."""
+    return context.database.tables.shapes.replies[name].get("replicateable") is not False
 
 
 def _stage_deleted(work: Work, name: str, told: Sequence[str]) -> None:

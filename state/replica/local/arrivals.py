@@ -27,6 +27,7 @@ _NOT_LISTED = "not_found", "was deleted upstream, or is not visible to the CRM l
 def stage(work: Work, name: str, rows: Sequence[Row], *, first: bool) -> int:
     """Notes living rows of the upstream; returns how many of them say something new."""
     group, ids = work.group(name), [row["Id"] for row in rows]
+    first = first and not _doubtful(work, name)
     work.drop(group.todelete, ids)  # read after the list of deletions: it lives
     pending = work.pending(name, ids)
     if first:
@@ -38,6 +39,13 @@ def stage(work: Work, name: str, rows: Sequence[Row], *, first: bool) -> int:
     fresh = [r for r in rows if r["Id"] in waiting or not _same(known.get(r["Id"]), r)]
     work.put(group.synced, fresh)
     return len(ids) if first else len(fresh)
+
+
+def _doubtful(work: Work, name: str) -> bool:
+    """Whether one of the rows may be what a create has made whose answer was lost: in main it would pass for one that
+    had been there before, and the create would go out again."""
+    table = work.shared.createlist
+    return work.count(table, table.c.object == name, table.c.sent.is_not(None)) > 0
 
 
 def settle(work: Work, name: str, synced: Row, policy: Policy, at: datetime) -> Row:

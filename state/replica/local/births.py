@@ -67,6 +67,7 @@ def unmade(work: Work, name: str, record_id: str, at: datetime) -> None:
     given = [f.name for f in stored(type_) if f.createable and row.get(f.name) is not None]
     work.give_up(name, record_id, given, {}, row, "abandoned", at)
     work.drop(main, [record_id])
+    work.bury(name, [record_id], at)
     work.drop(work.shared.createlist, [record_id])
 
 
@@ -101,4 +102,6 @@ def renamed(work: Work, name: str, old: str, new: str) -> None:
         for table in work.group(type_.name).typed():
             column = table.c[field.name]
             work.connection.execute(table.update().where(column == old).values({field.name: new}))
-    work.connection.execute(shared.aliases.insert().values(old=old, new=new))
+    aliases = shared.aliases
+    work.connection.execute(aliases.delete().where(aliases.c.old == new))  # it means itself from now on
+    work.connection.execute(aliases.insert().values(old=old, new=new))

@@ -53,7 +53,7 @@ class LocalDatabase:
         self._turn = Lock()
         self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
-        with self.write() as work:
+        with self._transaction() as work:
             make(work.connection, self.tables.metadata)
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
@@ -72,7 +72,8 @@ class LocalDatabase:
         with self._turn:
             try:
                 with self._transaction() as work:
-                    yield work
+                    self._up_to_date(work)
+                    yield Work(work.connection, self.tables)
             finally:
                 self.writes += 1
 

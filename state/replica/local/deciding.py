@@ -200,6 +200,7 @@ def _choose_gone(
     group = work.group(name)
     if choice == Side.SERVER:
         work.close_conflicts(record_id, Side.SERVER)
+        work.bury(name, [record_id], at)
         for table in (group.main, group.orig, group.synced, group.tosync):
             work.drop(table, [record_id])
         return
@@ -241,19 +242,20 @@ def _choose_conversion(work: Work, conversion: Row, choice: Side | Mapping[str, 
         work.close_conflicts(lead, Side.LOCAL, but=_held_fields(work, lead))
     else:
         conversions.keep(work, conversion)
-        _end_conversion(work, lead, entry, Side.LOCAL)
+        _end_conversion(work, lead, entry, Side.LOCAL, at)
 
 
 def _give_up_conversion(work: Work, conversion: Row, at: datetime) -> None:
     entry = work.get(work.shared.createlist, conversion["Id"]) or {}
     conversions.abandon(work, conversion, at)
-    _end_conversion(work, conversion["lead"], entry, "abandoned")
+    _end_conversion(work, conversion["lead"], entry, "abandoned", at)
 
 
-def _end_conversion(work: Work, lead: str, entry: Mapping[str, Any], how: str) -> None:
+def _end_conversion(work: Work, lead: str, entry: Mapping[str, Any], how: str, at: datetime) -> None:
     """A lead that is gone upstream goes with it."""
     group = work.group(LEAD)
     if entry.get("state") == "gone":
+        work.bury(LEAD, [lead], at)
         for table in (group.main, group.orig, group.synced, group.tosync):
             work.drop(table, [lead])
     work.close_conflicts(lead, how, but=_held_fields(work, lead))
@@ -313,6 +315,7 @@ def _undo(work: Work, name: str, waits: Mapping[str, Any], at: datetime) -> None
     orig, main = work.get(group.orig, record_id) or {}, work.get(group.main, record_id) or {}
     work.give_up(name, record_id, waits["changed"], orig, main, "abandoned", at)
     if waits["state"] == "gone":
+        work.bury(name, [record_id], at)
         for table in (group.main, group.orig, group.synced, group.tosync):
             work.drop(table, [record_id])
     else:

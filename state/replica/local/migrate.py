@@ -114,8 +114,12 @@ def _note_lost(work: Work, type_: ObjectType, names: tuple[str, ...]) -> None:
         work.give_up(type_.name, row["Id"], lost, orig or {}, main or {}, GONE, at)
         changed = {n: when for n, when in row["changed"].items() if n not in gone}
         held = [n for n in row["held"] if n not in gone]
+        still = [c["fields"] for c in work.open_conflicts(row["Id"]) if not gone & {*c["fields"]}]
+        work.close_conflicts(row["Id"], GONE, but=still)
         if changed:
-            work.change(group.tosync, row["Id"], changed=changed, held=held)
+            freed = row["state"] == "held" and not held
+            state = "ready" if freed else row["state"]
+            work.change(group.tosync, row["Id"], changed=changed, held=held, state=state)
         else:
             work.in_step(type_.name, row["Id"])
 

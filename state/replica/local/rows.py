@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from crmsync.state.replica import faults
 from crmsync.state.replica.ids import RESERVED
 from crmsync.state.replica.local import veil
-from crmsync.state.replica.local.shape import Row, Shapes, row_to
+from crmsync.state.replica.local.shape import Row, Shapes, row_to, storable
 from crmsync.state.replica.local.tables import CONVERTED, CREATED, LEAD, UPDATED, Group, Shared, Tables
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.records import AT_ONCE
@@ -70,7 +70,8 @@ class Work:
         self.put(self.group(name).main, [{**row, CREATED: created, UPDATED: updated} for row in shown])
 
     def change(self, table: sa.Table, record_id: str, **values: Any) -> None:
-        self.connection.execute(table.update().where(table.c.Id == record_id).values(values))
+        given = {name: storable(v) if isinstance(v, str) else v for name, v in values.items()}
+        self.connection.execute(table.update().where(table.c.Id == record_id).values(given))
 
     def drop(self, table: sa.Table, record_ids: Iterable[str]) -> None:
         for some in _slices(record_ids):

@@ -13,7 +13,7 @@ from typing import Any
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema, fold
 from crmsync.state.replica.values import encode, parse_datetime
 
-__all__ = ["REQUIRED", "Edge", "Shapes", "references", "row_from", "row_to", "shape", "stored"]
+__all__ = ["REQUIRED", "Edge", "Shapes", "references", "row_from", "row_to", "shape", "storable", "stored"]
 
 Row = dict[str, Any]
 REQUIRED = ("Id", "SystemModstamp")  # without them an object cannot be kept in step
@@ -113,9 +113,24 @@ def _family(type_: str) -> str:
     return "decimal" if type_ in DECIMAL_TYPES else type_
 
 
-def _text(raw: Any) -> str:
+def storable(text: str) -> str:
     """As PostgreSQL can hold it, too: without NUL, and halves of characters."""
-    return _UNSTORABLE.sub("", str(raw))
+    return _UNSTORABLE.sub("", text)
+
+
+def _text(raw: Any) -> str:
+    return storable(str(raw))
+
+
+def _id(raw: Any) -> str | None:
+    """Longer ones lead nowhere."""
+    text = _text(raw)
+    return text if len(text) <= _ID_LENGTH else None
+
+
+def _int(raw: Any) -> int | None:
+    number = int(float(raw))
+    return number if -_INTS <= number < _INTS else None
 
 
 def _decimal(raw: Any) -> float | None:
@@ -123,10 +138,14 @@ def _decimal(raw: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+_INTS = 2**31  # the column's, on every database
+_ID_LENGTH = 18
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _READERS: Mapping[str, Any] = {
     "boolean": lambda raw: raw in (True, "true"),
-    "int": lambda raw: int(float(raw)),
+    "int": _int,
+    "id": _id,
+    "reference": _id,
     "decimal": _decimal,
     "datetime": lambda raw: parse_datetime(str(raw)),
     "date": lambda raw: parse_datetime(f"{str(raw)[:10]}T00:00:00Z").date(),

@@ -85,6 +85,9 @@ def test_a_new_one_stands_in_the_copy_and_its_people_come_with_the_crm(world: De
     assert (row["Subject"], row["Id"][3]) == ("Meeting", "z")
     (waiting,) = world.engine.queue()
     assert "who is invited" in waiting["error"]
+    (account,) = world.engine.status()["accounts"]
+    assert account["light"] == "waiting"
+    assert account["notices"] == [f"1 of what is tagged: {waiting['error']}"]
     back(world)
     assert subjects(world) == ("Meeting",) * 3
     assert invited(world) == ["ada@example.com"]
@@ -166,11 +169,40 @@ def test_a_copy_without_people_has_no_meetings_and_says_so(tmp_path: Path, crm: 
         assert (waiting["state"], waiting["code"]) == ("waiting", "away")
         assert "EventRelation" in waiting["error"]
         assert subjects(world) == ("Review", "Meeting", "Meeting")
+        (account,) = world.engine.status()["accounts"]
+        assert [n for n in account["notices"] if "EventRelation does not stand in it" in n]
         known(world, "ada")
         back(world)
         assert subjects(world) == ("Review",) * 3
         assert invited(world) == ["ada@example.com"]
         world.quiet()
+
+
+def test_a_phone_call_stands_in_the_copy_with_whoever_has_the_number(world: DeskWorld):
+    ada = world.make_there(LastName="Ada", Phone="+4930123456")
+    world.passed()
+    world.line.cut = True
+    columns = {"subject": "Call", "activity": "phone_call", "number": "+4930123456", "duration": 60}
+    world.ecs.put(world.tasks, {**columns, "direction": "outgoing"}, tags=["CRM"])
+    world.waits(world.later())
+    told = ("Subject", "TaskSubtype", "CallDurationInSeconds", "WhoId")
+    (row,) = world.here("Task")
+    assert [row[n] for n in told] == ["Call", "Call", 60, ada]
+    back(world)
+    (there,) = world.rows("Task")
+    assert [there[n] for n in told] == ["Call", "Call", 60, ada]
+    world.quiet()
+
+
+def test_what_was_made_and_deleted_while_it_was_away(world: DeskWorld):
+    world.line.cut = True
+    item = world.appointment()
+    world.waits(world.later())
+    world.ecs.delete(item)
+    world.later()
+    back(world)
+    assert (world.rows("Event"), world.here("Event"), world.ecs.all(world.calendar)) == ([], [], [])
+    world.quiet()
 
 
 # ── What the login does not see of them ──────────────────────────────────────────────────────────────────────

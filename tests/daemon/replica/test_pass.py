@@ -1,7 +1,10 @@
 """One pass, and passes until nothing changes, against an embedded CRM over HTTP."""
 
+from typing import Any
+
 import pytest
 
+from crmsync.connectors.errors import NotFound
 from crmsync.daemon.replica.context import Stage
 from tests.daemon.replica.bench import Bench, Killed
 
@@ -100,3 +103,21 @@ def test_a_pass_that_goes_on_with_an_old_one_goes_on_to_now(bench: Bench):
     assert bench.run().passes == 2
     assert bench.here("Account")[account]["Phone"] == "2"
     assert bench.run().passes == 1
+
+
+def test_an_object_of_which_deletions_are_not_told_is_compared(bench: Bench):
+    bench.objects = ("Account",)
+    bench.reopen()
+    between: Any = bench.between
+    describe = between.describe
+    between.describe = lambda name: {**describe(name), "replicateable": False}
+
+    def refused(*_: Any) -> Any:
+        raise NotFound("there is no such list")
+
+    between.deleted = refused
+    gone, _ = (bench.there_create("Account", Name=name) for name in ("Acme", "Other"))
+    bench.run()
+    bench.there_delete(gone)
+    bench.run()
+    assert [row["Name"] for row in bench.here("Account").values()] == ["Other"]

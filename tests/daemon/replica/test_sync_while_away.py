@@ -73,3 +73,42 @@ def test_an_edit_while_the_crm_is_stopped(tmp_path: Path):
         assert [(row["Id"], row["Title"]) for row in in_crm(crm)] == [(record, "Countess")]
         assert told(config, "sync")["writes"] == 0
         assert told(config, "conflicts") == []
+
+
+def event(subject: str, *more: str) -> str:
+    lines = (
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", "UID:talk",
+        "DTSTAMP:20261101T100000Z", "DTSTART:20261201T090000Z", "DTEND:20261201T100000Z", f"SUMMARY:{subject}",
+        "CATEGORIES:CRM", *more, "END:VEVENT", "END:VCALENDAR", "",
+    )  # fmt: skip
+    return "\r\n".join(lines)
+
+
+def events_in_replica(folder: Path) -> list[str]:
+    with closing(sqlite3.connect(f"file:{folder / 'replica-main.db'}?mode=ro", uri=True)) as connection:
+        return [subject for (subject,) in connection.execute('SELECT Subject FROM "Event"')]
+
+
+def test_a_meeting_while_the_crm_is_stopped_with_the_settings_as_they_come(tmp_path: Path):
+    users = {"alice": SECRETS["ALICE_PASSWORD"]}
+    with ExitStack() as stack, radicale(tmp_path / "dav", users=users) as dav:
+        crm = stack.enter_context(embedded_crm(directory=tmp_path / "crm"))
+        config = configured(tmp_path, crm)
+        text = config.read_text().replace("http://127.0.0.1:9/alice/", dav.principal_url())
+        config.write_text(text.replace('type = "carddav"', 'type = "caldav"'))
+        dav.make_calendar()
+        url = f"{dav.calendar_url('Calendar')}talk.ics"
+        dav.put(url, event("Talk"))
+        told(config, "sync")
+        told(config, "crm", "replica", "sync")
+        assert events_in_replica(tmp_path) == ["Talk"]
+
+        stack.close()
+        stamped = dav.send("GET", url).data.decode()
+        invited = "ATTENDEE:mailto:ada@example.com\r\nSUMMARY:Review"
+        dav.put(url, stamped.replace("SUMMARY:Talk", invited))
+        assert told(config, "sync")["errors"] == []
+        assert events_in_replica(tmp_path) == ["Review"]
+        (account,) = told(config, "status")["accounts"]
+        assert account["light"] == "waiting"
+        assert "for the CRM itself: who is invited" in account["notices"][0]
