@@ -157,10 +157,13 @@ def _edited_beyond_us(work: Work) -> bool:
 def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
     """The record is another one than we last saw, and shows something in an exchanged column on which the two sides
     have never agreed (the CRM lets nobody but itself write there): a person may have written just that."""
-    known, rules = work.pair.crm_version, rules_of(cx, work.pair.kind)
+    rules, place = rules_of(cx, work.pair.kind), cx.objects[work.pair.crm_collection]
+    known = work.pair.crm_version
+    if not known or doubt.unwritten(place, known, work.record(Side.CRM).version):
+        return False
     exchanged_ones = {n for n, rule in rules.items() if rule.direction is not Direction.NONE}
     never_agreed = (v for n, v in crm.columns.items() if n in exchanged_ones and n not in crm.baseline)
-    return bool(known) and work.record(Side.CRM).version != known and any(v is not None for v in never_agreed)
+    return any(v is not None for v in never_agreed)
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:
