@@ -125,5 +125,6 @@ def _result(outcome: Outcome) -> dict[str, Any]:
 
 
 def _upserted(outcome: Outcome) -> dict[str, Any]:
-    created = not isinstance(outcome, Rejected) and outcome.created
+    """Of a row that was refused, `created` says what it would have been."""
+    created = outcome.id is None if isinstance(outcome, Rejected) else outcome.created
     return {**_result(outcome), "created": created}

@@ -140,7 +140,8 @@ def _rolled_back(result: dict[str, Any]) -> dict[str, Any]:
     if result["httpStatusCode"] >= 400:
         return result
     what = "The transaction was rolled back since another operation in the same transaction failed."
-    return {**result, "body": fault_reply(Fault("PROCESSING_HALTED", what)).content, "httpStatusCode": 400}
+    content = fault_reply(Fault("PROCESSING_HALTED", what)).content
+    return {**result, "body": content, "httpHeaders": {}, "httpStatusCode": 400}
 
 
 def _check_names(requests: Sequence[Mapping[str, Any]]) -> None:

@@ -31,6 +31,7 @@ from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, st
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.underway import withdrawals
+from crmsync.daemon.cycle.waiting import told_enough
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -74,7 +75,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     """Bring linked pairs in step. Returns what has to be removed, for the guard to judge as a whole."""
     removals: list[Removal] = []
     drafts: list[Draft] = []
-    loaded = load(cx, without_echoes(cx, works))
+    loaded = told_enough(cx, load(cx, without_echoes(cx, works)))
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)

@@ -103,6 +103,8 @@ def seed(store: Store, org: Org, *, salt: Callable[[int], bytes] = secrets.token
         _set_password(store.database, outcome.id, hash_password(person.password, salt(16), org.effort))
     if "Pricebook2" in store.schema.objects:
         _price_book(store, root)
+    if "BusinessHours" in store.schema.objects:
+        _business_hours(store, root)
     return user_ids
 
 
@@ -115,6 +117,20 @@ def _price_book(store: Store, root: Caller) -> None:
     outcome = store.create(root, [("Pricebook2", {"Name": "Standard Price Book", "IsActive": True})])[0]
     with store.database.write() as connection:
         connection.execute(table.update().where(table.c.Id == outcome.id).values(IsStandard=True))
+
+
+def _business_hours(store: Store, root: Caller) -> None:
+    """Every organisation has those of all days and nights."""
+    table = store.database.tables["BusinessHours"]
+    with store.database.read() as connection:
+        if connection.execute(sa.select(table.c.Id).where(table.c.IsDefault.is_(True))).first():
+            return
+    midnight = {
+        f.name: "00:00:00.000Z" for f in store.schema.objects["BusinessHours"].fields if f.type == "time"
+    }
+    store.create(
+        root, [("BusinessHours", {"Name": "Default", "IsActive": True, "IsDefault": True, **midnight})]
+    )
 
 
 def _root(store: Store, org: Org) -> Caller:

@@ -109,7 +109,8 @@ class Queries:
         page: int = PAGE,
         utc: str = "+0000",
     ) -> Page:
-        """The first page. `base` is the version's path, for urls; `utc` is how datetimes end. Raises Fault."""
+        """The first page. `base` is the version's path, for urls (none in SOAP); `utc` is how datetimes end. Raises
+        Fault."""
         with answered():
             return self._answer(caller, text, base, include_deleted, page, utc)
 
@@ -318,7 +319,7 @@ def _columns(shape: Record | Aggregate, prefix: str = "") -> Iterator[str]:
 
 
 def _url(base: str) -> Callable[[str, str], str]:
-    return lambda name, id_: f"{base}/sobjects/{name}/{id_}"
+    return lambda name, id_: f"{base}/sobjects/{name}/{id_}" if base else ""
 
 
 def _too_long() -> Fault:

@@ -67,13 +67,14 @@ def chosen_fields(type_: ObjectType, names: Sequence[str] | None) -> tuple[str, 
 def to_json(
     type_: ObjectType, row: Row, names: Iterable[str], base: str, *, utc: str = "+0000"
 ) -> dict[str, Any]:
-    """The record as REST shows it. `base` is the path of the version, `/services/data/v59.0`."""
+    """The record as REST shows it. `base` is the path of the version, `/services/data/v59.0`; without one there are no
+    addresses, and files come themselves."""
     record: dict[str, Any] = {
         "attributes": {"type": type_.name, "url": f"{base}/sobjects/{type_.name}/{row['Id']}"}
     }
     for name in names:
         field = type_.by_name[name.casefold()]
-        if field.type == "base64":
+        if field.type == "base64" and base:
             record[name] = f"{record['attributes']['url']}/{name}"
         else:
             record[name] = encode(field, row[name], utc) if field.stored else _address(name, row)

@@ -4,11 +4,15 @@
 Contact, Opportunity and Case. Where the day of a moment is needed, it is the day in UTC.
 """
 
+import base64
 import datetime
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
+from crmsync.state.replica import faults
 from crmsync.state.replica.faults import Fault
 
 __all__ = ["Change", "derive"]
@@ -235,8 +239,40 @@ _KINDS = {"003": "Contact", "00Q": "Lead", "005": "User"}
 
 
 def _attachment(change: Change) -> None:
-    body = change.row["Body"] or ""
-    change.row["BodyLength"] = len(body) // 4 * 3 - body[-2:].count("=")
+    change.row["BodyLength"] = _length(change.row["Body"] or "")
+
+
+def _length(content: str) -> int:
+    """Of bytes that stand here in base64."""
+    return len(content) // 4 * 3 - content[-2:].count("=")
+
+
+def _file(change: Change) -> None:
+    """A version of a file is called what its path ends with, and knows what it is by that."""
+    row = change.row
+    if change.before is None:
+        if not row["PathOnClient"] and not row["ContentUrl"]:
+            raise faults.required(("PathOnClient",))
+        row["ContentSize"], row["ContentModifiedDate"] = _length(row["VersionData"] or ""), change.now
+        row["Checksum"] = hashlib.md5(
+            base64.b64decode(row["VersionData"] or ""), usedforsecurity=False
+        ).hexdigest()
+        path = PurePosixPath((row["PathOnClient"] or "").replace("\\", "/"))
+        row["FileExtension"] = path.suffix[1:41] or None
+        row["FileType"] = (
+            _FILE_TYPES.get(path.suffix[1:].lower(), "UNKNOWN") if row["PathOnClient"] else "LINK"
+        )
+        row["Title"] = row["Title"] or path.stem or row["ContentUrl"][:255]
+    if not row["Title"]:
+        raise faults.required(("Title",))
+
+
+_FILE_TYPES = {
+    "csv": "CSV", "doc": "WORD", "docx": "WORD_X", "eml": "EML", "gif": "GIF", "htm": "HTML", "html": "HTML",
+    "jpeg": "JPG", "jpg": "JPG", "json": "JSON", "mp3": "MP3", "mp4": "MP4", "pdf": "PDF", "png": "PNG",
+    "ppt": "POWER_POINT", "pptx": "POWER_POINT_X", "rtf": "RTF", "svg": "SVG", "txt": "TEXT", "xls": "EXCEL",
+    "xlsx": "EXCEL_X", "xml": "XML", "zip": "ZIP",
+}  # fmt: skip
 
 
 def _price(change: Change) -> None:
@@ -258,6 +294,7 @@ _RULES: dict[str, Callable[[Change], None]] = {
     "EmailMessageRelation": _relation,
     "EventRelation": _invited,
     "Attachment": _attachment,
+    "ContentVersion": _file,
     "PricebookEntry": _price,
 }
 

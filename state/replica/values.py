@@ -194,6 +194,19 @@ def _date(field: Field, raw: Any) -> datetime.date:
     return value
 
 
+def _time(field: Field, raw: Any) -> str:
+    """Of a day, without a zone; kept as REST shows it: `09:00:00.000Z`."""
+    try:
+        if not isinstance(raw, str):
+            raise ValueError
+        value = datetime.time.fromisoformat(raw.strip().removesuffix("Z"))
+    except ValueError:
+        raise _unreadable(field, raw, "time") from None
+    if value.tzinfo is not None:
+        raise _unreadable(field, raw, "time")
+    return f"{value.isoformat(timespec='milliseconds')}Z"
+
+
 def _content(field: Field, raw: Any) -> str | None:
     """Kept in base64, without the ends of lines that encoders for mail put in."""
     if not isinstance(raw, str):
@@ -218,4 +231,5 @@ _DECODERS: dict[str, Callable[[Field, Any], Any]] = {
     "int": _int,
     "datetime": _datetime,
     "date": _date,
+    "time": _time,
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crmsync.state.replica import faults, hierarchies, ids, rules
+from crmsync.state.replica import consequences, faults, hierarchies, ids, rules
 from crmsync.state.replica.access import Access, Caller
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.drafts import Draft, Lookup, missing_fields
@@ -51,6 +51,25 @@ class Writer:
             return
         self._insert([d for d in _fine(drafts) if d.before is None])
         self._update([d for d in _fine(drafts) if d.before is not None])
+        consequences.follow(self, _fine(drafts))
+
+    def make(self, name: str, **values: Any) -> str:
+        """A record that comes along with another one: nobody's rights are asked."""
+        draft = Draft(self.schema.objects[name])
+        draft.row = {**self._empty(draft.checked_type()), **self._stamps(), **values}
+        self._insert([draft])
+        assert draft.id is not None
+        return draft.id
+
+    def put(self, name: str, condition: Callable[[Any], Any], **values: Any) -> None:
+        table = self.database.tables[name]
+        stamped = {**values, "SystemModstamp": self.now}
+        self.connection.execute(table.update().where(condition(table.c)).values(stamped))
+
+    def count(self, name: str, condition: Callable[[Any], Any]) -> int:
+        table = self.database.tables[name]
+        query = sa.select(sa.func.count()).select_from(table).where(condition(table.c))
+        return int(self.connection.execute(query).scalar_one())
 
     def _load(self, drafts: Sequence[Draft], guard: Guard | None) -> None:
         updates = [d for d in _fine(drafts) if d.id is not None]
@@ -151,11 +170,7 @@ class Writer:
         else:
             row = dict(draft.before)
         row |= given
-        row |= {
-            "LastModifiedDate": self.now,
-            "LastModifiedById": self.caller.user_id,
-            "SystemModstamp": self.now,
-        }
+        row |= self._stamps()
         for field in type_.fields:
             if field.key_column:
                 value = row[field.name]
@@ -165,6 +180,16 @@ class Writer:
     def _blank(self, type_: ObjectType) -> dict[str, Any]:
         if not self.access.may_create(self.caller, type_):
             raise faults.no_access()
+        return self._empty(type_)
+
+    def _stamps(self) -> dict[str, Any]:
+        return {
+            "LastModifiedDate": self.now,
+            "LastModifiedById": self.caller.user_id,
+            "SystemModstamp": self.now,
+        }
+
+    def _empty(self, type_: ObjectType) -> dict[str, Any]:
         row = {
             f.name: False if f.type == "boolean" and f.default is None else f.default for f in type_.stored
         }

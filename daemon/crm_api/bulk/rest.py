@@ -16,6 +16,7 @@ from crmsync.daemon.crm_api.messages import Call, Reply
 from crmsync.daemon.crm_api.multipart import boundary_of, parts
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.job_store import Job
+from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.values import encode_datetime
 
 __all__ = ["Ingest", "Query"]
@@ -86,8 +87,8 @@ class Ingest(_Bulk):
         if asked.get("operation") not in OPERATIONS:
             raise Fault("INVALIDJOB", f"operation must be one of {', '.join(sorted(OPERATIONS))}")
         type_ = self.crm.store.object_type(str(asked.get("object") or ""))
-        if asked["operation"] == "upsert" and not asked.get("externalIdFieldName"):
-            raise Fault("INVALIDJOB", "externalIdFieldName is needed for an upsert")
+        if asked["operation"] == "upsert":
+            _check_key(type_, asked.get("externalIdFieldName"))
         job = self._new(call, {**asked, "object": type_.name}, "Open")
         if content is not None:
             self.jobs.upload(job, content)
@@ -245,6 +246,13 @@ def _delimiter(job: Job) -> str:
 def _number(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+def _check_key(type_: ObjectType, name: Any) -> None:
+    if not name:
+        raise Fault("INVALIDJOB", "externalIdFieldName is needed for an upsert")
+    if type_.find(str(name)) is None:
+        raise Fault("INVALIDJOB", f"InvalidJob : Field name not found : {str(name)[:80]}")
 
 
 def _moment(value: datetime.datetime) -> str:

@@ -29,7 +29,7 @@ MOST_CHILDREN = 50_000  # of those rows, since they are held in memory
 _STREAMED = {"stream_results": True, "max_row_buffer": BATCH}  # PostgreSQL would send all rows at once
 
 Json: TypeAlias = dict[str, Any]
-Url: TypeAlias = Callable[[str, str], str]  # (object, id) -> attributes.url
+Url: TypeAlias = Callable[[str, str], str]  # (object, id) -> attributes.url; "" where files come themselves
 
 
 def run(connection: Connection, plan: Plan, *, url: Url, utc: str = "+0000") -> Generator[Json, None, None]:
@@ -109,8 +109,12 @@ class _Writer:
     def record(self, record: Record, row: Sequence[Any]) -> Json:
         id_ = row[record.id_index]
         written: Json = {"attributes": {"type": record.type, "url": self.style.url(record.object, id_)}}
+        url = written["attributes"]["url"]
         for name, slot in record.slots:
-            written[name] = self._slot(name, slot, row, id_)
+            if url and isinstance(slot, Value) and slot.type == "base64":
+                written[name] = f"{url}/{name}"  # whoever wants the bytes asks for them there
+            else:
+                written[name] = self._slot(name, slot, row, id_)
         return written
 
     def _slot(self, name: str, slot: Slot, row: Sequence[Any], id_: str) -> Any:

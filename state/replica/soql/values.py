@@ -51,7 +51,7 @@ class Comparison:
         if self.term.type == "boolean" and isinstance(value, ast.Null):
             value = ast.Truth(False)  # "null matches FALSE values" (SOQL Reference, "Use null in WHERE")
         if self._is_null(value):
-            return self._null(operator)
+            return self._null(operator, value)
         if isinstance(value, ast.Relative):
             return self._period(operator, value)
         return self._plain(operator, self.bound(value))
@@ -109,11 +109,12 @@ class Comparison:
         empty = value == ast.Text("") and (is_text(self.term) or self.term.type in ID_TYPES)
         return empty or isinstance(value, ast.Null)
 
-    def _null(self, operator: Operator) -> ColumnElement[bool]:
-        match operator:
-            case Operator.EQUAL:
+    def _null(self, operator: Operator, value: ast.Literal) -> ColumnElement[bool]:
+        """`> ''` is a way to say that there is something: django-salesforce's tests of real organisations use it."""
+        match operator, value:
+            case Operator.EQUAL, _:
                 return self.term.expression.is_(None)
-            case Operator.UNEQUAL:
+            case (Operator.UNEQUAL, _) | (Operator.GREATER, ast.Text()):
                 return self.term.expression.is_not(None)
             case _:
                 return false()
