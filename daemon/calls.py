@@ -78,6 +78,7 @@ class Method:
 
 
 _NAMES = {"names": Kind.TEXTS}
+_SOME = {**_NAMES, "limit": Kind.NUMBER}
 _ITEM = {"item": Kind.TEXT}
 _BY = {**_NAMES, "by": Kind.TEXT}  # only of these accounts; who says so, for the history
 _SAID = {"by": Kind.TEXT}
@@ -93,10 +94,11 @@ METHODS: Mapping[str, Method] = {
     "pulse": Method(optional={**_NAMES, "days": Kind.NUMBER}),
     "visits": Method(optional={"limit": Kind.NUMBER}),
     "queue": Method(optional={**_NAMES, "troubled": Kind.FLAG, "limit": Kind.NUMBER}),
-    "conflicts": Method(optional={**_NAMES, "undecided": Kind.FLAG}),
-    "deletions": Method(optional=_NAMES),
-    "matches": Method(optional=_NAMES),
-    "rejected": Method(optional=_NAMES),
+    "conflicts": Method(optional={**_SOME, "undecided": Kind.FLAG}),
+    "deletions": Method(optional=_SOME),
+    "matches": Method(optional={**_SOME, "item": Kind.TEXT}),
+    "rejected": Method(optional=_SOME),
+    "undecided": Method(optional=_NAMES),
     "explain": Method(required=_ITEM, optional=_NAMES),
     "item_history": Method(required=_ITEM, optional=_NAMES),
     "check": Method(optional={"repair": Kind.FLAG}),
@@ -114,7 +116,7 @@ METHODS: Mapping[str, Method] = {
     "reject_abandon": Method(required=_ITEM, optional=_BY),
     "exchange_jobs": Method(optional={"limit": Kind.NUMBER}),
     "exchange_audit": Method(optional={"limit": Kind.NUMBER}),
-    "decided": Method(optional=_NAMES),
+    "decided": Method(optional=_SOME),
     "take_back": Method(required=_ITEM, optional=_BY),
     "reject_columns": Method(required=_ITEM, optional=_NAMES),
     "reject_edit": Method(

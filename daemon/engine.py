@@ -43,6 +43,7 @@ from crmsync.daemon.replica.replicas import Replicas
 from crmsync.daemon.telephony.keeping import Keeping
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
+from crmsync.state.model import What
 from crmsync.state.pulse import KEPT
 from crmsync.state.witness import Witness
 
@@ -213,17 +214,31 @@ class Engine:
         wanted = self.chosen(with_parts(self.accounts, names))
         return persons(overview.queue(self.state, wanted, troubled=troubled, limit=limit), self.accounts)
 
-    def conflicts(self, names: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
-        return persons(overview.conflicts(self.state, self._only(names), undecided=undecided), self.accounts)
+    def conflicts(
+        self, names: Sequence[str] = (), *, undecided: bool = False, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """``limit``: of those that are undecided."""
+        only, limit = self._only(names), _bounded(limit)
+        return persons(overview.conflicts(self.state, only, undecided=undecided, limit=limit), self.accounts)
 
-    def deletions(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return persons(overview.deletions(self.state, self._only(names)), self.accounts)
+    def deletions(self, names: Sequence[str] = (), *, limit: int | None = None) -> list[dict[str, Any]]:
+        only, limit = self._only(names), _bounded(limit)
+        return persons(overview.held(self.state, What.DELETE, only, limit), self.accounts)
 
-    def matches(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return persons(overview.matches(self.state, self._only(names)), self.accounts)
+    def matches(
+        self, names: Sequence[str] = (), *, item: str = "", limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """``item``: only what may be about this one."""
+        only, limit = self._only(names), _bounded(limit)
+        return persons(overview.held(self.state, What.MATCH, only, limit, item), self.accounts)
 
-    def rejected(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return persons(overview.rejected(self.state, self._only(names)), self.accounts)
+    def rejected(self, names: Sequence[str] = (), *, limit: int | None = None) -> list[dict[str, Any]]:
+        only, limit = self._only(names), _bounded(limit)
+        return persons(overview.rejected(self.state, only, limit), self.accounts)
+
+    def undecided(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """How many of each list wait, or are decided; ``mark``: another one when other deletions are held."""
+        return overview.undecided(self.state, self._only(names))
 
     def explain(self, item: str, names: Sequence[str] = ()) -> dict[str, Any]:
         contexts = self._contexts(names)
@@ -297,8 +312,9 @@ class Engine:
     def reject_abandon(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         return decide.abandon(self.state, self._meant(item, names), self._who(names, by))
 
-    def decided(self, names: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return persons(taking_back.decided(self.state, self._only(names)), self.accounts)
+    def decided(self, names: Sequence[str] = (), *, limit: int | None = None) -> list[dict[str, Any]]:
+        only, limit = self._only(names), _bounded(limit)
+        return persons(taking_back.decided(self.state, only, limit), self.accounts)
 
     def take_back(self, item: str, names: Sequence[str] = (), *, by: str = "") -> dict[str, Any]:
         return taking_back.take_back(self.state, item, self._who(names, by))
@@ -454,3 +470,7 @@ class Engine:
 
 def _error(account: str, code: str, message: str, *, retry: bool) -> dict[str, Any]:
     return {"account": account, "item": "", "code": code, "message": message, "retry": retry}
+
+
+def _bounded(limit: int | None) -> int | None:
+    return limit if limit is None else max(limit, 0)

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from crmsync.connectors.contract import Value
 from crmsync.state.model import Conflict
-from crmsync.state.rows import Rows, chunked
+from crmsync.state.rows import Only, Rows, chunked, of_these
 from crmsync.state.tables import conflicts
 from crmsync.state.values import decode, encode, type_of
 
@@ -68,6 +68,15 @@ class Conflicts:
         query = self._rows.select().where(_c.pair_id == pair_id, _c.column == column)
         return next(iter(self._read(query.order_by(_c.resolved, _c.id.desc()).limit(1))), None)
 
+    def waiting_for_a_person(self, only: Only, limit: int | None = None) -> list[Conflict]:
+        """Of these accounts (None: of all), the oldest first."""
+        return self._read(self._rows.select().where(*_undecided(only)).order_by(_c.id).limit(limit))
+
+    def count(self, only: Only) -> int:
+        """Of those."""
+        query = select(func.count()).select_from(conflicts).where(*_undecided(only))
+        return self._connection.execute(query).scalar_one()
+
     def listing(self, account: str | None = None, only_open: bool = False) -> list[Conflict]:
         """Oldest first."""
         query = self._rows.select().order_by(_c.id)
@@ -91,10 +100,13 @@ class Conflicts:
             update(conflicts).where(_c.id == id, _c.resolved.is_(False)).values(winner=None, chosen=None)
         )
 
-    def decided(self, accounts: frozenset[str] | None) -> list[Conflict]:
+    def decided(self, only: Only, limit: int | None = None) -> list[Conflict]:
         """What a person has decided and is not carried out yet, of these accounts (None: all), oldest first."""
-        query = self._rows.select().where(_c.resolved.is_(False), _c.winner.is_not(None)).order_by(_c.id)
-        return self._read(query if accounts is None else query.where(_c.account.in_(accounts)))
+        return self._read(self._rows.select().where(*_decided(only)).order_by(_c.id).limit(limit))
+
+    def count_decided(self, only: Only) -> int:
+        query = select(func.count()).select_from(conflicts).where(*_decided(only))
+        return self._connection.execute(query).scalar_one()
 
     def settle(self, pair_id: int, columns: Iterable[str], now: datetime) -> None:
         """Whatever was open in these columns is over: carried out, or overtaken."""
@@ -129,3 +141,11 @@ class Conflicts:
             values.update({name: decode(type, values[name]) for name in _VALUES})
             found.append(Conflict(**values))
         return found
+
+
+def _undecided(only: Only) -> list[ColumnElement[bool]]:
+    return [_c.resolved.is_(False), _c.winner.is_(None), *of_these(_c.account, only)]
+
+
+def _decided(only: Only) -> list[ColumnElement[bool]]:
+    return [_c.resolved.is_(False), _c.winner.is_not(None), *of_these(_c.account, only)]

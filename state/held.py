@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Held, HeldState, What
-from crmsync.state.rows import Rows, chunked, count_series
+from crmsync.state.rows import Only, Rows, chunked, count_series, of_these
 from crmsync.state.tables import held
 
 _c = held.c
@@ -35,6 +35,28 @@ class HeldItems:
         if state is not None:
             query = query.where(_c.state == state)
         return self._rows.all(query)
+
+    def waiting_for_a_person(
+        self, what: What, only: Only, limit: int | None = None, about: Sequence[str] = ()
+    ) -> list[Held]:
+        """Of these accounts (None: of all), the oldest first; ``about``: only of items or records of these ids."""
+        query = self._rows.select().where(*_open(what, only)).order_by(_c.id).limit(limit)
+        return self._rows.all(query.where(or_(_c.item.in_(about), _c.record.in_(about))) if about else query)
+
+    def decided(self, only: Only, limit: int | None = None) -> list[Held]:
+        """What is decided and not carried out, and what is left alone; as ``waiting_for_a_person``."""
+        query = self._rows.select().where(*_decided(only)).order_by(_c.id).limit(limit)
+        return self._rows.all(query)
+
+    def count_decided(self, only: Only) -> int:
+        query = select(func.count()).select_from(held).where(*_decided(only))
+        return self._connection.execute(query).scalar_one()
+
+    def mark(self, what: What, only: Only) -> tuple[int, str]:
+        """How many wait, and a text that is another one when others do: a row has its id to itself."""
+        query = select(func.count(), func.max(_c.id), func.sum(_c.id)).where(*_open(what, only))
+        count, last, total = self._connection.execute(query).one()
+        return count, f"{count}-{last or 0}-{int(total or 0)}"
 
     def set_state(self, ids: Iterable[int], state: HeldState) -> None:
         for chunk in chunked(ids):
@@ -102,6 +124,14 @@ class HeldItems:
         """How many decisions a person owes."""
         query = select(func.count()).where(_c.account == account, _c.state == HeldState.HELD)
         return self._connection.execute(query).scalar_one()
+
+
+def _open(what: What, only: Only) -> list[ColumnElement[bool]]:
+    return [_c.what == what, _c.state == HeldState.HELD, *of_these(_c.account, only)]
+
+
+def _decided(only: Only) -> list[ColumnElement[bool]]:
+    return [_c.state.in_([HeldState.APPROVED, HeldState.REJECTED]), *of_these(_c.account, only)]
 
 
 def _about(one: Held, item: Item) -> bool:

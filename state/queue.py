@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Change, Counts, Detected, QueueState
-from crmsync.state.rows import Rows, chunked, upsert
+from crmsync.state.rows import Only, Rows, chunked, of_these, upsert
 from crmsync.state.tables import index_rows, queue
 
 _PENDING = (QueueState.DUE, QueueState.WAITING)
@@ -218,6 +218,14 @@ class Queue:
         query = self._rows.select().where(_c.state.not_in(over)).order_by(_c.id).limit(limit)
         return self._rows.all(query if account is None else query.where(_c.account == account))
 
+    def parked(self, only: Only, limit: int | None = None) -> list[Change]:
+        """Of these accounts (None: of all), the oldest first."""
+        return self._rows.all(self._rows.select().where(*_parked(only)).order_by(_c.id).limit(limit))
+
+    def count_parked(self, only: Only) -> int:
+        query = select(func.count()).select_from(queue).where(*_parked(only))
+        return self._connection.execute(query).scalar_one()
+
     def counts(self, account: str) -> Counts:
         query = select(_c.state, func.count()).where(_c.account == account).group_by(_c.state)
         found: dict[QueueState, int] = {}
@@ -235,3 +243,7 @@ class Queue:
     def _set(self, ids: Iterable[int], state: QueueState, **values: object) -> None:
         for chunk in chunked(ids):
             self._connection.execute(update(queue).where(_c.id.in_(chunk)).values(state=state, **values))
+
+
+def _parked(only: Only) -> list[ColumnElement[bool]]:
+    return [_c.state == QueueState.PARKED, *of_these(_c.account, only)]

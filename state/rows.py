@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from crmsync.connectors.contract import series_of
 
 Thing = TypeVar("Thing")
+Only: TypeAlias = frozenset[str] | None  # accounts; None: all
 Upsert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 CHUNK = 500  # ids in one IN list: far below SQLite's 32,766 and PostgreSQL's 65,535 parameters
@@ -27,6 +28,10 @@ def chunked(things: Iterable[Thing], size: int = CHUNK) -> Iterator[list[Thing]]
 def upsert(connection: Connection, table: Table) -> Upsert:
     """An insert that has ``on_conflict_do_update``; both dialects spell it the same."""
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def of_these(account: Column[str], only: Only) -> list[ColumnElement[bool]]:
+    return [] if only is None else [account.in_(sorted(only))]
 
 
 def unique(values: Iterable[Thing]) -> list[Thing]:

@@ -15,6 +15,7 @@ from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
 from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.snapshot import Mark, Snapshot
+from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
 _LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
@@ -54,6 +55,11 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
         if done is None:
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
             return
+        if _is_anothers(tx, pair, side, place.key, done.id):
+            # without external ids its like is all that a repetition can find; the next turn sends one of its own name
+            tx.pairs.save(replace(pair, generation=generation))
+            cx.again = True
+            return
         cx.count("created")
         cx.arrivals.note(side, cx.now(), since(work.rows, side, None, timedelta(0)) or cx.now())
         again = _moved(pair, side, done, key, generation)
@@ -73,6 +79,16 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
             tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())
         tx.clocks.clear([pair.id])
     cx.again = True  # a new CRM id has to reach the item's stamp
+
+
+def _is_anothers(tx: Tx, pair: Pair, side: Side, collection: str, id: str) -> bool:
+    """Somebody has made the like by hand meanwhile, and it has a link of its own."""
+    known = (
+        tx.pairs.by_ecs(pair.account, collection, [id])
+        if side is Side.ECS
+        else tx.pairs.by_crm(pair.account, pair.crm, collection, [id])
+    )
+    return any(other.id != pair.id for other in known.values())
 
 
 def _moved(pair: Pair, side: Side, done: Done, key: str, generation: int) -> Pair:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds until the other side must show it
+PATIENCE = 60.0  # seconds until the other side must show it, on a busy machine, too
 APART = timedelta(seconds=3)  # getlastmodified has whole seconds: two edits closer than this are simultaneous
 REVIEW, FAIR, TASK = "Review of the samples", "Sample fair", "Send the samples"  # of the activities
 

@@ -9,7 +9,7 @@ from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.operations.finding import Only, within
 from crmsync.state.database import State
-from crmsync.state.model import WAITS_FOR_OWNER, Cycle, HeldState, QueueState, What
+from crmsync.state.model import WAITS_FOR_OWNER, Cycle, What
 from crmsync.state.overall import Overall
 from crmsync.state.values import encode
 
@@ -118,7 +118,7 @@ def queue(
         ]
 
 
-def rejected(state: State, only: Only = None) -> list[dict[str, Any]]:
+def rejected(state: State, only: Only = None, limit: int | None = None) -> list[dict[str, Any]]:
     """What a server has refused for good, or was given up on: the parked rows."""
     with state.reading() as tx:
         return [
@@ -131,8 +131,7 @@ def rejected(state: State, only: Only = None) -> list[dict[str, Any]]:
                 "error": c.error,
                 "since": _text(c.detected_at),
             }
-            for c in tx.queue.listing(None, limit=100_000)
-            if c.state is QueueState.PARKED and within(only, c.account)
+            for c in tx.queue.parked(only, limit)
         ]
 
 
@@ -149,12 +148,16 @@ def visits(state: State, limit: int) -> list[dict[str, Any]]:
         ]
 
 
-def conflicts(state: State, only: Only = None, *, undecided: bool = False) -> list[dict[str, Any]]:
-    """By the ids that the item has now: what was moved or created again since must be found by them."""
+def conflicts(
+    state: State, only: Only = None, *, undecided: bool = False, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """By the ids that the item has now: what was moved or created again since must be found by them. ``limit``: of
+    those that are undecided."""
     with state.reading() as tx:
-        log = [c for c in tx.conflicts.listing(None, undecided) if within(only, c.account)]
         if undecided:
-            log = [c for c in log if c.winner is None]
+            log = tx.conflicts.waiting_for_a_person(only, limit)
+        else:
+            log = [c for c in tx.conflicts.listing() if within(only, c.account)]
         pairs = tx.pairs.get_many({c.pair_id for c in log})
         return [
             {
@@ -176,15 +179,12 @@ def conflicts(state: State, only: Only = None, *, undecided: bool = False) -> li
         ]
 
 
-def deletions(state: State, only: Only = None) -> list[dict[str, Any]]:
-    return _held(state, What.DELETE, only)
-
-
-def matches(state: State, only: Only = None) -> list[dict[str, Any]]:
-    return _held(state, What.MATCH, only)
-
-
-def _held(state: State, what: What, only: Only) -> list[dict[str, Any]]:
+def held(
+    state: State, what: What, only: Only = None, limit: int | None = None, about: str = ""
+) -> list[dict[str, Any]]:
+    """``about``: only what may be meant by this name, which is an id, or one with its collection before it."""
+    parts = about.split("/")
+    ids = ["/".join(parts[start:]) for start in range(len(parts))] if about else []
     with state.reading() as tx:
         return [
             {
@@ -199,9 +199,21 @@ def _held(state: State, what: What, only: Only) -> list[dict[str, Any]]:
                 "cycle": h.cycle,
                 "at": _text(h.at),
             }
-            for h in tx.held.listing(None, what, HeldState.HELD)
-            if within(only, h.account)
+            for h in tx.held.waiting_for_a_person(what, only, limit, ids)
         ]
+
+
+def undecided(state: State, only: Only = None) -> dict[str, Any]:
+    with state.reading() as tx:
+        deletions, mark = tx.held.mark(What.DELETE, only)
+        return {
+            "conflicts": tx.conflicts.count(only),
+            "deletions": deletions,
+            "matches": tx.held.mark(What.MATCH, only)[0],
+            "rejected": tx.queue.count_parked(only),
+            "decided": tx.held.count_decided(only) + tx.conflicts.count_decided(only),
+            "mark": mark,
+        }
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -4,17 +4,17 @@ from typing import Any
 
 from crmsync.connectors.contract import Side
 from crmsync.daemon.operations.decide import named
-from crmsync.daemon.operations.finding import NoSuchItem, Only, within
+from crmsync.daemon.operations.finding import NoSuchItem, Only
 from crmsync.daemon.operations.noting import Who, note
 from crmsync.state.database import State
-from crmsync.state.model import Conflict, Detected, Held, HeldState, What
+from crmsync.state.model import Conflict, Detected, HeldState, What
 from crmsync.state.transaction import Tx
 
 
 def take_back(state: State, item: str, who: Who) -> dict[str, Any]:
     """What was decided of it and is not carried out yet, waits again. An item that was to be left alone, too."""
     with state.transaction() as tx:
-        held = [h for h in _decided(tx, who.only) if named(h, item)]
+        held = [h for h in tx.held.decided(who.only) if named(h, item)]
         chosen = [c for c in tx.conflicts.decided(who.only) if item in _names(tx, c)]
         if not held and not chosen:
             raise NoSuchItem(f"nothing that is decided and not carried out is known as “{item}”")
@@ -32,19 +32,11 @@ def take_back(state: State, item: str, who: Who) -> dict[str, Any]:
     return {"item": item, "taken_back": len(held) + len(chosen)}
 
 
-def _decided(tx: Tx, only: Only) -> list[Held]:
-    found = [
-        *tx.held.listing(None, None, HeldState.APPROVED),
-        *tx.held.listing(None, None, HeldState.REJECTED),
-    ]
-    return [h for h in found if within(only, h.account)]
-
-
-def decided(state: State, only: Only) -> list[dict[str, Any]]:
+def decided(state: State, only: Only, limit: int | None = None) -> list[dict[str, Any]]:
     """What is decided and not carried out yet, and what is left alone."""
     with state.reading() as tx:
-        held = _decided(tx, only)
-        chosen = tx.conflicts.decided(only)
+        held = tx.held.decided(only, limit)
+        chosen = tx.conflicts.decided(only, limit if limit is None else limit - len(held))
         pairs = tx.pairs.get_many({c.pair_id for c in chosen})
     rows = [
         {

@@ -1,8 +1,7 @@
 """What waits for a person, and how they decide it: by the engine's own operations, as the command line does."""
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -46,19 +45,21 @@ class Decisions:
 
     async def page(self, visit: Visit) -> Response:
         names = visit.viewer.names
+        some = {"names": names, "limit": SHOWN}
+        standing = await self._site.ask(
+            "undecided", names=names
+        )  # first: what comes meanwhile was not looked at
         lists: dict[str, Any] = {
-            "conflicts": await self._site.ask("conflicts", names=names, undecided=True),
-            "deletions": await self._site.ask("deletions", names=names),
-            "matches": await self._site.ask("matches", names=names),
-            "rejected": await self._site.ask("rejected", names=names),
-            "decided": await self._site.ask("decided", names=names),
+            "conflicts": await self._site.ask("conflicts", undecided=True, **some),
+            "deletions": await self._site.ask("deletions", **some),
+            "matches": await self._site.ask("matches", **some),
+            "rejected": await self._site.ask("rejected", **some),
+            "decided": await self._site.ask("decided", **some),
         }
-        shown = {
-            name: [{**row, "name": full_name(row)} for row in rows[:SHOWN]] for name, rows in lists.items()
-        }
-        more = {name: max(0, len(rows) - SHOWN) for name, rows in lists.items()}
+        shown = {name: [{**row, "name": full_name(row)} for row in rows] for name, rows in lists.items()}
+        more = {name: max(0, standing[name] - len(rows)) for name, rows in lists.items()}
         done = DONE.get(visit.request.query_params.get("done", ""), "")
-        seen = _seen(lists["deletions"])
+        seen = standing["mark"]
         copies = await self._copies.lists(visit)
         return self._site.show("decisions.html", visit, **shown, **copies, more=more, done=done, seen=seen)
 
@@ -82,7 +83,7 @@ class Decisions:
         if verb not in ("approve", "reject") or (not items and form.one("which") != "all"):
             raise Failure("choice", WHAT_NOW)
         approve = verb == "approve"
-        if not items and form.one("seen") != _seen(await self._site.ask("deletions")):
+        if not items and form.one("seen") != (await self._site.ask("undecided"))["mark"]:
             raise Failure("busy", OTHERS)
         answer = await self._site.ask("decide_deletions", approve=approve, items=items, by=visit.by)
         verb = "approved" if approve else "rejected"
@@ -169,7 +170,7 @@ class Decisions:
 
     async def _check_candidate(self, names: Sequence[str], item: str, record: str) -> None:
         """Only what the match itself found: anything else may be a record that the person may not see."""
-        matches = await self._site.ask("matches", names=names)
+        matches = await self._site.ask("matches", names=names, item=item)
         if not any(full_name(m) == item and record in m["candidates"] for m in matches):
             raise Failure("usage", "This choice is not there any more.")
 
@@ -182,9 +183,3 @@ class Decisions:
     def _log(self, visit: Visit, what: str) -> None:
         named = visit.form.one("item") or visit.form.one("column")
         self._site.decided(visit, f"{what}{f' of {named}' if named else ''}", what)
-
-
-def _seen(deletions: Sequence[Mapping[str, Any]]) -> str:
-    """What "all of them" means to whoever looks at these."""
-    names = sorted(full_name(row) for row in deletions)
-    return hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:32]

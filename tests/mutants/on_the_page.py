@@ -80,8 +80,8 @@ ON_THE_PAGE = (
     Planted(
         "a decision about a shared item is made for everybody who sees it",
         "crmsync.daemon.operations.decide",
-        "    pairs = pairs_of(state, item, who.only)",
-        "    pairs = pairs_of(state, item)",
+        "for p in pairs_of(state, item, who.only) if",
+        "for p in pairs_of(state, item) if",
         (f"{ONLY}a_conflict_is_decided_in_these_accounts_alone",),
     ),
 )

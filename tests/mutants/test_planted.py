@@ -7,8 +7,9 @@ from tests.mutants.on_the_page import ON_THE_PAGE
 from tests.mutants.planted import PLANTED, Planted
 from tests.mutants.trial import FAILED, attempt, path_of
 from tests.mutants.when_the_crm_says import WHEN_THE_CRM_SAYS
+from tests.mutants.while_it_is_made import WHILE_IT_IS_MADE
 
-ALL = (*PLANTED, *ON_THE_PAGE, *ON_THE_CRMS_PAGES, *WHEN_THE_CRM_SAYS)
+ALL = (*PLANTED, *ON_THE_PAGE, *ON_THE_CRMS_PAGES, *WHEN_THE_CRM_SAYS, *WHILE_IT_IS_MADE)
 
 
 @pytest.mark.parametrize("mistake", ALL, ids=lambda m: m.name)

@@ -218,3 +218,16 @@ def test_what_does_not_get_through(state: State) -> None:
         tx.queue.park([ids["parked"]], "refused", "no")
         tx.queue.abandon([ids["left"]])
         assert [change.item for change in tx.queue.listing(troubled=True)] == ["waits", "parked"]
+
+
+def test_what_is_parked_is_counted_and_read_in_part_however_much_is_due(state: State) -> None:
+    with state.transaction() as tx:
+        for account in ("alice", "bob"):
+            told = [Detected(f"{account}-{n}", "1") for n in range(3)]
+            tx.queue.record(account, Side.CRM, "Contact", told, NOW)
+        ids = [row.id for row in tx.queue.listing()]
+        tx.queue.park(ids[1:5], "refused", "no right")
+        only = frozenset({"alice"})
+        assert [row.id for row in tx.queue.parked(None)] == ids[1:5]
+        assert [row.id for row in tx.queue.parked(only, 1)] == ids[1:2]
+        assert (tx.queue.count_parked(None), tx.queue.count_parked(only)) == (4, 2)

@@ -332,3 +332,37 @@ def test_a_decision_is_open_until_it_is_carried_out(state: State) -> None:
         assert [one.resolved_at for one in tx.conflicts.of_pair(1)] == [NOW]
         tx.conflicts.choose(id, "ecs", None)
         assert set(tx.conflicts.decided_for([1])) == {(1, "birthday")}
+
+
+def test_what_waits_for_a_person_is_counted_and_read_in_part(state: State) -> None:
+    of_bob = held(account="bob", pair_id=None, what=What.MATCH, item="/bob/a.vcf")
+    mine = [held(pair_id=None, item=f"item-{n}.vcf") for n in range(4)]
+    with state.transaction() as tx:
+        ids = tx.held.add([*mine, of_bob])
+        only = frozenset({"alice"})
+        assert [one.id for one in tx.held.waiting_for_a_person(What.DELETE, only, 2)] == ids[:2]
+        assert tx.held.waiting_for_a_person(What.MATCH, only) == []
+        assert [o.id for o in tx.held.waiting_for_a_person(What.MATCH, None, about=["/bob/a.vcf"])] == ids[4:]
+        assert tx.held.waiting_for_a_person(What.MATCH, None, about=["a.vcf"]) == []
+        before = tx.held.mark(What.DELETE, None)
+        assert before[0] == 4
+        tx.held.set_state(ids[:1], HeldState.REJECTED)
+        tx.held.add([held(pair_id=None, item="item-9.vcf")])
+        after = tx.held.mark(What.DELETE, None)
+        assert after[0] == 4
+        assert after != before  # as many, and others
+        assert tx.held.mark(What.MATCH, only) == (0, "0-0-0")
+        assert (tx.held.count_decided(only), tx.held.count_decided(frozenset({"bob"}))) == (1, 0)
+        assert [one.id for one in tx.held.decided(None, 5)] == ids[:1]
+
+
+def test_conflicts_are_counted_and_read_in_part(state: State) -> None:
+    with state.transaction() as tx:
+        ids = tx.conflicts.add([*(conflict(pair_id=n) for n in range(1, 4)), conflict(account="bob")])
+        only = frozenset({"alice"})
+        assert (tx.conflicts.count(None), tx.conflicts.count(only)) == (4, 3)
+        assert [one.id for one in tx.conflicts.waiting_for_a_person(only, 2)] == ids[:2]
+        tx.conflicts.choose(ids[0], "ecs", None)
+        tx.conflicts.resolve(ids[1], "crm", NOW)
+        assert (tx.conflicts.count(only), tx.conflicts.count_decided(only)) == (1, 1)
+        assert [one.id for one in tx.conflicts.decided(only, 0)] == []

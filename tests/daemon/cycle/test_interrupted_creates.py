@@ -8,7 +8,7 @@ import pytest
 from crmsync.connectors.contract import Deferred
 from crmsync.state.errors import StateError
 from tests.daemon.machine.house import House
-from tests.daemon.machine.trouble import Point
+from tests.daemon.machine.trouble import Killed, Point
 
 HOURS = 7200  # longer than any back-off
 NAMELESS = {"email": None, "phone_mobile": None}  # nothing to find a partner by
@@ -64,6 +64,7 @@ def test_a_record_that_was_made_without_anybody_hearing_of_it_is_no_newcomer(hou
     fails_when_done(house)
     house.sync()
     house.sync()  # the poll tells of the record before the create is repeated
+    assert house.engine.matches() == []
     house.clock.tick(HOURS)
     house.sync()
     one_of_each(house)
@@ -127,3 +128,39 @@ def test_what_a_person_has_made_again_is_not_made_beside_it(house: House, side: 
     one_of_each(house)
     assert house.the_card().columns["department"] == house.the_record().columns["department"] == "Poetry"
     assert house.the_card().tags == {"CRM"}
+
+
+def test_a_card_that_is_made_again_by_hand_has_the_only_record(house: House) -> None:
+    """Its former record was about to be made again for the former card, which is gone by now as well."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    house.fate.kill(at=lambda p: (p.where, p.what, p.after) == ("crm", "create", False))
+    with pytest.raises(Killed):
+        house.sync()
+    former = house.the_card()
+    house.ecs.delete(former.id)
+    house.ecs.put(house.book, former.columns, tags=former.tags)
+    house.restart()
+    house.clock.tick(HOURS)
+    house.sync()
+    one_of_each(house)
+
+
+def test_a_record_that_a_person_has_linked_before_anybody_heard_of_it(house: House) -> None:
+    """Then the card for which it was made gets another one."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    house.fate.kill(at=lambda p: (p.where, p.what, p.after) == ("crm", "create", True))
+    with pytest.raises(Killed):
+        house.sync()
+    house.restart()
+    other = house.person("Eve", tag=False)
+    house.engine.link(other, house.the_record().id)
+    house.clock.tick(HOURS)
+    house.sync()
+    assert len(house.cards()) == len(house.contacts()) == 2
+    house.idle()

@@ -21,6 +21,8 @@ from crmsync.daemon.web.server import Place, WebServer
 from crmsync.daemon.web.site import Traffic
 from tests.daemon.fakes import Clock, standing
 
+LISTS = ("conflicts", "deletions", "matches", "rejected", "decided")
+
 
 @dataclass
 class FakeDesk:
@@ -41,9 +43,18 @@ class FakeDesk:
         if name == "status" and name not in self.answers:
             chosen = fitting.get("names") or self.accounts
             answer = {"accounts": [standing(account) for account in chosen]}
+        if name == "undecided" and name not in self.answers:
+            answer = self._undecided(fitting)
         if isinstance(answer, BaseException):
             raise answer
         return answer(progress=progress, **fitting) if callable(answer) else answer
+
+    def _undecided(self, fitting: dict[str, Any]) -> dict[str, Any]:
+        """Of the lists that it tells."""
+        told = {name: self.answers.get(name, []) for name in LISTS}
+        lists = {name: each(**fitting) if callable(each) else each for name, each in told.items()}
+        counts = {name: 0 if isinstance(each, Exception) else len(each) for name, each in lists.items()}
+        return {**counts, "mark": f"mark of {counts['deletions']}"}
 
     def names(self) -> list[str]:
         return self.accounts

@@ -137,6 +137,16 @@ def test_an_admin_decides_about_held_deletions(web: Scene, verb, which, items, a
     assert web.desk.asked("decide_deletions") == [{**asked, "by": "an admin, on the status page"}]
 
 
+def test_of_many_the_first_are_shown_and_how_many_more_there_are(web: Scene):
+    """However many there are, no more is asked for than is shown."""
+    counts = {"conflicts": 1, "deletions": 100_000, "matches": 100_000, "rejected": 201, "decided": 0}
+    web.desk.answers["undecided"] = {**counts, "mark": "these"}
+    page = web.browser().login(None).get("/decisions").text
+    assert re.findall(r"And ([\d,]+) more", page) == ["99998", "99998", "199"]
+    for name in counts:
+        assert [asked["limit"] for asked in web.desk.asked(name)] == [200]
+
+
 @pytest.mark.parametrize("seen", ["", "0" * 32, None])
 def test_all_of_them_are_those_that_were_there_to_see(web: Scene, seen):
     """A thousand more may be held while somebody looks at twelve."""
@@ -210,6 +220,7 @@ def test_another_persons_account_is_not_there(web: Scene, caplog, path, fields, 
         "matches",
         "rejected",
         "decided",
+        "undecided",
     }
     (line,) = [r for r in caplog.records if getattr(r, "action", "") == "web.refused"]
     assert "by alice: what it names is not there, or not theirs" in line.getMessage()
