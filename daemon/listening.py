@@ -1,16 +1,16 @@
 """uvicorn inside of the service: in a thread of its own, and without signal handlers, which are the service's."""
 
-import contextlib
 import logging
 import socket
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 import uvicorn
 
 from crmsync.daemon.accepting import HANDSHAKE_SECONDS, run
 from crmsync.daemon.calls import Failure
+from crmsync.daemon.prompt import PromptServer
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Listener:
                 raise Failure("failed", f"the {self._name} does not answer; the log of the service says why")
 
     def stop(self, seconds: float = 2.0) -> None:
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(seconds)
         for door in self._doors:
             door.close()
@@ -56,14 +56,10 @@ class Listener:
             log.exception("the %s has ended", self._name, extra={"action": "listener.defect"})
 
 
-class _Server(uvicorn.Server):
+class _Server(PromptServer):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -21,6 +21,7 @@ from crmsync.daemon.crm_api.patience import PatientProtocol
 from crmsync.daemon.crm_api.proxy import LONGEST_HEAD, Proxy
 from crmsync.daemon.crm_api.tls import Certificates, make_certificates, names_in
 from crmsync.daemon.crm_pages.app import Front, pages
+from crmsync.daemon.prompt import PromptServer
 from crmsync.state.replica.org import Org
 from crmsync.state.replica.store import Clock
 
@@ -77,7 +78,7 @@ class CrmServer:
         self._thread: Thread | None = None
         self._started = Event()
         self._failure: BaseException | None = None
-        self._servers: list[uvicorn.Server] = []
+        self._servers: list[PromptServer] = []
         made = https and certificates is None
         names = proxy.hosts if proxy else ()
         self._certificates = make_certificates(directory, clock(), names) if made else certificates
@@ -102,7 +103,7 @@ class CrmServer:
     def stop(self) -> None:
         """Ends the listeners, lets requests under way finish, closes the database. May be called twice."""
         for server in self._servers:
-            server.should_exit = True
+            server.end()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -125,7 +126,7 @@ class CrmServer:
     def request_stop(self) -> None:
         """Asks `run` to end; safe in a signal handler."""
         for server in self._servers:
-            server.should_exit = True
+            server.end()
 
     def _listen_as_proxy(self, settings: ProxySettings) -> str:
         """After the listener for HTTPS, to which it leads. On loopback always."""
@@ -158,7 +159,7 @@ class CrmServer:
 
     async def _serve(self, ready: Callable[[], None]) -> None:
         app = build_app(self.crm, self._with_pages)
-        self._servers = [_Listener(self._config(app, https)) for _, https in self._sockets]
+        self._servers = [PromptServer(self._config(app, https)) for _, https in self._sockets]
         tasks = [
             asyncio.create_task(server.serve(sockets=[listener]))
             for server, (listener, _) in zip(self._servers, self._sockets, strict=True)
@@ -198,23 +199,6 @@ class CrmServer:
             limit_concurrency=MOST_CONNECTIONS,
             http=PatientProtocol,
         )
-
-
-class _Listener(uvicorn.Server):
-    """uvicorn without its own signal handlers: two servers in one loop would take them from each other."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Drops idle connections first: a TLS client that keeps one open would hold up the end."""
-        for connection in list(self.server_state.connections):
-            cycle = getattr(connection, "cycle", None)
-            transport = getattr(connection, "transport", None)
-            if transport is not None and (cycle is None or cycle.response_complete):
-                transport.abort()
-        await super().shutdown(sockets)
 
 
 def _bound(host: str, port: int, who: str) -> socket.socket:
