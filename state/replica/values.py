@@ -121,14 +121,21 @@ def _picklist(field: Field, raw: Any) -> str | None:
 
 
 def _reference(field: Field, raw: Any) -> str | None:
+    """What is too long for an id is none; how long the field is does not matter."""
+    if isinstance(raw, str) and len(raw.strip(TRIMMED)) > field.length:
+        raise _no_id(field, raw)
     value = _text(field, raw)
     if value is None:
         return None
     try:
         return ids.to_18(value)
     except ValueError:
-        fault = malformed_id(value)
-        raise Fault(fault.code, f"{field.label}: {fault.message}", (field.name,)) from None
+        raise _no_id(field, value) from None
+
+
+def _no_id(field: Field, value: str) -> Fault:
+    fault = malformed_id(value)
+    return Fault(fault.code, f"{field.label}: {fault.message}", (field.name,))
 
 
 def _boolean(field: Field, raw: Any) -> bool:
