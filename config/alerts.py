@@ -75,7 +75,8 @@ class Alerts(Table):
     """What needs a person is told once when it begins and once when it ends, in the ways that are configured here."""
 
     silence: Duration = Field(
-        timedelta(hours=1), description="An account without a sync that came through for so long."
+        timedelta(hours=1),
+        description="An account without a sync, or a replica without a pass, that came through for so long.",
     )
     expiry: Duration = Field(
         timedelta(days=14), description="So long before a login expires, if that is known."

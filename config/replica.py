@@ -14,7 +14,9 @@ from crmsync.config.problems import Expected
 from crmsync.config.table import Table
 from crmsync.config.values import OFF, DatabaseUrl, Duration, Listen, split_listen
 
-OBJECTS = ("Account", "Contact", "Event", "Lead", "Opportunity", "Task", "User")
+# Who is invited to events, and the names of files: read with what they belong to, so they come along where they can
+COMPANIONS = ("Attachment", "EventRelation")
+OBJECTS = ("Account", *COMPANIONS, "Contact", "Event", "Lead", "Opportunity", "Task", "User")
 ALWAYS = ("Id", "SystemModstamp", "IsDeleted")  # without them nothing can be kept in step
 
 
@@ -54,7 +56,9 @@ class ReplicaSettings(Table):
     )
     objects: ApiNames = Field(
         OBJECTS,
-        description="API names of the objects that stand in it.",
+        description="API names of the objects that stand in it. Of `Attachment` only names and sizes; it and "
+        "`EventRelation` are passed over where the login does not see them, and without them events wait for the CRM "
+        "while that is away. So does mail, unless `EmailMessage` is added, which brings the texts of all mail along.",
     )
     fields: dict[ApiName, ApiNames] = Field(
         default_factory=dict,

@@ -192,6 +192,14 @@ class Watching(Protocol):
 
 
 @runtime_checkable
+class Represented(Protocol):
+    """A login whose server can be away, with a copy in its place."""
+
+    def unrepresented(self) -> Mapping[Kind, str]:
+        """Kinds for which the copy does not do, each with the reason in words; none while the server is there."""
+
+
+@runtime_checkable
 class Homing(Protocol):
     """Sources whose collections have to be found first: what was found can be kept, and set before the first use."""
 

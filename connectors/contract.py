@@ -243,6 +243,7 @@ class Done:
     # It stands in a copy, which has yet to bring it to the server: what is read back does not show it before that, and
     # whoever repeats the write until then changes nothing.
     provisional: bool = False
+    still: str = ""  # what of a provisional write not even the copy takes, in words
 
 
 @dataclass(frozen=True, slots=True)

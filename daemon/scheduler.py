@@ -40,6 +40,7 @@ class Schedule:
         self._jitter = jitter
         self._guard = threading.Lock()
         self._nudged: set[str] = set()  # accounts, since their last turn began
+        self._awaited: set[str] = set()  # of these accounts, whatever they failed for may be there since
         self._hurried: dict[str, datetime] = {}  # when the last turn was that a nudge brought
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -95,7 +96,20 @@ class Schedule:
         settled. A server that never stops talking hurries nobody more often than that, and an account that keeps
         failing is not hurried at all."""
         with self._guard:
-            if name in self._nudged or self._rounds.backoff.failures.get(name):
+            failing = self._rounds.backoff.failures.get(name)
+        if not failing:
+            self._nudge(name)
+
+    def back(self, name: str) -> None:
+        """What the account could not do without is there again: its turn comes now, however often it has failed."""
+        with self._guard:
+            self._awaited.add(name)
+            self._nudged.discard(name)  # of a nudge that its failing turn has left behind
+        self._nudge(name)
+
+    def _nudge(self, name: str) -> None:
+        with self._guard:
+            if name in self._nudged:
                 return
             now = self._now()
             last = self._hurried.get(name)
@@ -155,10 +169,12 @@ class Schedule:
         with self._guard:
             nudged = name in self._nudged
             self._nudged.discard(name)
+            self._awaited.discard(name)
         pause = self._rounds.cycle(name)
         with self._guard:
             nudged |= name in self._nudged  # while it was under way, when no other turn of its could begin
-        if pause is None and nudged:
+            awaited = name in self._awaited
+        if awaited or (pause is None and nudged):
             pause = min(self._rounds.pace.settle + _MOMENT, self._rounds.pace.interval)
         if pause is not None:
             self._postpone(f"cycle:{name}", pause)

@@ -1,8 +1,8 @@
 """Statements as text for SQLite, made once in a process: for the engine that reads and the one that writes, and for
-each further state that is opened. To make the text takes longer than to run it.
+each further database that is opened. To make the text takes longer than to run it.
 
 SQLAlchemy keeps what it has compiled for each engine apart. All of ours are SQLite's with the same library and the same
-settings, and the tables are the same objects.
+settings, and databases with the same tables have the same objects for them.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -48,3 +48,4 @@ def _any_engines(key: Key) -> Key:
 
 
 SQLITE = Compiled()
+CRMS = Compiled()  # of embedded CRMs and replicas, for which people think up statements

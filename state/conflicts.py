@@ -105,6 +105,15 @@ class Conflicts:
                 .values(resolved=True, resolved_at=now)
             )
 
+    def overtaken(self, pair_ids: Iterable[int], now: datetime) -> None:
+        """Nobody is to decide about these pairs any more, and what was decided is not carried out."""
+        for chunk in chunked(pair_ids):
+            self._connection.execute(
+                update(conflicts)
+                .where(_c.pair_id.in_(chunk), _c.resolved.is_(False))
+                .values(resolved=True, resolved_at=now)
+            )
+
     def resolve(self, id: int, winner: str, now: datetime) -> None:
         """``winner`` is ecs, crm, or value (a third one that a person gave)."""
         self._connection.execute(

@@ -3,6 +3,7 @@ to load what takes them, would be most of what a first command does."""
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table
 
+from crmsync.state.ddl import creations
 from crmsync.state.migrations import HEAD, VERSION_TABLE
 from crmsync.state.tables import metadata
 
@@ -16,6 +17,8 @@ _version = Table(  # as alembic makes it
 
 def found(connection: Connection) -> None:
     """Inside the transaction that is open. Fails where tables of these names are there, which are not ours."""
-    metadata.create_all(connection, checkfirst=False)
-    _version.create(connection, checkfirst=False)
+    for tables in (metadata, _version.metadata):
+        for statements in creations(tables, connection.dialect).values():
+            for statement in statements:
+                connection.exec_driver_sql(statement)
     connection.execute(_version.insert().values(version_num=HEAD))

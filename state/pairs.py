@@ -107,7 +107,8 @@ class Pairs:
             raise LookupError(f"{len(rows) - saved} of {len(rows)} pairs are not in the mapping (any more)")
 
     def remove(self, id: int) -> None:
-        """Takes the pair out, and its snapshot and column clocks with it; history and conflicts stay."""
+        """Takes the pair out, and its snapshot and column clocks with it; history and conflicts stay. What waits for a
+        person is over then: see ``Tx.close``."""
         self._rows.remove([id])
 
     def count(self, account: str, kind: Kind, state: PairState = PairState.LINKED) -> int:

@@ -1,6 +1,7 @@
 """What stands open during one transaction: a repository for each table."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -48,6 +49,17 @@ class Tx:
         self.pulse = Pulse(connection)
         self.visits = Visits(connection)
         self.overall = Overalls(connection)
+
+    def overtake(self, pair_ids: Collection[int], now: datetime) -> None:
+        """Whatever waits for a person about these pairs, or was decided and not carried out, is over: they are not
+        linked any more, or not to what they were linked to."""
+        self.conflicts.overtaken(pair_ids, now)
+        self.held.overtaken(pair_ids)
+
+    def close(self, pair_id: int, now: datetime) -> None:
+        """The pair is over and leaves the mapping, and with it all that a person could still have decided about it."""
+        self.overtake([pair_id], now)
+        self.pairs.remove(pair_id)
 
     def erase(self, pair_ids: Iterable[int], account: str) -> None:
         """Removes every trace of these pairs: mapping, snapshots, clocks, who is awaited, history, conflicts, what is

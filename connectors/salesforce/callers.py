@@ -1,22 +1,26 @@
 """Who has a telephone number, and what is known of them.
 
-The login may see more than the person who is called: everything that is found is asked for once more, whether this user
-has the right to read it.
+The login may see more than the person who is called: of everything that is found it is asked once more whether this
+user has the right to read it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.errors import NotFound
-from crmsync.connectors.salesforce import search, soql
+from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, Row
 from crmsync.connectors.salesforce.faults import InvalidField
 from crmsync.connectors.salesforce.table import row_id
 from crmsync.connectors.salesforce.values import ABSENT, at
 from crmsync.connectors.telephony.numbers import TELLING, is_number, national
 from crmsync.connectors.telephony.people import MOST, Line, Person
+
+Rights: TypeAlias = Callable[[Sequence[str]], Mapping[str, Access]]  # the user's, by id of a record
 
 _SIFTED = 200  # rows that are looked through
 _LAST = 5  # cases and activities of each sort
@@ -60,11 +64,11 @@ def with_number(client: Client, number: str) -> list[tuple[str, Row]]:
     return found[: 2 * MOST]
 
 
-def people(client: Client, number: str, user: str) -> Sequence[Person]:
+def people(client: Client, number: str, rights: Rights) -> Sequence[Person]:
     found = with_number(client, number)
-    allowed = _readable(client, user, (row_id(row) for _, row in found))
+    allowed = _readable(rights, (row_id(row) for _, row in found))
     known = [_person(table, row) for table, row in found if row_id(row) in allowed][:MOST]
-    return _with_lines(client, user, known) if known else known
+    return _with_lines(client, rights, known) if known else known
 
 
 def _person(table: str, row: Row) -> Person:
@@ -84,16 +88,14 @@ def _person(table: str, row: Row) -> Person:
 _Lines = dict[str, list[Line]]  # by whose they are
 
 
-def _with_lines(client: Client, user: str, known: Sequence[Person]) -> list[Person]:
+def _with_lines(client: Client, rights: Rights, known: Sequence[Person]) -> list[Person]:
     ids = [p.id for p in known]
     contacts = [p.id for p in known if p.kind == "contact"]
     open_cases, closed = _cases(client, contacts)
     open_, past = _activities(client, ids)
     mails = _mails(client, ids)
     everything = (open_cases, closed, open_, past, mails)
-    allowed = _readable(
-        client, user, (line.id for some in everything for each in some.values() for line in each)
-    )
+    allowed = _readable(rights, (line.id for some in everything for each in some.values() for line in each))
 
     def of(person: Person, *some: _Lines) -> list[Line]:
         lines = [line for each in some for line in each.get(person.id, ()) if line.id in allowed]
@@ -183,9 +185,9 @@ def _mails(client: Client, ids: Sequence[str]) -> _Lines:
     return found
 
 
-def _readable(client: Client, user: str, ids: Iterable[str]) -> frozenset[str]:
+def _readable(rights: Rights, ids: Iterable[str]) -> frozenset[str]:
     asked = list(dict.fromkeys(ids))
-    return frozenset(search.access(client, user, asked)) if asked else frozenset()
+    return frozenset(id for id, each in rights(asked).items() if each.read) if asked else frozenset()
 
 
 def _rows(client: Client, text: str, table: str) -> list[Row]:

@@ -12,7 +12,9 @@ What is special here, beside ``mapping``:
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from crmsync.connectors.abilities import Access
 from crmsync.connectors.contract import (
     Collection,
     Kind,
@@ -20,11 +22,13 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import NotFound
 from crmsync.connectors.http import Transport
-from crmsync.connectors.salesforce import callers, soql
+from crmsync.connectors.salesforce import callers, search, soql
 from crmsync.connectors.salesforce.auth import Auth
+from crmsync.connectors.salesforce.callers import Rights
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.client import Client
 from crmsync.connectors.salesforce.conditions import Conditions
+from crmsync.connectors.salesforce.copied import CopiedTable
 from crmsync.connectors.salesforce.copying import BesideCopy, OnCopy
 from crmsync.connectors.salesforce.describe import Missing
 from crmsync.connectors.salesforce.desk import Desk
@@ -78,7 +82,10 @@ class SalesforceSource:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         overlap: timedelta = OVERLAP,
         transport: Transport | None = None,
+        copied: bool = False,
     ) -> None:
+        """``copied``: the transport leads to a copy of the organisation."""
+        made = CopiedTable if copied else Table
         for name in [*(f for columns in fields.values() for f in columns.values()), external_id]:
             if name:
                 soql.name(name)
@@ -93,7 +100,7 @@ class SalesforceSource:
             transport=transport,
         )
         self._tables = {
-            kind: Table(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
+            kind: made(self._client, Mapper(kind, {c: f for c, f in columns.items() if f}), external_id)
             for kind, columns in fields.items()
             if kind in TABLES
         }
@@ -123,13 +130,18 @@ class SalesforceSource:
 
     def open_copy(self, collection: Collection, desk: Desk) -> OnCopy:
         """The copy in the object's place."""
-        found = self.table(collection)
+        found = self.copied(collection)
         return OnCopy(found, Poll(found, self._overlap, self._now), self._conditions, desk)
 
     def table(self, collection: Collection) -> Table:
         found = next((t for t in self._tables.values() if t.name == collection.id), None)
         if found is None:
             raise NotFound(f"the CRM source has no collection {collection.id}")
+        return found
+
+    def copied(self, collection: Collection) -> CopiedTable:
+        found = self.table(collection)
+        assert isinstance(found, CopiedTable)
         return found
 
     def user_id(self, username: str) -> str:
@@ -143,8 +155,12 @@ class SalesforceSource:
             )
         return active[0]
 
-    def people(self, number: str, user: str) -> Sequence[Person]:
-        return callers.people(self._client, number, user)
+    def people(self, number: str, user: str, *, rights: Rights | None = None) -> Sequence[Person]:
+        """``rights``: who says what the user may see, instead of this organisation."""
+        return callers.people(self._client, number, rights or partial(self.access, user))
+
+    def access(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
+        return search.access(self._client, user, ids)
 
     def missing(self) -> Mapping[Kind, Missing]:
         """Configured fields that the organisation lacks or hides, by kind; describes each object once."""

@@ -5,15 +5,18 @@ A copy proves no absence. What it cannot tell is a conversation that failed, and
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from crmsync.connectors.abilities import Access
 from crmsync.connectors.contract import (
     Create,
     Cursor,
+    Delete,
     Done,
     Gone,
     Hidden,
+    Kind,
     Outcome,
     Page,
     Record,
@@ -26,10 +29,11 @@ from crmsync.connectors.contract import (
     Write,
 )
 from crmsync.connectors.errors import Unreachable
-from crmsync.connectors.salesforce import calls, lookup, writes
+from crmsync.connectors.salesforce import calls, lookup, mail, writes
 from crmsync.connectors.salesforce.changes import Poll
 from crmsync.connectors.salesforce.conditions import Conditions
 from crmsync.connectors.salesforce.desk import Desk, Kept
+from crmsync.connectors.salesforce.mail_fields import ABOUT, WRITTEN
 from crmsync.connectors.salesforce.mapping import objection
 from crmsync.connectors.salesforce.reading import SalesforceConnector
 from crmsync.connectors.salesforce.table import Table
@@ -131,7 +135,18 @@ class OnCopy(SalesforceConnector):
         kept = _kept(self._table, write)
         if found := objection(kept.row, self._table.schema()):  # type: ignore[arg-type]
             return Refused(write.key if isinstance(write, Create) else write.id, *found)
-        return self._desk.keep(self._table.name, [kept])[0]
+        outcome = self._desk.keep(self._table.name, [kept])[0]
+        if isinstance(outcome, Done) and outcome.provisional:
+            return replace(outcome, still=_still(self._table, kept))
+        return outcome
+
+    def join(self, id: str, user: str) -> None:
+        if self._table.kind is Kind.EMAIL:
+            raise _away("who else has got it")
+
+    def relate(self, records: Sequence[Record]) -> None:
+        if self._table.kind is Kind.EMAIL and records:
+            raise _away("to whom it relates")
 
 
 def _waits(outcome: Outcome) -> bool:
@@ -144,18 +159,44 @@ def _kept(table: Table, write: Write) -> Kept:
             row: dict[str, object] = dict(writes.new_row(table, write))
             bodies = {0: row}
             calls.relate(table, {0: write}, bodies)
-            return Kept(write, bodies[0])
+            return Kept(write, _named(table, bodies[0]))
         case Update():
-            return Kept(write, writes.changed_row(table, write), _clocks(table, write))
+            changed = _named(table, writes.changed_row(table, write))
+            return Kept(write, changed, _clocks(table, write, changed))
     return Kept(write)
 
 
-def _clocks(table: Table, write: Update) -> dict[str, datetime]:
+def _named(table: Table, row: Mapping[str, object]) -> Mapping[str, object]:
+    """With the id of what a mail is about, as far as the copy has that."""
+    known = dict(row)
+    if table.kind is Kind.EMAIL:
+        mail.related(table, [known])
+    return known
+
+
+_BESIDE = {"attendees": "who is invited", "attachments": "its files", "regarding": "what it is about"}
+
+
+def _still(table: Table, kept: Kept) -> str:
+    """What of a write stands in records of its own, which are made when the CRM is there."""
+    if isinstance(kept.write, Delete):
+        return ""
+    columns = kept.write.columns
+    waits = [
+        n for n in table.mapper.partial() if n in columns and (columns[n] or isinstance(kept.write, Update))
+    ]
+    if table.kind is Kind.EMAIL:
+        waits += ["attachments"] if kept.write.original and kept.write.original.attachments else []
+        known = WRITTEN in kept.row or table.mapper.fields.get("regarding") != ABOUT
+        waits += ["regarding"] if columns.get("regarding") and not known else []
+    return " and ".join(_BESIDE[n] for n in sorted(waits))
+
+
+def _clocks(table: Table, write: Update, row: Mapping[str, object]) -> dict[str, datetime]:
     """Columns that are written as one have the latest clock of all of them."""
     if not (known := {c: when for c, when in write.clocks.items() if c in write.columns}):
         return {}
     latest = max(known.values())
-    row = writes.changed_row(table, write)
     by_field = {table.mapper.fields[c]: when for c, when in known.items() if c in table.mapper.fields}
     return {name: by_field.get(name, latest) for name in row}
 

@@ -40,3 +40,12 @@ class Acquainted(Protocol):
     def people(self, number: str, user: str) -> Sequence[Person]:
         """Contacts and leads with this number that ``user`` may see, and what the user may see of their cases and
         activities. Raises ConnectorError."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """CRM sources of which a copy stands on this machine."""
+
+    def people_here(self, number: str, username: str) -> Sequence[Person]:
+        """As ``people``, by the copy alone: what is known here to be this user's to see, and nothing else. Raises
+        ConnectorError, and what the database of the copy raises."""

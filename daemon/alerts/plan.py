@@ -72,13 +72,24 @@ def look(
     ways: Sequence[str],
     id: str,
     exchanges: Sequence[Mapping[str, str]] = (),
+    replicas: Sequence[Mapping[str, Any]] = (),
 ) -> Memory:
-    """``accounts``: as ``status`` has them; ``exchanges``: what CRMs asked for, and did not come through; ``since``:
-    when the service started; ``ways``: to tell people; ``id``: of the letter, should there be something to tell."""
+    """``accounts``, ``replicas``: as ``status`` has them; ``exchanges``: what CRMs asked for, and did not come through;
+    ``since``: when the service started; ``ways``: to tell people; ``id``: of the letter, should there be something to
+    tell."""
     levels = {
         a["name"]: _level(memory.levels.get(a["name"], Level()), a["parked"], limits, now) for a in accounts
     }
-    found = {**dict(_found(accounts, levels, limits, now, since)), **_of_exchanges(exchanges)}
+    found = {
+        **dict(_found(accounts, levels, limits, now, since)),
+        **_of_exchanges(exchanges),
+        **{
+            what: sentence
+            for one in replicas
+            for what, sentence in _of_replica(one, limits, now, since)
+            if what in memory.open or one["light"] != "syncing"  # the first pass may take hours
+        },
+    }
     began = [found[what] for what in found if what not in memory.open]
     ended = [sentence for what, sentence in memory.open.items() if what not in found]
     letters = memory.letters
@@ -131,13 +142,34 @@ def _found(
         if refused:
             yield f"refused/{name}", f"{name}: a login is refused: {refused[0]}"
         last = account["last_success"]
-        quiet = now - (since if last is None else datetime.fromisoformat(last))
-        if quiet >= limits.silence and now - since >= min(limits.silence, SETTLED):
+        if _silent(last, limits.silence, now, since):
             yield f"silence/{name}", f"{name}: no sync has come through since {last or 'the service started'}"
         if held := account.get("deletions", 0):
             yield f"deletions/{name}", f"{name}: {held} deletions wait for a decision"
         if levels[name].at:
             yield f"parked/{name}", f"{name}: {account['parked']} items are parked, and become more"
+
+
+def _silent(last: str | None, patience: timedelta, now: datetime, since: datetime) -> bool:
+    quiet = now - (since if last is None else datetime.fromisoformat(last))
+    return quiet >= patience and now - since >= min(patience, SETTLED)
+
+
+def _of_replica(
+    one: Mapping[str, Any], limits: Limits, now: datetime, since: datetime
+) -> Iterator[tuple[str, str]]:
+    """That somebody wants it to work offline is no news, nor that its passes wait for the CRM's word."""
+    if one["mode"] == "offline" or one["waits_for_crm"]:
+        return
+    name, last, error = f"crm.{one['name']}", one["last_success"], one["error"] or {}
+    if error.get("code") == REFUSED:
+        yield f"refused/{name}", f"the replica of {name}: its login is refused: {error['message']}"
+    if _silent(last, max(limits.silence, timedelta(seconds=3 * one["interval"])), now, since):
+        why = f": {error['message']}" if error else ""
+        yield (
+            f"silence/{name}",
+            f"the replica of {name}: no pass has come through since {last or 'the service started'}{why}",
+        )
 
 
 def _of_exchanges(exchanges: Iterable[Mapping[str, str]]) -> dict[str, str]:

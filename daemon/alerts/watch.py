@@ -75,17 +75,18 @@ class Watch:
         if not bells.ways:
             return ()
         with self.turns.looking() as engine, self._remembering:
-            accounts = engine.status()["accounts"]
+            standing = engine.status()
             before = self._memory(engine)
             after = plan.look(
                 before,
-                accounts,
+                standing["accounts"],
                 bells.limits,
                 self.now(),
                 since=self._since,
                 ways=tuple(bells.ways),
                 id=secrets.token_hex(12),
                 exchanges=engine.failing_exchanges(),
+                replicas=standing.get("replicas", ()),
             )
             if after != before:
                 self._keep(engine, after)

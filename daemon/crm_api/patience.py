@@ -3,14 +3,18 @@
 uvicorn bounds how long a connection may be idle between two requests, and nothing else. A request's head, from the
 connection or the end of the answer before, has to come within `HEAD_SECONDS`; its body at `SLOWEST` bytes a second,
 after a grace of as long. Of an answer that waits to be read, something has to be read within `UNREAD_SECONDS`: who does
-not would hold its stream of events for ever. (With TLS how much is read cannot be seen; there the connections are
-bounded, and no streams.)
+not would hold its place, and what waits to be read, for ever. With TLS the buffer that we see is not the one that is
+read from, so there the system is asked how much has been acknowledged.
 """
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked of tcp_info (linux/tcp.h, since 4.1)
 
 __all__ = ["HEAD_SECONDS", "SLOWEST", "UNREAD_SECONDS", "PatientProtocol", "overdue"]
 
@@ -25,6 +29,15 @@ def overdue(waited: float, received: int, *, in_head: bool) -> bool:
     if in_head:
         return waited > HEAD_SECONDS
     return waited > HEAD_SECONDS + received / SLOWEST
+
+
+def unread(transport: asyncio.Transport) -> int:
+    """Less than before, if any of it has been read since; with TLS only the difference means something."""
+    if transport.get_extra_info("ssl_object") is None:
+        return transport.get_write_buffer_size()
+    told = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKED.size)
+    (acknowledged,) = _ACKED.unpack(told)
+    return -int(acknowledged)
 
 
 class PatientProtocol(H11Protocol):
@@ -53,19 +66,17 @@ class PatientProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self.transport.get_extra_info("ssl_object") is None:
-            self._wait_for_reader()
+        self._wait_for_reader()
 
     def resume_writing(self) -> None:
         self._read_on()
         super().resume_writing()
 
     def _wait_for_reader(self) -> None:
-        left = self.transport.get_write_buffer_size()
-        self._unread = self.loop.call_later(UNREAD_SECONDS, self._check_reader, left)
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self._check_reader, unread(self.transport))
 
     def _check_reader(self, before: int) -> None:
-        if self.transport.get_write_buffer_size() >= before:
+        if unread(self.transport) >= before:
             self.transport.abort()
         else:
             self._wait_for_reader()

@@ -29,6 +29,7 @@ from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, encode_columns
 
 PROVISIONAL = "provisional"  # code of rows whose write only a copy has
+IN_COPY = "waits in the copy of the CRM"
 
 
 @dataclass(slots=True)
@@ -184,8 +185,9 @@ def leave_queued(cx: Context, tx: Tx, rows: Sequence[Change], task: Task, label:
     ids = [r.id for r in rows]
     attempts = max((r.attempts for r in rows), default=0)
     match task.outcome:
-        case Done(provisional=True):
-            tx.queue.wait(ids, cx.now() + cx.retries.first, PROVISIONAL, "waits in the copy of the CRM")
+        case Done(provisional=True, still=still):
+            reason = f"{IN_COPY}, and for the CRM itself: {still}" if still else IN_COPY
+            tx.queue.wait(ids, cx.now() + cx.retries.first, PROVISIONAL, reason)
         case None | Done():
             return  # unknown: the rows stay due
         case Stale():

@@ -13,6 +13,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, p
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
 from crmsync.daemon.cycle.delegation import taggers
+from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
@@ -158,6 +159,7 @@ def _bring_forth(
                 taken.add((task.place.key, task.done.id))
                 born.append((newcomer, task, task.done))
         pairs = tx.pairs.add_many([_pair(cx, *birth) for birth in born])
+        met(tx, pairs)
         for (newcomer, task, _), pair in zip(born, pairs, strict=True):
             _note(cx, cycle, newcomer, task, pair, notes)
         notes.write(tx)

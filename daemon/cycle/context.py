@@ -109,6 +109,8 @@ class Context:
     doubted: set[str] = field(default_factory=set)  # of these, whose listing left out what is there
     heard: set[str] = field(default_factory=set)  # ECS collections of which this cycle has heard every change
     objects: dict[str, Place] = field(default_factory=dict)  # CRM collections by id
+    # kinds that wait for the CRM itself, for which a copy stands in, and why
+    absent: dict[Kind, str] = field(default_factory=dict)
     # CRM collections of which this cycle has heard every change
     polled: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))

@@ -113,7 +113,7 @@ def forget(cx: Context, work: Work) -> None:
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed(work.rows)
         tx.intents.close([i.id for i in mine])  # nothing is left of which anyone could still hear
-        tx.pairs.remove(work.pair.id)
+        tx.close(work.pair.id, cx.now())
 
 
 def unmeet(cx: Context, work: Work) -> None:
@@ -124,7 +124,7 @@ def unmeet(cx: Context, work: Work) -> None:
     with cx.state.transaction() as tx:
         tx.queue.done_unless_changed([r for r in work.rows if isinstance(work.answer(r.side), Gone)])
         tx.queue.retry(ids=[r.id for r in work.rows if not isinstance(work.answer(r.side), Gone)])
-        tx.pairs.remove(work.pair.id)
+        tx.close(work.pair.id, cx.now())
     cx.again = True
 
 

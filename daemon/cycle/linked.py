@@ -31,6 +31,7 @@ from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, st
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.underway import withdrawals
+from crmsync.daemon.cycle.waiting import told_enough
 from crmsync.daemon.cycle.work import (
     PROGRESS,
     Work,
@@ -74,7 +75,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
     """Bring linked pairs in step. Returns what has to be removed, for the guard to judge as a whole."""
     removals: list[Removal] = []
     drafts: list[Draft] = []
-    loaded = load(cx, without_echoes(cx, works))
+    loaded = told_enough(cx, load(cx, without_echoes(cx, works)))
     follow_others(cx, loaded)
     loaded = [w for w in loaded if w.ecs is not None and w.crm is not None]
     recover(cx, loaded)
@@ -157,10 +158,13 @@ def _edited_beyond_us(work: Work) -> bool:
 def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
     """The record is another one than we last saw, and shows something in an exchanged column on which the two sides
     have never agreed (the CRM lets nobody but itself write there): a person may have written just that."""
-    known, rules = work.pair.crm_version, rules_of(cx, work.pair.kind)
+    rules, place = rules_of(cx, work.pair.kind), cx.objects[work.pair.crm_collection]
+    known = work.pair.crm_version
+    if not known or doubt.unwritten(place, known, work.record(Side.CRM).version):
+        return False
     exchanged_ones = {n for n, rule in rules.items() if rule.direction is not Direction.NONE}
     never_agreed = (v for n, v in crm.columns.items() if n in exchanged_ones and n not in crm.baseline)
-    return bool(known) and work.record(Side.CRM).version != known and any(v is not None for v in never_agreed)
+    return any(v is not None for v in never_agreed)
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:

@@ -7,7 +7,7 @@ from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
-from crmsync.state.model import Action, Change, Held, Pair, What
+from crmsync.state.model import Action, Change, Held, HeldState, Pair, What
 from crmsync.state.transaction import Tx
 from crmsync.state.values import qualified, split
 
@@ -42,8 +42,28 @@ def link(cx: Context, pair: Pair, row: Change) -> Work:
     _tell_copy(cx, pair)
     with cx.state.transaction() as tx:
         stored = tx.pairs.add(pair)
+        met(tx, [stored])
         give_up(tx, pair.account, ends(pair))
     return Work(stored, [row])
+
+
+def met(tx: Tx, pairs: Sequence[Pair]) -> None:
+    """Nobody has to say any more whose partner these are; what waited for that is due. All of one account."""
+    account = pairs[0].account if pairs else ""
+    items = tx.held.for_items(account, [(p.ecs_collection, p.ecs_id) for p in pairs])
+    records = tx.held.for_records(account, [p.crm_id for p in pairs])
+    tx.held.set_state([h.id for h in (*items.values(), *records.values()) if _open(h)], HeldState.DONE)
+    for pair in pairs:
+        if (pair.ecs_collection, pair.ecs_id) in items or pair.crm_id in records:
+            rows = (
+                *tx.queue.get(account, Side.ECS, pair.ecs_collection, [pair.ecs_id]),
+                *tx.queue.get(account, Side.CRM, pair.crm_collection, [pair.crm_id]),
+            )
+            tx.queue.release(row.id for row in rows)
+
+
+def _open(question: Held) -> bool:
+    return question.state is HeldState.HELD
 
 
 def _tell_copy(cx: Context, pair: Pair) -> None:

@@ -15,6 +15,7 @@ from crmsync.daemon.cycle.glances import completed, said_before
 from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
+from crmsync.daemon.cycle.waiting import UNASKED, UNKNOWN, stands_in, wait_for_crm
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
 from crmsync.state.model import Change, Pair
 
@@ -123,6 +124,8 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
             wanted.append(work)
     if isinstance(place.connector, Copying) and wanted:  # of the others nothing is known now: their rows stay
         here = place.connector.here([_id(w.pair, side) for w in wanted])
+        for work in (w for w in wanted if _id(w.pair, side) not in here):
+            wait_for_crm(cx, work.rows, UNKNOWN)
         wanted = [w for w in wanted if _id(w.pair, side) in here]
     if not wanted:
         return
@@ -255,16 +258,33 @@ def _check_access(cx: Context, works: Sequence[Work]) -> None:
     for key, some in by_place.items():
         place = cx.objects[key]
         try:
-            granted = rights(cx, place, [w.pair.crm_id for w in some])
+            granted = _granted(cx, place, some)
         except ConnectorError as error:
             cx.broke(f"“{place.label}”", error, place.login)
             for work in some:
                 work.crm = None
             continue
         for work, access in zip(some, granted, strict=True):
+            if access is None:
+                work.crm = None
+                continue
             work.access = access
             if not access.read:
                 work.crm = Hidden(work.pair.crm_id)
+
+
+def _granted(cx: Context, place: Place, works: Sequence[Work]) -> Sequence[Access | None]:
+    """None: a copy was never told, and that work waits for the CRM. Raises ConnectorError."""
+    if not stands_in(place):
+        return rights(cx, place, [w.pair.crm_id for w in works])
+    granted: list[Access | None] = []
+    for work in works:  # one of which nothing is known keeps no other back
+        try:
+            granted += rights(cx, place, [work.pair.crm_id])
+        except ConnectorError:
+            wait_for_crm(cx, work.rows, UNASKED)
+            granted.append(None)
+    return granted
 
 
 def rights(cx: Context, place: Place, ids: Sequence[str]) -> list[Access]:

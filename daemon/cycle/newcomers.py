@@ -265,7 +265,7 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
         decided = tx.held.for_records(account, [record.id]).get(record.id)
         made = [i for i in tx.intents.open(account) if i.key == record.link]
         # else the item went before its create was confirmed
-        under_way = any(tx.queue.named(split(i.item)[1] or i.item) for i in made)
+        under_way = any(_rows_of(tx, i) for i in made)
     if decided is not None and decided.state is not HeldState.HELD:
         return False
     if not under_way:
@@ -279,7 +279,7 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
     until then it waits. An undo that was interrupted is repeated only if a person asks for it."""
     with cx.state.reading() as tx:
         sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
-        rows = {i.id: tx.queue.named(i.item) for i in sent}
+        rows = {i.id: _rows_of(tx, i) for i in sent}
         decided = tx.held.for_records(cx.account.name, [n.record.id for n in newcomers] if sent else [])
     due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
     left: list[Newcomer] = []
@@ -292,6 +292,14 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
         else:
             left.append(newcomer)
     return left
+
+
+def _rows_of(tx: Tx, create: Intent) -> list[Change]:
+    """By which it will be repeated."""
+    collection, item = split(create.item)
+    if not item:
+        return tx.queue.named(create.item)  # a record that is made once more
+    return tx.queue.get(create.account, Side.ECS, collection, [item])
 
 
 def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:

@@ -7,6 +7,7 @@ from crmsync.daemon.account import Account, Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.state.model import Pair
 from crmsync.state.transaction import Tx
+from crmsync.state.values import split
 
 
 def owner_account(cx: Context, place: Place) -> Account | None:
@@ -49,6 +50,9 @@ def claimed(cx: Context, tx: Tx, place: Place, record: Record) -> bool:
         return False
     if known_to(tx, owner, place.key, [record]):
         return True
-    announced = [i for i in tx.intents.creating(Side.CRM, [record.id]) if i.account == owner.name]
-    key = cx.signer.record_key(owner.name, place.key, record.uid or record.id)
-    return any(i.key == key for i in announced)
+    uid = record.uid or record.id
+    return any(  # by whatever protocol the owner's account reads it
+        i.key == cx.signer.record_key(owner.name, split(i.item)[0], uid)
+        for i in tx.intents.creating_kind(Side.CRM, record.kind)
+        if i.account == owner.name
+    )

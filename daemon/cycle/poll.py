@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from crmsync.connectors.abilities import Metered, Selecting
+from crmsync.connectors.abilities import Copying, Metered, Selecting
 from crmsync.connectors.contract import Gone, Page, Record, Ref, Selection, Side
 from crmsync.connectors.errors import ConnectorError, CursorExpired
 from crmsync.daemon.account import Account
@@ -45,6 +45,8 @@ def detect_crm(
                 _poll(cx, place, accounts, users, full=full)
             except ConnectorError as error:
                 cx.broke(f"CRM {cx.crm}, {place.label}", error, place.login)
+                if isinstance(place.connector, Copying) and place.connector.stands_in:
+                    cx.absent.update(dict.fromkeys(place.collection.kinds, str(error)))
                 del cx.objects[place.key]
                 whole = False
         crm.polled_at = started if whole and not cx.dry else crm.polled_at

@@ -10,6 +10,7 @@ from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.candidates import own_items, search
 from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair
@@ -56,9 +57,8 @@ def _link(cx: Context, work: Work, pair: Pair) -> None:
         given_up = [i for i in tx.intents.open(cx.account.name) if i.pair_id == old.id]
         tx.intents.close([i.id for i in given_up if i.action == Action.CREATE])
         tx.queue.done_unless_changed(work.rows)
-        tx.held.overtaken([old.id])
-        tx.pairs.remove(old.id)
-        tx.pairs.add(pair)
+        tx.close(old.id, cx.now())
+        met(tx, [tx.pairs.add(pair)])
         woken = [Detected(pair.ecs_id, f"{old.id}#again")]
         tx.queue.record(pair.account, Side.ECS, pair.ecs_collection, woken, cx.now())
     cx.again = True

@@ -6,7 +6,7 @@ They come last in a cycle, when all of them are known: only a storm that is seen
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from crmsync.connectors.contract import Delete, Kind, Record, Side, Update, series_of
 from crmsync.daemon.cycle import doubt
@@ -20,7 +20,6 @@ from crmsync.daemon.cycle.recover import given_up
 from crmsync.daemon.plan import guard
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
 from crmsync.state.model import PERSON, Action, Entry, Held, HeldState, PairState, What
-from crmsync.state.transaction import Tx
 
 
 def remove(cx: Context, removals: Sequence[Removal]) -> None:
@@ -171,7 +170,8 @@ def _unlink(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
             )
             one = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, removal.fate.reason)
             tx.history.add([replace(one, winner=_who(removal, decided))])
-            _over(tx, removal, decided, cx.now())
+            tx.queue.done_unless_changed(removal.work.rows)
+            tx.overtake([pair.id], cx.now())
 
 
 def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) -> None:
@@ -194,17 +194,8 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
             when = since(removal.work.rows, task.side.other, None, timedelta(0))
             cx.arrivals.note(task.side, cx.now(), when or cx.now())
             tx.history.add(_entries(cx, cycle, removal, task, _who(removal, decided)))
-            _over(tx, removal, decided, cx.now())
-            tx.pairs.remove(pair.id)
-
-
-def _over(tx: Tx, removal: Removal, decided: dict[int, Held], now: datetime) -> None:
-    id = removal.work.pair.id
-    open_ = [*tx.conflicts.open_for([id]), *tx.conflicts.decided_for([id])]
-    tx.conflicts.settle(id, [column for _, column in open_], now)
-    tx.queue.done_unless_changed(removal.work.rows)
-    if (held := decided.get(removal.work.pair.id)) is not None:
-        tx.held.set_state([held.id], HeldState.DONE)
+            tx.queue.done_unless_changed(removal.work.rows)
+            tx.close(pair.id, cx.now())
 
 
 def _task(cx: Context, removal: Removal) -> Task:

@@ -19,7 +19,7 @@ from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
 from crmsync.daemon.cycle.poll import detect_crm
 from crmsync.daemon.cycle.removals import remove
 from crmsync.daemon.cycle.survey import survey
-from crmsync.daemon.cycle.waiting import take_up
+from crmsync.daemon.cycle.waiting import put_off, take_up
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.model import Change, Pair, PairState
 
@@ -96,6 +96,7 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     if cx.grant.nothing:
         return  # what was detected waits in the sync table
     take_up(cx)
+    put_off(cx, _due(cx, wish))
     removals: list[Removal] = []
     # first what is new on the ECS side: it has to be known before anything is made there
     for rows in _due(cx, wish):

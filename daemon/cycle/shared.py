@@ -14,7 +14,7 @@ from crmsync.connectors.contract import Columns, Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import hold, new_pair
+from crmsync.daemon.cycle.linking import hold, met, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.meetings import has_copies
 from crmsync.daemon.cycle.owners import seen_by_delegate
@@ -143,7 +143,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work] | None:
         if (
             before is not None and before.state is PairState.UNLINKED
         ):  # it was linked to what stood here before
-            tx.pairs.remove(before.id)
+            tx.close(before.id, cx.now())
             before = None
     if before is not None:
         reason = f"another account has linked it to {twin.crm_id}, which is linked to another item here"
@@ -151,6 +151,7 @@ def _joined(cx: Context, newcomer: Newcomer, twin: Pair) -> list[Work] | None:
         return []
     with cx.state.transaction() as tx:
         pair = tx.pairs.add(replace(new_pair(cx, newcomer, place, twin.crm_id), crm_owner=twin.crm_owner))
+        met(tx, [pair])
         snapshot = tx.snapshots.get(twin.id)
         if snapshot is not None:
             marked = replace(snapshot, ecs=Mark(pair.ecs_id, ""), crm=Mark(pair.crm_id, ""))
@@ -211,7 +212,7 @@ def _let_go(cx: Context, work: Work, before: Pair, id: str) -> bool:
         work.taken = f"another account has made it again as {id}, which is linked to another item here"
         return False
     with cx.state.transaction() as tx:
-        tx.pairs.remove(before.id)
+        tx.close(before.id, cx.now())
     return True
 
 

@@ -11,7 +11,7 @@ from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, new_pair
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, met, new_pair
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
@@ -109,6 +109,7 @@ def _rebuild(cx: Context, place: Place, stamped: dict[str, Newcomer]) -> list[Wo
                 )
             }
         )
+        met(tx, pairs)
         give_up(tx, cx.account.name, [end for pair in pairs for end in ends(pair)])
     if any(r not in sent for r in there):
         doubt.notice(cx, "an item carries a link stamp of ours that the state knows nothing of")

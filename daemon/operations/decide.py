@@ -48,7 +48,9 @@ def resolve(
     state: State, item: str, column: str, *, keep: str, value: str | None, who: Who
 ) -> dict[str, Any]:
     """Of an item that several accounts see, in each of them that has the conflict."""
-    pairs = pairs_of(state, item, who.only)
+    pairs = [p for p in pairs_of(state, item, who.only) if p.state is PairState.LINKED]
+    if not pairs:
+        raise NoSuchItem(f"“{item}” is not linked any more, so there is nothing to decide")
     said = f"the value of the {keep.upper()} side stands" if keep else "a value that was given stands"
     with state.transaction() as tx:
         waiting = [(p, c) for p in pairs if (c := tx.conflicts.get_for_item(p.id, column)) is not None]

@@ -7,6 +7,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
+from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (
@@ -19,7 +20,7 @@ from crmsync.daemon.operations.finding import (
 )
 from crmsync.daemon.operations.noting import Who
 from crmsync.state.database import State
-from crmsync.state.model import PERSON, Action, HeldState, Pair, PairState, What
+from crmsync.state.model import PERSON, Action, Pair, PairState
 
 
 def link(state: State, contexts: Sequence[Context], item: str, record: str, who: Who) -> dict[str, Any]:
@@ -37,17 +38,10 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str, who:
                 raise NoSuchItem(
                     f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
                 )
-            tx.pairs.remove(other.id)
+            tx.close(other.id, cx.now())
         stored = tx.pairs.add(pair)
         names = {pair.ecs_id, pair.crm_id}
-        asked = tx.held.listing(pair.account, What.MATCH)
-        held = [
-            h.id
-            for h in asked
-            if h.record == pair.crm_id
-            or (h.collection in ("", pair.ecs_collection) and h.item == pair.ecs_id)
-        ]
-        tx.held.set_state(held, HeldState.DONE)
+        met(tx, [stored])
         tx.queue.release([r.id for name in names for r in rows_named(tx, name, who.only)])
         by_hand = f"linked by hand ({who.by})" if who.by else "linked by hand"
         tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, by_hand)])
@@ -112,6 +106,7 @@ def _unlink(state: State, contexts: Sequence[Context], pair: Pair, who: Who) -> 
     cycle = cx.cycle
     with state.transaction() as tx:
         tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
+        tx.overtake([pair.id], cx.now())
         tx.queue.done([r.id for r in rows_of(tx, pair)])
         said = f"unlinked by hand ({who.by})" if who.by else "unlinked by hand"
         by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, said)

@@ -80,6 +80,7 @@ def _note_taken(cx: Context, one: Entry, native: str, columns: Columns, intents:
     whole = replace(whole, winner=PERSON)
     with cx.state.transaction() as tx:
         tx.intents.close(intents)
+        tx.overtake([pair.id], cx.now())
         tx.history.add([replace(whole, native=native)])
         tx.history.add([replace(whole, column=n, old=v) for n, v in columns.items()])
 

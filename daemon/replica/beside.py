@@ -27,6 +27,7 @@ def beside_replica(
     inside = Inside(keeper, lambda: now() + keeper.offset())
     nobody = ClientCredentials("inside", "")
     copy = SalesforceSource(
-        INSIDE, auth=nobody, fields=fields, external_id=external_id, now=now, transport=inside
-    )
+        INSIDE, auth=nobody, fields=fields, external_id=external_id, now=now, transport=inside,
+        copied=True,
+    )  # fmt: skip
     return ReplicaSource(lazy, live, copy, ReplicaDesk(keeper))

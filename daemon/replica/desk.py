@@ -117,6 +117,13 @@ class ReplicaDesk:
             with self.keeper.database.write() as work:
                 rights.note(work, user, new)
 
+    def may_read(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
+        """What it said last; and of what it was never asked about, that an owner reads what they own."""
+        with self.keeper.database.read() as work:
+            told = rights.told(work, user, ids)
+            owned = rights.owned(work, user, [i for i in ids if i not in told])
+        return {**told, **dict.fromkeys(owned, Access(read=True, edit=False, delete=False))}
+
     def granted(self, user: str, ids: Sequence[str]) -> Mapping[str, Access]:
         with self.keeper.database.read() as work:
             return rights.told(work, user, ids)

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from crmsync.connectors.errors import ProtocolError
+from crmsync.config.replica import COMPANIONS
+from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.daemon.replica.context import Context, Stage, naive
 from crmsync.daemon.replica.narrow import narrowed
 from crmsync.daemon.replica.push import look
@@ -38,13 +39,21 @@ def session(context: Context) -> None:
 
 def describe(context: Context) -> None:
     try:
-        context.database.learn({name: _described(context, name) for name in context.objects})
+        told = {name: reply for name in context.objects if (reply := _described(context, name)) is not None}
+        context.database.learn(told)
     except ValueError as error:
         raise ProtocolError(str(error), hint="take the object out of those that are replicated") from error
+    context.objects = [name for name in context.objects if name in told]
 
 
-def _described(context: Context, name: str) -> Mapping[str, object]:
-    reply = context.upstream.describe(name)
+def _described(context: Context, name: str) -> Mapping[str, object] | None:
+    """None for what only comes along, and cannot be seen."""
+    try:
+        reply = context.upstream.describe(name)
+    except (Forbidden, NotFound):
+        if name not in COMPANIONS or name in context.database.tables.groups:
+            raise
+        return None
     try:
         return narrowed(reply, context.wanted[name]) if name in context.wanted else reply
     except ValueError as error:

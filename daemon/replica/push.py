@@ -206,7 +206,10 @@ def _deleted(
 
 def updates(context: Context, window: Window, only: Collection[str] | None = None) -> None:
     """`only` of these records; None: of all."""
-    for name in context.objects:
+    standing = (
+        context.database.tables.groups
+    )  # before the first pass with more objects, only those of the last one
+    for name in (each for each in context.objects if each in standing):
         last = ""
         while ids := _next_updates(context, name, last, only):
             last = ids[-1]

@@ -101,7 +101,8 @@ class Replicas:
         return {"replicas": self.standing(crms)}
 
     def standing(self, crms: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return [standing.of(k, self.now()) for n, k in self.keepers.items() if not crms or n in crms]
+        more = {"waits_for_crm": bool(self.forbidden)}  # whose scheduler says when there is a pass
+        return [standing.of(k, self.now()) | more for n, k in self.keepers.items() if not crms or n in crms]
 
     def replica_conflicts(self, crms: Sequence[str] = (), *, undecided: bool = False) -> list[dict[str, Any]]:
         """The conflict log, the latest last."""

@@ -61,7 +61,7 @@ class ReplicaRounds:
                 schedule.hurry(f"replica:{name}")
             for account in engine.accounts.values():
                 if account.crm.name == name:
-                    schedule.soon(account.name)
+                    schedule.back(account.name)
 
     def turn(self, name: str) -> timedelta | None:
         """A pass. How long to leave it alone then; None: until its next turn."""

@@ -3,12 +3,14 @@
 Which of the two it is stands for a cycle: it is looked when the cycle asks for the collections.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from crmsync.connectors.contract import Collection, Connector, Side
-from crmsync.connectors.errors import ConnectorError, NotFound, Unreachable
+from crmsync.connectors.abilities import Access
+from crmsync.connectors.contract import Collection, Connector, Kind, Side
+from crmsync.connectors.errors import ConnectorError, Unreachable
 from crmsync.connectors.salesforce.connector import SalesforceSource
 from crmsync.connectors.telephony.people import Person
 from crmsync.daemon.replica.desk import ReplicaDesk
@@ -30,6 +32,7 @@ class ReplicaSource:
         self._keeper = desk.keeper
         self._there: bool | None = None  # None: nobody has looked yet
         self._held: frozenset[str] = frozenset()  # collections that the copy has all of
+        self._lacking: Mapping[Kind, str] = {}  # why it does not do for the others
 
     def identity(self) -> str:
         if self._is_there():
@@ -53,9 +56,14 @@ class ReplicaSource:
         if self._there:
             return self._live().collections()
         self._filled()
-        found = [c for c in self._copy.collections() if self._has(c)]
+        lacking = {c: self._lacks(c) for c in self._copy.collections()}
+        found = [c for c, reason in lacking.items() if not reason]
         self._held = frozenset(c.id for c in found)
+        self._lacking = {kind: reason for c, reason in lacking.items() if reason for kind in c.kinds}
         return found
+
+    def unrepresented(self) -> Mapping[Kind, str]:
+        return {} if self._there else self._lacking
 
     def open(self, collection: Collection) -> Connector:
         if not self._is_there() and collection.id in self._held:
@@ -63,8 +71,25 @@ class ReplicaSource:
         return self._live().open_beside(collection, self._desk)
 
     def people(self, number: str, user: str) -> Sequence[Person]:
-        found: Sequence[Person] = self._lazy.people(number, user)
-        return found
+        """Nobody who is called waits for a CRM that is known to be away."""
+        if self._keeper.resting() or self._keeper.away():
+            raise Unreachable("the CRM is away")
+        live = self._live()
+
+        def rights(ids: Sequence[str]) -> Mapping[str, Access]:
+            told = live.access(user, ids)
+            self._desk.grant(user, ids, told)
+            return told
+
+        return live.people(number, user, rights=rights)
+
+    def people_here(self, number: str, username: str) -> Sequence[Person]:
+        with self._keeper.database.read() as work:
+            user = (work.property("users") or {}).get(username)
+        if user is None:
+            return ()
+        self._filled()
+        return self._copy.people(number, user, rights=partial(self._desk.may_read, user))
 
     def replication(self) -> Any:
         return self._lazy.replication()
@@ -120,15 +145,11 @@ class ReplicaSource:
             raise Unreachable("the CRM is away, and its copy on this machine has never been filled")
         return str(login[0])
 
-    def _has(self, collection: Collection) -> bool:
-        """Whether the copy has all that is exchanged of the object: what it lacks an edit of would be missed."""
-        table = self._copy.table(collection)
-        try:
-            table.client.describe(table.name, again=True)  # which may be another one since the last outage
-        except NotFound:
-            return False  # its object does not stand in the replica
-        narrowed = table.name in self._keeper.settings.wanted
-        return not table.children and not (narrowed and table.missing())
+    def _lacks(self, collection: Collection) -> str:
+        """What the copy does not have of all that is exchanged of the object: an edit of that would be missed."""
+        table = self._copy.copied(collection)
+        reason = table.lacking(narrowed=table.name in self._keeper.settings.wanted)
+        return f"its copy will not do: {reason}" if reason else ""
 
     def _remember(self, username: str, user: str) -> None:
         with self._keeper.database.read() as work:

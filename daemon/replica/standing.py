@@ -82,6 +82,7 @@ def _document(
         "mode": mode,
         "acting": acting,
         "last_success": _text(last),
+        "interval": keeper.settings.interval.total_seconds(),
         **counts,
         "progress": keeper.stages.shown(),
         "error": trouble,

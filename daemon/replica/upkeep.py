@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from crmsync.connectors.errors import ConnectorError
+from crmsync.config.replica import COMPANIONS
+from crmsync.connectors.errors import ConnectorError, Forbidden, NotFound
 from crmsync.daemon.replica.context import naive
 from crmsync.daemon.replica.keeper import Keeper
 from crmsync.daemon.replica.modes import Mode
@@ -53,6 +54,8 @@ def _wrong(keeper: Keeper) -> Iterator[str]:
         except ConnectorError as error:
             if error.retry:
                 raise
+            if name in COMPANIONS and isinstance(error, Forbidden | NotFound):
+                continue
             yield f"{name}: {error.message}"
 
 

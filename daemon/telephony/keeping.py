@@ -149,7 +149,7 @@ class Keeping:
             if pair is not None:
                 if pair.id in undecided or (pair.crm_collection, pair.crm_id) in there:
                     continue
-                tx.pairs.remove(pair.id)
+                tx.close(pair.id, self.now())
             settled.append(row)
         tx.index.drop(name, COLLECTION, [row.id for row in settled])
         return settled

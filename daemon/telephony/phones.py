@@ -156,7 +156,7 @@ class Phones:
             account = engine.accounts.get(name)
             if account is None:
                 return
-            local = pop.known(engine, name, number) if number else []
+            local = pop.here(engine, account, number)
             board.found(name, key, local, all=False)
             told = pop.in_the_crm(account, number, self.now())
         board.found(name, key, local if told is None else told, all=True)

@@ -4,14 +4,17 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy.exc import DBAPIError
+
 from crmsync.connectors.abilities import Directory
 from crmsync.connectors.contract import Columns
 from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.telephony.numbers import TELLING, is_number, national
-from crmsync.connectors.telephony.people import MOST, Acquainted, Person
+from crmsync.connectors.telephony.people import MOST, Acquainted, Person, Remembering
 from crmsync.daemon.account import Account
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.match import PHONES
+from crmsync.state.errors import StateError
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,26 @@ def known(engine: Engine, name: str, number: str) -> list[Person]:
         for snapshot in found
         if any(is_number(str(snapshot.columns.get(n) or ""), digits) for n in PHONES)
     ][:MOST]
+
+
+def here(engine: Engine, account: Account, number: str) -> list[Person]:
+    """What stands on this machine: who is linked, and what a copy of the CRM, if there is one, knows of them."""
+    copied = {person.id: person for person in in_the_copy(account, number)}
+    linked = known(engine, account.name, number)
+    return [*copied.values(), *(person for person in linked if person.id not in copied)][:MOST]
+
+
+def in_the_copy(account: Account, number: str) -> Sequence[Person]:
+    source = account.crm.source
+    if not isinstance(source, Remembering) or not number:
+        return ()
+    try:
+        return source.people_here(number, account.crm_user)
+    except (ConnectorError, StateError, DBAPIError) as error:
+        log.info(
+            "the copy of the CRM was not asked for a call: %s", error, extra={"action": "telephone.unknown"}
+        )
+        return ()
 
 
 def _person(id: str, columns: Columns) -> Person:
@@ -55,7 +78,7 @@ def in_the_crm(account: Account, number: str, now: datetime) -> Sequence[Person]
         return ()
     try:
         return source.people(number, _user(account, now))
-    except ConnectorError as error:
+    except (ConnectorError, StateError, DBAPIError) as error:
         log.info("nobody was found for a call: %s", error, extra={"action": "telephone.unknown"})
         return None
 

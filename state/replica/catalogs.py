@@ -1,23 +1,39 @@
 """What SOQL has to know of the objects, made of what the CRM knows of them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
 from crmsync.state.replica import soql
 from crmsync.state.replica.metadata import ADDRESS_PARTS, Field, ObjectType, Schema
 
-__all__ = ["catalog_of", "unrestricted"]
+__all__ = ["Catalogs", "catalogs_of"]
 
 
-def catalog_of(schema: Schema, tables: Any) -> soql.Catalog:
-    return soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
+@dataclass(frozen=True, slots=True)
+class Catalogs:
+    usual: soql.Catalog
+    free: soql.Catalog  # the same, but conditions may look at every field
 
 
-def unrestricted(catalog: soql.Catalog) -> soql.Catalog:
-    """The same, but conditions may look at every field."""
+_made: WeakKeyDictionary[Schema, tuple[Mapping[str, sa.Table], Catalogs]] = WeakKeyDictionary()
+
+
+def catalogs_of(schema: Schema, tables: Mapping[str, sa.Table]) -> Catalogs:
+    """Made once for a schema whose databases have the same tables."""
+    known = _made.get(schema)
+    if known is not None and known[0] == tables:
+        return known[1]
+    usual = soql.Catalog({o.name.lower(): _object(schema, o, tables[o.name]) for o in schema})
+    made = Catalogs(usual, _unrestricted(usual))
+    _made[schema] = (tables, made)
+    return made
+
+
+def _unrestricted(catalog: soql.Catalog) -> soql.Catalog:
 
     def freed(object_: soql.Object) -> soql.Object:
         fields = {key: replace(each, filterable=True) for key, each in object_.fields.items()}

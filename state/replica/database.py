@@ -9,6 +9,8 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock, local
 from typing import Any
@@ -17,8 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
+from crmsync.state.compiled import CRMS
 from crmsync.state.replica.growing import grow
-from crmsync.state.replica.indexing import make_missing, with_indexes
+from crmsync.state.replica.indexing import with_indexes
+from crmsync.state.replica.making import make
 from crmsync.state.replica.metadata import DECIMAL_TYPES, Field, ObjectType, Schema
 from crmsync.state.replica.soql.collation import ignore_case
 
@@ -38,38 +42,13 @@ class Database:
         self._writing = self.engine.execution_options(crm_write=True)
         self._turn = Lock()
         self._shared = local()
-        metadata = sa.MetaData()
-        self.tables: Mapping[str, sa.Table] = {o.name: _table(o, metadata) for o in schema}
-        self.sequences = sa.Table(
-            "crm_sequence",
-            metadata,
-            sa.Column("name", sa.String(80), primary_key=True),
-            sa.Column("last", sa.BigInteger, nullable=False),
-        )
-        self.logins = sa.Table(
-            "crm_login",
-            metadata,
-            sa.Column("user_id", sa.String(18), primary_key=True),
-            sa.Column("password", sa.Text, nullable=False),  # scheme$parameters$salt$hash, never the password
-        )
-        self.deletions = sa.Table(
-            "crm_deletion",
-            metadata,
-            sa.Column("record_id", sa.String(18), primary_key=True),
-            sa.Column("root_id", sa.String(18), nullable=False, index=True),  # the record it was deleted with
-        )
-        self.purged = sa.Table(
-            "crm_purged",
-            metadata,
-            sa.Column("record_id", sa.String(18), primary_key=True),
-            sa.Column("object", sa.String(80), nullable=False),
-            sa.Column("deleted_at", sa.DateTime, nullable=False, index=True),
-            sa.Column("owner_id", sa.String(18)),
-        )
+        made = _tables(schema)
+        self.tables: Mapping[str, sa.Table] = made.objects
+        self.sequences, self.logins = made.sequences, made.logins
+        self.deletions, self.purged = made.deletions, made.purged
         with self.write() as connection:
-            grow(connection, metadata)
-            metadata.create_all(connection)
-            make_missing(connection, metadata)
+            grow(connection, made.metadata)
+            make(connection, made.metadata)
 
     @contextmanager
     def read(self, seconds: float | None = None) -> Iterator[sa.Connection]:
@@ -147,6 +126,52 @@ def timed_out(error: sa.exc.DBAPIError) -> bool:
     return interrupted or getattr(error.orig, "sqlstate", None) == "57014"  # query_canceled
 
 
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    metadata: sa.MetaData
+    objects: Mapping[str, sa.Table]
+    sequences: sa.Table
+    logins: sa.Table
+    deletions: sa.Table
+    purged: sa.Table
+
+
+@lru_cache(8)
+def _tables(schema: Schema) -> _Tables:
+    """The same ones for each database with this schema, so that they share what is compiled of them."""
+    metadata = sa.MetaData()
+    return _Tables(
+        metadata,
+        {o.name: _table(o, metadata) for o in schema},
+        sa.Table(
+            "crm_sequence",
+            metadata,
+            sa.Column("name", sa.String(80), primary_key=True),
+            sa.Column("last", sa.BigInteger, nullable=False),
+        ),
+        sa.Table(
+            "crm_login",
+            metadata,
+            sa.Column("user_id", sa.String(18), primary_key=True),
+            sa.Column("password", sa.Text, nullable=False),  # scheme$parameters$salt$hash, never the password
+        ),
+        sa.Table(
+            "crm_deletion",
+            metadata,
+            sa.Column("record_id", sa.String(18), primary_key=True),
+            sa.Column("root_id", sa.String(18), nullable=False, index=True),  # the record it was deleted with
+        ),
+        sa.Table(
+            "crm_purged",
+            metadata,
+            sa.Column("record_id", sa.String(18), primary_key=True),
+            sa.Column("object", sa.String(80), nullable=False),
+            sa.Column("deleted_at", sa.DateTime, nullable=False, index=True),
+            sa.Column("owner_id", sa.String(18)),
+        ),
+    )
+
+
 def _table(object_type: ObjectType, metadata: sa.MetaData) -> sa.Table:
     columns = [_column(field) for field in object_type.stored]
     keys = [f.key_column for f in object_type.fields if f.key_column]
@@ -196,6 +221,7 @@ def open_engine(url: str, durable: bool) -> sa.Engine:
         pool_size=10,
         max_overflow=50,
         hide_parameters=True,  # people's data have no place in a log
+        execution_options={"compiled_cache": CRMS},
         connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
     )
     event.listen(engine, "connect", _configure_durable if durable else _configure_fast)

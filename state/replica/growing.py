@@ -9,9 +9,8 @@ def grow(connection: sa.Connection, metadata: sa.MetaData) -> None:
     """Adds the columns that are missing in tables that are there; a record has nothing in them. What is too much stays
     as it is: an older version of us may come back."""
     there = sa.inspect(connection)
-    for table in metadata.tables.values():
-        if not there.has_table(table.name):
-            continue
+    for name in sorted(metadata.tables.keys() & there.get_table_names()):
+        table = metadata.tables[name]
         known = {column["name"] for column in there.get_columns(table.name)}
         missing = [column for column in table.columns if column.name not in known]
         if missing:

@@ -20,10 +20,20 @@ from crmsync.state.replica.database import Database
 from crmsync.state.replica.faults import Rejected
 from crmsync.state.replica.store import Store
 
-__all__ = ["Client", "Org", "Person", "check_password", "hash_password", "is_password", "seed"]
+__all__ = [
+    "Client",
+    "Org",
+    "Person",
+    "check_password",
+    "hash_password",
+    "is_password",
+    "nobodys_hash",
+    "seed",
+]
 
 PROFILES = ("System Administrator", "Integration", "Standard User")
-SCRYPT = {"n": 2**13, "r": 8, "p": 1}
+EFFORT = 2**13  # scrypt's n: what it costs to try a password
+_MEMORY_AND_LANES = (8, 1)  # its r and p
 LONGEST_PASSWORD = 1024
 
 
@@ -54,13 +64,17 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """`number` makes the organisation's id; `sharing` overrides the default access per object name."""
+    """`number` makes the organisation's id; `sharing` overrides the default access per object name.
+
+    `effort` goes into trying a password: less of it in tests, where nobody guesses.
+    """
 
     name: str
     users: tuple[Person, ...]
     clients: tuple[Client, ...] = ()
     sharing: Mapping[str, str] = field(default_factory=dict)
     number: int = 1
+    effort: int = EFFORT
 
     @property
     def id(self) -> str:
@@ -86,7 +100,7 @@ def seed(store: Store, org: Org, *, salt: Callable[[int], bytes] = secrets.token
         if isinstance(outcome, Rejected):
             raise ValueError(f"user {person.username}: {outcome.faults[0].message}")
         user_ids[person.username] = outcome.id
-        _set_password(store.database, outcome.id, hash_password(person.password, salt(16)))
+        _set_password(store.database, outcome.id, hash_password(person.password, salt(16), org.effort))
     if "Pricebook2" in store.schema.objects:
         _price_book(store, root)
     if "BusinessHours" in store.schema.objects:
@@ -176,14 +190,27 @@ def _set_password(database: Database, user_id: str, hashed: str) -> None:
         connection.execute(database.logins.insert().values(user_id=user_id, password=hashed))
 
 
-def hash_password(password: str, salt: bytes) -> str:
+def hash_password(password: str, salt: bytes, effort: int = EFFORT) -> str:
     """`scrypt$n$r$p$salt$hash`, the last two in base64."""
-    digest = hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, **SCRYPT)
+    digest = _digest(password.encode("utf-8", "surrogatepass"), salt, effort, *_MEMORY_AND_LANES)
+    return _told(salt, digest, effort)
+
+
+def nobodys_hash(effort: int = EFFORT) -> str:
+    """Of no password: to try one on it takes as long as on another."""
+    return _told(bytes(16), bytes(64), effort)
+
+
+def _told(salt: bytes, digest: bytes, effort: int) -> str:
     shown = (base64.b64encode(part).decode() for part in (salt, digest))
-    return "$".join(["scrypt", *(str(SCRYPT[k]) for k in ("n", "r", "p")), *shown])
+    return "$".join(["scrypt", str(effort), *map(str, _MEMORY_AND_LANES), *shown])
 
 
-def check_password(store: Store, username: str, password: str) -> str | None:
+def _digest(password: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p)
+
+
+def check_password(store: Store, username: str, password: str, effort: int = EFFORT) -> str | None:
     """The id of the active user whose password this is, else None; takes as long for an unknown user."""
     table, logins = store.database.tables["User"], store.database.logins
     query = (
@@ -193,8 +220,7 @@ def check_password(store: Store, username: str, password: str) -> str | None:
     )
     with store.database.read() as connection:
         found = connection.execute(query).first() if username.isprintable() else None
-    hashed = found[1] if found else hash_password("", bytes(16))
-    same = is_password(hashed, password)
+    same = is_password(found[1] if found else nobodys_hash(effort), password)
     return found[0] if found and same else None
 
 
@@ -202,5 +228,5 @@ def is_password(hashed: str, password: str) -> bool:
     """Whether this is the password of such a hash."""
     _, n, r, p, salt, digest = hashed.split("$")
     given = password[:LONGEST_PASSWORD].encode("utf-8", "surrogatepass")
-    actual = hashlib.scrypt(given, salt=base64.b64decode(salt), n=int(n), r=int(r), p=int(p))
+    actual = _digest(given, base64.b64decode(salt), int(n), int(r), int(p))
     return hmac.compare_digest(actual, base64.b64decode(digest))

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from crmsync.state.replica import record_access, soql
 from crmsync.state.replica.access import Caller
-from crmsync.state.replica.catalogs import catalog_of, unrestricted
+from crmsync.state.replica.catalogs import catalogs_of
 from crmsync.state.replica.database import timed_out
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.soql import ast
@@ -95,8 +95,7 @@ class Queries:
         """A query that takes longer than so many `seconds` is given up."""
         self._store, self._clock, self._random = store, clock, random
         self._seconds, self._monotonic = seconds, monotonic
-        self._catalog = catalog_of(store.schema, store.database.tables)
-        self._texts = unrestricted(self._catalog)
+        self._catalogs = catalogs_of(store.schema, store.database.tables)
         self._cursors: dict[str, _Cursor] = {}
         self._lock = Lock()
 
@@ -119,7 +118,9 @@ class Queries:
         self, caller: Caller, query: ast.Query, base: str, utc: str = "+0000", *, long_text: bool = False
     ) -> Iterator[dict[str, Any]]:
         """What a query in pieces finds. `long_text` lets conditions look at fields that SOQL cannot filter."""
-        plan = self._plan(caller, query, include_deleted=False, catalog=self._texts if long_text else None)
+        plan = self._plan(
+            caller, query, include_deleted=False, catalog=self._catalogs.free if long_text else None
+        )
         with self._store.database.read(self._seconds) as connection:
             yield from self._timed(soql.run(connection, plan, url=_url(base), utc=utc))
 
@@ -211,7 +212,7 @@ class Queries:
     ) -> soql.Plan:
         return soql.translate(
             query,
-            catalog or self._catalog,
+            catalog or self._catalogs.usual,
             now=self._clock(),
             include_deleted=include_deleted,
             visible=lambda object_, table: self._visible(caller, object_.name, table),

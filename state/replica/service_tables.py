@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from crmsync.state.replica.database import Database
 from crmsync.state.replica.growing import grow
-from crmsync.state.replica.indexing import make_missing
+from crmsync.state.replica.making import make
 
 __all__ = ["attempts", "chunks", "jobs", "prepare", "refresh_tokens"]
 
@@ -60,5 +60,4 @@ def prepare(database: Database) -> None:
     """Makes the tables where they are missing."""
     with database.write() as connection:
         grow(connection, _metadata)
-        _metadata.create_all(connection)
-        make_missing(connection, _metadata)
+        make(connection, _metadata)

@@ -74,7 +74,7 @@ class Sessions:
 
     def _checked(self, name: str, password: str) -> str | None:
         """The id of the user whose password this is."""
-        return check_password(self._store, name, password)
+        return check_password(self._store, name, password, self._org.effort)
 
     def open(self, user_id: str) -> str:
         """A new session id for a user; raises LoginRefused when the user is gone or inactive."""

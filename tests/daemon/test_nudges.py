@@ -124,3 +124,36 @@ def test_a_nudge_in_the_middle_of_a_turn_is_not_lost(tmp_path: Path) -> None:
         finally:
             go_on.set()
             schedule.stop()
+
+
+def test_what_an_account_waited_for_is_there(tmp_path: Path) -> None:
+    """It may have failed for so long that its turn is far away, and come to an end the moment before."""
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(names: Sequence[str], **more: object) -> object:
+        begun.set()
+        assert go_on.wait(20)
+        return synced(errors=[error()])
+
+    with fake_engine(tmp_path, sync=work) as engine:
+        pace = Pace(interval=timedelta(hours=1), settle=timedelta(0))
+        rounds = Rounds(Turns(engine), pace, now, lambda: 0.0)
+        schedule = Schedule(rounds, now=now, jitter=lambda: 0.0)
+        schedule.start(["alice"], pace)
+        try:
+            assert begun.wait(20)
+            schedule.back("alice")  # in the middle of a turn that fails
+            go_on.set()
+            eventually(lambda: len(engine.asked("sync")) == 2)
+            eventually(lambda: rounds.backoff.failures.get("alice") == 2)
+            engine.answers["sync"] = synced()
+            schedule.back("alice")
+            eventually(lambda: not rounds.backoff.failures)
+        finally:
+            go_on.set()
+            schedule.stop()
+        assert len(engine.asked("sync")) == 3

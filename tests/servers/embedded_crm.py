@@ -87,7 +87,7 @@ def embedded_crm(
         )
         known = credentials or ("test-client", secrets.token_urlsafe(16))
         client = Client(*known, run_as=SYNC, public_key=public_key)
-        org = Org("Example", people, (client,), sharing=sharing or {})
+        org = Org("Example", people, (client,), sharing=sharing or {}, effort=2)
         server = CrmServer(
             org,
             f"sqlite:///{place / 'crm.db'}",

@@ -5,8 +5,9 @@ exist, one that was deleted here still does. A copy proves no absence: a lead th
 out unless orig has it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.main_tables import MainTables
 from crmsync.state.replica.local.shape import references
-from crmsync.state.replica.local.tables import CONVERTED, CREATED, Group, Tables
+from crmsync.state.replica.local.tables import CONVERTED, CREATED, Group, Layout, Shared
 from crmsync.state.replica.metadata import ObjectType
 
 __all__ = ["ConfirmedTables", "confirmed"]
@@ -25,11 +26,7 @@ class ConfirmedTables(MainTables):
 
     def __init__(self, replica: LocalDatabase) -> None:
         super().__init__(replica)
-        known = replica.tables
-        self.tables = {  # whoever only reads from a table needs no more than columns and aliases
-            type_.name: cast(sa.Table, confirmed(known, type_).subquery(f"_confirmed_{type_.name}"))
-            for type_ in known.shapes
-        }
+        self.tables = _all_confirmed(replica.tables.layout)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -37,9 +34,17 @@ class ConfirmedTables(MainTables):
         yield  # pragma: no cover
 
 
-def confirmed(tables: Tables, type_: ObjectType) -> sa.CompoundSelect[Any]:
+@lru_cache(8)
+def _all_confirmed(layout: Layout) -> Mapping[str, sa.Table]:
+    return {  # whoever only reads from a table needs no more than columns and aliases
+        type_.name: cast(sa.Table, confirmed(layout, type_).subquery(f"_confirmed_{type_.name}"))
+        for type_ in layout.types
+    }
+
+
+def confirmed(layout: Layout, type_: ObjectType) -> sa.CompoundSelect[Any]:
     """One row for each record, with the object's columns."""
-    group, shared = tables.groups[type_.name], tables.shared
+    group, shared = layout.groups[type_.name], layout.shared
     main, orig, synced = group.typed()
     gone = sa.select(group.tosync.c.Id).where(group.tosync.c.state == "gone")
     told_gone = sa.select(group.todelete.c.Id).where(group.todelete.c.proven)
@@ -50,7 +55,7 @@ def confirmed(tables: Tables, type_: ObjectType) -> sa.CompoundSelect[Any]:
 
     def rows(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
         wanted = [condition(table) for condition in there]
-        return sa.select(*_columns(tables, type_, group, table)).where(*wanted, *conditions)
+        return sa.select(*_columns(shared, type_, group, table)).where(*wanted, *conditions)
 
     newer = sa.select(synced.c.Id)
     return sa.union_all(
@@ -71,10 +76,10 @@ def _none_of(ids: sa.Select[Any]) -> Any:
 
 
 def _columns(
-    tables: Tables, type_: ObjectType, group: Group, table: sa.Table
+    shared: Shared, type_: ObjectType, group: Group, table: sa.Table
 ) -> Iterator[sa.ColumnElement[Any]]:
     emptied = {
-        field.name: _before(tables, field.name, table)
+        field.name: _before(shared, field.name, table)
         for field in references(type_)
         if table is not group.synced
     }
@@ -86,10 +91,10 @@ def _columns(
         )
 
 
-def _before(tables: Tables, field: str, table: sa.Table) -> sa.ScalarSelect[Any]:
+def _before(shared: Shared, field: str, table: sa.Table) -> sa.ScalarSelect[Any]:
     """What a reference held that a delete here has emptied: that change stands in no queue but with the delete. Rows of
     its list are few, and ids stand in no other text of it, so the text is looked at: the same on every database."""
-    deletelist = tables.shared.deletelist
+    deletelist = shared.deletelist
     text = sa.cast(deletelist.c.cleared, sa.Text())
     entry = sa.literal('"', sa.Text()) + table.c.Id + sa.literal(f'", "{field}", "', sa.Text())
     told = sa.func.replace(text, entry, "", type_=sa.Text()) != text

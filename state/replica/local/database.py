@@ -21,6 +21,7 @@ from crmsync.state.replica.local.opening import Place, explained, open_place
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import Shapes
 from crmsync.state.replica.local.tables import Tables
+from crmsync.state.replica.making import make
 
 __all__ = ["ForeignLogin", "LocalDatabase"]
 
@@ -53,7 +54,7 @@ class LocalDatabase:
         self.writes = 0  # how many transactions this process has written
         self.tables = Tables(Shapes({}))
         with self.write() as work:
-            self.tables.metadata.create_all(work.connection)
+            make(work.connection, self.tables.metadata)
             self._known: Mapping[str, Any] = self._described(work)
             self._learnt: int | None = work.property(LEARNT)
             self.tables = Tables(Shapes(self._known))
@@ -117,15 +118,15 @@ class LocalDatabase:
         again, because they have fields that they did not have. Raises ValueError for a reply that cannot be used."""
         with self._turn:  # until the new tables stand: no writer may follow with the old ones
             with self._transaction() as work:
-                known = self._described(work)
+                known = self._up_to_date(work)
+                work = Work(work.connection, self.tables)
                 new = {name: _kept(reply) for name, reply in replies.items()}
                 if all(known.get(name) == reply for name, reply in new.items()):
-                    self._follow(known)
                     return frozenset()
                 tables = Tables(Shapes({**known, **new}))
                 refill = migrate(work, tables)
-                self._store(work, new, refill)
-            self.tables, self._known = tables, {**known, **new}
+                learnt = self._store(work, new, refill)
+            self.tables, self._known, self._learnt = tables, {**known, **new}, learnt
         return refill
 
     def follow(self) -> None:
@@ -134,22 +135,25 @@ class LocalDatabase:
             if work.property(LEARNT) == self._learnt:
                 return
         with self._turn, self._transaction() as work:
-            self._learnt = work.property(LEARNT)
-            self._follow(self._described(work))
+            self._up_to_date(work)
 
-    def _follow(self, known: Mapping[str, Any]) -> None:
-        """Another process may have migrated the tables since."""
-        if known != self._known:
-            self.tables, self._known = Tables(Shapes(known)), known
+    def _up_to_date(self, work: Work) -> Mapping[str, Any]:
+        """What is known of the objects: another process may have learnt more, and migrated the tables, since."""
+        if (learnt := work.property(LEARNT)) != self._learnt:
+            known = self._described(work)
+            self.tables, self._known, self._learnt = Tables(Shapes(known)), known, learnt
+        return self._known
 
-    def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> None:
+    def _store(self, work: Work, new: Mapping[str, Any], refill: frozenset[str]) -> int:
+        """Returns how often the schemas have changed."""
         schemas = work.shared.schemas
         work.connection.execute(schemas.delete().where(schemas.c.object.in_(list(new))))
         rows = [{"object": name, "describe": reply} for name, reply in new.items()]
         work.connection.execute(schemas.insert(), rows)
-        self._learnt = int(work.property(LEARNT) or 0) + 1
-        work.set_property(LEARNT, self._learnt)
+        learnt = int(work.property(LEARNT) or 0) + 1
+        work.set_property(LEARNT, learnt)
         work.set_property("refill", sorted({*(work.property("refill") or ()), *refill}) or None)
+        return learnt
 
     def close(self) -> None:
         self._engine.dispose()

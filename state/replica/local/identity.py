@@ -7,7 +7,7 @@ from typing import Any
 
 from crmsync.state.replica.ids import new_id
 from crmsync.state.replica.local.rows import Work
-from crmsync.state.replica.org import hash_password, is_password
+from crmsync.state.replica.org import hash_password, is_password, nobodys_hash
 
 __all__ = ["NOBODY", "Identity", "forget_password", "identity", "knows", "remember", "untried"]
 
@@ -68,7 +68,7 @@ def forget_password(work: Work) -> None:
 def knows(work: Work, password: str) -> bool:
     """Whether it is the one that worked last. Takes as long where none is known."""
     hashed = work.property("password")
-    same = is_password(hashed or hash_password("", bytes(16)), password)
+    same = is_password(hashed or nobodys_hash(), password)
     return bool(hashed) and same
 
 

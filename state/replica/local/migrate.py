@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crmsync.state.replica.database import column_type
-from crmsync.state.replica.indexing import make_missing
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.local.shape import row_from, row_to, stored
 from crmsync.state.replica.local.tables import CREATED, UPDATED, Tables
+from crmsync.state.replica.making import make
 from crmsync.state.replica.metadata import ObjectType
 from crmsync.state.replica.values import parse_datetime
 
@@ -59,8 +59,7 @@ def migrate(work: Work, target: Tables) -> frozenset[str]:
             _reshape(work, target, old, new, step)
         if step.refill:
             refill.add(new.name)
-    target.metadata.create_all(work.connection)
-    make_missing(work.connection, target.metadata)
+    make(work.connection, target.metadata)
     return frozenset(refill)
 
 

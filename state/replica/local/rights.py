@@ -8,7 +8,7 @@ from crmsync.connectors.abilities import Access
 from crmsync.state.replica.local.rows import Work
 from crmsync.state.replica.records import AT_ONCE
 
-__all__ = ["note", "told"]
+__all__ = ["note", "owned", "told"]
 
 
 def told(work: Work, user: str, ids: Iterable[str]) -> dict[str, Access]:
@@ -18,6 +18,18 @@ def told(work: Work, user: str, ids: Iterable[str]) -> dict[str, Access]:
         some = table.c.Id.in_(wanted[start : start + AT_ONCE])
         for row in work.connection.execute(sa.select(table).where(table.c.user == user, some)).mappings():
             found[row["Id"]] = Access(row["read"], row["edit"], row["delete"])
+    return found
+
+
+def owned(work: Work, user: str, ids: Iterable[str]) -> set[str]:
+    """Those of the records that are the user's own."""
+    wanted, found = list(ids), set[str]()
+    for group in work.tables.groups.values():
+        if "OwnerId" in group.main.c:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = group.main.c.Id.in_(wanted[start : start + AT_ONCE])
+                query = sa.select(group.main.c.Id).where(group.main.c.OwnerId == user, some)
+                found.update(work.connection.execute(query).scalars())
     return found
 
 

@@ -154,19 +154,24 @@ def _field(given: Mapping[str, Any]) -> Field:
         createable=bool(given["createable"]),
         updateable=bool(given["updateable"]),
         nillable=bool(given["nillable"]),
-        default=given.get("defaultValue"),
+        default=_plain(given.get("defaultValue")),
         system_default=bool(given.get("defaultedOnCreate")),
         values=tuple(str(v["value"]) for v in given.get("picklistValues") or () if v.get("active", True)),
         restricted=bool(given.get("restrictedPicklist")),
-        compound=given.get("compoundFieldName"),
+        compound=_plain(given.get("compoundFieldName")),
         name_field=bool(given.get("nameField")),
         id_lookup=bool(given.get("idLookup")),
         external_id=bool(given.get("externalId")),
         unique=bool(given.get("unique")),
         auto_number=bool(given.get("autoNumber")),
         to=tuple(str(t) for t in given.get("referenceTo") or ()),
-        relationship=given.get("relationshipName"),
+        relationship=_plain(given.get("relationshipName")),
     )
+
+
+def _plain(value: Any) -> Any:
+    """What is no single value is none: shapes are compared, and looked up by."""
+    return value if isinstance(value, str | int | float) else None
 
 
 _KNOWN = frozenset(

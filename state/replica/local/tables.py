@@ -1,7 +1,8 @@
 """The tables of one replica: a group per object, and those that they share (see the package)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -12,7 +13,7 @@ from crmsync.state.replica.indexing import with_indexes
 from crmsync.state.replica.local.shape import Shapes, stored
 from crmsync.state.replica.metadata import ObjectType
 
-__all__ = ["CONVERTED", "CREATED", "LEAD", "ROLES", "UPDATED", "Group", "Tables"]
+__all__ = ["CONVERTED", "CREATED", "LEAD", "ROLES", "UPDATED", "Group", "Layout", "Tables"]
 
 # Flags of main. No field of a CRM begins with an underscore.
 CREATED = "_created"  # made here, not known upstream
@@ -43,16 +44,31 @@ class Group:
         return self.orig, self.synced, self.todelete, self.tosync
 
 
-@dataclass(slots=True)
-class Tables:
-    shapes: Shapes
-    metadata: sa.MetaData = field(default_factory=sa.MetaData)
-    groups: Mapping[str, Group] = field(init=False)
-    shared: "Shared" = field(init=False)
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What depends on the objects' fields alone."""
 
-    def __post_init__(self) -> None:
-        self.shared = Shared(self.metadata)
-        self.groups = {type_.name: _group(type_, self.metadata) for type_ in self.shapes}
+    types: tuple[ObjectType, ...]
+    metadata: sa.MetaData
+    groups: Mapping[str, Group]
+    shared: "Shared"
+
+
+@lru_cache(8)
+def _layout(types: tuple[ObjectType, ...]) -> Layout:
+    """Replicas whose objects are alike, as those of several logins to one CRM mostly are, have the same tables, and
+    share what is compiled of them."""
+    metadata = sa.MetaData()
+    shared = Shared(metadata)
+    return Layout(types, metadata, {type_.name: _group(type_, metadata) for type_ in types}, shared)
+
+
+class Tables:
+    def __init__(self, shapes: Shapes) -> None:
+        self.shapes = shapes
+        self.layout = _layout(tuple(shapes))
+        self.metadata, self.groups = self.layout.metadata, self.layout.groups
+        self.shared = self.layout.shared
 
     def work(self) -> Iterator[sa.Table]:
         """Every table that is empty when everything is in step."""

@@ -156,3 +156,63 @@ def test_an_exchange_that_fails_is_told_of_once_and_over_with_the_next_that_does
         ((sentence,), ()),
         ((), (sentence,)),
     ]
+
+
+def replica(**more: Any) -> dict[str, Any]:
+    standing = {"name": "main", "light": "in_step", "mode": "auto", "interval": 300.0, "waits_for_crm": False}
+    return {**standing, "last_success": NOW.isoformat(), "error": None, **more}
+
+
+def with_replica(
+    memory: Memory, one: dict[str, Any], *, now: datetime = NOW, since: datetime = BEGUN
+) -> Memory:
+    return look(memory, (), Limits(), now, since=since, ways=["mail"], id=now.isoformat(), replicas=[one])
+
+
+LONG_AGO = (NOW - timedelta(hours=1)).isoformat()
+SINCE_THEN = f"the replica of crm.main: no pass has come through since {LONG_AGO}"
+AWAY = {"code": "unreachable", "message": "nobody answers", "since": LONG_AGO}
+TURNED_AWAY = {"code": "login_refused", "message": "the CRM refuses the login", "since": LONG_AGO}
+
+
+@pytest.mark.parametrize(
+    ("one", "what", "sentence"),
+    [
+        (replica(last_success=LONG_AGO), "silence/crm.main", SINCE_THEN),
+        (replica(last_success=LONG_AGO, error=AWAY), "silence/crm.main", f"{SINCE_THEN}: nobody answers"),
+        (
+            replica(error=TURNED_AWAY),
+            "refused/crm.main",
+            "the replica of crm.main: its login is refused: the CRM refuses the login",
+        ),
+    ],
+)
+def test_a_replica_that_fails_is_told_once_when_it_begins_and_once_when_it_ends(one, what, sentence):
+    first = with_replica(Memory(), one)
+    assert (dict(first.open), told(first)) == ({what: sentence}, ((sentence,), ()))
+    tried = with_replica(first, {**one, "light": "syncing"})  # a try is no success
+    assert tried == first
+    over = with_replica(tried, replica())
+    assert (dict(over.open), told(over)) == ({}, ((), (sentence,)))
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        replica(),
+        replica(error=AWAY),  # it works offline, and tries again by itself
+        replica(last_success=LONG_AGO, mode="offline"),
+        replica(error=TURNED_AWAY, mode="offline"),
+        replica(last_success=LONG_AGO, waits_for_crm=True),
+        replica(last_success=LONG_AGO, interval=7200.0),
+        replica(last_success=None, light="syncing"),
+    ],
+)
+def test_nothing_else_of_a_replica_is_told(one):
+    assert with_replica(Memory(), one) == Memory()
+
+
+def test_a_replica_that_was_never_filled_counts_from_the_start_of_the_service():
+    never = replica(last_success=None, error=AWAY)
+    assert with_replica(Memory(), never, since=NOW - timedelta(minutes=59)) == Memory()
+    assert "silence/crm.main" in with_replica(Memory(), never, since=NOW - timedelta(hours=1)).open

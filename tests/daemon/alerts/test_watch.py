@@ -70,6 +70,23 @@ def test_once_when_it_begins_and_once_when_it_ends_across_restarts(scene: Scene)
     assert scene.hook.letters == scene.mail.letters
 
 
+def test_a_replica_whose_passes_fail_is_told_of_too(scene: Scene):
+    def replica(last: str) -> None:
+        one = {"name": "main", "light": "failing", "mode": "auto", "interval": 300.0, "waits_for_crm": False}
+        one |= {"last_success": last, "error": {"code": "defect", "message": "a defect", "since": last}}
+        scene.engine.answers["status"] |= {"replicas": [one]}
+
+    watch, begun = scene.watch(), scene.clock().isoformat()
+    scene.clock.pass_by(timedelta(hours=1))
+    scene.deletions(0)
+    replica(begun)
+    watch.look()
+    replica(scene.clock().isoformat())
+    watch.look()
+    assert [(len(o.began), len(o.ended)) for o in scene.mail.letters] == [(1, 0), (0, 1)]
+    assert "the replica of crm.main" in scene.mail.letters[0].began[0]
+
+
 def test_where_nothing_is_new_nothing_is_written(scene: Scene):
     scene.deletions(2)
     watch = scene.watch()

@@ -22,7 +22,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own imports
     import simple_salesforce
 
-ORG = Org("Example", (Person("sync@example.com", "sync-password", "Sync", profile="Integration"),))
+ORG = Org("Example", (Person("sync@example.com", "sync-password", "Sync", profile="Integration"),), effort=2)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from crmsync.state.replica.org import Org, Person
 from tests.daemon.crm_api.conftest import Api
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
 
-ORG = Org("Example", (Person("sync@example.com", "sync-password", "Sync", profile="Integration"),))
+ORG = Org("Example", (Person("sync@example.com", "sync-password", "Sync", profile="Integration"),), effort=2)
 FOREGROUND = """
 import sys
 from pathlib import Path

@@ -20,7 +20,14 @@ type = "baresip"
 port = 1
 domain = "127.0.0.1"
 """
-CALL = {"subject": "Call to Cleo", "status": "completed", "due": date(2026, 11, 23), "description": "first"}
+CALL = {  # as a telephone leaves it: a task list has no place for how it ended
+    "subject": "Call to Cleo",
+    "status": "completed",
+    "due": date(2026, 11, 23),
+    "description": "first",
+    "activity": "phone_call",
+    "disposition": "Answered",
+}
 
 
 class Scene:

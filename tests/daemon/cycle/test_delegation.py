@@ -295,3 +295,22 @@ def test_what_a_delegate_moves_into_the_owners_book_keeps_its_record(house: Hous
     assert len(house.contacts()) == 1
     assert twins(house) == []
     house.idle()
+
+
+def test_a_link_does_not_follow_to_where_the_owners_record_is_being_made(house: House) -> None:
+    """The same two cards; the owner's account has sent its record, and not heard of it yet."""
+    mine = house.boxes["bob"].put("team", {**PERSON, "first_name": "Eve"}, tags=["CRM"])
+    house.sync()
+    a_card(house)
+
+    def unheard(point: Any) -> None:
+        raise Unreachable("no answer")
+
+    house.fate.plan(unheard, at=lambda p: (p.where, p.what, p.after) == ("crm", "create", True))
+    house.sync(names=["alice"])
+    house.boxes["bob"].delete(mine)
+    house.sync(names=["bob"])
+    house.clock.tick(7200)
+    house.sync()
+    the_record(house)
+    house.idle()

@@ -37,6 +37,7 @@ def fails_when_done(house: House) -> None:
 def one_of_each(house: House) -> None:
     (card,), (record,) = house.cards(), house.contacts()
     assert card["first_name"] == record["first_name"]
+    assert house.engine.matches() == [], "nobody has to say whose it is"
     house.idle()
     with house.state.reading() as tx:
         assert tx.intents.open("alice") == []

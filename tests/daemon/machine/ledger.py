@@ -27,6 +27,7 @@ class Edit:
     value: Value  # as the server stored it
     certain: bool  # it cannot be taken for no edit at all
     fresh: bool = True  # nobody had written this value before
+    apart: bool = False  # its column was not exchanged when it was written, or has not been for a while since
     over: str = ""  # why it need not stand any more
 
 
@@ -106,9 +107,17 @@ class Ledger:
 
     # ── What the operator does ───────────────────────────────────────────────────────────────────────────────
 
+    def kept_apart(self, column: str) -> None:
+        """What stands in it and goes nowhere is the item's alone, also if the column's rule is another one later: who
+        deletes the other half takes it for the item that it is, and nobody has edited that."""
+        for edit in self.edits:
+            if edit.column == column and not self.travels(edit.server, column):
+                edit.apart = True
+
     def ruled_anew(self, column: str) -> None:
         """The column has another rule from now on. Where it was not exchanged before, a value that stood there once
         already passes for no edit."""
+        self.kept_apart(column)
         if self.shared(column):
             self.ever_shared.add(column)
         for edit in self.edits:
@@ -270,7 +279,7 @@ class Ledger:
         if any(i.id == item for i in self.house.items(server)):
             return
         for edit in self._of(server, item):
-            if not edit.over and not self.travels(server, edit.column):
+            if not edit.over and (edit.apart or not self.travels(server, edit.column)):
                 edit.over = "gone with its item"
 
     def _rightly_deleted(self, server: str, item: Item) -> bool:

@@ -33,6 +33,7 @@ class Operating:
 
     @rule(column=st.sampled_from(RULED), direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, column: str, direction: Direction, policy: Policy) -> None:
+        self.ledger.kept_apart(column)
         self.house.rules[self.house.kind][column] = Rule(direction, policy)
         self.ledger.ruled_anew(column)
         self.house.restart()

@@ -35,6 +35,7 @@ class CallsStory(with_columns(Story, COLUMNS)):
 
     @rule(column=st.sampled_from(RULED), direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, column: str, direction: Direction, policy: Policy) -> None:
+        self.ledger.kept_apart(column)
         self.house.rules[Kind.TASK][column] = Rule(direction, policy)
         self.ledger.ruled_anew(column)
         self.house.restart()

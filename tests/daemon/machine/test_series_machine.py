@@ -40,6 +40,7 @@ class SeriesStory(with_columns(HttpStory, COLUMNS)):
 
     @rule(direction=st.sampled_from(Direction), policy=st.sampled_from(Policy))
     def rule_a_column(self, direction: Direction, policy: Policy) -> None:
+        self.ledger.kept_apart("description")
         self.house.rules[Kind.APPOINTMENT]["description"] = Rule(direction, policy)
         self.ledger.ruled_anew("description")
         self.house.restart()

@@ -81,8 +81,9 @@ class DeskWorld(World):
         external_id: str = KEY,
         clock: Any = None,
         replica: str = "",
+        objects: tuple[str, ...] = OBJECTS,
     ) -> None:
-        self.there, self.external_id = crm, external_id
+        self.there, self.external_id, self.objects = crm, external_id, objects
         self.replica_at: Path | str = replica or folder / "replica.db"
         self.line = Line(Http(crm.url, timeout=60))
         super().__init__(folder)
@@ -92,7 +93,7 @@ class DeskWorld(World):
     def start(self) -> None:
         super().start()
         self.keeper = Keeper(
-            "main", self.replica_at, Settings(OBJECTS), lambda: self.live.replication(), now=self.clock,
+            "main", self.replica_at, Settings(self.objects), lambda: self.live.replication(), now=self.clock,
             durable=False,
         )  # fmt: skip
         auth = ClientCredentials(self.there.client_id, self.there.client_secret)
@@ -126,7 +127,7 @@ class DeskWorld(World):
 
     def edit_there(self, record: str, **values: Any) -> None:
         store = self.there.crm.store
-        table = "Contact" if record.startswith("003") else "Task"
+        table = {"003": "Contact", "00U": "Event", "02s": "EmailMessage"}.get(record[:3], "Task")
         (saved,) = store.update(store.caller(self.there.sync.id), [(table, record, values)])
         assert isinstance(saved, Saved), saved
 
@@ -172,4 +173,4 @@ class DeskWorld(World):
             assert work.where(table, table.c.state != "told") == []
 
 
-FIELDS = {k: DEFAULT_FIELDS[k] for k in (Kind.CONTACT, Kind.TASK, Kind.APPOINTMENT)}
+FIELDS = {k: DEFAULT_FIELDS[k] for k in (Kind.CONTACT, Kind.TASK, Kind.APPOINTMENT, Kind.EMAIL)}

@@ -29,7 +29,7 @@ class Schedule:
     def hurry(self, id: str) -> None:
         self.hurried.append(id)
 
-    def soon(self, name: str) -> None:
+    def back(self, name: str) -> None:
         self.hurried.append(name)
 
 

@@ -49,7 +49,7 @@ def crm(clock: Ticking, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Em
 def begun(folder: Path, crm: EmbeddedCrm, clock: Ticking, **options: Any) -> Iterator[DeskWorld]:
     """A world in which the account has synced once, and the replica is filled."""
     with crm.crm.store.database.write() as connection:
-        for table in ("Contact", "Task", "Event"):
+        for table in ("EventRelation", "Attachment", "EmailMessage", "Contact", "Task", "Event"):
             connection.execute(crm.crm.store.database.tables[table].delete())
     made = DeskWorld(folder, crm, **options)
     made.clock.time = clock.time

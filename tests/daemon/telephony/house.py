@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from crmsync.config.load import parse
+from crmsync.connectors.telephony.contract import Answered, Cause, Direction, Ended, Offered
 from crmsync.daemon.app import build
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.telephony.phones import Phones
@@ -103,6 +104,27 @@ class House:
         store = self.crm.crm.store
         (saved,) = store.create(store.caller(self.crm.alice.id), [(table, fields)])
         return str(saved.id)
+
+    def nobody_has(self, *numbers: str) -> None:
+        """Any more: whoever has one of them in the CRM gets another one."""
+        store = self.crm.crm.store
+        caller = store.caller(self.crm.alice.id)
+        for table in ("Contact", "Lead"):
+            for field_ in ("Phone", "MobilePhone"):
+                named = ", ".join(f"'{n}'" for n in numbers)
+                found = self.rows(f"SELECT Id FROM {table} WHERE {field_} IN ({named})")
+                store.update(caller, [(table, row["Id"], {field_: "+1 212 555 0199"}) for row in found])
+
+    def call(self, name: str, direction: Direction) -> None:
+        """One that somebody talked in, and that is over."""
+        id, number = f"of-{name.lower()}", "+12125550188"
+        for event in (
+            Offered(id, id, direction, number, now(), name),
+            Answered(id, now()),
+            Ended(id, Cause.NORMAL, now()),
+        ):
+            assert self.phones.board is not None
+            self.phones.board.hear("desk", event)
 
     def rows(self, soql: str) -> list[dict[str, Any]]:
         source = self.engine.accounts["alice"].crm.source._source()  # type: ignore[attr-defined]

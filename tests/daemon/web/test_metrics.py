@@ -87,7 +87,8 @@ MONITORING = Path(__file__).parents[3] / "docs/monitoring"
 def test_what_the_docs_watch_is_measured(web: Scene, name: str):
     """A dashboard over a name that is not there shows nothing, and an alert on it never fires."""
     web.desk.answers["status"] = {
-        "accounts": [{**standing("alice"), "last_success": web.clock().isoformat()}]
+        "accounts": [{**standing("alice"), "last_success": web.clock().isoformat()}],
+        "replicas": [copied(web)],
     }
     within = {"to_ecs": 0, "to_crm": 1, "within": [[1, 1], [None, 0]], "seconds": 1}
     web.tally.note("alice", synced({**cycle(created=1), "arrivals": within}), 0.2)
@@ -108,14 +109,14 @@ def test_the_dashboard_is_one():
     assert len(set(spots)) == len(spots)
 
 
-def test_how_the_replicas_stand(web: Scene):
-    success = web.clock().isoformat()
-    replica = {
+def copied(web: Scene) -> dict[str, Any]:
+    """How a replica stands, as ``status`` has it."""
+    return {
         "name": "main",
         "light": "syncing",
         "mode": "auto",
         "acting": "hybrid",
-        "last_success": success,
+        "last_success": web.clock().isoformat(),
         "waiting": 1,
         "conflicts": 2,
         "rejected": 3,
@@ -123,6 +124,10 @@ def test_how_the_replicas_stand(web: Scene):
         "error": {"message": "ada@example.com"},
         "total": {**asdict(Counted(pulled=4, passes=5)), "seconds": {"creates": 1.5}},
     }
+
+
+def test_how_the_replicas_stand(web: Scene):
+    replica = copied(web)
     web.desk.answers["status"] = {"accounts": [standing("alice")], "replicas": [replica]}
     found = read(web)
     assert found["crmsync_replica_light", "main", "syncing"] == 1

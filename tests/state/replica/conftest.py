@@ -23,7 +23,7 @@ PEOPLE = (
     Person("alice@example.com", "alice-password", "Adams", "Alice"),
     Person("bob@example.com", "bob-password", "Brown", "Bob"),
 )
-ORG = Org("Example", PEOPLE, (Client("test-client", "test-secret", run_as="sync@example.com"),))
+ORG = Org("Example", PEOPLE, (Client("test-client", "test-secret", run_as="sync@example.com"),), effort=2)
 
 
 @dataclass

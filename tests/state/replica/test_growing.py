@@ -70,7 +70,7 @@ def test_indexes_come_to_a_database_that_was_made_without(url: str) -> None:
     with made.write() as connection:
         wanted = {name for name in names(connection) if name.startswith("ix_")}
         for name in wanted:
-            connection.execute(sa.schema.DropIndex(sa.Index(name, _table=made.tables["Event"])))
+            connection.exec_driver_sql(f'DROP INDEX "{name}"')
         assert wanted.isdisjoint(names(connection))
     made.close()
     again = Database(url, standard(), durable=False)

@@ -1,5 +1,8 @@
 """Logging in, staying in, and guessing passwords."""
 
+import hashlib
+from typing import Any
+
 import pytest
 
 from crmsync.state.replica.attempts import FREE
@@ -101,6 +104,23 @@ def test_passwords_are_stored_as_salted_hashes(bench: Bench) -> None:
     assert len(set(stored)) == 3
     assert all(each.startswith("scrypt$") and "password" not in each for each in stored)
     assert hash_password("same", b"1" * 16) != hash_password("same", b"2" * 16)
+
+
+@pytest.mark.parametrize("name", ["alice@example.com", "nobody@example.com"])
+def test_a_wrong_password_takes_as_long_for_whoever_is_unknown(
+    bench: Bench, sessions: Sessions, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    efforts = []
+    real = hashlib.scrypt
+
+    def counted(password: bytes, **parameters: Any) -> bytes:
+        efforts.append(parameters["n"])
+        return real(password, **parameters)
+
+    monkeypatch.setattr(hashlib, "scrypt", counted)
+    with pytest.raises(LoginRefused):
+        sessions.log_in(name, "wrong")
+    assert efforts == [ORG.effort]
 
 
 def test_seeding_again_changes_nothing_but_what_is_configured(bench: Bench) -> None:

@@ -92,6 +92,19 @@ def test_the_shapes_survive_the_process(desk: Desk):
     again.close()
 
 
+def test_who_has_missed_a_change_of_another_process_goes_on_from_it(desk: Desk):
+    other = LocalDatabase(desk.url, durable=False)
+    other.learn({"Contact": described("Contact", First__c={})})
+    desk.database.learn({"Contact": described("Contact", First__c={}, Second__c={})})
+    other.follow()
+    for database in (desk.database, other):
+        with database.read() as work:
+            columns = work.group("Contact").main.c
+            assert {"First__c", "Second__c"} <= set(columns.keys())
+            assert work.count(work.group("Contact").main) == 0
+    other.close()
+
+
 def test_a_file_answers_one_login_only(desk: Desk):
     desk.database.claim("00D1", "0051")
     desk.database.claim("00D1", "0051")

@@ -9,6 +9,7 @@ import pytest
 
 from crmsync.state.replica.local.database import LocalDatabase
 from crmsync.state.replica.local.shape import Shapes, row_from, row_to, shape, stored
+from crmsync.state.replica.local.tables import Tables
 from tests.state.replica.local.conftest import described
 
 REAL = Path(os.environ.get("CRMSYNC_SHARED", "/nowhere")) / "salesforce"
@@ -75,3 +76,10 @@ def test_real_describes_become_tables(tmp_path):
         assert {type_.name for type_ in work.shapes} == replies.keys()
         assert all(work.count(table) == 0 for table in work.tables.work())
     database.close()
+
+
+def test_objects_alike_have_the_same_tables_whatever_a_reply_holds():
+    told = described("Contact")
+    strange = {**told, "fields": [{**each, "defaultValue": ["no", "value"]} for each in told["fields"]]}
+    first, second = (Tables(Shapes({"Contact": strange})) for _ in range(2))
+    assert first.groups["Contact"].main is second.groups["Contact"].main
