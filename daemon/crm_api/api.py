@@ -1,5 +1,6 @@
 """The REST API below `/services/data/vXX.0/`: its table of contents."""
 
+from crmsync.daemon.crm_api.actions import Actions
 from crmsync.daemon.crm_api.bulk.rest import Ingest, Query
 from crmsync.daemon.crm_api.bulk.setup import Bulk
 from crmsync.daemon.crm_api.collections import Collections
@@ -33,7 +34,7 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "recent", resources.recent),
         Route("GET", "tabs", furnishings.tabs),
         Route("GET", "theme", furnishings.theme),
-        Route("GET", "quickactions", furnishings.quick_actions),
+        *_of_actions(Actions(crm.store)),
         Route("GET", "query", queries.query),
         Route("GET", "queryall", queries.query_all),
         Route("GET", "query/{locator}", queries.more),
@@ -56,7 +57,6 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
         Route("GET", "sobjects/{object}/listviews/{id}", views.one),
         Route("GET", "sobjects/{object}/listviews/{id}/describe", views.describe),
         Route("GET", "sobjects/{object}/listviews/{id}/results", views.results),
-        Route("GET", "sobjects/{object}/quickactions", layouts.quick_actions),
         Route("GET", "sobjects/{object}/updated", queries.updated),
         Route("GET", "sobjects/{object}/deleted", queries.deleted),
         Route("GET", "sobjects/{object}/{id}", records.read),
@@ -77,6 +77,26 @@ def build_api(crm: Crm, bulk: Bulk) -> Router:
             Route("POST", "composite/graph", composite.graph),
             Route("GET", "composite", resources.composite),
         )
+    )
+
+
+def _of_actions(actions: Actions) -> tuple[Route, ...]:
+    one, of = "quickactions/{action}", "sobjects/{object}/quickactions"
+    return (
+        Route("GET", "quickactions", actions.all),
+        Route("GET", one, actions.one),
+        Route("POST", one, actions.run),
+        Route("GET", f"{one}/describe", actions.describe),
+        Route("GET", f"{one}/defaultvalues", actions.defaults),
+        Route("GET", f"{one}/defaultvalues/{{context}}", actions.defaults),
+        Route("GET", of, actions.all_of),
+        Route("POST", f"{of}/{{action}}", actions.run_of),
+        Route("GET", f"{of}/{{action}}/describe", actions.describe_of),
+        Route("GET", f"{of}/{{action}}/defaultvalues", actions.defaults_of),
+        Route("GET", f"{of}/{{action}}/defaultvalues/{{context}}", actions.defaults_of),
+        Route("GET", "process/rules", actions.rules),
+        Route("POST", "process/rules", actions.apply_rules),
+        Route("GET", "process/approvals", actions.approvals),
     )
 
 

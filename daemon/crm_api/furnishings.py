@@ -1,4 +1,4 @@
-"""What clients ask for before they draw anything: tabs, colours and icons, quick actions, layouts by name."""
+"""What clients ask for before they draw anything: tabs, colours and icons, layouts by name."""
 
 from typing import Any
 
@@ -34,9 +34,6 @@ class Furnishings:
         return Reply(
             200, {"themeItems": [{"colors": [], "icons": [], "name": each.name} for each in self._schema]}
         )
-
-    def quick_actions(self, call: Call) -> Reply:
-        return Reply(200, [])
 
     def named_layout(self, call: Call, object: str, name: str) -> Reply:
         type_ = self._schema.find(object)

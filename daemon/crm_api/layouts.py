@@ -54,10 +54,6 @@ class Layouts:
         self._type(object)
         return Reply(200, {"approvalLayouts": []})
 
-    def quick_actions(self, call: Call, object: str) -> Reply:
-        self._type(object)
-        return Reply(200, [])
-
     def _type(self, name: str) -> ObjectType:
         type_ = self._schema.find(name)
         if type_ is None:

@@ -58,6 +58,7 @@ class Resources:
             "limits",
             "jobs",
             "parameterizedSearch",
+            "process",
             "query",
             "queryAll",
             "quickActions",

@@ -45,9 +45,9 @@ class ThroughQueries(Queries):
         return super().query(caller, text, base, include_deleted=include_deleted, page=page, utc=utc)
 
     def table(
-        self, caller: Caller, text: str, *, include_deleted: bool = False
+        self, caller: Caller, text: str, *, include_deleted: bool = False, base: str = ""
     ) -> tuple[list[str], Iterator[dict[str, Any]]]:
-        columns, records = super().table(caller, text, include_deleted=include_deleted)
+        columns, records = super().table(caller, text, include_deleted=include_deleted, base=base)
         if not include_deleted or not self._through.line.asking or not self._complete():
             return columns, records
         try:

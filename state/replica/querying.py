@@ -138,20 +138,19 @@ class Queries:
         return Described(plan.object, prefix, columns, isinstance(plan.shape, Aggregate))
 
     def table(
-        self, caller: Caller, text: str, *, include_deleted: bool = False
+        self, caller: Caller, text: str, *, include_deleted: bool = False, base: str = ""
     ) -> tuple[list[str], Iterator[dict[str, Any]]]:
-        """Columns (`Name`, `Account.Name`) and records, for a table of them; raises Fault."""
+        """Columns (`Name`, `Account.Name`) and records, for a table of them; raises Fault. `base` is as in `query`."""
         with answered():
             plan = self._plan(caller, soql.parse(text), include_deleted=include_deleted)
             if isinstance(plan.shape, Count):
                 raise Fault("FUNCTIONALITY_NOT_ENABLED", "COUNT() is no table: ask for COUNT(Id)")
-            return list(_columns(plan.shape)), self._streamed(plan)
+            return list(_columns(plan.shape)), self._streamed(plan, base)
 
-    def _streamed(self, plan: soql.Plan) -> Iterator[dict[str, Any]]:
+    def _streamed(self, plan: soql.Plan, base: str) -> Iterator[dict[str, Any]]:
         with answered(), self._store.database.read() as connection:
-            yield from soql.run(
-                connection, plan, url=lambda _name, _id: "", utc="Z"
-            )  # Bulk may take its time
+            # Bulk may take its time
+            yield from soql.run(connection, plan, url=_url(base), utc="Z")
 
     def check(self, caller: Caller, query: ast.Query) -> None:
         """Raises SoqlError when the query cannot be answered."""

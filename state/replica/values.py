@@ -19,6 +19,7 @@ from crmsync.state.replica.metadata import DECIMAL_TYPES, Field
 
 __all__ = ["decode", "encode", "encode_datetime", "parse_datetime"]
 
+LONGEST_ID = 18
 TRIMMED = " \t\r\n\f\v"  # not the no-break space: that one survives
 EARLIEST, LATEST = datetime.date(1700, 1, 1), datetime.date(4000, 12, 31)
 MAX_INT = 2**31 - 1
@@ -121,14 +122,21 @@ def _picklist(field: Field, raw: Any) -> str | None:
 
 
 def _reference(field: Field, raw: Any) -> str | None:
+    """What is too long for an id is none, whatever the field says of its length."""
+    if isinstance(raw, str) and len(raw.strip(TRIMMED)) > LONGEST_ID:
+        raise _no_id(field, raw)
     value = _text(field, raw)
     if value is None:
         return None
     try:
         return ids.to_18(value)
     except ValueError:
-        fault = malformed_id(value)
-        raise Fault(fault.code, f"{field.label}: {fault.message}", (field.name,)) from None
+        raise _no_id(field, value) from None
+
+
+def _no_id(field: Field, value: str) -> Fault:
+    fault = malformed_id(value)
+    return Fault(fault.code, f"{field.label}: {fault.message}", (field.name,))
 
 
 def _boolean(field: Field, raw: Any) -> bool:

@@ -85,8 +85,9 @@ class Batches(Worker):
         """From the beginning, if it was interrupted: what a query finds belongs together."""
         text = self.jobs.content(batch).decode("utf-8", "replace").strip()
         deleted, stopped = parent.asked["operation"] == "queryAll", self.background.stopping
-        columns, records = self.crm.queries.table(caller, text, include_deleted=deleted)
         form, name = parent.asked["contentType"], parent.asked["object"]
+        base = f"/services/data/v{parent.version}" if form == "JSON" else ""  # records are REST's then
+        columns, records = self.crm.queries.table(caller, text, include_deleted=deleted, base=base)
         header, lines = shapes.query_lines(columns, records, form, name)
         kept = takewhile(lambda _: not stopped.is_set(), (each.encode("utf-8", "replace") for each in lines))
         self.jobs.keep_rows(batch, header.encode("utf-8", "replace"), kept)

@@ -275,6 +275,7 @@ def test_simple_salesforce_bulk(sf: simple_salesforce.Salesforce) -> None:
     assert sf.bulk.Lead.upsert(keyed, "Crmsync_Id__c")[0]["created"] is True
     found = sf.bulk.Lead.query("SELECT Id, LastName FROM Lead WHERE LastName LIKE 'ssb%'")
     assert len(found) == 4
+    assert found[0]["attributes"]["url"].endswith(f"/sobjects/Lead/{found[0]['Id']}")
     assert all(each["success"] for each in sf.bulk.Lead.delete([{"Id": each["id"]} for each in made]))
 
 

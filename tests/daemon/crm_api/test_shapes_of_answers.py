@@ -64,3 +64,9 @@ def test_a_job_by_a_field_that_is_not_there(api: Api) -> None:
     job = {"object": "Contact", "operation": "upsert", "externalIdFieldName": "Nonsense__c"}
     answer = api("POST", "jobs/ingest", job)
     assert (answer.status, answer.code) == (400, "INVALIDJOB")
+
+
+def test_what_is_too_long_for_an_id_is_none(api: Api) -> None:
+    """So says a reference that nobody put an id in for: `@{account.id}` without its @."""
+    answer = api("POST", "sobjects/Contact", {"LastName": "x", "AccountId": "account_create_0.id"})
+    assert (answer.code, answer.json[0]["fields"]) == ("MALFORMED_ID", ["AccountId"])
