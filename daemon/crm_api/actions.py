@@ -117,6 +117,9 @@ class Actions:
         self._type(object)
         return self.run(call, action)
 
+    def process(self, call: Call) -> Reply:
+        return Reply(200, {name: f"{call.base}/process/{name}" for name in ("approvals", "rules")})
+
     def rules(self, call: Call) -> Reply:
         return Reply(200, {"rules": {}})
 

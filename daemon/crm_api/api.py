@@ -94,6 +94,7 @@ def _of_actions(actions: Actions) -> tuple[Route, ...]:
         Route("GET", f"{of}/{{action}}/describe", actions.describe_of),
         Route("GET", f"{of}/{{action}}/defaultvalues", actions.defaults_of),
         Route("GET", f"{of}/{{action}}/defaultvalues/{{context}}", actions.defaults_of),
+        Route("GET", "process", actions.process),
         Route("GET", "process/rules", actions.rules),
         Route("POST", "process/rules", actions.apply_rules),
         Route("GET", "process/approvals", actions.approvals),
