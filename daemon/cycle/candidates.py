@@ -1,7 +1,7 @@
 """Who could be the partner of an item: what the CRM finds, and what the match index knows of the ECS side."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from crmsync.connectors.abilities import Probe, Searchable
@@ -11,9 +11,9 @@ from crmsync.daemon.cycle.load import rights
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import IndexRow, Intent, Pair, QueueState
+from crmsync.state.model import IndexRow, Intent, Pair, PairState, QueueState
 from crmsync.state.transaction import Tx
-from crmsync.state.values import decode_columns, qualified
+from crmsync.state.values import decode_columns, qualified, split
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
@@ -108,6 +108,25 @@ def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
         for item in tx.pairs.by_ecs(cx.account.name, collection, items):
             del rows[collection, item]
     return [Candidate(qualified(c, i), r.keys, _name(r)) for (c, i), r in rows.items()]
+
+
+def spoken_for(cx: Context, tx: Tx, items: Sequence[Candidate]) -> Mapping[str, frozenset[str]]:
+    """By ECS item, the record to which other accounts have linked it (records, while they do not agree); an item that
+    nobody else has linked is absent. What several accounts see has one record."""
+    found: dict[str, frozenset[str]] = {}
+    places = [(i.id, *split(i.id)) for i in items]
+    for collection in {c for _, c, _ in places}:
+        known = tx.pairs.of_items(cx.crm, collection, [item for _, c, item in places if c == collection])
+        for id, c, item in places:
+            others = [p for p in known.get(item, ()) if p.account != cx.account.name]
+            records = frozenset(p.crm_id for p in others if p.state is PairState.LINKED)
+            if c == collection and records:
+                found[id] = records
+    return found
+
+
+def free_for(record: str, items: Sequence[Candidate], taken: Mapping[str, frozenset[str]]) -> list[Candidate]:
+    return [i for i in items if record in taken.get(i.id, {record})]
 
 
 def _can_be_tagged(cx: Context, collection: str) -> bool:

@@ -13,7 +13,15 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
-from crmsync.daemon.cycle.candidates import Pool, born, own_items, search, search_all
+from crmsync.daemon.cycle.candidates import (
+    Pool,
+    born,
+    free_for,
+    own_items,
+    search,
+    search_all,
+    spoken_for,
+)
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
@@ -320,6 +328,7 @@ def _match_in_mailbox(
     candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
     with cx.state.reading() as tx:
         others = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
+        taken = spoken_for(cx, tx, others)
         decided = tx.held.for_records(cx.account.name, list(candidates))
     shared = frozenset(k for o in others for k in o.keys)
     rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
@@ -328,7 +337,7 @@ def _match_in_mailbox(
     births: list[Newcomer] = []
     for newcomer in newcomers:
         id = newcomer.record.id
-        near = mine.near(candidates[id].keys)
+        near = free_for(id, mine.near(candidates[id].keys), taken)
         verdict = match(candidates[id], near, theirs.around(near))
         _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
     return works, births

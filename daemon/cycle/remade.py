@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
-from crmsync.daemon.cycle.candidates import own_items, search
+from crmsync.daemon.cycle.candidates import free_for, own_items, search, spoken_for
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.work import ADOPTED, Work
@@ -39,7 +39,8 @@ def _others(cx: Context, work: Work, side: Side, place: Place, candidate: Candid
     if side is Side.CRM:
         return search(cx, place, [work.record(Side.ECS)])
     with cx.state.reading() as tx:
-        return own_items(cx, tx, sorted(candidate.keys))
+        items = own_items(cx, tx, sorted(candidate.keys))
+        return free_for(work.pair.crm_id, items, spoken_for(cx, tx, items))
 
 
 def _now(pair: Pair, side: Side, id: str) -> Pair:

@@ -230,3 +230,23 @@ def test_a_write_that_another_account_made_is_not_told_as_one_of_ours_that_was_i
     told = [e for e in house.engine.item_history(house.the_record().id) if e["column"] == "job_title"]
     assert [(e["account"], e["new"]) for e in told] == [("bob", "Countess")]
     house.idle()
+
+
+def test_an_item_that_another_account_has_linked_is_nobody_elses_partner(house: House) -> None:
+    """A record was alice's, and is bob's by now, who has it linked to a card that both of them see; hers is another one.
+    Then she gets a second record of that person."""
+    person = {**PERSON, "email": "ada@example.com"}
+    first = house.crm.put(house.people, person, owner=house.alice)
+    house.sync()
+    card = house.boxes[SHARED].put("shared", person)
+    house.sync()
+    house.crm.assign(first, house.bob)
+    house.sync()
+    second = house.crm.put(house.people, person, owner=house.alice)
+    house.sync()
+    house.sync()
+    with house.state.reading() as tx:
+        assert {(p.account, p.crm_id) for p in tx.pairs.find(card)} == {("bob", first)}
+        assert [p.account for p in tx.pairs.find(second)] == ["alice"]
+    assert twins(house) == []
+    house.idle()
