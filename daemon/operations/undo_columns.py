@@ -23,7 +23,8 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
             undone.keep(one, "the item is no longer there, or no longer linked")
         return
     place, record = found
-    sent = announced(cx, first, Action.UPDATE)
+    open_ = announced(cx, first, Action.UPDATE)
+    sent = open_ if open_ is not None and _of_an_undo(open_, entries) else None
     back: dict[str, Value] = {}
     for one in entries:
         shown = place.connector.project(one.kind, {one.column: one.new})
@@ -51,6 +52,8 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
+    if open_ is not None and sent is None and not open_.columns.keys() & back.keys():
+        task.intents = [i for i in task.intents if i != open_.id]  # the next cycle looks what became of it
     _note_columns(cx, pair, entries, back, task, record)
     undone.done += len(back)
 
@@ -90,6 +93,13 @@ def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
     place = cx.place(side.other, key)
     answer = fetch(cx, place, [id]).get(id) if place is not None else None
     return answer if isinstance(answer, Record) else None
+
+
+def _of_an_undo(sent: Intent, entries: Sequence[Entry]) -> bool:
+    """It sends old values alone. A sync that was interrupted has announced its write likewise, and what that has
+    carried over is what people have changed since."""
+    old, columns = {e.column: e.old for e in entries}, decode_columns(entries[0].kind, sent.columns)
+    return bool(columns) and all(n in old and same(v, old[n]) for n, v in columns.items())
 
 
 def _shows(place: Place, record: Record, sent: Intent, one: Entry) -> bool:

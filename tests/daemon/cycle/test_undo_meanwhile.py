@@ -7,6 +7,8 @@ import pytest
 
 from crmsync.connectors.contract import Side
 from tests.daemon.cycle.world import World
+from tests.daemon.machine.house import House
+from tests.daemon.machine.trouble import Killed
 
 
 @pytest.fixture
@@ -14,6 +16,13 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, people=["alice"], books=["Contacts"])
+    yield made
+    made.close()
 
 
 def unlinked(world: World, card: str) -> int:
@@ -58,3 +67,47 @@ def test_what_was_changed_before_a_column_is_put_back_is_synced(world: World, si
     shown = [c["department"] for c in (world.the_card().columns, world.the_record().columns)]
     assert shown == ["Navy", "Navy"]
     assert world.sync()["writes"] == 0
+
+
+def dies_in_a_sync(house: House, where: str) -> None:
+    """When its write has arrived there, and nobody has heard of it."""
+    house.clock.tick()
+    house.fate.kill(at=lambda p: (p.what, p.where, p.after) == ("update", where, True))
+    with pytest.raises(Killed):
+        house.engine.sync()
+    house.restart()
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_an_interrupted_sync_has_carried_over_stays(house: House, side: Side) -> None:
+    """Its write is announced like one of an undo that was interrupted, and is none."""
+    card = house.person()
+    house.sync()
+    record = house.the_record().id
+
+    def edits(**columns: str) -> None:
+        if side is Side.ECS:
+            house.crm.edit(record, **columns)
+        else:
+            house.ecs.edit(card, **columns)
+
+    edits(job_title="Analyst", company="Babbage")
+    house.sync()
+    cycle = max(e["cycle"] for e in house.engine.item_history(card) if e["column"] == "job_title")
+    edits(job_title="Countess", department="Navy")
+    dies_in_a_sync(house, "alice" if side is Side.ECS else "crm")
+    answer = house.engine.undo(cycle)
+    written = house.the_card().columns if side is Side.ECS else house.the_record().columns
+    assert (written["job_title"], written["company"], written["department"]) == ("Countess", None, "Navy")
+    assert [(k["column"], k["reason"]) for k in answer["kept"]] == [("job_title", "changed by someone since")]
+    report = house.sync()
+    assert report["errors"] == []
+    shown = [
+        (c["job_title"], c["department"]) for c in (house.the_card().columns, house.the_record().columns)
+    ]
+    assert shown == [("Countess", "Navy")] * 2
+    (conflict,) = [c for c in house.engine.conflicts() if not c["resolved"]]
+    assert conflict["column"] == "company"
+    house.idle()
+    told = {e["column"] for e in house.engine.item_history(card) if e["new"] in ("Countess", "Navy")}
+    assert told == {"job_title", "department"}
