@@ -233,7 +233,7 @@ def test_a_write_that_another_account_made_is_not_told_as_one_of_ours_that_was_i
 
 
 def test_an_item_that_another_account_has_linked_is_nobody_elses_partner(house: House) -> None:
-    """A record was alice's, and is bob's by now, who has it linked to a card that both of them see; hers is another one.
+    """A record was alice's, and is bob's by now, who has it linked to a card that both of them see; hers is another.
     Then she gets a second record of that person."""
     person = {**PERSON, "email": "ada@example.com"}
     first = house.crm.put(house.people, person, owner=house.alice)
