@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from crmsync.state.replica.faults import Fault, Rejected, Saved
@@ -68,6 +68,7 @@ def test_upsert(shared: Bench, rows: list[tuple[Any, dict[str, Any]]]) -> None:
 @SETTINGS
 @given(names=st.lists(TEXT, max_size=4), value=TEXT)
 def test_ids_and_keys(shared: Bench, names: list[str], value: str) -> None:
+    assume(standard().objects["Contact"].find(value) is None)  # texts of the code itself are tried, too
     assert all(isinstance(o, Rejected) for o in shared.store.delete(shared.sync, names))
     for call in (
         lambda: shared.store.retrieve(shared.sync, "Contact", [value]),
