@@ -97,8 +97,12 @@ class Ledger:
         made again."""
         there = self.house.servers[server]
         there.hide(item)
-        if (found := self._item(server, item)).hidden:
-            self.hid[server, self._name(found)] += 1
+        if not (found := self._item(server, item)).hidden:
+            return
+        name = self._name(found)
+        self.hid[server, name] += 1
+        if name in self.moved and not self._met(item):
+            self.deaths.add((server, name))  # all that anyone can tell is that it is gone from where it was
 
     def copy(self, server: str, item: str) -> str:
         copied = self.house.servers[server].copy(item)
@@ -295,6 +299,11 @@ class Ledger:
 
     def _item(self, server: str, item: str) -> Item:
         return self.house.servers[server].read(item)
+
+    def _met(self, item: str) -> bool:
+        """The service knows the item where it stands now."""
+        with self.house.state.reading() as tx:
+            return any(p.ecs_id == item for name in self.house.seen for p in tx.pairs.listing(name))
 
     def _partners(self, name: str) -> int:
         """How many such an item has, on all other servers together."""
