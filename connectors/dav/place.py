@@ -31,8 +31,10 @@ class Place:
         """The id, or None: the collection itself, a collection within it, or something elsewhere."""
         try:
             path = urlsplit(href).path
-            name = unquote(path.rpartition("/")[2], errors="strict")
-            outside = _segments(path)[:-1] != self._segments
+            folder, _, last = path.rpartition("/")
+            name = unquote(last, errors="strict")
+            # most servers write their own path as it was asked for: then nothing has to be decoded
+            outside = folder + "/" != self.path and _segments(path)[:-1] != self._segments
         except ValueError:  # no URL at all, or bytes that are no text
             return None
         if outside or not name or name in (".", "..") or "/" in name or "\0" in name:

@@ -51,6 +51,14 @@ class Task:
     replaces: list[int] = field(default_factory=list)  # intents whose columns are all in this write
     cut: bool = False  # a create without the columns that are not granted: its item is looked at again
     repeated: bool = False  # a create that was announced before: what stands may be of then, and edited since
+    _predicted: tuple[Write, Columns] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def predicted(self) -> Columns:
+        """The columns of the write as the target's mapping says that they will be shown; asked for several times."""
+        if self._predicted is None or self._predicted[0] is not self.write:
+            self._predicted = self.write, self.place.connector.project(self.kind, self.columns)
+        return self._predicted[1]
 
     @property
     def met(self) -> bool:
@@ -230,7 +238,7 @@ def written(task: Task, before: Columns) -> Columns:
     others made before it was read back. Of a repeated create, what it showed then: whatever it shows now beyond that is
     an edit."""
     done = task.done
-    expected = {**before, **task.place.connector.project(task.kind, task.columns)}
+    expected = {**before, **task.predicted}
     if done is None or done.record is None or task.repeated:
         return expected
     others = foreign(task, before)
@@ -238,11 +246,11 @@ def written(task: Task, before: Columns) -> Columns:
     return expected | told  # a connector need not read back what never changes
 
 
-def _ours(task: Task, name: str, sent: Value, shown: Value) -> bool:
-    """Whether the server made this of what was sent; of some lists it keeps those that it knows."""
-    if name in task.place.connector.capabilities.partial.get(task.kind, ()):
+def _ours(kind: Kind, name: str, sent: Value, shown: Value, partial: Collection[str]) -> bool:
+    """Whether the server made this of what was sent; of the lists in ``partial`` it keeps those that it knows."""
+    if name in partial:
         return people(shown).keys() <= people(sent).keys()
-    return rewritten(task.kind, name, sent, shown)
+    return rewritten(kind, name, sent, shown)
 
 
 def foreign(task: Task, before: Columns) -> frozenset[str]:
@@ -251,11 +259,12 @@ def foreign(task: Task, before: Columns) -> frozenset[str]:
     done = task.done
     if done is None or done.record is None:
         return frozenset()
-    shown, after = task.place.connector.project(task.kind, task.columns), done.record.columns
+    shown, after = task.predicted, done.record.columns
+    partial = task.place.connector.capabilities.partial.get(task.kind, ())
     unit = with_group(task.kind, frozenset(task.columns))
     mine = {
         n
         for n, v in task.columns.items()
-        if n in shown and n in after and not _ours(task, n, shown[n], after[n])
+        if n in shown and n in after and not _ours(task.kind, n, shown[n], after[n], partial)
     }
     return frozenset(mine | {n for n, v in before.items() if n in after and after[n] != v and n not in unit})
