@@ -48,11 +48,12 @@ def link(cx: Context, pair: Pair, row: Change) -> Work:
 
 
 def met(tx: Tx, pairs: Sequence[Pair]) -> None:
-    """Nobody has to say any more whose partner these are; what waited for that is due. All of one account."""
+    """Nobody has to say any more whose partner these are, and what somebody said of it is no answer to what may be
+    asked of them later; what waited for that is due. All of one account."""
     account = pairs[0].account if pairs else ""
     items = tx.held.for_items(account, [(p.ecs_collection, p.ecs_id) for p in pairs])
     records = tx.held.for_records(account, [p.crm_id for p in pairs])
-    tx.held.set_state([h.id for h in (*items.values(), *records.values()) if _open(h)], HeldState.DONE)
+    tx.held.set_state([h.id for h in (*items.values(), *records.values())], HeldState.DONE)
     for pair in pairs:
         if (pair.ecs_collection, pair.ecs_id) in items or pair.crm_id in records:
             rows = (
@@ -60,10 +61,6 @@ def met(tx: Tx, pairs: Sequence[Pair]) -> None:
                 *tx.queue.get(account, Side.CRM, pair.crm_collection, [pair.crm_id]),
             )
             tx.queue.release(row.id for row in rows)
-
-
-def _open(question: Held) -> bool:
-    return question.state is HeldState.HELD
 
 
 def _tell_copy(cx: Context, pair: Pair) -> None:

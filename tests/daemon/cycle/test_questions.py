@@ -79,3 +79,26 @@ def test_a_record_that_was_asked_about_takes_the_place_of_one_that_is_gone(house
     house.sync()
     assert house.the_record().columns["department"] == "Poetry"
     nothing_is_asked(house)
+
+
+def test_an_answer_is_used_once(house: House) -> None:
+    """“Create it” was carried out: there is nothing left to take back, and no answer to what may be asked later on."""
+    card = house.person("Bea", "Byron")
+    for _ in range(2):
+        house.record("Bea", "Byron")
+    house.sync()
+    house.engine.match_create(card)
+    assert [d["item"] for d in house.engine.decided()] == [card]
+    house.sync()
+    assert len(house.items("crm")) == 3
+    assert house.engine.decided() == []
+
+
+def test_an_item_to_be_left_alone_that_a_person_links_is_not_left_alone_any_more(house: House) -> None:
+    card = house.person("Bea", "Byron")
+    one, _ = (house.record("Bea", "Byron") for _ in range(2))
+    house.sync()
+    house.engine.match_ignore(card)
+    house.engine.match_link(card, one)
+    house.sync()
+    assert [d for d in house.engine.decided() if d["item"] == card] == []
