@@ -206,9 +206,7 @@ def _deleted(
 
 def updates(context: Context, window: Window, only: Collection[str] | None = None) -> None:
     """`only` of these records; None: of all."""
-    standing = (
-        context.database.tables.groups
-    )  # before the first pass with more objects, only those of the last one
+    standing = context.database.tables.groups  # until the first pass with more objects, those of the last one
     for name in (each for each in context.objects if each in standing):
         last = ""
         while ids := _next_updates(context, name, last, only):

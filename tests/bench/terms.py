@@ -53,7 +53,7 @@ class Sizes:
 
 QUICK = Sizes(
     first=(1_000,),
-    real=200,
+    real=1_000,
     largest=0,
     idle=(1_000, 100_000),
     accounts=(25, 20),
