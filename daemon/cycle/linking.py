@@ -1,6 +1,6 @@
 """Linking: note that two items are one, or hold the question for a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from crmsync.connectors.abilities import Copying
 from crmsync.connectors.contract import Side
@@ -89,6 +89,12 @@ def give_up(tx: Tx, account: str, announced: Iterable[tuple[Side, str, str]]) ->
     wanted = frozenset(announced)
     found = (i for i in tx.intents.open(account) if i.action == Action.CREATE and i.pair_id is None)
     tx.intents.close([i.id for i in found if (i.side, i.collection, i.item) in wanted])
+
+
+def give_up_again(tx: Tx, account: str, pair_ids: Collection[int]) -> None:
+    """The creates that were announced to make a lost half of these pairs again will not be repeated."""
+    found = (i for i in tx.intents.open(account) if i.action == Action.CREATE)
+    tx.intents.close([i.id for i in found if i.pair_id in pair_ids])
 
 
 def hold(

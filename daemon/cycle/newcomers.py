@@ -284,7 +284,8 @@ def _orphan(cx: Context, newcomer: Newcomer) -> bool:
 
 def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
     """Without what a create under way may have made. Whose it is comes out when that is repeated, in its own time;
-    until then it waits. An undo that was interrupted is repeated only if a person asks for it."""
+    until then it waits. An undo that was interrupted is repeated only if a person asks for it, and a create not at all
+    once its item is untagged."""
     with cx.state.reading() as tx:
         sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
         rows = {i.id: _rows_of(tx, i) for i in sent}
@@ -292,10 +293,10 @@ def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list
     due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
     left: list[Newcomer] = []
     for newcomer in newcomers:
-        if born(place, newcomer.record, due) or _made_again(cx, newcomer.record, due):
+        if _may_be_born(cx, newcomer, due):
             continue
         held = decided.get(newcomer.record.id)
-        if born(place, newcomer.record, sent) and (held is None or held.state is HeldState.HELD):
+        if _may_be_born(cx, newcomer, sent) and (held is None or held.state is HeldState.HELD):
             hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, PUT_BACK)
         else:
             left.append(newcomer)
@@ -308,6 +309,11 @@ def _rows_of(tx: Tx, create: Intent) -> list[Change]:
     if not item:
         return tx.queue.named(create.item)  # a record that is made once more
     return tx.queue.get(create.account, Side.ECS, collection, [item])
+
+
+def _may_be_born(cx: Context, newcomer: Newcomer, under_way: Sequence[Intent]) -> bool:
+    record = newcomer.record
+    return bool(born(newcomer.place, record, under_way)) or _made_again(cx, record, under_way)
 
 
 def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.linking import met
+from crmsync.daemon.cycle.linking import give_up_again, met
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (
@@ -39,6 +39,7 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str, who:
                     f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
                 )
             tx.close(other.id, cx.now())
+        give_up_again(tx, pair.account, {other.id for other in known})
         stored = tx.pairs.add(pair)
         names = {pair.ecs_id, pair.crm_id}
         met(tx, [stored])

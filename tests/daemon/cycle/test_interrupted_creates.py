@@ -164,3 +164,24 @@ def test_a_record_that_a_person_has_linked_before_anybody_heard_of_it(house: Hou
     house.sync()
     assert len(house.cards()) == len(house.contacts()) == 2
     house.idle()
+
+
+def test_a_record_that_was_made_again_for_a_card_that_is_untagged_by_then_is_asked_about(house: House) -> None:
+    """Nobody repeats its create any more, and edited since, it does not show all that was sent."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.ecs.edit(card, job_title="Countess")
+    fails_when_done(house)
+    house.sync()
+    made = house.the_record()
+    house.crm.edit(made.id, job_title="Engineer", department="Engines")
+    house.ecs.untag(card, "CRM")
+    for _ in range(2):
+        house.clock.tick(HOURS)
+        house.sync()
+    assert [c.id for c in house.items("alice")] == [card]
+    assert [m["record"] for m in house.engine.matches()] == [made.id]
+    house.engine.match_link(card, made.id)
+    house.sync()
+    one_of_each(house)
