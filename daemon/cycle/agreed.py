@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from crmsync.connectors.columns import with_group
-from crmsync.connectors.contract import Columns, Kind, Side, Value
+from crmsync.connectors.contract import Columns, Kind, Record, Side, Value
 from crmsync.daemon.cycle.apply import Task
-from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.work import Work
+from crmsync.daemon.cycle.context import Context, Place, exchanged
+from crmsync.daemon.cycle.work import Work, rules_of
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash, Merged
 from crmsync.state.model import Action, Conflict, Entry, Pair
@@ -60,6 +60,16 @@ def fresh_columns(
     names = frozenset(columns)
     kept = {side: _kept(kind, columns, names, shows[side], places[side]) for side in Side}
     return columns, {side: some for side, some in kept.items() if some}
+
+
+def shown_before(cx: Context, task: Task, source: Record) -> Columns:
+    """What ``source`` showed when the create was announced that this is the outcome of: what was sent. Whatever else it
+    could have sent was empty, and is an edit by now."""
+    if not task.repeated:
+        return source.columns
+    fixed = task.place.connector.capabilities.read_only_columns.get(task.kind, frozenset())
+    able = exchanged(rules_of(cx, task.kind), source.columns, task.side)
+    return {**{n: None for n in able if n not in fixed}, **task.columns}
 
 
 def _kept(

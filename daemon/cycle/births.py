@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
-from crmsync.daemon.cycle.agreed import entry, fresh_columns
+from crmsync.daemon.cycle.agreed import entry, fresh_columns, shown_before
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, Place, bears_stamps, exchanged
@@ -244,7 +244,7 @@ def _pair(cx: Context, newcomer: Newcomer, task: Task, done: Done) -> Pair:
 
 def _snapshot(cx: Context, newcomer: Newcomer, task: Task, pair: Pair) -> Snapshot:
     source, target = newcomer.side, newcomer.side.other
-    shows = {source: task.columns if task.repeated else newcomer.record.columns, target: written(task, {})}
+    shows = {source: shown_before(cx, task, newcomer.record), target: written(task, {})}
     places = {source: newcomer.place, target: task.place}
     columns, kept = fresh_columns(pair.kind, task.columns, target, shows, places)
     return Snapshot(

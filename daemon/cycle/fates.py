@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
-from crmsync.daemon.cycle.agreed import entry, fresh_columns
+from crmsync.daemon.cycle.agreed import entry, fresh_columns, shown_before
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
@@ -100,7 +100,7 @@ def _moved(pair: Pair, side: Side, done: Done, key: str, generation: int) -> Pai
 
 def _recreated_snapshot(cx: Context, work: Work, pair: Pair, side: Side, task: Task) -> Snapshot:
     source = work.record(side.other)
-    shows = {side: written(task, {}), side.other: task.columns if task.repeated else source.columns}
+    shows = {side: written(task, {}), side.other: shown_before(cx, task, source)}
     places = {Side.ECS: cx.places[pair.ecs_collection], Side.CRM: cx.objects[pair.crm_collection]}
     columns, kept = fresh_columns(pair.kind, task.columns, side, shows, places)
     return Snapshot(

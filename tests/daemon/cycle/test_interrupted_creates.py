@@ -1,12 +1,15 @@
 """Creates of which nobody knows what became of them, in a CRM that has no field for the name that we chose."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from crmsync.connectors.contract import Deferred
+from crmsync.connectors.errors import Unreachable
 from crmsync.state.errors import StateError
+from tests.daemon.cycle.world import World
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed, Point
 
@@ -166,7 +169,9 @@ def test_a_record_that_a_person_has_linked_before_anybody_heard_of_it(house: Hou
     house.idle()
 
 
-def test_a_record_that_was_made_again_for_a_card_that_is_untagged_by_then_is_asked_about(house: House) -> None:
+def test_a_record_that_was_made_again_for_a_card_that_is_untagged_by_then_is_asked_about(
+    house: House,
+) -> None:
     """Nobody repeats its create any more, and edited since, it does not show all that was sent."""
     card = house.person(job_title="Analyst")
     house.sync()
@@ -185,3 +190,25 @@ def test_a_record_that_was_made_again_for_a_card_that_is_untagged_by_then_is_ask
     house.engine.match_link(card, made.id)
     house.sync()
     one_of_each(house)
+
+
+def test_what_was_empty_when_the_create_was_announced_is_an_edit_on_either_side(tmp_path: Path) -> None:
+    """Also of a group (when it takes place) whose other columns both sides agree on."""
+    world = World(tmp_path)
+    nine = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    when = {"subject": "Jour fixe", "start": nine, "end": nine + timedelta(hours=1)}
+    item = world.ecs.put("calendar", when, tags=["CRM"])
+    world.crm.faults.fail("create", Unreachable("no answer"), after=True)
+    world.engine.sync()
+    (record,) = world.crm.all("event")
+    world.ecs.edit(item, time_zone="Europe/Berlin", location="Room 1")
+    world.clock.tick(HOURS)
+    world.crm.edit(record.id, time_zone="Europe/Paris", location="Room 2")
+    world.sync()
+    assert [i.columns["time_zone"] for i in (world.ecs.read(item), world.crm.read(record.id))] == 2 * [
+        "Europe/Paris"
+    ]
+    assert world.ecs.read(item).columns["location"] == "Room 2"
+    assert {(c["column"], c["ecs"]) for c in world.engine.conflicts()} >= {("location", "Room 1")}
+    world.idle()
+    world.engine.close()
