@@ -72,7 +72,8 @@ class Quirky:
     # ── state ──
     items: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> ETag, text
     log: list[str] = field(default_factory=list)  # names, as they changed
-    first_token: int = 0  # older ones are forgotten
+    first_token: int = 0  # older ones are forgotten, unless they were told after that
+    told: dict[int, int] = field(default_factory=dict)  # by token, the first one when it was told last
     requests: list[Request] = field(default_factory=list)
     sent: list[tuple[str, str]] = field(default_factory=list)  # messages: to whom, and of which item
 
@@ -136,7 +137,7 @@ class Quirky:
     def _changes(self, request: Request) -> Reply:
         told = re.search(r"sync-token>t(\d+)<", request.body)
         since = int(told[1]) if told else 0
-        if told and since < self.first_token:
+        if told and since < self.first_token and self.told.get(since) != self.first_token:
             if self.lost is not None:
                 return self.lost
             since, told = 0, None
@@ -151,6 +152,7 @@ class Quirky:
         answers = [self._changed(name) for name in names]
         if more:
             answers.append(f"<response><href>{self.book}</href><status>HTTP/1.1 507 More</status></response>")
+        self.told[end] = self.first_token
         return _multistatus([*answers, f"<sync-token>t{end}</sync-token>"])
 
     def _changed(self, name: str) -> str:
