@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Columns, Create, Delete, Done, Record, Side, Update
+from crmsync.connectors.contract import (
+    Columns,
+    Create,
+    Delete,
+    Done,
+    Hidden,
+    Record,
+    Side,
+    Unreadable,
+    Update,
+)
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.candidates import born
@@ -101,8 +111,8 @@ def put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
         undone.keep(one, "its collection cannot be reached")
         return
     former = _former(cx, one)
-    if former is not None and _stands(cx, place, one, former):
-        undone.keep(one, "it was put back before, or its partner is linked to another item by now")
+    if former is not None and (why := _stands(cx, place, one, former)):
+        undone.keep(one, why)
         return
     key, sent = (
         item_key(cx.organisation, one.crm_id, cx.account.name, one.cycle),
@@ -194,11 +204,20 @@ def _former(cx: Context, one: Entry) -> Pair | None:
     return next(iter(sorted(known.values(), key=lambda p: p.state is not PairState.LINKED)), None)
 
 
-def _stands(cx: Context, place: Place, one: Entry, pair: Pair) -> bool:
+def _stands(cx: Context, place: Place, one: Entry, pair: Pair) -> str:
+    """Why nothing is put back, or nothing. What the cycle deleted may be answered for as what is out of sight; what an
+    earlier undo has put back, under another id, is there unless the server says that it is gone."""
+    there = "it was put back before, or its partner is linked to another item by now"
     if pair.state is PairState.LINKED:
-        return True
-    id = pair.ecs_id if one.side is Side.ECS else pair.crm_id
-    return isinstance(fetch(cx, place, [id]).get(id), Record)
+        return there
+    deleted, id = (one.ecs_id, pair.ecs_id) if one.side is Side.ECS else (one.crm_id, pair.crm_id)
+    match fetch(cx, place, [id]).get(id):
+        case Record() | Unreadable():
+            return there
+        case Hidden() if id != deleted:
+            return "it was put back before, and cannot be seen with this login now"
+        case _:
+            return ""
 
 
 def _unlinked(cx: Context, one: Entry, former: Pair | None, done: Done, reason: str) -> Pair:

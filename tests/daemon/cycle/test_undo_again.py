@@ -138,3 +138,19 @@ def test_an_edit_in_the_middle_of_an_interrupted_undo_keeps_its_item_and_its_lin
     house.sync()
     assert house.the_record().columns["job_title"] == "Countess"
     nothing_waits(house)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_is_put_back_and_out_of_sight_by_now_is_not_told_as_put_back_again(
+    house: House, side: Side
+) -> None:
+    cycle = deleted_by_us(house, side)
+    assert house.engine.undo(cycle)["undone"] == 1
+    there, item = (house.ecs, house.the_card()) if side is Side.ECS else (house.crm, house.the_record())
+    there.hide(item.id)
+    again = house.engine.undo(cycle)
+    assert (again["undone"], again["errors"], len(again["kept"])) == (0, [], 1)
+    with house.state.reading() as tx:
+        made = [e for n in range(1, 9) for e in tx.history.of_cycle(n) if e.reason.startswith("undo of")]
+        assert len(made) == 1
+        assert tx.intents.open("alice") == []
