@@ -1,10 +1,10 @@
 """What was written to either side: column by column, and whole items."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, or_, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 
 from crmsync.connectors.contract import Kind
 from crmsync.state.model import PERSON, Action, Entry
@@ -48,6 +48,12 @@ class History:
             _c.crm_id == text,
         )
         return self._read(self._rows.select().where(same).order_by(_c.id)) if text else []
+
+    def once_linked(self, accounts: Collection[str], collection: str, record: str) -> list[int]:
+        """The pairs of these accounts that have been links to the CRM record, as far as history tells."""
+        query = select(_c.pair_id).distinct().order_by(_c.pair_id)
+        of_it = (_c.account.in_(accounts), _c.crm_id == record, _c.crm_collection == collection)
+        return list(self._connection.scalars(query.where(*of_it, _c.pair_id.is_not(None))))
 
     def of_cycle(self, cycle: int) -> list[Entry]:
         return self._read(self._rows.select().where(_c.cycle == cycle).order_by(_c.id))

@@ -187,9 +187,8 @@ def follow_others(cx: Context, works: Sequence[Work]) -> None:
 def _follow_record(cx: Context, work: Work) -> None:
     pair = work.pair
     with cx.state.reading() as tx:
-        found = tx.pairs.of_uids(cx.crm, [pair.ecs_uid]).get(pair.ecs_uid, []) if pair.ecs_uid else []
-        same = [p for p in found if (p.ecs_collection, p.ecs_id) == (pair.ecs_collection, pair.ecs_id)]
-        other = next((p for p in same if _theirs(cx, p) and p.crm_id != pair.crm_id), None)
+        near = (p for p in _once_of_one_record(cx, tx, pair) if _theirs(cx, p))
+        other = next((p for p in near if p.crm_id != pair.crm_id), None)
         taken = other and tx.pairs.by_crm(cx.account.name, cx.crm, other.crm_collection, [other.crm_id])
     place = cx.objects.get(other.crm_collection) if other is not None else None
     if other is None or place is None or (taken and not _let_go(cx, work, taken[other.crm_id], other.crm_id)):
@@ -204,6 +203,16 @@ def _follow_record(cx: Context, work: Work) -> None:
     if isinstance(answer, Record) and access.read:
         _moved(cx, work, replace(pair, crm_id=other.crm_id, crm_version=""))
         work.crm, work.access = answer, access
+
+
+def _once_of_one_record(cx: Context, tx: Tx, pair: Pair) -> list[Pair]:
+    """Links of the pair's very item, and of other items that had the record, too: of one customer two people have a
+    card each, and of a call there is one in the log and one among the tasks."""
+    found = tx.pairs.of_uids(cx.crm, [pair.ecs_uid]).get(pair.ecs_uid, []) if pair.ecs_uid else []
+    same = [p for p in found if (p.ecs_collection, p.ecs_id) == (pair.ecs_collection, pair.ecs_id)]
+    others = {a.name for a in cx.bound} - {cx.account.name}
+    once = tx.history.once_linked(others, pair.crm_collection, pair.crm_id)
+    return [*same, *tx.pairs.get_many(once).values()]
 
 
 def _let_go(cx: Context, work: Work, before: Pair, id: str) -> bool:

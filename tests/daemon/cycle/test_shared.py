@@ -250,3 +250,29 @@ def test_an_item_that_another_account_has_linked_is_nobody_elses_partner(house: 
         assert [p.account for p in tx.pairs.find(second)] == ["alice"]
     assert twins(house) == []
     house.idle()
+
+
+def test_two_cards_of_one_record_that_was_made_again_for_one_of_them(tmp_path: Path) -> None:
+    """Edited, they would not be found to be of one person; that they had one record is known."""
+    house = House(tmp_path)
+    mine, theirs = (
+        house.boxes[n].put(
+            house.book if n == "alice" else "team", PERSON | {"email": "ada@example.com"}, tags=["CRM"]
+        )
+        for n in ("alice", "bob")
+    )
+    house.sync()
+    former = house.the_record().id
+    house.crm.delete(former)
+    house.boxes["alice"].edit(mine, email="countess@example.com")
+    house.boxes["bob"].edit(theirs, job_title="Countess")
+    house.sync()
+    house.sync()
+    record = house.the_record()
+    assert record.id != former
+    assert (record.columns["email"], record.columns["job_title"]) == ("countess@example.com", "Countess")
+    assert {house.boxes[n].read(i).columns["email"] for n, i in (("alice", mine), ("bob", theirs))} == {
+        "countess@example.com"
+    }
+    house.idle()
+    house.close()
