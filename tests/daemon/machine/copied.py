@@ -34,6 +34,7 @@ class Waiting:
 
     write: Write
     orig: Columns = field(default_factory=dict)  # what the CRM showed where it goes
+    undoes: bool = False  # it is an undo's, also when it reaches the CRM in the end
 
 
 class Copy(Wires):
@@ -42,6 +43,7 @@ class Copy(Wires):
     def __init__(self, name: str, fate: Fate, find: Callable[[str], Item | None]) -> None:
         super().__init__(name, fate)
         self.away = False  # the CRM: everything stays in the copy
+        self.undoing: Callable[[], bool] = lambda: False
         self.waiting: dict[str, Waiting] = {}
         self.given_up: dict[str, Write] = {}
         self._find = find
@@ -54,7 +56,7 @@ class Copy(Wires):
         if not self.away:
             self.waiting.pop(target, None)  # it goes to the CRM now, and what waited for it is in it
             return None
-        self.waiting[target] = self._added(target, write)
+        self.waiting[target] = replace(self._added(target, write), undoes=self.undoing())
         return Done(target, "", provisional=True)
 
     def give_up(self, target: str) -> None:

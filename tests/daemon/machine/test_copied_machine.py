@@ -42,6 +42,7 @@ class CopiedStory(Story):
     @initialize(quirks=st.sets(st.sampled_from(HERE), max_size=4), mail=st.booleans())
     def begin(self, quirks: set[str], mail: bool) -> None:
         self._begin(quirks, mail)
+        self.house.copy.undoing = lambda: self.ledger.undoing
 
     @rule(away=st.sampled_from((True, True, False)))
     def the_crm_goes_away(self, away: bool) -> None:
@@ -52,9 +53,11 @@ class CopiedStory(Story):
     def deliver(self, number: int) -> None:
         """The write is the service's, and was heard of by nobody: it is found."""
         begun = len(self.chronicle.writes)
-        collection = self.house.crm.collections()[0]
+        collection, target = self.house.crm.collections()[0], self._waiting(number)
+        self.ledger.undoing = self.house.copy.waiting[target].undoes
         with self._watched():
-            self.house.copy.deliver(self._waiting(number), self.house.crm, collection)
+            self.house.copy.deliver(target, self.house.crm, collection)
+        self.ledger.undoing = False
         for write in self.chronicle.writes[begun:]:
             write.certain = False
 
