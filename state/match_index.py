@@ -1,7 +1,7 @@
 """The match index: by which keys (hashes of addresses, numbers, …) an ECS item may be found."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select
@@ -85,6 +85,15 @@ class MatchIndex:
             )
         ]
         return list(self._rows(select(*_FIELDS), ids).values())
+
+    def outside(self, account: str, collections: Collection[str]) -> list[tuple[str, str]]:
+        """The items of all other collections: collections and items."""
+        keys = set(self._connection.scalars(select(_r.collection).where(_r.account == account).distinct()))
+        query = select(_r.collection, _r.item).where(_r.account == account)
+        found = (
+            self._connection.execute(query.where(_r.collection == k)) for k in keys.difference(collections)
+        )
+        return [(collection, item) for rows in found for collection, item in rows]
 
     def iterate(
         self, account: str, collection: str, *, after_id: int = 0, limit: int = 500

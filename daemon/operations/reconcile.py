@@ -144,15 +144,16 @@ def _vanished_collections(cx: Context) -> None:
 
 
 def _let_go(cx: Context, tx: Tx, offered: Collection[str]) -> list[tuple[str, str]]:
-    """Nothing of the other collections waits any more, for the service or for a person; but what may be under way to
-    the CRM is heard of first. Collections and items."""
+    """Nothing of the other collections waits any more, for the service or for a person, or is anybody's partner; but
+    what may be under way to the CRM is heard of first. Collections and items."""
     under_way = {i.item for i in tx.intents.open(cx.account.name)}
     rows = tx.queue.outside(cx.account.name, Side.ECS, offered)
     over = [r for r in rows if qualified(r.collection, r.item) not in under_way]
     items = [(r.collection, r.item) for r in over]
     tx.queue.done(r.id for r in over)
     tx.held.unwanted_items(cx.account.name, items)
-    return items
+    findable = tx.index.outside(cx.account.name, offered)
+    return items + [at for at in findable if qualified(*at) not in under_way]
 
 
 def _barred_again(cx: Context) -> frozenset[int]:

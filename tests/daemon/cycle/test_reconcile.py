@@ -180,3 +180,29 @@ def test_what_came_back_and_was_left_out_of_the_first_listing_is_linked_again(bu
 def states(house: House) -> list[str]:
     with house.state.reading() as tx:
         return [p.state for p in tx.pairs.listing("alice")]
+
+
+def test_what_stands_in_a_collection_that_is_no_longer_there_is_nobodys_partner(tmp_path: Path) -> None:
+    """It was left alone there; linked to it, the record would wait for it in each sync."""
+    house = House(tmp_path, people=("alice",), shared=True)
+    card = house.boxes[SHARED].put(
+        "shared", {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com"}, tags=["CRM"]
+    )
+    records = [house.record("Ada", "Lovelace", owner=house.bob, email="ada@example.com") for _ in range(2)]
+    house.sync()
+    house.engine.match_ignore(card)
+    for record in records:
+        house.crm.delete(record)
+    house.sync()
+    house.seen = {"alice": ("alice",)}
+    house.restart()
+    house.engine.reconcile()
+    made = house.record("Ada", "Lovelace", email="ada@example.com")
+    house.sync()
+    assert [c["email"] for c in house.cards()] == ["ada@example.com"]
+    house.idle()
+    house.seen = {"alice": ("alice", SHARED)}
+    house.restart()
+    house.engine.reconcile()
+    assert [r.id for r in house.items("crm")] == [made]
+    house.close()
