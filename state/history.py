@@ -1,5 +1,6 @@
 """What was written to either side: column by column, and whole items."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -54,6 +55,15 @@ class History:
         query = select(_c.pair_id).distinct().order_by(_c.pair_id)
         of_it = (_c.account.in_(accounts), _c.crm_id == record, _c.crm_collection == collection)
         return list(self._connection.scalars(query.where(*of_it, _c.pair_id.is_not(None))))
+
+    def records_of(self, pair_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+        """By pair, the CRM records that it has been a link to; a pair of which history tells nothing is absent."""
+        found: dict[int, set[str]] = defaultdict(set)
+        for chunk in chunked(pair_ids):
+            query = select(_c.pair_id, _c.crm_id).where(_c.pair_id.in_(chunk)).distinct()
+            for pair, record in self._connection.execute(query):
+                found[pair].add(record)
+        return {pair: frozenset(records) for pair, records in found.items()}
 
     def of_cycle(self, cycle: int) -> list[Entry]:
         return self._read(self._rows.select().where(_c.cycle == cycle).order_by(_c.id))

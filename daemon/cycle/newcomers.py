@@ -15,13 +15,13 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import (
     Pool,
-    born,
     free_for,
     own_items,
     search,
     search_all,
     spoken_for,
 )
+from crmsync.daemon.cycle.claims import unclaimed
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
@@ -31,14 +31,9 @@ from crmsync.daemon.cycle.stamped import by_stamp, by_uid, without_moved
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
-from crmsync.state.model import Change, Held, HeldState, Intent, QueueState
+from crmsync.state.model import Change, Held, HeldState, Intent
 from crmsync.state.transaction import Tx
-from crmsync.state.values import decode_columns, qualified, split
-
-PUT_BACK = (
-    "it was made by an undo, or a create, that was interrupted; ask for the undo again, or say whether an item shall "
-    "be created for it"
-)
+from crmsync.state.values import qualified, split
 
 
 def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
@@ -229,7 +224,7 @@ def _wanted(cx: Context, place: Place, rows: Sequence[Change]) -> list[Newcomer]
             else:
                 newcomers.append(Newcomer(place, Side.CRM, answer, row))
     note_left(cx, place, Side.CRM, left)
-    return _unclaimed(cx, place, [n for n in newcomers if not _orphan(cx, n)])
+    return unclaimed(cx, place, newcomers)
 
 
 def _gone(cx: Context, tx: Tx, row: Change) -> None:
@@ -261,71 +256,6 @@ def left_in_crm(cx: Context, record: Record, forgotten: Collection[str]) -> str:
     if record.series and isinstance(start, date) and not cx.account.window.holds(start, cx.now()):
         return f"one date of series {record.series}: it comes when its time is near"
     return FORGOTTEN if record.id in forgotten else ""
-
-
-def _orphan(cx: Context, newcomer: Newcomer) -> bool:
-    """A record that we once made for an item of this account, which we no longer know: after a loss of our state the
-    item may have been deleted since, and must not come back in silence."""
-    record, account = newcomer.record, cx.account.name
-    if not record.link.startswith(cx.signer.account_prefix(account) + "-"):
-        return False
-    with cx.state.reading() as tx:
-        decided = tx.held.for_records(account, [record.id]).get(record.id)
-        made = [i for i in tx.intents.open(account) if i.key == record.link]
-        # else the item went before its create was confirmed
-        under_way = any(_rows_of(tx, i) for i in made)
-    if decided is not None and decided.state is not HeldState.HELD:
-        return False
-    if not under_way:
-        reason = "it was made for an item of this account that is no longer there; say whether to create that again"
-        hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, reason)
-    return True
-
-
-def _unclaimed(cx: Context, place: Place, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
-    """Without what a create under way may have made. Whose it is comes out when that is repeated, in its own time;
-    until then it waits. An undo that was interrupted is repeated only if a person asks for it, and a create not at all
-    once its item is untagged."""
-    with cx.state.reading() as tx:
-        sent = [i for i in tx.intents.open(cx.account.name) if i.key and i.collection == place.key]
-        rows = {i.id: _rows_of(tx, i) for i in sent}
-        decided = tx.held.for_records(cx.account.name, [n.record.id for n in newcomers] if sent else [])
-    due = [i for i in sent if any(r.state is not QueueState.ABANDONED for r in rows[i.id])]
-    left: list[Newcomer] = []
-    for newcomer in newcomers:
-        if _may_be_born(cx, newcomer, due):
-            continue
-        held = decided.get(newcomer.record.id)
-        if _may_be_born(cx, newcomer, sent) and (held is None or held.state is HeldState.HELD):
-            hold(cx, newcomer, Side.ECS, (), PARTNER_MISSING, PUT_BACK)
-        else:
-            left.append(newcomer)
-    return left
-
-
-def _rows_of(tx: Tx, create: Intent) -> list[Change]:
-    """By which it will be repeated."""
-    collection, item = split(create.item)
-    if not item:
-        return tx.queue.named(create.item)  # a record that is made once more
-    return tx.queue.get(create.account, Side.ECS, collection, [item])
-
-
-def _may_be_born(cx: Context, newcomer: Newcomer, under_way: Sequence[Intent]) -> bool:
-    record = newcomer.record
-    return bool(born(newcomer.place, record, under_way)) or _made_again(cx, record, under_way)
-
-
-def _made_again(cx: Context, record: Record, under_way: Sequence[Intent]) -> bool:
-    """It may be what a card's lost record is made again as: edited since, it is recognised only by the match, which
-    comes before the create is repeated."""
-    candidate = cx.signer.candidate(record)
-    for intent in under_way:
-        if intent.pair_id is not None and intent.kind is record.kind:
-            sent = cx.signer.candidate(replace(record, columns=decode_columns(record.kind, intent.columns)))
-            if sent.keys & candidate.keys and sent.name.agrees(candidate.name):
-                return True
-    return False
 
 
 def _match_in_mailbox(

@@ -215,6 +215,17 @@ def _once_of_one_record(cx: Context, tx: Tx, pair: Pair) -> list[Pair]:
     return [*same, *tx.pairs.get_many(once).values()]
 
 
+def let_go_before(cx: Context, tx: Tx, place: Place, records: Sequence[str]) -> dict[str, Pair]:
+    """By record that another account has made again: the link that this account had to its former self, and gave up
+    when that was deleted. Its item stands there still."""
+    known = tx.pairs.accounts_of(cx.crm, place.key, records)
+    theirs = {p.id: id for id, pairs in known.items() for p in pairs if _theirs(cx, p)}
+    once = tx.history.records_of(theirs)
+    former = {r: theirs[pair] for pair, some in once.items() for r in some if r != theirs[pair]}
+    mine = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, former)
+    return {former[r]: pair for r, pair in mine.items() if pair.state is PairState.UNLINKED}
+
+
 def _let_go(cx: Context, work: Work, before: Pair, id: str) -> bool:
     """Whether what it was linked to here is nothing any more."""
     if before.state is PairState.LINKED:

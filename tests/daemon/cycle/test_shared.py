@@ -276,3 +276,38 @@ def test_two_cards_of_one_record_that_was_made_again_for_one_of_them(tmp_path: P
     }
     house.idle()
     house.close()
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["it stands", "it is gone"])
+def test_a_record_that_was_made_again_and_comes_back_to_who_had_let_it_go_is_asked_about(
+    tmp_path: Path, stands: bool
+) -> None:
+    """Its former card stands there still, and may have nothing in common with it any more to be found by."""
+    house = House(tmp_path, books=["Contacts"])
+    former = house.record("Grace", "Hopper", email=None)
+    house.sync()
+    (card,) = house.cards()
+    house.crm.assign(former, house.bob)
+    house.sync()
+    house.crm.delete(former)
+    house.boxes["bob"].edit(house.items("bob")[0].id, job_title="Admiral")
+    house.sync(names=["alice"])
+    house.sync(names=["bob"])
+    record = house.the_record()
+    assert record.id != former
+    house.crm.assign(record.id, house.alice)
+    if not stands:
+        house.ecs.delete(house.the_card().id)
+        house.sync()
+        assert house.the_card().columns["job_title"] == "Admiral"
+        house.close()
+        return
+    house.sync()
+    assert house.cards() == [card]
+    (question,) = house.engine.matches()
+    assert (question["record"], question["candidates"]) == (record.id, [house.the_card().id])
+    house.engine.match_link(house.the_card().id, record.id)
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Admiral"
+    house.idle()
+    house.close()
