@@ -5,7 +5,7 @@ from tests.mutants.planted import DELEGATION, Planted
 WHILE_IT_IS_MADE = (
     Planted(
         "a record whose create will be repeated is asked about",
-        "crmsync.daemon.cycle.newcomers",
+        "crmsync.daemon.cycle.claims",
         "    collection, item = split(create.item)\n",
         '    collection, item = "", ""\n',
         (
@@ -23,8 +23,28 @@ WHILE_IT_IS_MADE = (
     Planted(
         "a question that has answered itself stays open",
         "crmsync.daemon.cycle.linking",
-        "    tx.held.set_state([h.id for h in (*items.values(), *records.values()) if _open(h)], HeldState.DONE)\n",
+        "    tx.held.set_state([h.id for h in (*items.values(), *records.values())], HeldState.DONE)\n",
         "",
         ("tests/daemon/cycle/test_questions.py::test_one_of_two_records_goes",),
+    ),
+    Planted(
+        "what was empty when a create was announced is nothing that was agreed",
+        "crmsync.daemon.cycle.agreed",
+        "    return {**{n: None for n in able if n not in fixed}, **task.columns}\n",
+        "    return task.columns\n",
+        (
+            "tests/daemon/cycle/test_interrupted_creates.py::"
+            "test_what_was_empty_when_the_create_was_announced_is_an_edit_on_either_side",
+        ),
+    ),
+    Planted(
+        "what is in a collection that has vanished can be a partner",
+        "crmsync.daemon.operations.reconcile",
+        "    return items + [at for at in findable if qualified(*at) not in under_way]\n",
+        "    return items\n",
+        (
+            "tests/daemon/cycle/test_reconcile.py::"
+            "test_what_stands_in_a_collection_that_is_no_longer_there_is_nobodys_partner",
+        ),
     ),
 )
