@@ -209,6 +209,10 @@ class _Endpoint:
                 return built.oauth.revoke(message.form())
             case ("services", "oauth2", "userinfo"):
                 return built.oauth.user_info(self._session(message, message.token()).caller, message.origin)
+            case ("services", "soap", "u" | "c") if message.method != "POST":
+                raise Fault(
+                    "METHOD_NOT_ALLOWED", f"HTTP Method '{message.method}' not allowed. Allowed are POST"
+                )
             case ("services", "soap", "u" | "c"):
                 return built.soap.answer(message.path, message.plain, message.origin, message.address)
             case ("id", _, _):

@@ -35,7 +35,7 @@ def exchange(api: Api, method: str, target: str, body: bytes = b"") -> int:
 
 
 @SETTINGS
-@example(method="GET", path=["services", "Soap", "u"], body=b"")
+@example(method="POST", path=["services", "Soap", "u"], body=b"")
 @given(method=METHODS, path=st.lists(SEGMENTS, max_size=6), body=st.binary(max_size=60))
 def test_any_address(api: Api, method: str, path: list[str], body: bytes) -> None:
     for prefix in ("/", f"{V}/"):
@@ -110,3 +110,8 @@ def test_connect_opens_nothing(nobody: Api) -> None:
     with socket.create_connection(("127.0.0.1", int(nobody.crm.url.rpartition(":")[2])), 20) as line:
         line.sendall(b"CONNECT /services/data HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert line.recv(12) == b"HTTP/1.1 405"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_soap_is_posted(api: Api, method: str) -> None:
+    assert exchange(api, method, "/services/Soap/u/59.0") == 405
