@@ -91,7 +91,7 @@ class Pair:
     crm_version: str = ""
     crm_owner: str = ""  # user id of the record's owner, as last seen
     state: PairState = PairState.LINKED
-    reason: str = ""  # why it was unlinked
+    reason: str = ""  # why it was unlinked; of a linked one, how it came to be, while that matters
     untagged: bool = False  # an unlinked item was seen without its tag since
     generation: int = 0  # of the link stamp
     linked_at: datetime

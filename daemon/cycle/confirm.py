@@ -179,7 +179,7 @@ def _confirmed_pair(cx: Context, draft: Draft) -> Pair:
         work.pair, ecs_uid=ecs.uid or work.pair.ecs_uid, crm_owner=crm.owner or work.pair.crm_owner
     )
     if all(draft.done(side) for side in Side) or (Side.ECS in draft.tasks and draft.sent(Side.ECS)):
-        pair = replace(pair, reason="")  # adopted: it carries the tag
+        pair = replace(pair, reason="")  # adopted: it carries the tag; selected again: they have met
     if task := draft.tasks.get(Side.ECS):
         if task.done is not None:
             stamp = task.write.stamp if isinstance(task.write, Update) else None

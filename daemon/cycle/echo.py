@@ -45,8 +45,9 @@ def without_echoes(cx: Context, works: Sequence[Work]) -> list[Work]:
 
 def _suspected(work: Work) -> bool:
     """Only the CRM has news of it, and no other than that it changed."""
-    quiet = not work.pair.reason and not work.again
-    return quiet and all(r.side is Side.CRM and not r.gone and not r.survivor for r in work.rows)
+    return not work.pair.reason and all(
+        r.side is Side.CRM and not r.gone and not r.survivor for r in work.rows
+    )
 
 
 def _shows_what_was_agreed(cx: Context, place: Place, work: Work, record: Record) -> bool:

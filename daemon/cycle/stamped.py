@@ -14,8 +14,8 @@ from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, met, new_pair
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.owners import claimed
-from crmsync.daemon.cycle.survey import Newcomer, linked_again, may_be_linked_again
-from crmsync.daemon.cycle.work import Answer, Work
+from crmsync.daemon.cycle.survey import Newcomer, may_be_linked_again
+from crmsync.daemon.cycle.work import Answer, Work, linked_again
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot, from_text
 from crmsync.state.transaction import Tx
@@ -268,4 +268,4 @@ def _follow(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:
         tx.queue.done_unless_changed([*gone, newcomer.row] if given_up else gone)
         tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])
         tx.pairs.save(moved)
-    return None if given_up else Work(moved, [newcomer.row], again=unlinked)
+    return None if given_up else Work(moved, [newcomer.row])

@@ -13,10 +13,10 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.contradicted import listed_as_gone, wait_for_the_list
 from crmsync.daemon.cycle.load import fetch_told, told
-from crmsync.daemon.cycle.work import Answer, Work
+from crmsync.daemon.cycle.work import Answer, Work, linked_again
 from crmsync.daemon.plan.match import addresses_of
 from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
-from crmsync.state.model import Action, Change, Entry, IndexRow, Intent, Pair, PairState
+from crmsync.state.model import Action, Change, Entry, IndexRow, Intent, Pair
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
 
@@ -175,16 +175,12 @@ def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> W
         return None
     linked = linked_again(pair)
     tx.pairs.save(linked)
-    return Work(linked, [row], again=True)
+    return Work(linked, [row])
 
 
 def may_be_linked_again(pair: Pair) -> bool:
     """Of a link that was given up, now that its item is selected: it had lost its tag, or could not be seen."""
     return pair.untagged or pair.reason.startswith(OUT_OF_SIGHT)
-
-
-def linked_again(pair: Pair) -> Pair:
-    return replace(pair, state=PairState.LINKED, untagged=False, reason="", crm_version="")
 
 
 def left_alone(cx: Context, record: Record, forgotten: Collection[str]) -> str:

@@ -34,7 +34,6 @@ def _unsuspected(cx: Context, work: Work) -> bool:
         and pair.crm_version != ""
         and pair.crm_owner == cx.user  # whoever's it is else, their rights are asked for
         and not pair.reason
-        and not work.again
         and all(row.side is Side.ECS for row in work.rows)
         and isinstance(work.ecs, Record)
         and generation(cx, pair, work.ecs) <= pair.generation

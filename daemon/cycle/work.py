@@ -19,6 +19,7 @@ from crmsync.state.values import encode
 Answer: TypeAlias = Record | Gone | Hidden | Unreadable
 ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
 BY_HAND = "linked by hand"  # likewise
+SELECTED_AGAIN = "selected again"  # until it has met its record, or has one that was made anew
 ACTIVITIES = (Kind.PHONE_CALL, Kind.LETTER, Kind.FAX)
 PROGRESS = with_group(Kind.TASK, frozenset({"status"}))
 FULL_ACCESS = Access(read=True, edit=True, delete=True)
@@ -34,9 +35,6 @@ class Work:
     ecs: Answer | None = None
     crm: Answer | None = None
     access: Access = FULL_ACCESS
-    again: bool = (
-        False  # the item was tagged again: the person wants a record, whatever became of the old one
-    )
     taken: str = ""  # why its other half cannot be what another account has made of it
     clocks: dict[tuple[Side, str], tuple[str, datetime]] = field(default_factory=dict)  # digest, time
     underway: list[Intent] = field(default_factory=list)  # updates of the CRM that may yet arrive
@@ -45,6 +43,11 @@ class Work:
     def adopted(self) -> bool:
         """Found by a match from the CRM side, or linked by hand: it gets the tag with the first write."""
         return self.pair.reason in (ADOPTED, BY_HAND)
+
+    @property
+    def again(self) -> bool:
+        """The item was tagged again, or came back: the person wants a record, whatever became of the old one."""
+        return self.pair.reason == SELECTED_AGAIN
 
     @property
     def met_before(self) -> bool:
@@ -72,6 +75,16 @@ class Work:
 
 def rules_of(cx: Context, kind: Kind) -> Mapping[str, Rule]:
     return cx.account.crm.rules.get(kind, {})
+
+
+def linked_again(pair: Pair) -> Pair:
+    """Of a link that was given up. That its record may have gone meanwhile is no delete of the item."""
+    return replace(pair, state=PairState.LINKED, untagged=False, reason=SELECTED_AGAIN, crm_version="")
+
+
+def with_its_record(pair: Pair) -> Pair:
+    """Of an item that was selected again, once it has one: what becomes of that one is news."""
+    return replace(pair, reason="") if pair.reason == SELECTED_AGAIN else pair
 
 
 def acted(work: Work) -> Kind:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 CYCLE = "tests/daemon/cycle/test_cycle.py::test_"
 HARD = "tests/daemon/cycle/test_hard_cases.py::test_"
+ANEW = "tests/daemon/cycle/test_configured_anew.py::test_"
 FOUND = "tests/daemon/cycle/test_found.py::test_"
 RULES = "tests/daemon/cycle/test_rules.py::test_"
 BELIEVED = "tests/daemon/cycle/test_believed.py::test_"
@@ -106,6 +107,20 @@ PLANTED = (
         "        return Seen.HIDDEN",
         "        return Seen.GONE",
         (f"{HARD}an_item_that_was_out_of_sight_once_is_linked_again",),
+    ),
+    Planted(
+        "that an item was selected again is forgotten",
+        "crmsync.daemon.cycle.work",
+        'untagged=False, reason=SELECTED_AGAIN, crm_version="")',
+        'untagged=False, reason="", crm_version="")',
+        (f"{ANEW}what_is_selected_again_has_a_record_made_however_long_that_takes[the CRM did not answer]",),
+    ),
+    Planted(
+        "what was selected again is made again whenever its record is deleted",
+        "crmsync.daemon.cycle.work",
+        'return replace(pair, reason="") if pair.reason == SELECTED_AGAIN else pair',
+        "return pair",
+        (f"{ANEW}the_record_of_what_was_selected_again_may_be_deleted_before_it_was_looked_at",),
     ),
     Planted(
         "a delete is believed although a part of the ECS side does not answer",
@@ -218,7 +233,7 @@ PLANTED = (
     Planted(
         "our own writes come back as changes of the CRM",
         "crmsync.daemon.cycle.echo",
-        "    return quiet and all(",
+        "    return not work.pair.reason and all(",
         "    return False and all(",
         (f"{RULES}an_echo_that_comes_without_its_version_costs_no_look_at_the_item",),
     ),

@@ -9,6 +9,7 @@ from crmsync.connectors.contract import Kind
 from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.terms import Direction, Rule
 from tests.daemon.machine.house import House
+from tests.daemon.machine.trouble import Killed
 
 
 @pytest.fixture
@@ -89,4 +90,63 @@ def test_nothing_waits_of_a_collection_that_is_left_out(house: House) -> None:
         ("Ada", "Countess"),
         ("Grace", None),
     }
+    house.idle()
+
+
+def _while_the_tag_was_another(house: House, *, deleted: bool) -> None:
+    house.person(job_title="Analyst")
+    house.sync()
+    house.settings["alice"]["tag"] = "Customers"
+    house.restart()
+    house.engine.reconcile()
+    if deleted:
+        house.crm.delete(house.the_record().id)
+        house.sync()
+    house.settings["alice"]["tag"] = "CRM"
+    house.restart()
+
+
+@pytest.mark.parametrize("trouble", ["the CRM did not answer", "killed before the create"])
+def test_what_is_selected_again_has_a_record_made_however_long_that_takes(house: House, trouble: str) -> None:
+    """That its old record is gone is no delete of the item: the link was given up when that happened."""
+    _while_the_tag_was_another(house, deleted=True)
+    if trouble == "the CRM did not answer":
+        house.crm.faults.fail("fetch", Unreachable("the line is dead"), times=1)
+        house.engine.reconcile()
+    else:
+        house.fate.kill(at=lambda point: (point.where, point.what) == ("crm", "create"))
+        with pytest.raises(Killed):
+            house.engine.reconcile()
+    house.restart()
+    house.clock.tick(3600)
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Analyst"
+    assert [r["job_title"] for r in house.contacts()] == ["Analyst"]
+    house.idle()
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["its record made anew", "its record there"])
+def test_the_record_of_what_was_selected_again_may_be_deleted_like_any_other(
+    house: House, gone: bool
+) -> None:
+    _while_the_tag_was_another(house, deleted=gone)
+    house.engine.reconcile()
+    house.crm.delete(house.the_record().id)
+    house.sync()
+    assert (house.cards(), house.contacts()) == ([], [])
+    house.idle()
+
+
+def test_the_record_of_what_was_selected_again_may_be_deleted_before_it_was_looked_at(house: House) -> None:
+    """The service dies once the record has been made anew, and it is deleted before the service is back."""
+    _while_the_tag_was_another(house, deleted=True)
+    house.fate.kill(
+        at=lambda p: (p.where, p.after, p.writes) == ("state", True, True) and house.contacts() != []
+    )
+    with pytest.raises(Killed):
+        house.engine.reconcile()
+    house.restart()
+    house.crm.delete(house.the_record().id)
+    house.sync()
+    assert (house.cards(), house.contacts()) == ([], [])
     house.idle()
