@@ -16,6 +16,7 @@ from crmsync.connectors.contract import Kind, Side, Value
 WAITS_FOR_OWNER = "waits_for_owner"  # ``Change.code``: the account of whose collection it is in has to act
 PROVISIONAL = "provisional"  # code of rows whose write only a copy has
 AWAY = "away"  # code of rows that wait for the CRM itself, which has a copy
+DISPUTED = "disputed"  # code of rows that wait for a person to decide about a delete
 
 
 class QueueState(StrEnum):

@@ -8,6 +8,7 @@ stamped     a newcomer's partner by its own link stamp ...
 shared      ... or as another account has linked it, and what others made again
 delegation  what is in another's collection ... owners      ... is left to that one's account
 newcomers   ... or by a match ...              candidates   ... among these
+former      ... that is linked still, or was   claims       whose a new record may be
 linking     note that two are one, or hold it  births       make the partner that is missing, and stamp the link
 commons     what another account has fetched of the very same
 echo        our own writes coming back: dropped

@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.abilities import Probe, Searchable
 from crmsync.connectors.contract import Kind, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.load import rights
+from crmsync.daemon.cycle.load import items_gone, rights
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
@@ -16,40 +16,73 @@ from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified, split
 
 
+@dataclass(slots=True)
+class Likes:
+    """What shares a key with newcomers of the other side."""
+
+    free: list[Candidate] = field(default_factory=list)
+    deserted: list[Candidate] = field(
+        default_factory=list
+    )  # its other half is gone, which is not settled yet
+    disputed: list[Candidate] = field(
+        default_factory=list
+    )  # ... and whether it shall go, too, a person has to say
+    let_go: list[Candidate] = field(default_factory=list)  # it was linked, and the link was given up
+
+    def everything(self) -> list[Candidate]:
+        return [*self.free, *self.deserted, *self.disputed, *self.let_go]
+
+    def lost(self, candidate: Candidate, state: QueueState) -> None:
+        """``state``: of the row that says that its other half is gone."""
+        (self.disputed if state is QueueState.HELD else self.deserted).append(candidate)
+
+
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
     """What the CRM holds that shares a key with one of the records, is visible to the account's user and not linked."""
-    return search_all(cx, place, records)[0]
+    return search_all(cx, place, records).free
 
 
-def search_all(
-    cx: Context, place: Place, records: Sequence[Record]
-) -> tuple[list[Candidate], list[Candidate]]:
-    """As ``search``; and beside those that are free, those whose linked item is gone, which is not settled yet."""
+def search_all(cx: Context, place: Place, records: Sequence[Record]) -> Likes:
+    """As ``search``, with what is linked and may be free soon, or was linked. A link that was given up, and whose item
+    is no longer there, binds nothing."""
     connector = place.connector
     if not isinstance(connector, Searchable) or not connector.capabilities.searchable:
-        return [], []
+        return Likes()
     kind = records[0].kind if records else Kind.CONTACT
     probes = [p for r in records if (p := probe_of(r)) is not None]
     if not probes:
-        return [], []
+        return Likes()
     found = [r for r in connector.search(kind, probes) if not r.untouchable]
     foreign = [r.id for r in found if r.owner != cx.user]
     visible = dict(zip(foreign, rights(cx, place, foreign), strict=True)) if foreign else {}
     with cx.state.reading() as tx:
-        linked = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
-        deserted = {id for id, pair in linked.items() if _deserted(tx, pair)}
+        pairs = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [r.id for r in found])
+        deserted = {id: state for id, pair in pairs.items() if (state := _deserted(tx, pair, Side.ECS))}
         under_way = [i for i in tx.intents.open(cx.account.name) if i.key and i.side is Side.CRM]
+    gone, unknown = items_gone(cx, [p for p in pairs.values() if p.state is PairState.UNLINKED])
     seen = [r for r in found if r.id not in visible or visible[r.id].read]
-    free = [r for r in seen if r.id not in linked]
-    return (
-        [replace(cx.signer.candidate(r), born=born(place, r, under_way)) for r in free],
-        [cx.signer.candidate(r) for r in seen if r.id in deserted],
+    likes = Likes()
+    for record in seen:
+        pair, candidate = pairs.get(record.id), cx.signer.candidate(record)
+        if pair is None or pair.id in gone:
+            likes.free.append(replace(candidate, born=born(place, record, under_way)))
+        elif record.id in deserted:
+            likes.lost(candidate, deserted[record.id])
+        elif pair.id in unknown:
+            likes.deserted.append(candidate)
+        elif pair.state is PairState.UNLINKED:
+            likes.let_go.append(candidate)
+    return likes
+
+
+def _deserted(tx: Tx, pair: Pair, side: Side) -> QueueState | None:
+    """State of the row that says that its half on this side is gone, if nothing has come of that yet."""
+    collection, id = (
+        (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
     )
-
-
-def _deserted(tx: Tx, pair: Pair) -> bool:
-    rows = tx.queue.get(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id])
-    return any(r.gone and r.state in (QueueState.DUE, QueueState.WAITING) for r in rows)
+    pending = (QueueState.DUE, QueueState.WAITING, QueueState.HELD)
+    rows = tx.queue.get(pair.account, side, collection, [id]) if pair.state is PairState.LINKED else ()
+    return next((r.state for r in rows if r.gone and r.state in pending), None)
 
 
 def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:
@@ -97,17 +130,32 @@ class Pool:
 def own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> list[Candidate]:
     """Unlinked ECS items that share a key; their id names the collection too. What stands in another account's
     collection is that one's to match."""
+    return all_own_items(cx, tx, keys).free
+
+
+def all_own_items(cx: Context, tx: Tx, keys: Sequence[str]) -> Likes:
+    """As ``own_items``, with what is linked and may be free soon, or was linked."""
     rows: dict[tuple[str, str], IndexRow] = {}
     for some in tx.index.find(cx.account.name, keys).values():
         rows.update({(r.collection, r.item): r for r in some if r.tagged or _can_be_tagged(cx, r.collection)})
+    pairs: dict[tuple[str, str], Pair] = {}
     for collection in {c for c, _ in rows}:
         if (place := cx.places.get(collection)) is not None and owner_account(cx, place) is not None:
             rows = {at: row for at, row in rows.items() if at[0] != collection}
             continue
         items = [i for c, i in rows if c == collection]
-        for item in tx.pairs.by_ecs(cx.account.name, collection, items):
-            del rows[collection, item]
-    return [Candidate(qualified(c, i), r.keys, _name(r)) for (c, i), r in rows.items()]
+        pairs |= {(collection, i): p for i, p in tx.pairs.by_ecs(cx.account.name, collection, items).items()}
+    likes = Likes()
+    for (collection, item), row in rows.items():
+        pair = pairs.get((collection, item))
+        candidate = Candidate(qualified(collection, item), row.keys, _name(row))
+        if pair is None:
+            likes.free.append(candidate)
+        elif pair.state is PairState.UNLINKED:
+            likes.let_go.append(candidate)
+        elif state := _deserted(tx, pair, Side.CRM):
+            likes.lost(candidate, state)
+    return likes
 
 
 def spoken_for(cx: Context, tx: Tx, items: Sequence[Candidate]) -> Mapping[str, frozenset[str]]:

@@ -7,7 +7,7 @@ from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
-from crmsync.state.model import Action, Change, Held, HeldState, Pair, What
+from crmsync.state.model import Action, Change, Held, HeldState, Pair, PairState, What
 from crmsync.state.transaction import Tx
 from crmsync.state.values import qualified, split
 
@@ -41,10 +41,23 @@ def link(cx: Context, pair: Pair, row: Change) -> Work:
     """A create that was announced for one of the two is over: what it made is the other, or has gone."""
     _tell_copy(cx, pair)
     with cx.state.transaction() as tx:
+        make_room(cx, tx, pair)
         stored = tx.pairs.add(pair)
         met(tx, [stored])
         give_up(tx, pair.account, ends(pair))
     return Work(stored, [row])
+
+
+def make_room(cx: Context, tx: Tx, pair: Pair) -> None:
+    """A link that was given up binds nothing once one of the two is linked to something else."""
+    known = (
+        *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
+        *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
+    )
+    given_up = {p.id for p in known if p.state is PairState.UNLINKED}
+    for id in given_up:
+        tx.close(id, cx.now())
+    give_up_again(tx, pair.account, given_up)
 
 
 def met(tx: Tx, pairs: Sequence[Pair]) -> None:

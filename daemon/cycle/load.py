@@ -92,6 +92,28 @@ def _where(cx: Context, place: Place) -> str:
     return f"{mailbox.outlook}\x1f{place.key}"
 
 
+def items_gone(cx: Context, pairs: Iterable[Pair]) -> tuple[set[int], set[int]]:
+    """Ids of the pairs whose item is gone from where it was, and of those of which nobody can tell just now."""
+    gone: set[int] = set()
+    unknown: set[int] = set()
+    by_collection: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_collection[pair.ecs_collection].append(pair)
+    for key, some in by_collection.items():
+        place = cx.places.get(key)
+        if place is None:
+            unknown.update(p.id for p in some)
+            continue
+        try:
+            answers = fetch(cx, place, [p.ecs_id for p in some])
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            unknown.update(p.id for p in some)
+            continue
+        gone.update(p.id for p in some if isinstance(answers.get(p.ecs_id), Gone))
+    return gone, unknown
+
+
 def told(rows: Iterable[Change]) -> dict[str, str]:
     """By item, the version that its row of the sync table was made for."""
     return {r.item: "" if r.gone else r.version for r in rows}

@@ -15,6 +15,7 @@ from crmsync.daemon.cycle.apply import park
 from crmsync.daemon.cycle.births import create_in_crm, create_in_mailbox
 from crmsync.daemon.cycle.candidates import (
     Pool,
+    all_own_items,
     free_for,
     own_items,
     search,
@@ -24,6 +25,7 @@ from crmsync.daemon.cycle.candidates import (
 from crmsync.daemon.cycle.claims import unclaimed
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
+from crmsync.daemon.cycle.former import Former, under_way
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
@@ -96,8 +98,8 @@ def _match_in_crm(
     candidates = {  # two collections may have items of one id
         n.row.id: _candidate(cx, n, announced.get(item)) for n, item in zip(newcomers, items, strict=True)
     }
-    free, deserted = search_all(cx, place, [n.record for n in newcomers])
-    found, left = Pool(free), Pool(deserted)
+    likes = search_all(cx, place, [n.record for n in newcomers])
+    theirs, former = Pool(likes.free), Former(likes, {})
     with cx.state.reading() as tx:
         own = Pool(own_items(cx, tx, [k for c in candidates.values() for k in c.keys]))
         decided = tx.held.for_items(account, [n.item for n in newcomers])
@@ -105,18 +107,12 @@ def _match_in_crm(
     births: list[Newcomer] = []
     for newcomer in newcomers:
         candidate = candidates[newcomer.row.id]
-        near = found.near({*candidate.keys, candidate.born})
-        verdict = match(candidate, near, own.around(near))
-        if isinstance(verdict, NoPartner) and _made_by_hand(candidate, left, own):
-            continue  # it stays due until it is settled what becomes of the record whose item it seems to replace
-        _settle_match(cx, newcomer, place, verdict, decided.get(newcomer.item), works, births)
+        near = theirs.near({*candidate.keys, candidate.born})
+        found, answer = match(candidate, near, own.around(near)), decided.get(newcomer.item)
+        verdict = former.unless_bound(cx, newcomer, candidate, found, answer)
+        if verdict is not None:
+            _settle_match(cx, newcomer, place, verdict, answer, works, births)
     return works, births
-
-
-def _made_by_hand(candidate: Candidate, left: Pool, own: Pool) -> bool:
-    """Somebody deleted an item and made it again: its record may be about to get an item again, which is this one."""
-    near = left.near(candidate.keys)
-    return isinstance(match(replace(candidate, born=""), near, own.around(near)), Partner)
 
 
 def _candidate(cx: Context, newcomer: Newcomer, announced: Intent | None) -> Candidate:
@@ -166,7 +162,7 @@ class _Doubtful:
 def _doubtful(cx: Context, newcomer: Newcomer) -> _Doubtful | None:
     """Why this may be no news, but something that was linked before our state was lost."""
     record = newcomer.record
-    if cx.doubt is None or _under_way(cx, newcomer):
+    if cx.doubt is None or under_way(cx, newcomer):
         return None
     if newcomer.side is Side.CRM and doubt.unproven(newcomer.place, record, cx.doubt):
         return _Doubtful(
@@ -181,15 +177,6 @@ def _doubtful(cx: Context, newcomer: Newcomer) -> _Doubtful | None:
             (stamp.record,),
         )
     return None
-
-
-def _under_way(cx: Context, newcomer: Newcomer) -> bool:
-    """Its partner is being made just now, and the answer was lost."""
-    with cx.state.reading() as tx:
-        open_ones = tx.intents.open(cx.account.name)
-    id = newcomer.record.id
-    item = qualified(newcomer.place.key, id) if newcomer.side is Side.ECS else id
-    return any(i.item == item and i.side is newcomer.side.other for i in open_ones)
 
 
 # ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,17 +250,20 @@ def _match_in_mailbox(
 ) -> tuple[list[Work], list[Newcomer]]:
     candidates = {n.record.id: cx.signer.candidate(n.record) for n in newcomers}
     with cx.state.reading() as tx:
-        others = own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
-        taken = spoken_for(cx, tx, others)
+        likes = all_own_items(cx, tx, [k for c in candidates.values() for k in c.keys])
+        others = likes.free
+        taken = spoken_for(cx, tx, likes.everything())
         decided = tx.held.for_records(cx.account.name, list(candidates))
     shared = frozenset(k for o in others for k in o.keys)
     rivals = search(cx, place, [n.record for n in newcomers if candidates[n.record.id].keys & shared])
-    mine, theirs = Pool(others), Pool(rivals)
+    mine, theirs, former = Pool(others), Pool(rivals), Former(likes, taken)
     works: list[Work] = []
     births: list[Newcomer] = []
     for newcomer in newcomers:
         id = newcomer.record.id
         near = free_for(id, mine.near(candidates[id].keys), taken)
-        verdict = match(candidates[id], near, theirs.around(near))
-        _settle_match(cx, newcomer, place, verdict, decided.get(id), works, births)
+        found, answer = match(candidates[id], near, theirs.around(near)), decided.get(id)
+        verdict = former.unless_bound(cx, newcomer, candidates[id], found, answer)
+        if verdict is not None:
+            _settle_match(cx, newcomer, place, verdict, answer, works, births)
     return works, births

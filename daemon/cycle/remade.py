@@ -10,7 +10,7 @@ from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.candidates import free_for, own_items, search, spoken_for
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import met
+from crmsync.daemon.cycle.linking import make_room, met
 from crmsync.daemon.cycle.work import ADOPTED, Work, with_its_record
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair
@@ -59,6 +59,7 @@ def _link(cx: Context, work: Work, pair: Pair) -> None:
         tx.intents.close([i.id for i in given_up if i.action == Action.CREATE])
         tx.queue.done_unless_changed(work.rows)
         tx.close(old.id, cx.now())
+        make_room(cx, tx, pair)
         met(tx, [tx.pairs.add(pair)])
         woken = [Detected(pair.ecs_id, f"{old.id}#again")]
         tx.queue.record(pair.account, Side.ECS, pair.ecs_collection, woken, cx.now())

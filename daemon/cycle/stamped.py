@@ -3,7 +3,6 @@
 And moved: an item that left its collection for another one keeps its link, by its stamp or by its UID.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, met, new_pair
-from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.load import fetch, items_gone
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.survey import Newcomer, may_be_linked_again
 from crmsync.daemon.cycle.work import Answer, Work, linked_again
@@ -171,7 +170,7 @@ def _moved_here(
     with cx.state.reading() as tx:
         left = [n for n, pairs in candidates if pairs and claimed(cx, tx, n.place, n.record)]
     candidates = [(n, pairs) for n, pairs in candidates if n not in left]
-    gone, unknown = _origins(cx, [pair for _, pairs in candidates for pair in pairs])
+    gone, unknown = items_gone(cx, [pair for _, pairs in candidates for pair in pairs])
     followed: set[int] = set()
     for newcomer, pairs in candidates:
         if any(p.id in unknown for p in pairs):
@@ -218,28 +217,6 @@ def _readdressed(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
     tx.intents.write([replace(i, id=0, item=item) for i in mine])
     tx.queue.done_unless_changed([newcomer.row])
     return True
-
-
-def _origins(cx: Context, pairs: Sequence[Pair]) -> tuple[set[int], set[int]]:
-    """Ids of the pairs whose item is gone from where it was, and of those of which nobody can tell just now."""
-    gone: set[int] = set()
-    unknown: set[int] = set()
-    by_collection: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_collection[pair.ecs_collection].append(pair)
-    for key, some in by_collection.items():
-        place = cx.places.get(key)
-        if place is None:
-            unknown.update(p.id for p in some)
-            continue
-        try:
-            answers = fetch(cx, place, [p.ecs_id for p in some])
-        except ConnectorError as error:
-            cx.broke(f"“{place.label}”", error, place.login)
-            unknown.update(p.id for p in some)
-            continue
-        gone.update(p.id for p in some if isinstance(answers.get(p.ecs_id), Gone))
-    return gone, unknown
 
 
 def _follow(cx: Context, newcomer: Newcomer, pair: Pair) -> Work | None:

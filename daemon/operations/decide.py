@@ -13,7 +13,18 @@ from crmsync.daemon.operations.finding import NoSuchItem, Only, pairs_of, rows_n
 from crmsync.daemon.operations.noting import Who, note
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.database import State
-from crmsync.state.model import Change, Conflict, Detected, Held, HeldState, Pair, PairState, QueueState, What
+from crmsync.state.model import (
+    DISPUTED,
+    Change,
+    Conflict,
+    Detected,
+    Held,
+    HeldState,
+    Pair,
+    PairState,
+    QueueState,
+    What,
+)
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode, type_of
 
@@ -109,6 +120,8 @@ def deletions(state: State, *, approve: bool, items: Sequence[str], who: Who) ->
         tx.held.set_state([h.id for h in held], decision)
         pairs = tx.pairs.get_many([h.pair_id for h in held if h.pair_id is not None])
         tx.queue.release([r.id for p in pairs.values() for r in rows_of(tx, p)])
+        for account in {h.account for h in held}:
+            tx.queue.bring_forward([r.id for r in tx.queue.coded(account, DISPUTED)], who.now)
         note(tx, who, held, f"the deletion is {decision.value}")
     if approve:
         return {"approved": len(held)}

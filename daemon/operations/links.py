@@ -7,7 +7,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.linking import give_up_again, met
+from crmsync.daemon.cycle.linking import make_room, met
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (
@@ -29,17 +29,16 @@ def link(state: State, contexts: Sequence[Context], item: str, record: str, who:
     cx, pair = _both(contexts, item, record)
     cycle = cx.cycle
     with state.transaction() as tx:
-        known = [
+        known = (
             *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
             *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
-        ]
+        )
         for other in known:
             if other.state is PairState.LINKED:
                 raise NoSuchItem(
                     f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
                 )
-            tx.close(other.id, cx.now())
-        give_up_again(tx, pair.account, {other.id for other in known})
+        make_room(cx, tx, pair)
         stored = tx.pairs.add(pair)
         names = {pair.ecs_id, pair.crm_id}
         met(tx, [stored])

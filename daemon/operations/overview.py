@@ -9,7 +9,7 @@ from crmsync.daemon.account import Account
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.operations.finding import Only, within
 from crmsync.state.database import State
-from crmsync.state.model import AWAY, PROVISIONAL, WAITS_FOR_OWNER, Cycle, What
+from crmsync.state.model import AWAY, DISPUTED, PROVISIONAL, WAITS_FOR_OWNER, Cycle, What
 from crmsync.state.overall import Overall
 from crmsync.state.values import encode
 
@@ -26,7 +26,7 @@ def status(
     successes: Mapping[str, datetime],
 ) -> dict[str, Any]:
     with state.reading() as tx:
-        found = tx.overall.of([a.name for a in accounts], WAITS_FOR_OWNER, AWAY, PROVISIONAL)
+        found = tx.overall.of([a.name for a in accounts], WAITS_FOR_OWNER, AWAY, PROVISIONAL, DISPUTED)
         noted = {key.removeprefix(_SUCCESS): at for key, at in tx.meta.listing(_SUCCESS).items()}
         doubts = doubt.all_current(tx)
     told = []

@@ -161,15 +161,15 @@ PLANTED = (
     Planted(
         "the match before a create in the CRM is skipped",
         "crmsync.daemon.cycle.newcomers",
-        "        verdict = match(candidate, near, own.around(near))",
-        "        verdict: Match = NoPartner()",
+        "        found, answer = match(candidate, near, own.around(near)), decided",
+        "        found, answer = NoPartner(), decided",
         (f"{CYCLE}the_same_person_on_both_sides_is_linked_not_doubled",),
     ),
     Planted(
         "the match before a create on the ECS side is skipped",
         "crmsync.daemon.cycle.newcomers",
-        "        verdict = match(candidates[id], near, theirs.around(near))",
-        "        verdict: Match = NoPartner()",
+        "        found, answer = match(candidates[id], near, theirs.around(near)), decided",
+        "        found, answer = NoPartner(), decided",
         (f"{CYCLE}an_untagged_card_of_the_same_person_is_found_and_tagged",),
     ),
     Planted(

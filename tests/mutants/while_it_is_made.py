@@ -2,7 +2,36 @@
 
 from tests.mutants.planted import DELEGATION, Planted
 
+FORMER = "tests/daemon/cycle/test_former.py::test_"
+
 WHILE_IT_IS_MADE = (
+    Planted(
+        "whose link was given up is no partner, and nobody asks",
+        "crmsync.daemon.cycle.former",
+        "return None if deserted or disputed else Ambiguous(let_go, LET_GO)",
+        "return None if deserted or disputed else verdict",
+        (
+            f"{FORMER}a_card_like_one_that_is_untagged_by_now_is_asked_about[that one]",
+            f"{FORMER}a_record_like_one_whose_card_is_still_there_is_asked_about[that one-untagged]",
+        ),
+    ),
+    Planted(
+        "what was made again does not wait for the decision about the delete",
+        "crmsync.daemon.cycle.candidates",
+        "    pending = (QueueState.DUE, QueueState.WAITING, QueueState.HELD)\n",
+        "    pending = (QueueState.DUE, QueueState.WAITING)\n",
+        (
+            f"{FORMER}a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card[later-approved]",
+            f"{FORMER}a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record[approved]",
+        ),
+    ),
+    Planted(
+        "a link that was given up binds the record of a card that is gone",
+        "crmsync.daemon.cycle.candidates",
+        "        if pair is None or pair.id in gone:",
+        "        if pair is None:",
+        (f"{FORMER}a_card_that_is_made_again_takes_up_the_record_that_was_left_alone",),
+    ),
     Planted(
         "a record whose create will be repeated is asked about",
         "crmsync.daemon.cycle.claims",

@@ -7,7 +7,7 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.connectors.memory.native import Item
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Pair, PairState
+from crmsync.state.model import DISPUTED, Pair, PairState
 from tests.daemon.machine.chronicle import Chronicle
 from tests.daemon.machine.ledger import Ledger
 from tests.daemon.machine.premises import SHARED, Premises
@@ -93,6 +93,7 @@ def left_out(house: Premises) -> list[str]:
         (p.account, p.ecs_id) for p in pairs(house) if p.reason.endswith("its collection is no longer there")
     }
     known |= {(h["account"], h[which]) for h in held for which in ("item", "record")}
+    known |= {(row["account"], row["item"]) for row in house.engine.queue() if row["code"] == DISPUTED}
     found = []
     for name in house.boxes:
         seeing = [a for a, servers in house.seen.items() if name in servers]

@@ -1,0 +1,202 @@
+"""What looks like the former partner of something: deleted and made again by hand, or by an import.
+
+Whatever becomes of the link, nobody is there twice in the end, unless a person has said so.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crmsync.connectors.contract import Columns, Kind
+from crmsync.daemon.plan.guard import Limit
+from crmsync.daemon.plan.reconcile import DeleteRule
+from tests.daemon.machine.house import House
+
+ANALYST = {"job_title": "Analyst"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, people=["alice"], books=["Contacts"])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def unlinking(house: House) -> House:
+    """A delete on one side leaves the other one alone."""
+    house.settings["alice"]["deletes"] = {Kind.CONTACT: DeleteRule.UNLINK}
+    house.restart()
+    return house
+
+
+def titles(items: list[Columns]) -> list[object]:
+    return [i["job_title"] for i in items]
+
+
+def the_question(house: House) -> tuple[str, list[str]]:
+    (asked,) = house.engine.matches()
+    return asked["item"] or asked["record"], asked["candidates"]
+
+
+# ── The link was given up ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_card_that_is_made_again_takes_up_the_record_that_was_left_alone(unlinking: House) -> None:
+    house = unlinking
+    former = house.person(**ANALYST)
+    house.sync()
+    house.ecs.delete(former)
+    house.sync()
+    new = house.person(**ANALYST)
+    house.sync()
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == titles(house.cards()) == ["Countess"]
+    house.idle()
+
+
+def test_a_dry_run_says_so_and_leaves_the_link_that_was_given_up(unlinking: House) -> None:
+    house = unlinking
+    former = house.person(**ANALYST)
+    house.sync()
+    house.ecs.delete(former)
+    house.sync()
+    house.person(**ANALYST)
+    house.sync(dry_run=True)
+    with house.state.reading() as tx:
+        assert [p.ecs_id for p in tx.pairs.listing("alice")] == [former]
+
+
+@pytest.mark.parametrize("answer", ["that one", "a new one"])
+def test_a_card_like_one_that_is_untagged_by_now_is_asked_about(house: House, answer: str) -> None:
+    former = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    house.ecs.untag(former, "CRM")
+    house.sync()
+    new = house.person(**ANALYST)
+    house.sync()
+    assert the_question(house) == (new, [record])
+    assert len(house.contacts()) == 1
+    house.idle()
+    if answer == "that one":
+        house.engine.match_link(new, record)
+    else:
+        house.engine.match_create(new)
+    house.sync()
+    assert len(house.contacts()) == (1 if answer == "that one" else 2)
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert "Countess" in titles(house.contacts())
+    assert house.engine.matches() == []
+    house.idle()
+
+
+@pytest.mark.parametrize("how", ["left alone", "untagged"])
+@pytest.mark.parametrize("answer", ["that one", "a new one"])
+def test_a_record_like_one_whose_card_is_still_there_is_asked_about(
+    unlinking: House, how: str, answer: str
+) -> None:
+    house = unlinking
+    former = house.person(**ANALYST)
+    house.sync()
+    if how == "untagged":
+        house.ecs.untag(former, "CRM")
+        house.sync()
+    house.crm.delete(house.the_record().id)
+    house.sync()
+    new = house.record("Ada", "Lovelace", job_title="Analyst")
+    house.sync()
+    assert the_question(house) == (new, [former])
+    assert len(house.cards()) == 1
+    house.idle()
+    if answer == "that one":
+        house.engine.match_link(former, new)
+    else:
+        house.engine.match_create(new)
+    house.sync()
+    assert len(house.cards()) == (1 if answer == "that one" else 2)
+    house.crm.edit(new, job_title="Countess")
+    house.sync()
+    assert "Countess" in titles(house.cards())
+    assert house.engine.matches() == []
+    house.idle()
+
+
+def test_somebody_else_with_the_same_address_is_no_former_partner(unlinking: House) -> None:
+    house = unlinking
+    former = house.person(email="family@example.com")
+    house.sync()
+    house.ecs.untag(former, "CRM")
+    house.sync()
+    house.person("Byron", "King", email="family@example.com")
+    house.record("Ralph", "Milbanke", email="family@example.com")
+    house.sync()
+    assert (len(house.cards()), len(house.contacts())) == (3, 3)
+    assert house.engine.matches() == []
+
+
+# ── The delete waits for a decision ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def careful(house: House) -> House:
+    """Any delete has to be approved."""
+    house.settings["alice"]["limits"] = {Kind.CONTACT: Limit(0, 0)}
+    house.restart()
+    return house
+
+
+@pytest.mark.parametrize("approve", [True, False], ids=["approved", "rejected"])
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+def test_a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card(
+    careful: House, approve: bool, at_once: bool
+) -> None:
+    """All of a CRM's contacts are deleted and imported anew: nobody has each of them twice."""
+    house = careful
+    former = house.person(**ANALYST)
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    if not at_once:
+        house.sync()
+    new = house.record("Ada", "Lovelace", job_title="Analyst")
+    house.sync()
+    assert [c.id for c in house.ecs.all(house.book)] == [former]
+    house.idle()
+    (waiting,) = [row for row in house.engine.queue() if row["item"] == new]
+    assert waiting["code"] == "disputed"
+    house.engine.decide_deletions(approve=approve)
+    house.sync()
+    assert [r.id for r in house.items("crm")] == [new]
+    assert len(house.cards()) == 1
+    assert (house.the_card().id == former) is not approve
+    house.crm.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.cards()) == ["Countess"]
+    house.idle()
+
+
+@pytest.mark.parametrize("approve", [True, False], ids=["approved", "rejected"])
+def test_a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record(
+    careful: House, approve: bool
+) -> None:
+    house = careful
+    former = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    house.ecs.delete(former)
+    house.sync()
+    new = house.person(**ANALYST)
+    house.sync()
+    assert [r.id for r in house.items("crm")] == [record]
+    house.idle()
+    house.engine.decide_deletions(approve=approve)
+    house.sync()
+    assert [c.id for c in house.ecs.all(house.book)] == [new]
+    assert (house.the_record().id == record) is not approve
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == ["Countess"]
+    house.idle()
