@@ -101,7 +101,7 @@ class Ledger:
             return
         name = self._name(found)
         self.hid[server, name] += 1
-        if name in self.moved and not self._met(item):
+        if name in self.moved and not self._met(found):
             self.deaths.add((server, name))  # all that anyone can tell is that it is gone from where it was
 
     def copy(self, server: str, item: str) -> str:
@@ -300,10 +300,12 @@ class Ledger:
     def _item(self, server: str, item: str) -> Item:
         return self.house.servers[server].read(item)
 
-    def _met(self, item: str) -> bool:
-        """The service knows the item where it stands now."""
+    def _met(self, item: Item) -> bool:
+        """The service knows the item where it stands now. What is moved may keep its id."""
+        here = (item.collection, item.id)
         with self.house.state.reading() as tx:
-            return any(p.ecs_id == item for name in self.house.seen for p in tx.pairs.listing(name))
+            known = [p for name in self.house.seen for p in tx.pairs.listing(name)]
+        return any((p.ecs_collection.partition(":")[2], p.ecs_id) == here for p in known)
 
     def _partners(self, name: str) -> int:
         """How many such an item has, on all other servers together."""

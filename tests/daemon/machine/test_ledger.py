@@ -1,22 +1,35 @@
 """The book-keeping of the stories knows what a service can know, and excuses no more."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.machine.house import House
+from tests.daemon.machine.http_house import HttpHouse, hosts
 from tests.daemon.machine.ledger import Ledger
+from tests.daemon.machine.premises import Premises
 
 
+@pytest.fixture(params=["its id changes", "it keeps its id"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Premises]:
+    """By what becomes of an item that is moved."""
+    with hosts() if request.param == "it keeps its id" else nullcontext() as running:
+        made = HttpHouse(running, tmp_path) if running is not None else House(tmp_path)
+        yield made
+        made.close()
+
+
+@pytest.mark.server
 @pytest.mark.parametrize("met", [False, True], ids=["nobody had looked", "the service knows it there"])
 def test_a_card_that_is_moved_and_then_hidden_is_gone_only_for_who_has_not_met_it(
-    tmp_path: Path, met: bool
+    house: Premises, met: bool
 ) -> None:
     """It left one collection and was never seen in the other: a delete looks the same. Once met there, it is merely
     out of sight, and a delete of its record would need another reason."""
-    house = House(tmp_path)
     ledger = Ledger(house)
-    card = house.ecs.put(house.second, {"first_name": "Ada", "last_name": "Same"}, tags=["CRM"])
+    card = house.boxes["alice"].put(house.second, {"first_name": "Ada", "last_name": "Same"}, tags=["CRM"])
     ledger.made_by_a_person("alice", card)
     house.settle()
     moved = ledger.move("alice", card, house.book)
@@ -25,4 +38,3 @@ def test_a_card_that_is_moved_and_then_hidden_is_gone_only_for_who_has_not_met_i
     ledger.hide("alice", moved)
     house.settle()
     assert (ledger.wrongs, bool(house.items("crm"))) == ([], met)
-    house.close()
