@@ -34,7 +34,8 @@ class Likes:
 
     def lost(self, candidate: Candidate, state: QueueState) -> None:
         """``state``: of the row that says that its other half is gone."""
-        (self.disputed if state is QueueState.HELD else self.deserted).append(candidate)
+        up_to_a_person = state in (QueueState.HELD, QueueState.PARKED)
+        (self.disputed if up_to_a_person else self.deserted).append(candidate)
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
@@ -68,11 +69,16 @@ def search_all(cx: Context, place: Place, records: Sequence[Record]) -> Likes:
             likes.free.append(replace(candidate, born=born(place, record, under_way)))
         elif record.id in deserted:
             likes.lost(candidate, deserted[record.id])
-        elif pair.id in unknown:
+        elif pair.id in unknown and _comes_back(cx, pair):
             likes.deserted.append(candidate)
         elif pair.state is PairState.UNLINKED:
             likes.let_go.append(candidate)
     return likes
+
+
+def _comes_back(cx: Context, pair: Pair) -> bool:
+    """Its collection only fails to answer just now, and is not left out or gone for good."""
+    return pair.ecs_collection in cx.places or pair.kind in cx.blind()
 
 
 def _deserted(tx: Tx, pair: Pair, side: Side) -> QueueState | None:
@@ -80,9 +86,8 @@ def _deserted(tx: Tx, pair: Pair, side: Side) -> QueueState | None:
     collection, id = (
         (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
     )
-    pending = (QueueState.DUE, QueueState.WAITING, QueueState.HELD)
     rows = tx.queue.get(pair.account, side, collection, [id]) if pair.state is PairState.LINKED else ()
-    return next((r.state for r in rows if r.gone and r.state in pending), None)
+    return next((r.state for r in rows if r.gone and r.state is not QueueState.ABANDONED), None)
 
 
 def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:

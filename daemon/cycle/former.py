@@ -20,7 +20,8 @@ LET_GO = (
     "shall be created"
 )
 IN_DISPUTE = (
-    "its like was deleted, which waits for a decision: it may be that one, made again by hand or by an import"
+    "its like was deleted, and what comes of that waits for a decision: it may be that one, made again by hand or by "
+    "an import"
 )
 DISPUTE = timedelta(minutes=5)  # until it is looked at again, if nobody has decided before
 

@@ -18,8 +18,8 @@ WHILE_IT_IS_MADE = (
     Planted(
         "what was made again does not wait for the decision about the delete",
         "crmsync.daemon.cycle.candidates",
-        "    pending = (QueueState.DUE, QueueState.WAITING, QueueState.HELD)\n",
-        "    pending = (QueueState.DUE, QueueState.WAITING)\n",
+        "if r.gone and r.state is not QueueState.ABANDONED)",
+        "if r.gone and r.state in (QueueState.DUE, QueueState.WAITING))",
         (
             f"{FORMER}a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card[later-approved]",
             f"{FORMER}a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record[approved]",

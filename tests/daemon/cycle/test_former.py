@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Columns, Kind
+from crmsync.connectors.contract import Columns, Kind, Refused
+from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from tests.daemon.machine.house import House
@@ -125,6 +126,44 @@ def test_a_record_like_one_whose_card_is_still_there_is_asked_about(
     house.idle()
 
 
+def test_where_the_former_card_cannot_be_seen_just_now_the_new_one_waits(unlinking: House) -> None:
+    house = unlinking
+    former = house.person(**ANALYST)
+    house.sync()
+    house.ecs.delete(former)
+    house.sync()
+    new = house.person(**ANALYST)
+    house.ecs.faults.fail("fetch", Unreachable("the line is dead"), skip=1, times=1)
+    house.sync()
+    assert (len(house.contacts()), house.engine.matches()) == (1, [])
+    house.sync()
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == ["Countess"]
+    house.idle()
+
+
+def test_a_card_like_one_in_a_collection_that_was_left_out_since_is_asked_about(tmp_path: Path) -> None:
+    """Nobody can look at the former one; to wait for that would be to wait for ever."""
+    house = House(tmp_path, people=["alice"])
+    house.ecs.put(
+        house.second, {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com"}, tags=["CRM"]
+    )
+    house.sync()
+    house.only["alice", "alice"] = ("Contacts",)
+    house.restart()
+    house.engine.reconcile()
+    new = house.person()
+    house.sync()
+    assert the_question(house) == (new, [house.the_record().id])
+    house.engine.match_link(new, house.the_record().id)
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == ["Countess"]
+    house.idle()
+    house.close()
+
+
 def test_somebody_else_with_the_same_address_is_no_former_partner(unlinking: House) -> None:
     house = unlinking
     former = house.person(email="family@example.com")
@@ -196,6 +235,27 @@ def test_a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record(
     house.sync()
     assert [c.id for c in house.ecs.all(house.book)] == [new]
     assert (house.the_record().id == record) is not approve
+    house.ecs.edit(new, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == ["Countess"]
+    house.idle()
+
+
+def test_a_card_that_was_made_again_while_the_crm_refuses_the_delete_waits(house: House) -> None:
+    former = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    house.ecs.delete(former)
+    house.crm.faults.answer(record, lambda id: Refused(id, "locked", "the record is locked"))
+    house.sync()
+    assert [row["state"] for row in house.engine.queue()] == ["parked"]
+    new = house.person(**ANALYST)
+    house.sync()
+    assert [r.id for r in house.items("crm")] == [record]
+    house.idle()
+    house.engine.retry()
+    house.sync()
+    assert (len(house.contacts()), len(house.cards())) == (1, 1)
     house.ecs.edit(new, job_title="Countess")
     house.sync()
     assert titles(house.contacts()) == ["Countess"]
