@@ -7,7 +7,7 @@ people did in between.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from crmsync.connectors.contract import Side
@@ -32,6 +32,9 @@ class Chronicle:
         self.writes: list[Write] = []
         self._begun = 0  # first write of the run of the service that goes on
         self._before: dict[str, Mapping[str, Item]] = {}
+        self._former: dict[
+            tuple[str, str], str
+        ] = {}  # server and id of what was moved -> the id it had before
         house.fate.looks.append(self._look)
         house.fate.aftermath = self._remember
         house.fate.unheard = lambda point: self.interrupted(point.where)
@@ -46,6 +49,11 @@ class Chronicle:
             if server in ("", write.key[0]):
                 write.certain = False
 
+    def moved(self, server: str, item: str, now: str) -> None:
+        """By the time that an interrupted write is found again, the item may have another id."""
+        if now != item:
+            self._former[server, now] = item
+
     def complaints(self) -> list[str]:
         certain, possible, told = Counter[Key](), Counter[Key](), Counter[Key]()
         for write in self.writes:
@@ -58,9 +66,19 @@ class Chronicle:
                 if not entry.reason:
                     found.append(f"{self._key(entry)} has no reason")
         wordless = [k for k, n in certain.items() if told[k] < n]
-        invented = [k for k, n in told.items() if possible[k] < n and k[1:2] + k[3:] != ("delete", "")]
+        unheard = possible - certain
+        allowed = {k: possible[k] + sum(unheard[former] for former in self._formerly(k)) for k in told}
+        invented = [k for k, n in told.items() if allowed[k] < n and k[1:2] + k[3:] != ("delete", "")]
         found += [f"{k} was written {certain[k]} times and told {told[k]} times" for k in wordless]
         return found + [f"{k} is told {told[k]} times, written {possible[k]} times" for k in invented]
+
+    def _formerly(self, key: Key) -> Iterator[Key]:
+        """The key, by each id that the item has had before, the last one first."""
+        server, action, item, column = key
+        while item := self._former.get((server, item), ""):
+            if item == key[2]:
+                return  # moved there and back
+            yield server, action, item, column
 
     def _remember(self, point: Point) -> None:
         if _is_write(point) and not point.after:

@@ -1,4 +1,4 @@
-"""The book-keeping of the stories knows what a service can know, and excuses no more."""
+"""The book-keeping of the stories knows what a service can know and tell, and excuses no more."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.machine.chronicle import Chronicle
 from tests.daemon.machine.house import House
 from tests.daemon.machine.http_house import HttpHouse, hosts
 from tests.daemon.machine.ledger import Ledger
 from tests.daemon.machine.premises import Premises
+from tests.daemon.machine.trouble import Killed
 
 
 @pytest.fixture(params=["its id changes", "it keeps its id"])
@@ -38,3 +40,25 @@ def test_a_card_that_is_moved_and_then_hidden_is_gone_only_for_who_has_not_met_i
     ledger.hide("alice", moved)
     house.settle()
     assert (ledger.wrongs, bool(house.items("crm"))) == ([], met)
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_interrupted_write_may_be_told_under_the_id_that_its_item_has_by_then(
+    tmp_path: Path, interrupted: bool
+) -> None:
+    house = House(tmp_path)
+    chronicle = Chronicle(house)
+    card = house.person(job_title="Analyst")
+    house.settle()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    chronicle.begins()
+    house.fate.kill(at=lambda point: (point.where, point.what, point.after) == ("alice", "update", True))
+    with pytest.raises(Killed):
+        house.sync()
+    if interrupted:
+        chronicle.interrupted()
+    house.restart()
+    chronicle.moved("alice", card, house.ecs.move(card, house.second))
+    house.settle()
+    assert (chronicle.complaints() == []) is interrupted
+    house.close()

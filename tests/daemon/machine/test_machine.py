@@ -136,14 +136,18 @@ class Story(Operating, RuleBasedStateMachine):
     @rule(number=pick)
     def move(self, number: int) -> None:
         if item := self._some("alice", number):
-            self.ledger.move("alice", item, self._other_book(item))
+            self._move(item)
+
+    def _move(self, item: str) -> None:
+        moved = self.ledger.move("alice", item, self._other_book(item))
+        self.chronicle.moved("alice", item, moved)
 
     @rule(number=pick, elsewhere=st.booleans())
     def copy(self, number: int, elsewhere: bool) -> None:
         if item := self._some("alice", number):
             copied = self.ledger.copy("alice", item)
             if elsewhere:
-                self.ledger.move("alice", copied, self._other_book(item))
+                self._move(copied)
 
     @rule(number=pick, owner=st.sampled_from((*PEOPLE, "")))
     def assign(self, number: int, owner: str) -> None:
