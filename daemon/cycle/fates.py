@@ -11,7 +11,7 @@ from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.contradicted import listed_as_gone
 from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
-from crmsync.daemon.cycle.work import Work, rules_of, with_its_record
+from crmsync.daemon.cycle.work import Work, rules_of, with_both_halves
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
 from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.snapshot import Mark, Snapshot
@@ -92,7 +92,7 @@ def _is_anothers(tx: Tx, pair: Pair, side: Side, collection: str, id: str) -> bo
 
 
 def _moved(pair: Pair, side: Side, done: Done, key: str, generation: int) -> Pair:
-    pair = with_its_record(pair)
+    pair = with_both_halves(pair)
     if side is Side.ECS:
         uid = done.record.uid if done.record else key
         return replace(pair, ecs_id=done.id, ecs_uid=uid, ecs_version=done.version, generation=generation)

@@ -136,12 +136,19 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
         ecs = Seen.SAME  # it does not speak for the record, and must not make it again
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
         ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
-    if work.again and crm is Seen.GONE and ecs.there:
-        return Recreate(Side.CRM, "tagged again, and its record is gone"), standings
-    fate = decide(ecs, crm, _ties(cx, work, ecs, crm))
+    fate = _missing_again(work, ecs, crm) or decide(ecs, crm, _ties(cx, work, ecs, crm))
     if isinstance(fate, Recreate) and fate.side is Side.ECS and not _receives(cx, work):
         fate = Unlink("deleted on the ECS side, where it cannot be made again; the edited record stays")
     return fate, standings
+
+
+def _missing_again(work: Work, ecs: Seen, crm: Seen) -> Recreate | None:
+    """Of a pair in which one half is wanted again: that the other one is gone is no news."""
+    if work.again and crm is Seen.GONE and ecs.there:
+        return Recreate(Side.CRM, f"{work.pair.reason}, and its record is gone")
+    if work.brought_back and ecs is Seen.GONE and crm.there:
+        return Recreate(Side.ECS, f"{work.pair.reason}, and its item is gone")
+    return None
 
 
 def _receives(cx: Context, work: Work) -> bool:

@@ -17,7 +17,7 @@ from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Val
 from crmsync.daemon.cycle.agreed import conflict, entry
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.underway import underway
-from crmsync.daemon.cycle.work import Work, baseline, generation
+from crmsync.daemon.cycle.work import BROUGHT_BACK, Work, baseline, generation
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Clash
 from crmsync.state.model import Action, Conflict, Entry, Intent, Pair
@@ -48,7 +48,10 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
     for intent in intents:
         answer = work.answer(intent.side)
         if intent.action == Action.DELETE:
-            entries += _deleted(cx, work, intent) if isinstance(answer, Gone) else []
+            if isinstance(answer, Gone):
+                entries += _deleted(cx, work, intent)
+                if isinstance(work.answer(intent.side.other), Record):
+                    work.pair = replace(work.pair, reason=BROUGHT_BACK)
             continue
         if isinstance(answer, Record) and answer.version == intent.expected:
             continue  # it never arrived

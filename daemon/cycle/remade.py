@@ -11,7 +11,7 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.candidates import free_for, own_items, search, spoken_for
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.linking import make_room, met
-from crmsync.daemon.cycle.work import ADOPTED, Work, with_its_record
+from crmsync.daemon.cycle.work import ADOPTED, Work, with_both_halves
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.values import split
@@ -45,7 +45,7 @@ def _others(cx: Context, work: Work, side: Side, place: Place, candidate: Candid
 
 def _now(pair: Pair, side: Side, id: str) -> Pair:
     """The other half carries no stamp of this link yet."""
-    fresh = replace(with_its_record(pair), id=0, ecs_version="", crm_version="", generation=0)
+    fresh = replace(with_both_halves(pair), id=0, ecs_version="", crm_version="", generation=0)
     if side is Side.CRM:
         return replace(fresh, crm_id=id)
     collection, item = split(id)

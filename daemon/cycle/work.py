@@ -20,6 +20,7 @@ Answer: TypeAlias = Record | Gone | Hidden | Unreadable
 ADOPTED = "adopted"  # ``Pair.reason`` until the item carries the tag
 BY_HAND = "linked by hand"  # likewise
 SELECTED_AGAIN = "selected again"  # until it has met its record, or has one that was made anew
+BROUGHT_BACK = "brought back after we had deleted its partner"  # likewise, on either side
 ACTIVITIES = (Kind.PHONE_CALL, Kind.LETTER, Kind.FAX)
 PROGRESS = with_group(Kind.TASK, frozenset({"status"}))
 FULL_ACCESS = Access(read=True, edit=True, delete=True)
@@ -47,7 +48,12 @@ class Work:
     @property
     def again(self) -> bool:
         """The item was tagged again, or came back: the person wants a record, whatever became of the old one."""
-        return self.pair.reason == SELECTED_AGAIN
+        return self.pair.reason in (SELECTED_AGAIN, BROUGHT_BACK)
+
+    @property
+    def brought_back(self) -> bool:
+        """That its partner is gone is our own doing."""
+        return self.pair.reason == BROUGHT_BACK
 
     @property
     def met_before(self) -> bool:
@@ -82,9 +88,9 @@ def linked_again(pair: Pair) -> Pair:
     return replace(pair, state=PairState.LINKED, untagged=False, reason=SELECTED_AGAIN, crm_version="")
 
 
-def with_its_record(pair: Pair) -> Pair:
-    """Of an item that was selected again, once it has one: what becomes of that one is news."""
-    return replace(pair, reason="") if pair.reason == SELECTED_AGAIN else pair
+def with_both_halves(pair: Pair) -> Pair:
+    """Once what was missing is there: what becomes of that is news."""
+    return replace(pair, reason="") if pair.reason in (SELECTED_AGAIN, BROUGHT_BACK) else pair
 
 
 def acted(work: Work) -> Kind:

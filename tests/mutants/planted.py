@@ -116,9 +116,19 @@ PLANTED = (
         (f"{ANEW}what_is_selected_again_has_a_record_made_however_long_that_takes[the CRM did not answer]",),
     ),
     Planted(
+        "our own delete that nobody heard of is taken for somebody else's",
+        "crmsync.daemon.cycle.recover",
+        "                    work.pair = replace(work.pair, reason=BROUGHT_BACK)\n",
+        "                    pass\n",
+        (
+            "tests/daemon/cycle/test_interrupted.py::"
+            "test_what_a_person_has_brought_back_is_not_deleted_after_our_own_delete[crm-]",
+        ),
+    ),
+    Planted(
         "what was selected again is made again whenever its record is deleted",
         "crmsync.daemon.cycle.work",
-        'return replace(pair, reason="") if pair.reason == SELECTED_AGAIN else pair',
+        'return replace(pair, reason="") if pair.reason in (SELECTED_AGAIN, BROUGHT_BACK) else pair',
         "return pair",
         (f"{ANEW}the_record_of_what_was_selected_again_may_be_deleted_before_it_was_looked_at",),
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Deferred
+from crmsync.connectors.contract import Deferred, Side
 from crmsync.connectors.errors import Unreachable
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed, Point
@@ -119,6 +119,32 @@ def test_a_delete_whose_answer_was_lost_stands_in_the_history(house: House) -> N
     assert house.contacts() == []
     gone = {(e["action"], e["column"]): e["old"] for e in house.engine.item_history(record)}
     assert gone["delete", "job_title"] == "Analyst"
+    no_intents(house)
+
+
+@pytest.mark.parametrize("then", ["", "killed before the create"])
+@pytest.mark.parametrize("side", [Side.ECS, Side.CRM])
+def test_what_a_person_has_brought_back_is_not_deleted_after_our_own_delete(
+    house: House, side: Side, then: str
+) -> None:
+    """A card is deleted, and its record with it, though nobody hears of that; then the card is taken out of the trash.
+    That the record is gone is our own doing, and nothing that anybody wants to happen to the card. Or the other way
+    round."""
+    house.person(job_title="Analyst")
+    house.sync()
+    here, there = (house.ecs, house.crm) if side is Side.ECS else (house.crm, house.ecs)
+    item = house.the_card() if side is Side.ECS else house.the_record()
+    here.delete(item.id)
+    there.faults.fail("delete", LOST, after=True)
+    house.sync()
+    kept = {n: getattr(item, n) for n in ("uid", "columns", "tags", "stamp", "link", "owner")}
+    here.insert(item.collection, item.id, kind=item.kind, **kept)
+    if then:
+        dies(house, lambda p: p.what == "create" and not p.after)
+        house.clock.tick(3600)
+    house.sync()
+    assert [c["job_title"] for c in (*house.cards(), *house.contacts())] == ["Analyst", "Analyst"]
+    house.idle()
     no_intents(house)
 
 
