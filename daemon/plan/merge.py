@@ -305,10 +305,11 @@ def _log_unconsidered(
     crm: Standing,
     considered: Mapping[str, Held],
 ) -> None:
-    """What somebody has typed after the choice was offered gives way to it, and nobody has seen that."""
-    reason = "decided by a person, before this was typed"
-    for n in (n for n in unit if n in considered):
-        choice = considered[n]
+    """What somebody has typed after the choice was offered gives way to it, and nobody has seen that; nor what was
+    typed in a column that only goes along with its group."""
+    reason = "decided by a person, who was not shown this"
+    for n in unit:
+        choice = considered.get(n, Held(base.get(n), base.get(n)))
         for side, there, known in ((Side.ECS, ecs, choice.ecs), (Side.CRM, crm, choice.crm)):
             gives_way = n in draft.to[side] and not same(there.columns[n], draft.to[side][n])
             if gives_way and not any(same(there.columns[n], v) for v in (known, base.get(n))):

@@ -232,3 +232,24 @@ def test_what_was_typed_after_the_choice_was_offered_is_not_lost_in_silence(
     merged = merge(CONTACT, base, *both, rules(CONTACT), decided=decided, considered=offered)
     assert [(c.winner, c.ecs, c.crm) for c in merged.clashes] == logged
     assert merged.agreed == {"first_name": choice}
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("end", [TEN, ELEVEN, TWELVE], ids=["untouched", "as the other side has it", "typed"])
+def test_what_goes_along_with_a_decision_about_its_group_is_not_lost_in_silence(
+    side: Side, end: datetime
+) -> None:
+    """Asked was about the start only. What has become of the end on the side that gives way, nobody has seen."""
+    chosen, other = Place({**WHEN, "start": TEN, "end": ELEVEN}), Place({**WHEN, "end": end})
+    both = (chosen, other) if side is Side.ECS else (other, chosen)
+    merged = merge(
+        Kind.APPOINTMENT,
+        WHEN,
+        *standings(WHEN, *both),
+        rules(Kind.APPOINTMENT),
+        decided={"start": TEN},
+        considered={"start": Held(*(p.columns["start"] for p in both))},
+    )
+    assert merged.agreed == chosen.columns
+    typed = [("end", WHEN["end"], *(p.columns["end"] for p in both), side)] if end == TWELVE else []
+    assert [(c.column, c.base, c.ecs, c.crm, c.winner) for c in merged.clashes] == typed
