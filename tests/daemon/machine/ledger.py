@@ -13,6 +13,7 @@ from crmsync.connectors.contract import Columns, Side, Value
 from crmsync.connectors.memory.native import Item
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.terms import Direction
+from crmsync.state.model import Action
 from crmsync.state.values import encode
 from tests.daemon.machine.premises import SHARED, Premises
 from tests.daemon.machine.trouble import Point
@@ -135,7 +136,11 @@ class Ledger:
         return [
             f"{e} is lost; there stands {self._shown(e)!r}"
             for e in self.edits
-            if not e.over and e.certain and not self._stands(e) and not self._logged(e, log)
+            if not e.over
+            and e.certain
+            and not self._stands(e)
+            and not self._logged(e, log)
+            and not self._undone(e)
         ]
 
     def strays(self) -> list[str]:
@@ -256,6 +261,13 @@ class Ledger:
             if line["column"] == edit.column and any(line[side] in forms for side in losers):
                 return True
         return False
+
+    def _undone(self, edit: Edit) -> bool:
+        """One undo has taken away the item in which it was typed, and another one what it had become elsewhere."""
+        with self.house.state.reading() as tx:
+            told = [e for e in tx.history.find(edit.item) if e.reason.startswith("undo of cycle")]
+        taken = [e for e in told if e.column == edit.column and self.means(edit.column, e.old, edit.value)]
+        return {e.action for e in taken} >= {Action.DELETE, Action.UPDATE}
 
     def _shown(self, edit: Edit) -> dict[str, Value]:
         return {

@@ -62,3 +62,25 @@ def test_an_interrupted_write_may_be_told_under_the_id_that_its_item_has_by_then
     house.settle()
     assert (chronicle.complaints() == []) is interrupted
     house.close()
+
+
+@pytest.mark.parametrize(
+    "both", [True, False], ids=["of the create, and of what came of the edit", "by hand"]
+)
+def test_what_an_operator_has_undone_is_not_lost(tmp_path: Path, both: bool) -> None:
+    """A record is edited, and the card shows it. An undo takes the record away, another one the value off the card."""
+    house = House(tmp_path)
+    ledger = Ledger(house)
+    ledger.made_by_a_person("alice", house.person(job_title="Analyst"))
+    created = house.sync()["cycles"][0]["id"]
+    ledger.edit("crm", house.the_record().id, {"job_title": "Countess"})
+    changed = house.sync()["cycles"][0]["id"]
+    ledger.undoing = True
+    house.engine.undo(created)
+    if both:
+        house.engine.undo(changed)
+    else:
+        house.ecs.edit(house.the_card().id, job_title="Analyst")
+    assert house.the_card().columns["job_title"] == "Analyst"
+    assert (ledger.unaccounted() == []) is both
+    house.close()
