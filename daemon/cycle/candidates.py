@@ -11,7 +11,7 @@ from crmsync.daemon.cycle.load import items_gone, rights
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.plan.match import EMAILS, IDENTIFYING, PHONES, Candidate, Name
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import IndexRow, Intent, Pair, PairState, QueueState
+from crmsync.state.model import HeldState, IndexRow, Intent, Pair, PairState, QueueState
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified, split
 
@@ -34,8 +34,13 @@ class Likes:
 
     def lost(self, candidate: Candidate, state: QueueState) -> None:
         """``state``: of the row that says that its other half is gone."""
-        up_to_a_person = state in (QueueState.HELD, QueueState.PARKED)
-        (self.disputed if up_to_a_person else self.deserted).append(candidate)
+        match state:
+            case QueueState.HELD | QueueState.PARKED:
+                self.disputed.append(candidate)
+            case QueueState.ABANDONED:  # a person said that it may stay
+                self.let_go.append(candidate)
+            case _:
+                self.deserted.append(candidate)
 
 
 def search(cx: Context, place: Place, records: Sequence[Record]) -> list[Candidate]:
@@ -69,25 +74,24 @@ def search_all(cx: Context, place: Place, records: Sequence[Record]) -> Likes:
             likes.free.append(replace(candidate, born=born(place, record, under_way)))
         elif record.id in deserted:
             likes.lost(candidate, deserted[record.id])
-        elif pair.id in unknown and _comes_back(cx, pair):
+        elif pair.id in unknown:
             likes.deserted.append(candidate)
         elif pair.state is PairState.UNLINKED:
             likes.let_go.append(candidate)
     return likes
 
 
-def _comes_back(cx: Context, pair: Pair) -> bool:
-    """Its collection only fails to answer just now, and is not left out or gone for good."""
-    return pair.ecs_collection in cx.places or pair.kind in cx.blind()
-
-
 def _deserted(tx: Tx, pair: Pair, side: Side) -> QueueState | None:
-    """State of the row that says that its half on this side is gone, if nothing has come of that yet."""
+    """State of the row that says that its half on this side is gone, if nothing has come of that yet. Where a person
+    has to say whether the link shall be given up: held until then, and due until it has been done."""
+    asked = tx.held.for_pair([pair.id]).get(pair.id)
+    if asked is not None:
+        return QueueState.HELD if asked.state is HeldState.HELD else QueueState.DUE
     collection, id = (
         (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
     )
     rows = tx.queue.get(pair.account, side, collection, [id]) if pair.state is PairState.LINKED else ()
-    return next((r.state for r in rows if r.gone and r.state is not QueueState.ABANDONED), None)
+    return next((r.state for r in rows if r.gone), None)
 
 
 def born(place: Place, record: Record, under_way: Sequence[Intent]) -> str:

@@ -3,14 +3,15 @@
 A person may have deleted something and made it again; or an import did so with a whole address book.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Record, Side
 from crmsync.daemon.cycle.candidates import Likes, Pool, free_for
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.survey import Newcomer
+from crmsync.daemon.cycle.survey import Newcomer, index_row
+from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
 from crmsync.state.model import DISPUTED, Held, HeldState
 from crmsync.state.values import qualified
@@ -62,6 +63,17 @@ class Former:
                 return ids
             case NoPartner():
                 return ()
+
+
+def make_known(cx: Context, works: Iterable[Work]) -> None:
+    """To the match, as they stand: items that lose their record, or their link. Those that were made for a record were
+    known to nobody before, and others may have another address by now."""
+    if cx.dry:
+        return
+    with cx.state.transaction() as tx:
+        for work in works:
+            if isinstance(work.ecs, Record):
+                tx.index.put(work.pair.account, work.pair.ecs_collection, [index_row(cx, work.ecs)])
 
 
 def under_way(cx: Context, newcomer: Newcomer) -> bool:

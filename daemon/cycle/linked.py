@@ -24,6 +24,7 @@ from crmsync.daemon.cycle.fates import (
     recreate,
     unmeet,
 )
+from crmsync.daemon.cycle.former import make_known
 from crmsync.daemon.cycle.load import load
 from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, is_copy_of, rules_for, with_addresses
 from crmsync.daemon.cycle.owners import owner_account
@@ -106,6 +107,7 @@ def sync_linked(cx: Context, works: Sequence[Work]) -> list[Removal]:
             case Leave():
                 leave(cx, work)
     _bring_in_step(cx, drafts)
+    make_known(cx, [r.work for r in removals])
     return removals
 
 

@@ -93,7 +93,8 @@ def _where(cx: Context, place: Place) -> str:
 
 
 def items_gone(cx: Context, pairs: Iterable[Pair]) -> tuple[set[int], set[int]]:
-    """Ids of the pairs whose item is gone from where it was, and of those of which nobody can tell just now."""
+    """Ids of the pairs whose item is gone from where it was, and of those of which nobody can tell just now. What is in
+    a collection that is left out, or was withdrawn, is in neither: nobody will ever be able to tell."""
     gone: set[int] = set()
     unknown: set[int] = set()
     by_collection: dict[str, list[Pair]] = defaultdict(list)
@@ -102,7 +103,7 @@ def items_gone(cx: Context, pairs: Iterable[Pair]) -> tuple[set[int], set[int]]:
     for key, some in by_collection.items():
         place = cx.places.get(key)
         if place is None:
-            unknown.update(p.id for p in some)
+            unknown.update(p.id for p in some if p.kind in cx.blind())
             continue
         try:
             answers = fetch(cx, place, [p.ecs_id for p in some])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from crmsync.connectors.contract import Delete, Kind, Record, Side, Update, series_of
+from crmsync.connectors.contract import Delete, Gone, Kind, Record, Side, Update, series_of
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
@@ -17,6 +17,7 @@ from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.fates import recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.recover import given_up
+from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan import guard
 from crmsync.daemon.plan.reconcile import MADE_AGAIN, DeleteOn, Unlink
 from crmsync.state.model import PERSON, Action, Entry, Held, HeldState, PairState, What
@@ -195,6 +196,8 @@ def _delete(cx: Context, removals: Sequence[Removal], decided: dict[int, Held]) 
             cx.arrivals.note(task.side, cx.now(), when or cx.now())
             tx.history.add(_entries(cx, cycle, removal, task, _who(removal, decided)))
             tx.queue.done_unless_changed(removal.work.rows)
+            if task.side is Side.ECS:  # it is nobody's partner any more
+                tx.index.drop(pair.account, pair.ecs_collection, [pair.ecs_id])
             tx.close(pair.id, cx.now())
 
 
@@ -237,12 +240,17 @@ def _entries(cx: Context, cycle: int, removal: Removal, task: Task, who: str) ->
             yield replace(whole, column=name, old=value)
 
 
+def _gone_on(work: Work) -> Side | None:
+    """Where the half is missing whose other half is there."""
+    gone = [side for side in Side if isinstance(work.answer(side), Gone)]
+    return gone[0] if len(gone) == 1 and isinstance(work.answer(gone[0].other), Record) else None
+
+
 def _restore(cx: Context, removal: Removal, held: Held) -> None:
     """A person said that this delete or unlink was a mistake: what is gone comes back, what lost its tag gets it."""
-    work, fate = removal.work, removal.fate
-    pair = work.pair
-    if isinstance(fate, DeleteOn):
-        recreate(cx, work, fate.side.other, "the delete was rejected by a person")
+    work, pair = removal.work, removal.work.pair
+    if (gone := _gone_on(work)) is not None:
+        recreate(cx, work, gone, "the delete was rejected by a person")
         return  # done with the confirmation; until then it stays rejected
     if isinstance(work.ecs, Record) and not cx.account.selected(work.ecs):
         place = cx.places[pair.ecs_collection]

@@ -102,13 +102,13 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     for rows in _due(cx, wish):
         fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(pair)]
         newcomers, again = survey(cx, fresh)
-        removals += sync_linked(cx, again + bring_to_crm(cx, newcomers))
+        removals += sync_linked(cx, _whole(cx, again + bring_to_crm(cx, newcomers)))
     done: set[int] = set()
     for rows in _due(cx, wish):
         removals += sync_linked(cx, [w for w in _works(cx, rows, done) if _settled(cx, w, wish)])
     for rows in _due(cx, wish):
         fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.CRM and pair is None]
-        removals += sync_linked(cx, bring_to_mailbox(cx, [c for c in fresh if _in_sight(cx, c)]))
+        removals += sync_linked(cx, _whole(cx, bring_to_mailbox(cx, [c for c in fresh if _in_sight(cx, c)])))
     remove(cx, _proven(cx, removals))
     acknowledge(cx)
     doubt.end(cx)
@@ -242,13 +242,19 @@ def _works(cx: Context, rows: Sequence[Change], done: set[int]) -> list[Work]:
             continue
         work = works.setdefault(pair.id, Work(pair, []))
         work.rows.append(row)
-    with cx.state.transaction() as tx:
-        if dropped:
+    if dropped:
+        with cx.state.transaction() as tx:
             tx.queue.done_unless_changed(dropped)
-        for work in works.values():
-            _complete(tx.queue.get, work)
     done.update(works)
-    return list(works.values())
+    return _whole(cx, list(works.values()))
+
+
+def _whole(cx: Context, works: list[Work]) -> list[Work]:
+    """With all that the sync table knows of the two."""
+    with cx.state.reading() as tx:
+        for work in works:
+            _complete(tx.queue.get, work)
+    return works
 
 
 def _complete(get: Callable[..., list[Change]], work: Work) -> None:

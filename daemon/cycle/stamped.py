@@ -6,7 +6,7 @@ And moved: an item that left its collection for another one keeps its link, by i
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from crmsync.connectors.contract import Gone, Record, Side
+from crmsync.connectors.contract import Gone, Hidden, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
@@ -18,7 +18,7 @@ from crmsync.daemon.cycle.work import Answer, Work, linked_again
 from crmsync.state.model import Action, HeldState, Intent, Pair, PairState
 from crmsync.state.snapshot import Mark, Snapshot, from_text
 from crmsync.state.transaction import Tx
-from crmsync.state.values import decode_columns, qualified
+from crmsync.state.values import decode_columns, qualified, split
 
 
 def by_stamp(cx: Context, newcomers: Sequence[Newcomer]) -> tuple[list[Work], list[Newcomer]]:
@@ -175,7 +175,8 @@ def _moved_here(
     for newcomer, pairs in candidates:
         if any(p.id in unknown for p in pairs):
             continue  # cannot be told now: it waits
-        origin = next((p for p in pairs if p.id in gone and p.id not in followed), None)
+        left_there = (p for p in pairs if p.id in gone or p.ecs_collection not in cx.places)
+        origin = next((p for p in left_there if p.id not in followed), None)
         if origin is None:
             left.append(newcomer)
             continue
@@ -183,6 +184,47 @@ def _moved_here(
         if (work := _follow(cx, newcomer, origin)) is not None:
             works.append(work)
     return works, left
+
+
+def with_announced(cx: Context, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
+    """The newcomers, without those of which nothing can be said now. What was moved here, after its create had been
+    announced where it stood before, takes that over: one of its own would make a second record."""
+    with cx.state.reading() as tx:
+        creates = _creates_under_way(cx, tx)
+    left: list[Newcomer] = []
+    for newcomer in newcomers:
+        sent = creates.get(newcomer.record.uid)
+        collection, item = split(sent.item) if sent is not None else newcomer.item
+        if (
+            sent is None
+            or (collection, item) == newcomer.item
+            or (place := cx.places.get(collection)) is None
+        ):
+            left.append(newcomer)
+            continue
+        try:
+            before = fetch(cx, place, [item]).get(item)
+        except ConnectorError as error:
+            cx.broke(f"“{place.label}”", error, place.login)
+            continue  # it stays due
+        if before is None or isinstance(before, Gone | Hidden):  # not every server can tell the two apart
+            with cx.state.transaction() as tx:
+                tx.intents.close([sent.id])
+                tx.intents.write([replace(sent, id=0, item=qualified(*newcomer.item))])
+                tx.index.drop(cx.account.name, collection, [item])
+        left.append(newcomer)
+    return left
+
+
+def _creates_under_way(cx: Context, tx: Tx) -> dict[str, Intent]:
+    """Of records for ECS items, by the item's UID."""
+    found: dict[str, Intent] = {}
+    for intent in tx.intents.open(cx.account.name):
+        collection, item = split(intent.item)
+        if item and (intent.action, intent.side, intent.pair_id) == (Action.CREATE, Side.CRM, None):
+            known = tx.index.get(cx.account.name, collection, [item])
+            found |= {row.uid: intent for row in known.values() if row.uid}
+    return found
 
 
 def without_moved(cx: Context, lost: Sequence[Newcomer]) -> list[Newcomer]:
@@ -215,6 +257,7 @@ def _readdressed(cx: Context, tx: Tx, newcomer: Newcomer) -> bool:
     tx.intents.close([i.id for i in mine])
     item = qualified(there[0].collection, there[0].item)
     tx.intents.write([replace(i, id=0, item=item) for i in mine])
+    tx.index.drop(account, newcomer.place.key, [newcomer.record.id])
     tx.queue.done_unless_changed([newcomer.row])
     return True
 

@@ -15,7 +15,7 @@ from crmsync.daemon.cycle.contradicted import listed_as_gone, wait_for_the_list
 from crmsync.daemon.cycle.load import fetch_told, told
 from crmsync.daemon.cycle.work import Answer, Work, linked_again
 from crmsync.daemon.plan.match import addresses_of
-from crmsync.daemon.plan.reconcile import OUT_OF_SIGHT
+from crmsync.daemon.plan.reconcile import DELETED, OUT_OF_SIGHT
 from crmsync.state.model import Action, Change, Entry, IndexRow, Intent, Pair
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
@@ -72,7 +72,7 @@ def _sort_out(
     with cx.state.transaction() as tx:
         pairs = tx.pairs.by_ecs(cx.account.name, place.key, [r.item for r in rows])
         sent = _announced(cx, tx, place, answers)
-        _index(cx, tx, place, answers)
+        _index(cx, tx, place, answers, sent)
         if not decide:
             return [], []
         forgotten = people_forgotten(cx, tx, answers.values())
@@ -131,8 +131,10 @@ def _as_sent(item: str, kind: Kind, sent: Intent, uids: Mapping[str, str]) -> Re
     return Record(item, "", kind, decode_columns(kind, sent.columns), uid=uids.get(item, ""))
 
 
-def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer]) -> None:
-    tx.index.drop(cx.account.name, place.key, [a.id for a in answers.values() if isinstance(a, Gone)])
+def _index(cx: Context, tx: Tx, place: Place, answers: dict[str, Answer], sent: Collection[str]) -> None:
+    """``sent``: whose create nobody has heard of. Where one of these has gone to is found by its UID."""
+    gone = [a.id for a in answers.values() if isinstance(a, Gone) and a.id not in sent]
+    tx.index.drop(cx.account.name, place.key, gone)
     tx.index.put(
         cx.account.name,
         place.key,
@@ -179,8 +181,8 @@ def _unlinked(cx: Context, tx: Tx, row: Change, record: Record, pair: Pair) -> W
 
 
 def may_be_linked_again(pair: Pair) -> bool:
-    """Of a link that was given up, now that its item is selected: it had lost its tag, or could not be seen."""
-    return pair.untagged or pair.reason.startswith(OUT_OF_SIGHT)
+    """Of a link that was given up, now that its item is selected: it had lost its tag, or was not there."""
+    return pair.untagged or pair.reason.startswith((OUT_OF_SIGHT, DELETED))
 
 
 def left_alone(cx: Context, record: Record, forgotten: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from crmsync.connectors.contract import Side
 
 OUT_OF_SIGHT = "no longer visible on the ECS side"  # ends when the item is seen again
+DELETED = "deleted on the ECS side"  # likewise
 UNSEEN = "no longer visible in the CRM"
 
 # What is made again where it was deleted is made from the other side's columns: its whole text was never ours to keep.
@@ -106,12 +107,12 @@ def decide(ecs: Seen, crm: Seen, ties: Ties) -> Fate:
             return Recreate(Side.CRM, "deleted in the CRM, but edited on the ECS side: the edit wins")
         # gone on one side; whether the other was edited since, we have forgotten
         case Seen.GONE, Seen.UNSURE:
-            return Ask(_mirror(Side.CRM, "deleted on the ECS side", ties))
+            return Ask(_mirror(Side.CRM, DELETED, ties))
         case Seen.UNSURE, Seen.GONE:
             return Ask(_mirror(Side.ECS, "deleted in the CRM", ties))
         # gone on one side, unchanged on the other
         case Seen.GONE, Seen.SAME:
-            return _mirror(Side.CRM, "deleted on the ECS side", ties)
+            return _mirror(Side.CRM, DELETED, ties)
         case Seen.SAME, Seen.GONE:
             return _mirror(Side.ECS, "deleted in the CRM", ties)
         # untagged, or no longer visible: never a delete

@@ -3,8 +3,19 @@
 from tests.mutants.planted import DELEGATION, Planted
 
 FORMER = "tests/daemon/cycle/test_former.py::test_"
+IMPORTED = f"{FORMER}a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card"
 
 WHILE_IT_IS_MADE = (
+    Planted(
+        "what was moved before anybody heard of its create is made once more",
+        "crmsync.daemon.cycle.stamped",
+        "        if before is None or isinstance(before, Gone | Hidden):",
+        "        if False:",
+        (
+            "tests/daemon/cycle/test_interrupted.py::"
+            "test_a_card_that_was_moved_takes_its_announced_create_along_though_nobody_says_that_it_left[True]",
+        ),
+    ),
     Planted(
         "whose link was given up is no partner, and nobody asks",
         "crmsync.daemon.cycle.former",
@@ -12,16 +23,26 @@ WHILE_IT_IS_MADE = (
         "return None if deserted or disputed else verdict",
         (
             f"{FORMER}a_card_like_one_that_is_untagged_by_now_is_asked_about[that one]",
-            f"{FORMER}a_record_like_one_whose_card_is_still_there_is_asked_about[that one-untagged]",
+            f"{FORMER}a_record_like_one_whose_card_is_still_there_is_asked_about[in the mailbox-that one-untagged]",
+        ),
+    ),
+    Planted(
+        "what came from the CRM is not known to the match when it loses its link",
+        "crmsync.daemon.cycle.linked",
+        "    make_known(cx, [r.work for r in removals])\n",
+        "",
+        (
+            f"{FORMER}a_record_like_one_whose_card_is_still_there_is_asked_about[in the CRM-that one-untagged]",
+            f"{IMPORTED}[in the CRM-later-approved]",
         ),
     ),
     Planted(
         "what was made again does not wait for the decision about the delete",
         "crmsync.daemon.cycle.candidates",
-        "if r.gone and r.state is not QueueState.ABANDONED)",
-        "if r.gone and r.state in (QueueState.DUE, QueueState.WAITING))",
+        "                self.disputed.append(candidate)\n",
+        "                pass\n",
         (
-            f"{FORMER}a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card[later-approved]",
+            f"{IMPORTED}[in the mailbox-later-approved]",
             f"{FORMER}a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record[approved]",
         ),
     ),

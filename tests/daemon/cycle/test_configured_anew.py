@@ -150,3 +150,22 @@ def test_the_record_of_what_was_selected_again_may_be_deleted_before_it_was_look
     house.sync()
     assert (house.cards(), house.contacts()) == ([], [])
     house.idle()
+
+
+def test_a_card_that_is_moved_out_of_a_collection_that_is_left_out_by_now_is_linked_again(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, people=["alice"])
+    card = house.ecs.move(house.person(job_title="Analyst"), house.second)
+    house.sync()
+    house.only["alice", "alice"] = ("Contacts",)
+    house.restart()
+    house.engine.reconcile()
+    moved = house.ecs.move(card, house.book)
+    house.sync()
+    house.ecs.edit(moved, job_title="Countess")
+    house.sync()
+    assert [r["job_title"] for r in house.contacts()] == ["Countess"]
+    assert house.engine.queue() == []
+    house.idle()
+    house.close()

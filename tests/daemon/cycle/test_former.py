@@ -95,20 +95,37 @@ def test_a_card_like_one_that_is_untagged_by_now_is_asked_about(house: House, an
     house.idle()
 
 
+def linked_card(house: House, born: str) -> str:
+    """A card that is linked, and what can be known of it: made by a person, or by the service, or made anew since."""
+    if born == "in the mailbox":
+        house.person(**ANALYST)
+    else:
+        house.record("Ada", "Lovelace", job_title="Analyst")
+    house.sync()
+    if born == "in the CRM, with another address since":
+        house.ecs.edit(house.the_card().id, email="lovelace@example.com")
+        house.sync()
+    return str(house.the_card().id)
+
+
+BORN = ["in the mailbox", "in the CRM", "in the CRM, with another address since"]
+
+
 @pytest.mark.parametrize("how", ["left alone", "untagged"])
 @pytest.mark.parametrize("answer", ["that one", "a new one"])
+@pytest.mark.parametrize("born", BORN)
 def test_a_record_like_one_whose_card_is_still_there_is_asked_about(
-    unlinking: House, how: str, answer: str
+    unlinking: House, how: str, answer: str, born: str
 ) -> None:
     house = unlinking
-    former = house.person(**ANALYST)
-    house.sync()
+    former = linked_card(house, born)
+    email = house.the_record().columns["email"]
     if how == "untagged":
         house.ecs.untag(former, "CRM")
         house.sync()
     house.crm.delete(house.the_record().id)
     house.sync()
-    new = house.record("Ada", "Lovelace", job_title="Analyst")
+    new = house.record("Ada", "Lovelace", job_title="Analyst", email=email)
     house.sync()
     assert the_question(house) == (new, [former])
     assert len(house.cards()) == 1
@@ -164,6 +181,22 @@ def test_a_card_like_one_in_a_collection_that_was_left_out_since_is_asked_about(
     house.close()
 
 
+def test_a_card_that_comes_back_itself_is_linked_again(unlinking: House) -> None:
+    """Out of the trash, or out of a backup."""
+    house = unlinking
+    card = house.ecs.read(linked_card(house, "in the mailbox"))
+    house.ecs.delete(card.id)
+    house.sync()
+    kept = {n: getattr(card, n) for n in ("uid", "columns", "tags", "stamp")}
+    house.ecs.insert(card.collection, card.id, kind=card.kind, **kept)
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    house.sync()
+    assert titles(house.cards()) == ["Countess"]
+    assert len(house.contacts()) == 1
+    house.idle()
+
+
 def test_somebody_else_with_the_same_address_is_no_former_partner(unlinking: House) -> None:
     house = unlinking
     former = house.person(email="family@example.com")
@@ -190,17 +223,18 @@ def careful(house: House) -> House:
 
 @pytest.mark.parametrize("approve", [True, False], ids=["approved", "rejected"])
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+@pytest.mark.parametrize("born", BORN)
 def test_a_record_that_an_import_made_again_waits_for_what_becomes_of_the_card(
-    careful: House, approve: bool, at_once: bool
+    careful: House, approve: bool, at_once: bool, born: str
 ) -> None:
     """All of a CRM's contacts are deleted and imported anew: nobody has each of them twice."""
     house = careful
-    former = house.person(**ANALYST)
-    house.sync()
+    former = linked_card(house, born)
+    email = house.the_record().columns["email"]
     house.crm.delete(house.the_record().id)
     if not at_once:
         house.sync()
-    new = house.record("Ada", "Lovelace", job_title="Analyst")
+    new = house.record("Ada", "Lovelace", job_title="Analyst", email=email)
     house.sync()
     assert [c.id for c in house.ecs.all(house.book)] == [former]
     house.idle()
@@ -241,7 +275,10 @@ def test_a_card_that_an_import_made_again_waits_for_what_becomes_of_the_record(
     house.idle()
 
 
-def test_a_card_that_was_made_again_while_the_crm_refuses_the_delete_waits(house: House) -> None:
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_card_that_was_made_again_while_the_crm_refuses_the_delete_waits(
+    house: House, given_up: bool
+) -> None:
     former = house.person(**ANALYST)
     house.sync()
     record = house.the_record().id
@@ -253,6 +290,12 @@ def test_a_card_that_was_made_again_while_the_crm_refuses_the_delete_waits(house
     house.sync()
     assert [r.id for r in house.items("crm")] == [record]
     house.idle()
+    if given_up:
+        house.engine.reject_abandon(former)
+        house.clock.tick(600)
+        house.sync()
+        assert the_question(house) == (new, [record])
+        return
     house.engine.retry()
     house.sync()
     assert (len(house.contacts()), len(house.cards())) == (1, 1)
@@ -260,3 +303,53 @@ def test_a_card_that_was_made_again_while_the_crm_refuses_the_delete_waits(house
     house.sync()
     assert titles(house.contacts()) == ["Countess"]
     house.idle()
+
+
+def test_a_delete_that_was_held_waits_for_its_answer_though_the_card_is_moved(tmp_path: Path) -> None:
+    house = House(tmp_path, people=["alice"], limits={Kind.CONTACT: Limit(0, 0)})
+    former = house.person(**ANALYST)
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.sync()
+    house.ecs.move(former, house.second)
+    house.sync()
+    assert len(house.engine.deletions()) == 1
+    house.idle()
+    house.engine.decide_deletions(approve=True)
+    house.sync()
+    assert (house.items("alice"), house.items("crm"), house.engine.queue()) == ([], [], [])
+    house.idle()
+    house.close()
+
+
+def test_a_card_whose_delete_was_to_unlink_it_is_made_again_when_that_is_rejected(careful: House) -> None:
+    house = careful
+    house.settings["alice"]["deletes"] = {Kind.CONTACT: DeleteRule.UNLINK}
+    house.restart()
+    house.ecs.delete(linked_card(house, "in the mailbox"))
+    house.sync()
+    assert len(house.engine.deletions()) == 1
+    house.engine.decide_deletions(approve=False)
+    house.sync()
+    assert (titles(house.cards()), house.engine.deletions()) == (["Analyst"], [])
+    house.idle()
+
+
+def test_a_card_like_one_in_a_collection_whose_unlinking_is_held_waits(tmp_path: Path) -> None:
+    house = House(tmp_path, people=["alice"], limits={Kind.CONTACT: Limit(0, 0)})
+    house.ecs.move(linked_card(house, "in the mailbox"), house.second)
+    house.sync()
+    house.only["alice", "alice"] = ("Contacts",)
+    house.restart()
+    house.engine.reconcile()
+    assert len(house.engine.deletions()) == 1
+    new = house.person(**ANALYST)
+    for _ in range(2):
+        house.sync()
+        assert len(house.contacts()) == 1
+        house.engine.decide_deletions(approve=True)
+    house.engine.reconcile()
+    house.clock.tick(600)
+    house.sync()
+    assert the_question(house) == (new, [house.the_record().id])
+    house.close()

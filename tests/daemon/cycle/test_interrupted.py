@@ -265,6 +265,29 @@ def test_a_card_that_was_moved_before_its_create_was_confirmed_keeps_its_record(
     no_intents(house)
 
 
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_card_that_was_moved_takes_its_announced_create_along_though_nobody_says_that_it_left(
+    tmp_path: Path, applied: bool
+) -> None:
+    """The server keeps no list of deletes: the card is seen where it is now before it is missed where it was."""
+    house = House(tmp_path, ["no tombstones on the ECS"], people=["alice"])
+    card = house.person(job_title="Analyst")
+    house.crm.faults.fail("create", LOST, after=applied)
+    house.sync()
+    house.ecs.move(card, house.second)
+    if applied:
+        house.crm.edit(house.the_record().id, department="Navy")
+    before = [record.id for record in house.crm.all()]
+    house.sync()
+    house.engine.reconcile()
+    assert before in ([], [house.the_record().id])
+    (moved,) = house.ecs.all()
+    assert moved.columns["department"] == ("Navy" if applied else None)
+    house.idle()
+    no_intents(house)
+    house.close()
+
+
 def test_a_copy_does_not_take_over_the_create_of_the_card_that_it_was_made_of(two_books: House) -> None:
     house = two_books
     card = house.person()

@@ -7,11 +7,12 @@ people did in between.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Side, Value
 from crmsync.connectors.memory.native import Item
+from crmsync.daemon.cycle.recover import INTERRUPTED
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Entry
 from tests.daemon.machine.premises import Premises
@@ -54,7 +55,9 @@ class Chronicle:
         if now != item:
             self._former[server, now] = item
 
-    def complaints(self) -> list[str]:
+    def complaints(self, typed: Callable[[Key, Value], bool] = lambda key, value: False) -> list[str]:
+        """``typed``: whether a person has typed this value there. A write that was interrupted, and is found to stand,
+        may be either's."""
         certain, possible, told = Counter[Key](), Counter[Key](), Counter[Key]()
         for write in self.writes:
             possible[write.key] += 1
@@ -63,6 +66,8 @@ class Chronicle:
         for entry in self._history():
             if entry.action in (Action.CREATE, Action.UPDATE, Action.DELETE):
                 told[self._key(entry)] += 1
+                if entry.reason == INTERRUPTED and typed(self._key(entry), entry.new):
+                    possible[self._key(entry)] += 1
                 if not entry.reason:
                     found.append(f"{self._key(entry)} has no reason")
         wordless = [k for k, n in certain.items() if told[k] < n]

@@ -240,6 +240,11 @@ class Ledger:
         typed = [e for e in self.edits if (e.name, e.column) == (name, column) and same(e.value, value)]
         return len({e.server for e in typed}) > 1
 
+    def typed(self, key: tuple[str, str, str, str], value: Value) -> bool:
+        """A person has typed this value there. ``key``: server, action, item, column."""
+        server, _, item, column = key
+        return any(e.column == column and self.means(column, value, e.value) for e in self._of(server, item))
+
     def _stands(self, edit: Edit) -> bool:
         items = self.house.items(edit.server)
         here = next((i for i in items if i.id == edit.item), None)

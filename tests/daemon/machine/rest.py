@@ -41,7 +41,7 @@ def all_is_well(house: Premises, ledger: Ledger, chronicle: Chronicle) -> None:
         "twice": ledger.surplus() + twins(house),
         "not in step": disagreements(house, ledger),
         "left out": left_out(house),
-        "history is not what was written": chronicle.complaints(),
+        "history is not what was written": chronicle.complaints(ledger.typed),
     }
     assert not any(complaints.values()), {what: some for what, some in complaints.items() if some}
     idle(house)

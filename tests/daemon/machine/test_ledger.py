@@ -84,3 +84,24 @@ def test_what_an_operator_has_undone_is_not_lost(tmp_path: Path, both: bool) -> 
     assert house.the_card().columns["job_title"] == "Analyst"
     assert (ledger.unaccounted() == []) is both
     house.close()
+
+
+@pytest.mark.parametrize("typed", ["Countess", "Duchess"])
+def test_a_write_that_never_arrived_may_be_told_where_a_person_has_typed_the_same(
+    tmp_path: Path, typed: str
+) -> None:
+    house = House(tmp_path)
+    ledger, chronicle = Ledger(house), Chronicle(house)
+    card = house.person(job_title="Analyst")
+    house.settle()
+    record = house.the_record().id
+    house.ecs.edit(card, job_title="Countess")
+    house.fate.kill(at=lambda point: (point.where, point.what, point.after) == ("crm", "update", False))
+    with pytest.raises(Killed):
+        house.sync()
+    house.restart()
+    ledger.edit("crm", record, {"job_title": typed})
+    house.settle()
+    assert chronicle.complaints(ledger.typed) == []
+    assert (chronicle.complaints() == []) is (typed == "Duchess")
+    house.close()
