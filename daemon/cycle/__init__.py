@@ -19,6 +19,7 @@ linked      what becomes of a pair: merge, write
 meetings    ... whose word counts of a meeting, and who in it the CRM knows
 fates       created again, forgotten, left     removals     deletes and unlinks, guarded
 waiting     ... or stands in the CRM's copy until that is there again
+unagreed    ... or stands in one half only
 barred      what a missing right keeps back    apply        intents, batches, outcomes
 confirm     what stands by then, written down  agreed       the snapshot, history and conflict log of it
 notes       ... a statement a table            stamps       identities that survive a loss of our state

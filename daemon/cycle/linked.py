@@ -31,6 +31,7 @@ from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
+from crmsync.daemon.cycle.unagreed import item_says_more, record_says_more
 from crmsync.daemon.cycle.underway import withdrawals
 from crmsync.daemon.cycle.waiting import told_enough
 from crmsync.daemon.cycle.work import (
@@ -58,7 +59,7 @@ from crmsync.daemon.plan.reconcile import (
     Unlink,
     decide,
 )
-from crmsync.daemon.plan.terms import Direction, Held, Merged, Policy, Standing, Verdict
+from crmsync.daemon.plan.terms import Held, Merged, Policy, Standing, Verdict
 from crmsync.state.model import Conflict
 from crmsync.state.snapshot import Mark, Snapshot, to_text
 
@@ -130,9 +131,9 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     if work.taken:
         return Unlink(work.taken), standings
     ecs, crm = (seen(cx, work, side, standings.get(side)) for side in Side)
-    if crm is Seen.GONE and ecs is Seen.SAME and _edited_beyond_us(work):
+    if crm is Seen.GONE and ecs is Seen.SAME and item_says_more(cx, work, standings[Side.ECS]):
         ecs = Seen.EDITED
-    if ecs is Seen.GONE and crm is Seen.SAME and _perhaps_edited(cx, work, standings[Side.CRM]):
+    if ecs is Seen.GONE and crm is Seen.SAME and record_says_more(cx, work, standings[Side.CRM]):
         crm = Seen.EDITED
     if copy is not None and ecs is Seen.EDITED and (copy.mute or work.pair.crm_owner != cx.user):
         ecs = Seen.SAME  # it does not speak for the record, and must not make it again
@@ -155,25 +156,6 @@ def _missing_again(work: Work, ecs: Seen, crm: Seen) -> Recreate | None:
 
 def _receives(cx: Context, work: Work) -> bool:
     return cx.places[work.pair.ecs_collection].connector.capabilities.receives
-
-
-def _edited_beyond_us(work: Work) -> bool:
-    """The item is another one than we last saw, though no exchanged column says so: a person may have written what we
-    do not map (notes, a photo), and that must not go with a deleted record."""
-    known = work.pair.ecs_version
-    return bool(known) and work.record(Side.ECS).version != known
-
-
-def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
-    """The record is another one than we last saw, and shows something in an exchanged column on which the two sides
-    have never agreed (the CRM lets nobody but itself write there): a person may have written just that."""
-    rules, place = rules_of(cx, work.pair.kind), cx.objects[work.pair.crm_collection]
-    known = work.pair.crm_version
-    if not known or doubt.unwritten(place, known, work.record(Side.CRM).version):
-        return False
-    exchanged_ones = {n for n, rule in rules.items() if rule.direction is not Direction.NONE}
-    never_agreed = (v for n, v in crm.columns.items() if n in exchanged_ones and n not in crm.baseline)
-    return any(v is not None for v in never_agreed)
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:

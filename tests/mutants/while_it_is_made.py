@@ -7,6 +7,16 @@ IMPORTED = f"{FORMER}a_record_that_an_import_made_again_waits_for_what_becomes_o
 
 WHILE_IT_IS_MADE = (
     Planted(
+        "what was made in part takes the whole along when it is deleted",
+        "crmsync.daemon.cycle.unagreed",
+        "    return any(there.columns[n] is not None and n not in there.baseline for n in going)\n",
+        "    return False\n",
+        (
+            "tests/daemon/cycle/test_granted.py::test_what_was_made_in_part_is_no_reason_to_delete_the_whole[ecs]",
+            "tests/daemon/cycle/test_granted.py::test_what_was_made_in_part_is_no_reason_to_delete_the_whole[crm]",
+        ),
+    ),
+    Planted(
         "what was moved before anybody heard of its create is made once more",
         "crmsync.daemon.cycle.stamped",
         "        if before is None or isinstance(before, Gone | Hidden):",

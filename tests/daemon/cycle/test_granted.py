@@ -184,6 +184,24 @@ def test_columns_that_are_not_granted_wait_also_of_what_is_made(world: World) ->
     world.idle()
 
 
+@pytest.mark.parametrize("side", list(Side))
+def test_what_was_made_in_part_is_no_reason_to_delete_the_whole(world: World, side: Side) -> None:
+    """Its other columns were never anywhere else: that the part is deleted says nothing about them."""
+    names = frozenset({"first_name", "last_name"})
+    grant = Grant(to=frozenset({side.other}), columns={Kind.CONTACT: names})
+    if side is Side.ECS:
+        world.person(job_title="Analyst")
+        world.sync(grant=grant)
+        world.crm.delete(world.the_record().id)
+    else:
+        world.record(job_title="Analyst")
+        world.sync(grant=grant)
+        world.ecs.delete(world.the_card().id)
+    world.sync()
+    assert [c["job_title"] for c in (*world.cards(), *world.contacts())] == ["Analyst", "Analyst"]
+    world.idle()
+
+
 def test_a_value_that_gave_way_is_in_the_log_although_another_column_waits(world: World) -> None:
     card = world.person(job_title="Analyst")
     world.sync()
