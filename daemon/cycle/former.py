@@ -68,12 +68,12 @@ class Former:
 def make_known(cx: Context, works: Iterable[Work]) -> None:
     """To the match, as they stand: items that lose their record, or their link. Those that were made for a record were
     known to nobody before, and others may have another address by now."""
-    if cx.dry:
+    found = [(w.pair, w.ecs) for w in works if isinstance(w.ecs, Record)]
+    if cx.dry or not found:
         return
     with cx.state.transaction() as tx:
-        for work in works:
-            if isinstance(work.ecs, Record):
-                tx.index.put(work.pair.account, work.pair.ecs_collection, [index_row(cx, work.ecs)])
+        for pair, item in found:
+            tx.index.put(pair.account, pair.ecs_collection, [index_row(cx, item)])
 
 
 def under_way(cx: Context, newcomer: Newcomer) -> bool:

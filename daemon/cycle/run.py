@@ -1,5 +1,6 @@
 """One cycle, in a straight line: detect, load, merge, apply, confirm; and again while the servers answer to it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -250,22 +251,20 @@ def _works(cx: Context, rows: Sequence[Change], done: set[int]) -> list[Work]:
 
 
 def _whole(cx: Context, works: list[Work]) -> list[Work]:
-    """With all that the sync table knows of the two."""
-    with cx.state.reading() as tx:
-        for work in works:
-            _complete(tx.queue.get, work)
+    """With all that the sync table knows of the two: the other side's row may be in another stretch of it."""
+    missing: dict[tuple[Side, str], dict[str, Work]] = defaultdict(dict)
+    for work in works:
+        pair, told = work.pair, {row.side for row in work.rows}
+        if Side.ECS not in told:
+            missing[Side.ECS, pair.ecs_collection][pair.ecs_id] = work
+        if Side.CRM not in told:
+            missing[Side.CRM, pair.crm_collection][pair.crm_id] = work
+    if missing:
+        with cx.state.reading() as tx:
+            for (side, collection), by_item in missing.items():
+                for row in tx.queue.get(cx.account.name, side, collection, list(by_item)):
+                    by_item[row.item].rows.append(row)
     return works
-
-
-def _complete(get: Callable[..., list[Change]], work: Work) -> None:
-    """The other side's row may be in another stretch of the table."""
-    pair, have = work.pair, {r.id for r in work.rows}
-    for side, collection, item in (
-        (Side.ECS, pair.ecs_collection, pair.ecs_id),
-        (Side.CRM, pair.crm_collection, pair.crm_id),
-    ):
-        if not any(r.side is side for r in work.rows):
-            work.rows += [r for r in get(pair.account, side, collection, [item]) if r.id not in have]
 
 
 def _requests(cx: Context) -> int:
