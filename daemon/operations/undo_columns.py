@@ -44,17 +44,17 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
     task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
-    wait(cx, pair, [e for e in entries if e.column in back], other)
+    in_step = wait(cx, pair, [e for e in entries if e.column in back], other)
     carry_out(cx, [task])
     if task.done is None:
-        if task.over:
-            settle(cx, pair, back)
+        if task.over:  # what waited before still does
+            settle(cx, pair, [n for n in back if n not in in_step], task.over)
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
     if open_ is not None and sent is None and not open_.columns.keys() & back.keys():
         task.intents = [i for i in task.intents if i != open_.id]  # the next cycle looks what became of it
-    _note_columns(cx, pair, entries, back, task, record)
+    _note_columns(cx, pair, entries, back, task, record, in_step)
     undone.done += len(back)
 
 
@@ -65,6 +65,7 @@ def _note_columns(
     back: Columns,
     task: Task,
     before: Record,
+    in_step: Sequence[str],
 ) -> None:
     """The old value is the snapshot again. What was written over had perhaps been edited in other columns, and nobody
     has looked at that: then what stands now is not what we know."""
@@ -74,6 +75,7 @@ def _note_columns(
     version = task.done.version if before.version == known else known
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
+        tx.conflicts.settle(pair.id, in_step, cx.now())
         snapshot = tx.snapshots.get(pair.id)
         if snapshot is not None:
             kept = {s: {n: v for n, v in some.items() if n not in back} for s, some in snapshot.kept.items()}

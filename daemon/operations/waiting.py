@@ -2,34 +2,42 @@
 
 from collections.abc import Sequence
 
-from crmsync.connectors.contract import Columns, Record, Side, Value
+from crmsync.connectors.contract import Record, Side, Value
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Conflict, Entry, Pair
 
 
-def wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None) -> None:
+def wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None) -> list[str]:
     """The difference to the other side will wait for a person. That is noted before anything is written: the cycle that
-    follows an interrupted undo must not take what was put back for an edit of the other side."""
-    cycle = cx.cycle
+    follows an interrupted undo must not take what was put back for an edit of the other side. Returns the columns in
+    which there will be none: nothing waits for a person in these once the write stands, and not before."""
+    cycle, in_step = cx.cycle, []
     with cx.state.transaction() as tx:
         waiting = tx.conflicts.open_for([pair.id])
         for one in entries:
             noted = waiting.get((pair.id, one.column))
             if noted is not None and noted.reason == _waits(one):
                 continue  # by an undo that was interrupted; what people have done since is an edit like any other
-            if other is not None and one.column in other.columns:
+            if other is None or one.column not in other.columns:
+                continue
+            if differing := _difference(cx, cycle, pair, one, other.columns[one.column]):
                 tx.conflicts.settle(pair.id, [one.column], cx.now())
-                tx.conflicts.add(_difference(cx, cycle, pair, one, other.columns[one.column]))
+                tx.conflicts.add(differing)
+            else:
+                in_step.append(one.column)
+    return in_step
 
 
 def _waits(one: Entry) -> str:
     return f"cycle {one.cycle} was undone; say which value shall stand"
 
 
-def settle(cx: Context, pair: Pair, columns: Columns) -> None:
+def settle(cx: Context, pair: Pair, columns: Sequence[str], intents: Sequence[int]) -> None:
+    """``intents``: of the write of which it is known that it was not done."""
     with cx.state.transaction() as tx:
-        tx.conflicts.settle(pair.id, list(columns), cx.now())
+        tx.intents.close(intents)
+        tx.conflicts.settle(pair.id, columns, cx.now())
 
 
 def _difference(cx: Context, cycle: int, pair: Pair, one: Entry, theirs: Value) -> list[Conflict]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Refused, Side
 from crmsync.state.model import Action
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed, Point
@@ -154,3 +154,32 @@ def test_what_is_put_back_and_out_of_sight_by_now_is_not_told_as_put_back_again(
         made = [e for n in range(1, 9) for e in tx.history.of_cycle(n) if e.reason.startswith("undo of")]
         assert len(made) == 1
         assert tx.intents.open("alice") == []
+
+
+@pytest.mark.parametrize("how", ["killed before it wrote", "killed after it wrote", "refused"])
+def test_an_undo_of_an_undo_that_came_to_nothing_leaves_the_question_until_it_is_answered(
+    house: House, how: str
+) -> None:
+    """It would bring the two sides in step again, so that nothing waits for a person any more; as long as it has not,
+    somebody has to say which value shall stand."""
+    house.person(job_title="Analyst")
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    changed = house.sync()["cycles"][0]["id"]
+    house.engine.undo(changed)
+    undone = max(e["cycle"] for e in house.engine.item_history(house.the_card().id))
+    assert [c["column"] for c in house.engine.conflicts() if not c["resolved"]] == ["job_title"]
+    written = how == "killed after it wrote"
+    if how == "refused":
+        house.ecs.faults.answer(house.the_card().id, lambda id: Refused(id, "locked", "the card is locked"))
+        house.engine.undo(undone)
+        with house.state.reading() as tx:
+            assert tx.intents.open("alice") == []
+    else:
+        dies(house, undone, lambda p: (p.what, p.where, p.after) == ("update", "alice", written))
+    house.sync()
+    shown = house.the_card().columns["job_title"]
+    assert shown == ("Countess" if written else "Analyst")
+    waiting = [c["column"] for c in house.engine.conflicts() if not c["resolved"]]
+    assert waiting == ([] if written else ["job_title"])
+    house.idle()
