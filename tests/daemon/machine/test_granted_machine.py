@@ -112,10 +112,11 @@ class GrantedStory(Story):
     def _grant(
         self, to: frozenset[Side], kinds: frozenset[Kind], columns: frozenset[str] | None, ago: int | None
     ) -> Grant:
+        """The name is among the columns: the book-keeping knows people by it, also those that are made."""
         return Grant(
             to=to,
             kinds=kinds,
-            columns={} if columns is None else {Kind.CONTACT: columns},
+            columns={} if columns is None else {Kind.CONTACT: columns | {self.house.named}},
             since=None if ago is None else self.house.clock() - timedelta(seconds=ago),
         )
 
