@@ -63,7 +63,9 @@ def _recover(cx: Context, work: Work, intents: Sequence[Intent]) -> None:
             decode_columns(work.pair.kind, intent.columns) if arrived else _standing(cx, work, intent, now)
         )
         entries += _entries(cx, work, intent, stands)
-        work.snapshot = _advanced(cx, work, stands) if arrived or stands else work.snapshot
+        work.snapshot = (
+            _advanced(cx, work, _carried(work, intent, stands)) if arrived or stands else work.snapshot
+        )
         work.pair = replace(work.pair, generation=reached)
     with cx.state.transaction() as tx:
         tx.history.add(entries)
@@ -92,6 +94,13 @@ def _standing(cx: Context, work: Work, intent: Intent, now: Columns) -> Columns:
     missing = {n for n in sent if n not in now or n not in shown or not same(now[n], shown[n])}
     broken = with_group(work.pair.kind, frozenset(missing))
     return {n: v for n, v in sent.items() if n not in broken}
+
+
+def _carried(work: Work, intent: Intent, stands: Columns) -> Columns:
+    """Without what was there before: a write that takes an earlier one back repeats what its target shows, and the
+    other side has never had that."""
+    before = _before(work, intent)
+    return {n: v for n, v in stands.items() if n not in before or not same(v, before[n])}
 
 
 def _lost(cx: Context, work: Work, intent: Intent, now: Columns) -> list[Conflict]:

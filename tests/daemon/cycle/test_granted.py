@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmsync.connectors.contract import Kind, Side
+from crmsync.connectors.errors import Unreachable
 from crmsync.daemon.plan.grant import ALL, NOTHING, Grant
 from tests.daemon.cycle.world import World
 
@@ -314,3 +315,26 @@ def test_a_reverse_and_a_forward_message_end_as_an_ordinary_cycle_does(
     halves = [FORWARD, REVERSE] if forward_first else [REVERSE, FORWARD]
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
         assert _play(one, edits, halves) == _play(other, edits, [ALL])
+
+
+def test_what_takes_back_an_earlier_write_is_nothing_that_the_two_agree_on(world: World) -> None:
+    """The card's edit is sent, and nobody hears of it; the record is edited later, and wins. The earlier write, which
+    may yet arrive, is taken back by one that repeats what the CRM shows. The card may not be told of that yet."""
+    card = world.person(job_title="Analyst", department="Poetry")
+    world.sync()
+    world.ecs.edit(card, job_title="Duchess")
+    world.crm.faults.fail("update", Unreachable("the line is dead"))
+    world.sync()
+    world.crm.edit(world.the_record().id, job_title="Countess")
+    world.ecs.edit(card, department="Engines")
+    world.crm.faults.fail("update", Unreachable("no answer"), after=True)
+    for _ in range(2):
+        world.clock.tick(7200)
+        world.sync(grant=REVERSE)
+    world.clock.tick(7200)
+    world.sync()
+    assert world.the_card().columns["job_title"] == world.the_record().columns["job_title"] == "Countess"
+    assert [(c["column"], c["ecs"], c["crm"]) for c in world.engine.conflicts()] == [
+        ("job_title", "Duchess", "Countess")
+    ]
+    world.idle()
