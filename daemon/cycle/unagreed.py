@@ -38,7 +38,7 @@ def _perhaps_edited(cx: Context, work: Work, crm: Standing) -> bool:
 
 
 def _unsent(cx: Context, work: Work, side: Side, there: Standing) -> bool:
-    """It was made on the other side only in part, as far as that was granted, and waits to be looked at again: what it
+    """It was exchanged only in part, as far as that was granted or configured, and waits to be looked at again: what it
     shows besides stands nowhere else."""
     if not any(row.side is side and not row.gone for row in work.rows):
         return False
