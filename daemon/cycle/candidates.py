@@ -18,16 +18,13 @@ from crmsync.state.values import decode_columns, qualified, split
 
 @dataclass(slots=True)
 class Likes:
-    """What shares a key with newcomers of the other side."""
+    """What shares a key with newcomers of the other side: what is free; whose other half is gone, which is not settled
+    yet; the same, where a person has to say whether it shall go, too; and what was linked, and the link given up."""
 
     free: list[Candidate] = field(default_factory=list)
-    deserted: list[Candidate] = field(
-        default_factory=list
-    )  # its other half is gone, which is not settled yet
-    disputed: list[Candidate] = field(
-        default_factory=list
-    )  # ... and whether it shall go, too, a person has to say
-    let_go: list[Candidate] = field(default_factory=list)  # it was linked, and the link was given up
+    deserted: list[Candidate] = field(default_factory=list)
+    disputed: list[Candidate] = field(default_factory=list)
+    let_go: list[Candidate] = field(default_factory=list)
 
     def everything(self) -> list[Candidate]:
         return [*self.free, *self.deserted, *self.disputed, *self.let_go]

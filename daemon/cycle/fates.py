@@ -12,13 +12,19 @@ from crmsync.daemon.cycle.contradicted import listed_as_gone
 from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of, with_both_halves
-from crmsync.daemon.plan.reconcile import MADE_AGAIN, UNSEEN
+from crmsync.daemon.plan.reconcile import DELETED, MADE_AGAIN, UNSEEN, Unlink
 from crmsync.state.model import Action, Detected, Pair
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
+STAYS = Unlink(f"{DELETED}, where it cannot be made again; the record stays")
 _LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
+
+
+def receives(cx: Context, work: Work) -> bool:
+    """Whether anything is made where its item is: mail is never made up."""
+    return cx.places[work.pair.ecs_collection].connector.capabilities.receives
 
 
 def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:

@@ -16,11 +16,13 @@ from crmsync.daemon.cycle.context import Context, Place, bears_stamps
 from crmsync.daemon.cycle.dating import dated
 from crmsync.daemon.cycle.echo import without_echoes
 from crmsync.daemon.cycle.fates import (
+    STAYS,
     forget,
     leave,
     look_again,
     looked_before,
     park_unreadable,
+    receives,
     recreate,
     unmeet,
 )
@@ -140,8 +142,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
         ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     fate = _missing_again(work, ecs, crm) or decide(ecs, crm, _ties(cx, work, ecs, crm))
-    if isinstance(fate, Recreate) and fate.side is Side.ECS and not _receives(cx, work):
-        fate = Unlink("deleted on the ECS side, where it cannot be made again; the edited record stays")
+    if isinstance(fate, Recreate) and fate.side is Side.ECS and not receives(cx, work):
+        fate = STAYS
     return fate, standings
 
 
@@ -152,10 +154,6 @@ def _missing_again(work: Work, ecs: Seen, crm: Seen) -> Recreate | None:
     if work.brought_back and ecs is Seen.GONE and crm.there:
         return Recreate(Side.ECS, f"{work.pair.reason}, and its item is gone")
     return None
-
-
-def _receives(cx: Context, work: Work) -> bool:
-    return cx.places[work.pair.ecs_collection].connector.capabilities.receives
 
 
 def _ties(cx: Context, work: Work, ecs: Seen, crm: Seen) -> Ties:

@@ -14,7 +14,7 @@ from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.fates import recreate
+from crmsync.daemon.cycle.fates import STAYS, receives, recreate
 from crmsync.daemon.cycle.linked import Removal
 from crmsync.daemon.cycle.recover import given_up
 from crmsync.daemon.cycle.work import Work
@@ -249,7 +249,11 @@ def _gone_on(work: Work) -> Side | None:
 def _restore(cx: Context, removal: Removal, held: Held) -> None:
     """A person said that this delete or unlink was a mistake: what is gone comes back, what lost its tag gets it."""
     work, pair = removal.work, removal.work.pair
-    if (gone := _gone_on(work)) is not None:
+    gone = _gone_on(work)
+    if gone is Side.ECS and not receives(cx, work):
+        _unlink(cx, [replace(removal, fate=STAYS)], {pair.id: held})
+        return
+    if gone is not None:
         recreate(cx, work, gone, "the delete was rejected by a person")
         return  # done with the confirmation; until then it stays rejected
     if isinstance(work.ecs, Record) and not cx.account.selected(work.ecs):

@@ -16,6 +16,7 @@ from crmsync.connectors.memory.traits import crm, mailbox
 from crmsync.daemon.account import Account, Crm, Mailbox
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.engine import Engine
+from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Rule
 from crmsync.state.database import State
@@ -356,3 +357,20 @@ def test_mail_of_a_forgotten_person_leaves_no_trace_and_stays_out(post: Post) ->
     post.arrives("alice", id="two@example.com", **{"from": "grace@example.com"})
     post.sync()
     assert post.activity().columns["message_id"] == "one@example.com"
+
+
+@pytest.mark.parametrize("rule", [DeleteRule.UNTAG, DeleteRule.MIRROR])
+def test_a_message_is_not_made_up_when_its_delete_is_rejected(post: Post, rule: DeleteRule) -> None:
+    """Nothing is made in a mailbox for what the CRM holds: the record stays, and that is all that can be put right."""
+    alice = post.engine.accounts["alice"]
+    alice.deletes, alice.limits = {Kind.EMAIL: rule}, {Kind.EMAIL: Limit(0, 0)}
+    item = post.arrives("alice")
+    post.sync()
+    post.boxes["alice"].delete(item)
+    post.sync()
+    assert len(post.engine.deletions()) == 1
+    post.engine.decide_deletions(approve=False)
+    post.sync()
+    assert (post.boxes["alice"].all(), len(post.crm.all())) == ([], 1)
+    assert (post.engine.deletions(), post.engine.queue()) == ([], [])
+    post.idle()
