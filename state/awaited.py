@@ -8,10 +8,16 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select, update
 
-from crmsync.state.rows import chunked, upsert
+from crmsync.state.rows import among, asked, chunked, given, upsert
 from crmsync.state.tables import awaited, pairs
 
 _c = awaited.c
+_COME = select(_c.pair_id, _c.name).where(_c.pair_id.in_(among()), _c.come.is_(True))
+_OF_CRM = (pairs.c.crm == given("crm"), pairs.c.crm_collection == given("collection"))
+# of the two tables the short one is gone through, whatever a database thinks of them: each poll asks this
+_ANY = (
+    select(_c.pair_id).where(select(pairs.c.id).where(pairs.c.id == _c.pair_id, *_OF_CRM).exists()).limit(1)
+)
 
 
 class Awaited:
@@ -24,7 +30,7 @@ class Awaited:
             {"pair_id": p, "name": n, "come": False} for p, names in missing.items() for n in sorted(names)
         ]
         if rows:
-            query = upsert(self._connection, awaited)
+            query = upsert(self._connection.dialect.name, awaited)
             index = [_c.pair_id, _c.name]
             self._connection.execute(
                 query.on_conflict_do_update(index_elements=index, set_={"come": False}), rows
@@ -33,10 +39,8 @@ class Awaited:
     def come(self, pair_ids: Iterable[int]) -> Mapping[int, frozenset[str]]:
         """By pair, those who have come since."""
         found: dict[int, set[str]] = defaultdict(set)
-        for chunk in chunked(pair_ids):
-            query = select(_c.pair_id, _c.name).where(_c.pair_id.in_(chunk), _c.come.is_(True))
-            for pair_id, name in self._connection.execute(query):
-                found[pair_id].add(name)
+        for pair_id, name in asked(self._connection, _COME, pair_ids):
+            found[pair_id].add(name)
         return {pair_id: frozenset(names) for pair_id, names in found.items()}
 
     def seen(self, pair_ids: Iterable[int]) -> None:
@@ -59,8 +63,5 @@ class Awaited:
         return sorted(found)
 
     def any(self, crm: str, collection: str) -> bool:
-        """Whether anybody is waited for at all. Of the two tables the short one is gone through, whatever a database
-        thinks of them: each poll asks this."""
-        here = (pairs.c.id == _c.pair_id) & (pairs.c.crm == crm) & (pairs.c.crm_collection == collection)
-        query = select(_c.pair_id).where(select(pairs.c.id).where(here).exists()).limit(1)
-        return self._connection.execute(query).first() is not None
+        """Whether anybody is waited for at all."""
+        return self._connection.execute(_ANY, {"crm": crm, "collection": collection}).first() is not None

@@ -1,6 +1,6 @@
 """The conflict log: the value that lost, and the decisions that a person still owes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +8,18 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 
 from crmsync.connectors.contract import Value
 from crmsync.state.model import Conflict
-from crmsync.state.rows import Only, Rows, chunked, of_these
+from crmsync.state.rows import Only, Rows, among, asked, chunked, every, of_these
 from crmsync.state.tables import conflicts
 from crmsync.state.values import decode, encode, type_of
 
 _c = conflicts.c
 _VALUES = ("base", "ecs", "crm", "chosen")
+
+_UNRESOLVED = (
+    every(conflicts, Conflict).where(_c.pair_id.in_(among()), _c.resolved.is_(False)).order_by(_c.id)
+)
+_OPEN_FOR = _UNRESOLVED.where(_c.winner.is_(None))
+_DECIDED_FOR = _UNRESOLVED.where(_c.winner.is_not(None))
 
 
 class Conflicts:
@@ -34,27 +40,11 @@ class Conflicts:
 
     def open_for(self, pair_ids: Iterable[int]) -> dict[tuple[int, str], Conflict]:
         """(pair, column) -> the conflict that waits for a person."""
-        return {
-            (one.pair_id, one.column): one
-            for chunk in chunked(pair_ids)
-            for one in self._read(
-                self._rows.select()
-                .where(_c.pair_id.in_(chunk), _c.resolved.is_(False), _c.winner.is_(None))
-                .order_by(_c.id)
-            )
-        }
+        return self._by_column(_OPEN_FOR, pair_ids)
 
     def decided_for(self, pair_ids: Iterable[int]) -> dict[tuple[int, str], Conflict]:
         """(pair, column) -> the conflict that a person has decided, and that is not carried out yet."""
-        return {
-            (one.pair_id, one.column): one
-            for chunk in chunked(pair_ids)
-            for one in self._read(
-                self._rows.select()
-                .where(_c.pair_id.in_(chunk), _c.resolved.is_(False), _c.winner.is_not(None))
-                .order_by(_c.id)
-            )
-        }
+        return self._by_column(_DECIDED_FOR, pair_ids)
 
     def of_pair(self, pair_id: int) -> list[Conflict]:
         """All of them, oldest first."""
@@ -132,10 +122,17 @@ class Conflicts:
             update(conflicts).where(_c.id == id).values(winner=winner, resolved=True, resolved_at=now)
         )
 
+    def _by_column(self, query: Select[Any], pair_ids: Iterable[int]) -> dict[tuple[int, str], Conflict]:
+        found = self._made(asked(self._connection, query, pair_ids))
+        return {(one.pair_id, one.column): one for one in found}
+
     def _read(self, query: Select[Any]) -> list[Conflict]:
+        return self._made(self._connection.execute(query))
+
+    def _made(self, rows: Iterable[Sequence[Any]]) -> list[Conflict]:
         names = self._rows.names
         found = []
-        for row in self._connection.execute(query):
+        for row in rows:
             values = dict(zip(names, row, strict=True))
             type = type_of(values["kind"], values["column"])
             values.update({name: decode(type, values[name]) for name in _VALUES})

@@ -1,10 +1,15 @@
 """Two small key-value tables: the cursors of collections, and everything else that is one text under one name."""
 
-from sqlalchemy import Connection, delete, func, select
+from functools import cache
+
+from sqlalchemy import Connection, Table, delete, func, select
 
 from crmsync.connectors.contract import Cursor
-from crmsync.state.rows import upsert
+from crmsync.state.rows import Upsert, given, upsert
 from crmsync.state.tables import cursors, meta
+
+_CURSOR = select(cursors.c.cursor).where(cursors.c.scope == given("scope"))
+_VALUE = select(meta.c.value).where(meta.c.key == given("key"))
 
 
 class Cursors:
@@ -14,17 +19,11 @@ class Cursors:
         self._connection = connection
 
     def get(self, scope: str) -> Cursor | None:
-        return self._connection.scalar(select(cursors.c.cursor).where(cursors.c.scope == scope))
+        return self._connection.scalar(_CURSOR, {"scope": scope})
 
     def put(self, scope: str, cursor: Cursor) -> None:
-        query = upsert(self._connection, cursors).values(scope=scope, cursor=cursor)
-        self._connection.execute(
-            query.on_conflict_do_update(
-                index_elements=[cursors.c.scope],
-                set_={"cursor": query.excluded.cursor},
-                where=cursors.c.cursor != query.excluded.cursor,  # an idle cycle leaves the disk alone
-            )
-        )
+        query = _put(self._connection.dialect.name, cursors, "scope", "cursor")
+        self._connection.execute(query, {"scope": scope, "cursor": cursor})
 
     def remove(self, scope: str) -> None:
         """The next detection lists everything."""
@@ -42,17 +41,11 @@ class Meta:
         self._connection = connection
 
     def get(self, key: str) -> str | None:
-        return self._connection.scalar(select(meta.c.value).where(meta.c.key == key))
+        return self._connection.scalar(_VALUE, {"key": key})
 
     def put(self, key: str, value: str) -> None:
-        query = upsert(self._connection, meta).values(key=key, value=value)
-        self._connection.execute(
-            query.on_conflict_do_update(
-                index_elements=[meta.c.key],
-                set_={"value": query.excluded.value},
-                where=meta.c.value != query.excluded.value,
-            )
-        )
+        query = _put(self._connection.dialect.name, meta, "key", "value")
+        self._connection.execute(query, {"key": key, "value": value})
 
     def remove(self, key: str) -> None:
         self._connection.execute(delete(meta).where(meta.c.key == key))
@@ -66,3 +59,13 @@ class Meta:
                 for key, value in self._connection.execute(select(meta.c.key, meta.c.value).where(begins))
             )
         )
+
+
+@cache
+def _put(dialect: str, table: Table, key: str, value: str) -> Upsert:
+    """What stands there already is not written again: an idle cycle leaves the disk alone."""
+    query = upsert(dialect, table)
+    new = query.excluded[value]
+    return query.on_conflict_do_update(
+        index_elements=[table.c[key]], set_={value: new}, where=table.c[value] != new
+    )

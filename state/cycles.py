@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, insert, update
 
 from crmsync.state.model import Cycle
-from crmsync.state.rows import Rows
+from crmsync.state.rows import Rows, given
 from crmsync.state.tables import cycles
 
 _c = cycles.c
+_START = insert(cycles).returning(_c.id)
+_FINISH = update(cycles).where(_c.id == given("_id"))
 
 
 class Cycles:
@@ -19,9 +21,8 @@ class Cycles:
         self._rows = Rows(connection, cycles, Cycle)
 
     def start(self, account: str, now: datetime) -> int:
-        query = insert(cycles).returning(_c.id)
         row = {"account": account, "started": now, "succeeded": False, "counts": {}, "errors": []}
-        id: int = self._connection.execute(query, row).scalar_one()
+        id: int = self._connection.execute(_START, row).scalar_one()
         return id
 
     def finish(
@@ -38,9 +39,14 @@ class Cycles:
         if succeeded is None:
             succeeded = all(error.get("item") for error in errors)
         self._connection.execute(
-            update(cycles)
-            .where(_c.id == id)
-            .values(finished=now, succeeded=succeeded, counts=dict(counts), errors=[dict(e) for e in errors])
+            _FINISH,
+            {
+                "_id": id,
+                "finished": now,
+                "succeeded": succeeded,
+                "counts": dict(counts),
+                "errors": [dict(e) for e in errors],
+            },
         )
 
     def get(self, id: int) -> Cycle | None:

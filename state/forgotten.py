@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, delete, select
 
-from crmsync.state.rows import chunked, unique, upsert
+from crmsync.state.rows import among, asked, unique, upsert
 from crmsync.state.tables import forgotten
+
+_KNOWN = select(forgotten.c.hash).where(forgotten.c.hash.in_(among()))
 
 
 class Forgotten:
@@ -15,7 +17,8 @@ class Forgotten:
     def add(self, hashes: Iterable[str]) -> None:
         rows = [{"hash": one} for one in unique(hashes)]
         if rows:
-            self._connection.execute(upsert(self._connection, forgotten).on_conflict_do_nothing(), rows)
+            query = upsert(self._connection.dialect.name, forgotten).on_conflict_do_nothing()
+            self._connection.execute(query, rows)
 
     def clear(self) -> int:
         """How many there were."""
@@ -23,8 +26,4 @@ class Forgotten:
 
     def any(self, hashes: Iterable[str]) -> set[str]:
         """Which of these were forgotten."""
-        return {
-            one
-            for chunk in chunked(hashes)
-            for one in self._connection.scalars(select(forgotten.c.hash).where(forgotten.c.hash.in_(chunk)))
-        }
+        return {one for (one,) in asked(self._connection, _KNOWN, hashes)}

@@ -1,17 +1,28 @@
 """What waits for a person: deletes past a threshold and ambiguous matches."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.state.model import Held, HeldState, What
-from crmsync.state.rows import Only, Rows, chunked, count_series, of_these
+from crmsync.state.rows import Only, Rows, among, chunked, count_series, every, given, of_these
 from crmsync.state.tables import held
 
 _c = held.c
 Item: TypeAlias = tuple[str, str]  # collection and id of an ECS item
+
+_NOT_DONE = every(held, Held).where(_c.state != HeldState.DONE)
+_MATCHES = _NOT_DONE.where(_c.account == given("account"), _c.side == given("side"), _c.what == What.MATCH)
+_FOR_PAIR = _NOT_DONE.where(_c.pair_id.in_(among()))
+_FOR_ITEMS = _MATCHES.where(_c.item.in_(among()))  # ``side``: where the partner would be
+_FOR_RECORDS = _MATCHES.where(_c.record.in_(among()))
+_OVERTAKEN = (
+    update(held)
+    .where(_c.pair_id.in_(among()), _c.what == What.DELETE, _c.state != HeldState.DONE)
+    .values(state=HeldState.DONE)
+)
 
 
 class HeldItems:
@@ -64,23 +75,18 @@ class HeldItems:
 
     def for_pair(self, pair_ids: Iterable[int]) -> dict[int, Held]:
         """By pair, the newest that is not done; a pair without one is absent."""
-        query = self._rows.select().where(_c.state != HeldState.DONE)
-        found = self._rows.by_id(query.where(_c.pair_id.in_(chunk)) for chunk in chunked(pair_ids))
+        found = self._rows.by_id(_FOR_PAIR, pair_ids)
         return {one.pair_id: one for one in found if one.pair_id is not None}
 
     def for_items(self, account: str, items: Iterable[Item]) -> dict[Item, Held]:
         """By ECS item, the newest question about its partner that is not done."""
         asked = frozenset(items)
-        query = self._matches(account, Side.CRM).where(_c.state != HeldState.DONE)
-        found = self._rows.by_id(
-            query.where(_c.item.in_(chunk)) for chunk in chunked({id for _, id in asked})
-        )
+        found = self._rows.by_id(_FOR_ITEMS, {id for _, id in asked}, account=account, side=Side.CRM)
         return {item: one for one in found for item in asked if _about(one, item)}
 
     def for_records(self, account: str, ids: Iterable[str]) -> dict[str, Held]:
         """By CRM id, the newest question about its partner that is not done."""
-        query = self._matches(account, Side.ECS).where(_c.state != HeldState.DONE)
-        found = self._rows.by_id(query.where(_c.record.in_(chunk)) for chunk in chunked(ids))
+        found = self._rows.by_id(_FOR_RECORDS, ids, account=account, side=Side.ECS)
         return {one.record: one for one in found}
 
     def unwanted_items(self, account: str, items: Iterable[Item]) -> None:
@@ -93,18 +99,10 @@ class HeldItems:
         known = self.for_records(account, ids).values()
         self.set_state([one.id for one in known if one.state is HeldState.HELD], HeldState.DONE)
 
-    def _matches(self, account: str, side: Side) -> Select[Any]:
-        """``side``: where the partner would be."""
-        return self._rows.select().where(_c.account == account, _c.side == side, _c.what == What.MATCH)
-
     def overtaken(self, pair_ids: Iterable[int]) -> None:
         """These pairs are not to be deleted or unlinked any more, whatever was held or decided."""
         for chunk in chunked(pair_ids):
-            self._connection.execute(
-                update(held)
-                .where(_c.pair_id.in_(chunk), _c.what == What.DELETE, _c.state != HeldState.DONE)
-                .values(state=HeldState.DONE)
-            )
+            self._connection.execute(_OVERTAKEN, {"among": chunk})
 
     def waiting(self, account: str, kind: Kind) -> int:
         """How many deletes and unlinks of the kind nobody has decided about; of a series, one."""

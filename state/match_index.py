@@ -2,16 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from crmsync.state.model import IndexRow
-from crmsync.state.rows import chunked, unique
+from crmsync.state.rows import among, asked, chunked, given, unique
 from crmsync.state.tables import index_keys, index_rows
 
 _r, _k = index_rows.c, index_keys.c
-_FIELDS = (_r.id, _r.item, _r.uid, _r.version, _r.name, _r.tagged, _r.collection)
+
+_OF_ACCOUNT = _r.account == given("account")
+_ROWS = select(_r.id, _r.item, _r.uid, _r.version, _r.name, _r.tagged, _r.collection).where(
+    _OF_ACCOUNT, _r.id.in_(among())
+)
+_KEYS = select(_k.row_id, _k.key).where(_k.row_id.in_(among()))
+_BY_KEY = select(_k.key, _k.row_id).where(_k.key.in_(among()))
+_HERE = (_OF_ACCOUNT, _r.collection == given("collection"), _r.item.in_(among()))
+_BY_ITEM = select(_r.id).where(*_HERE)
+_BY_UID = select(_r.id).where(_OF_ACCOUNT, _r.uid.in_(among()), _r.uid != "")
+_PUT = insert(index_rows).returning(_r.id, sort_by_parameter_order=True)
+_DROP = delete(index_rows).where(*_HERE)
 
 
 class MatchIndex:
@@ -23,7 +33,7 @@ class MatchIndex:
         for chunk in chunked({row.item: row for row in rows}.values()):
             self.drop(account, collection, [row.item for row in chunk])
             ids = self._connection.scalars(
-                insert(index_rows).returning(_r.id, sort_by_parameter_order=True),
+                _PUT,
                 [
                     {
                         "account": account,
@@ -45,20 +55,13 @@ class MatchIndex:
 
     def drop(self, account: str, collection: str, items: Iterable[str]) -> None:
         for chunk in chunked(items):
-            self._connection.execute(
-                delete(index_rows).where(
-                    _r.account == account, _r.collection == collection, _r.item.in_(chunk)
-                )
-            )
+            known = {"account": account, "collection": collection, "among": chunk}
+            self._connection.execute(_DROP, known)
 
     def find(self, account: str, keys: Iterable[str]) -> dict[str, list[IndexRow]]:
         """Key -> the items that have it, in every collection; a key that no item has is absent."""
-        hits = [
-            (key, id)
-            for chunk in chunked(unique(keys))
-            for key, id in self._connection.execute(select(_k.key, _k.row_id).where(_k.key.in_(chunk)))
-        ]
-        rows = self._rows(select(*_FIELDS).where(_r.account == account), sorted({id for _, id in hits}))
+        hits = [(key, id) for key, id in asked(self._connection, _BY_KEY, unique(keys))]
+        rows = self._rows(account, sorted({id for _, id in hits}))
         found: dict[str, list[IndexRow]] = defaultdict(list)
         for key, id in sorted(hits):
             if id in rows:
@@ -67,24 +70,13 @@ class MatchIndex:
 
     def get(self, account: str, collection: str, items: Iterable[str]) -> dict[str, IndexRow]:
         """By item; one that is not in the index is absent."""
-        where = (_r.account == account, _r.collection == collection)
-        ids = [
-            id
-            for chunk in chunked(items)
-            for id in self._connection.scalars(select(_r.id).where(*where, _r.item.in_(chunk)))
-        ]
-        return {row.item: row for row in self._rows(select(*_FIELDS), ids).values()}
+        rows = asked(self._connection, _BY_ITEM, items, account=account, collection=collection)
+        return {row.item: row for row in self._rows(account, [id for (id,) in rows]).values()}
 
     def by_uids(self, account: str, uids: Iterable[str]) -> list[IndexRow]:
         """The items with these UIDs, in every collection."""
-        ids = [
-            id
-            for chunk in chunked(unique(uids))
-            for id in self._connection.scalars(
-                select(_r.id).where(_r.account == account, _r.uid.in_(chunk), _r.uid != "")
-            )
-        ]
-        return list(self._rows(select(*_FIELDS), ids).values())
+        rows = asked(self._connection, _BY_UID, unique(uids), account=account)
+        return list(self._rows(account, [id for (id,) in rows]).values())
 
     def outside(self, account: str, collections: Collection[str]) -> list[tuple[str, str]]:
         """The items of all other collections: collections and items."""
@@ -110,15 +102,14 @@ class MatchIndex:
     def clear(self, account: str, collection: str) -> None:
         self._connection.execute(delete(index_rows).where(_r.account == account, _r.collection == collection))
 
-    def _rows(self, query: Select[Any], ids: list[int]) -> dict[int, IndexRow]:
-        """By row id, each with all of its keys."""
-        rows: dict[int, IndexRow] = {}
-        for chunk in chunked(ids):
-            keys: dict[int, list[str]] = defaultdict(list)
-            for id, key in self._connection.execute(select(_k.row_id, _k.key).where(_k.row_id.in_(chunk))):
-                keys[id].append(key)
-            for id, item, uid, version, name, tagged, collection in self._connection.execute(
-                query.where(_r.id.in_(chunk))
-            ):
-                rows[id] = IndexRow(item, uid, version, frozenset(keys[id]), name, tagged, collection)
-        return rows
+    def _rows(self, account: str, ids: list[int]) -> dict[int, IndexRow]:
+        """By row id, each with all of its keys; those of other accounts are absent."""
+        keys: dict[int, list[str]] = defaultdict(list)
+        for id, key in asked(self._connection, _KEYS, ids):
+            keys[id].append(key)
+        return {
+            id: IndexRow(item, uid, version, frozenset(keys[id]), name, tagged, collection)
+            for id, item, uid, version, name, tagged, collection in asked(
+                self._connection, _ROWS, ids, account=account
+            )
+        }

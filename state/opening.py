@@ -162,6 +162,9 @@ def _sqlite(url: URL, *, read: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+        if read:
+            connection.connection.cursor().execute("BEGIN")  # takes no lock, and cannot fail: kept short
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -4,15 +4,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from crmsync.connectors.contract import Kind, occurrence_of
 from crmsync.state.model import Pair, PairState
-from crmsync.state.rows import Rows, chunked, count_series
+from crmsync.state.rows import Rows, among, count_series, every, given
 from crmsync.state.tables import pairs
 
 _c = pairs.c
 _SHORT = 15  # a CRM record id comes with or without its three check characters
+
+_ALL = every(pairs, Pair)
+_OF_ACCOUNT = _ALL.where(_c.account == given("account"))
+_OF_CRM = _ALL.where(_c.crm == given("crm"))
+_BY_ID = _ALL.where(_c.id.in_(among()))
+_BY_ECS = _OF_ACCOUNT.where(_c.ecs_collection == given("collection"), _c.ecs_id.in_(among()))
+_BY_CRM = _OF_ACCOUNT.where(
+    _c.crm == given("crm"), _c.crm_collection == given("collection"), _c.crm_id.in_(among())
+)
+_BY_UID = _OF_ACCOUNT.where(_c.ecs_uid.in_(among()))
+_RECORDS = _OF_CRM.where(_c.crm_collection == given("collection"), _c.crm_id.in_(among()))
+_ITEMS = _OF_CRM.where(_c.ecs_collection == given("collection"), _c.ecs_id.in_(among()))
+_UIDS = _OF_CRM.where(_c.ecs_uid.in_(among()))
 
 
 class Pairs:
@@ -22,25 +35,25 @@ class Pairs:
 
     def by_ecs(self, account: str, collection: str, ids: Iterable[str]) -> dict[str, Pair]:
         """By ECS id, linked or not; an id without a pair is absent."""
-        where = and_(_c.account == account, _c.ecs_collection == collection)
-        return {pair.ecs_id: pair for pair in self._where_in(where, _c.ecs_id, ids)}
+        found = self._rows.among(_BY_ECS, ids, account=account, collection=collection)
+        return {pair.ecs_id: pair for pair in found}
 
     def by_crm(self, account: str, crm: str, collection: str, ids: Iterable[str]) -> dict[str, Pair]:
         """By CRM id, linked or not; an id without a pair is absent."""
-        where = and_(_c.account == account, _c.crm == crm, _c.crm_collection == collection)
-        return {pair.crm_id: pair for pair in self._where_in(where, _c.crm_id, ids)}
+        found = self._rows.among(_BY_CRM, ids, account=account, crm=crm, collection=collection)
+        return {pair.crm_id: pair for pair in found}
 
     def accounts_of(self, crm: str, collection: str, ids: Iterable[str]) -> dict[str, list[Pair]]:
         """By CRM id, the pairs of every account; an id without one is absent."""
         found: dict[str, list[Pair]] = defaultdict(list)
-        for pair in self._where_in(and_(_c.crm == crm, _c.crm_collection == collection), _c.crm_id, ids):
+        for pair in self._rows.among(_RECORDS, ids, crm=crm, collection=collection):
             found[pair.crm_id].append(pair)
         return dict(found)
 
     def of_items(self, crm: str, collection: str, ids: Iterable[str]) -> dict[str, list[Pair]]:
         """By ECS id, the pairs of every account of the CRM login, linked or not; an id without one is absent."""
         found: dict[str, list[Pair]] = defaultdict(list)
-        for pair in self._where_in(and_(_c.crm == crm, _c.ecs_collection == collection), _c.ecs_id, ids):
+        for pair in self._rows.among(_ITEMS, ids, crm=crm, collection=collection):
             found[pair.ecs_id].append(pair)
         return dict(found)
 
@@ -50,14 +63,14 @@ class Pairs:
     def by_uids(self, account: str, uids: Iterable[str]) -> dict[str, list[Pair]]:
         """By the ECS item's own UID, in whatever collection; a UID without a pair is absent."""
         found: dict[str, list[Pair]] = defaultdict(list)
-        for pair in self._where_in(_c.account == account, _c.ecs_uid, uids):
+        for pair in self._rows.among(_BY_UID, uids, account=account):
             found[pair.ecs_uid].append(pair)
         return dict(found)
 
     def of_uids(self, crm: str, uids: Iterable[str]) -> dict[str, list[Pair]]:
         """As ``by_uids``, of every account of the CRM login."""
         found: dict[str, list[Pair]] = defaultdict(list)
-        for pair in self._where_in(_c.crm == crm, _c.ecs_uid, uids):
+        for pair in self._rows.among(_UIDS, uids, crm=crm):
             found[pair.ecs_uid].append(pair)
         return dict(found)
 
@@ -65,11 +78,7 @@ class Pairs:
         return self._rows.first(self._rows.select().where(_c.id == id))
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Pair]:
-        return {
-            pair.id: pair
-            for chunk in chunked(ids)
-            for pair in self._rows.all(self._rows.select().where(_c.id.in_(chunk)))
-        }
+        return {pair.id: pair for pair in self._rows.among(_BY_ID, ids)}
 
     def find(self, text: str) -> list[Pair]:
         """What a person may mean: an ECS id, alone or after its collection; a UID; a CRM id in either length."""
@@ -149,12 +158,3 @@ class Pairs:
     def listing(self, account: str) -> list[Pair]:
         """All of them at once: for reports, not for the cycle."""
         return self._rows.all(self._rows.select().where(_c.account == account).order_by(_c.id))
-
-    def _where_in(
-        self, where: ColumnElement[bool], column: ColumnElement[str], values: Iterable[str]
-    ) -> list[Pair]:
-        return [
-            pair
-            for chunk in chunked(values)
-            for pair in self._rows.all(self._rows.select().where(where, column.in_(chunk)))
-        ]

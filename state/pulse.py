@@ -47,7 +47,7 @@ class Pulse:
         if beat.idle:
             return
         values = {name: getattr(beat, name) for name in (*_SUMS, *_MOST)}
-        query = upsert(self._connection, pulse)
+        query = upsert(self._connection.dialect.name, pulse)
         new = query.excluded
         sums = {name: _c[name] + new[name] for name in _SUMS}
         most = {name: case((_c[name] > new[name], _c[name]), else_=new[name]) for name in _MOST}

@@ -3,16 +3,39 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, update
 
 from crmsync.connectors.contract import Side
 from crmsync.state.model import Change, Counts, Detected, QueueState
-from crmsync.state.rows import Only, Rows, chunked, of_these, upsert
+from crmsync.state.rows import Only, Rows, Upsert, among, asked, chunked, every, given, of_these, upsert
 from crmsync.state.tables import index_rows, queue
 
 _PENDING = (QueueState.DUE, QueueState.WAITING)
 _c, _i = queue.c, index_rows.c
+
+_ALL = every(queue, Change)
+_DUE = (
+    _ALL.where(_c.account == given("account"), _c.id > given("after_id"), _c.state.in_(_PENDING))
+    .where(_c.next_at <= given("now"), _c.changed_at <= given("settled"))
+    .order_by(_c.id)
+    .limit(given("limit"))
+)
+_BY_ID = _ALL.where(_c.id.in_(among()))
+_OF_SIDE = (_c.account == given("account"), _c.side == given("side"))
+_GET = _ALL.where(*_OF_SIDE, _c.collection == given("collection"), _c.item.in_(among()))
+_OF_COLLECTIONS = _ALL.where(*_OF_SIDE, _c.collection.in_(among()))
+_COLLECTIONS = select(_c.collection).where(*_OF_SIDE).distinct()
+_BY_ACCOUNT = select(_c.account, _c.item).where(
+    _c.side == given("side"), _c.collection == given("collection"), _c.item.in_(among())
+)
+_COUNTS = select(_c.state, func.count()).where(_c.account == given("account")).group_by(_c.state)
+_DONE_UNLESS_CHANGED = delete(queue).where(
+    _c.id == bindparam("_id"),
+    _c.version == bindparam("_version", type_=_c.version.type),
+    _c.gone == bindparam("_gone"),
+)
 
 
 class Queue:
@@ -50,16 +73,7 @@ class Queue:
         ]
         if not rows:
             return 0
-        query = upsert(self._connection, queue)
-        new = query.excluded
-        renewed = (
-            "version", "gone", "survivor", "state", "attempts", "code", "error", "changed_at", "next_at"
-        )  # fmt: skip
-        query = query.on_conflict_do_update(
-            index_elements=[_c.account, _c.side, _c.collection, _c.item],
-            set_={**{name: new[name] for name in renewed}, "kind": func.coalesce(new.kind, _c.kind)},
-            where=or_(_c.version != new.version, _c.gone != new.gone),
-        )
+        query = _recorded(self._connection.dialect.name)
         return self._connection.execute(query, rows, execution_options={"preserve_rowcount": True}).rowcount
 
     def due(
@@ -67,11 +81,7 @@ class Queue:
     ) -> list[Change]:
         """Rows to be synced now, oldest first: settled, and past their back-off."""
         return self._rows.all(
-            self._rows.select()
-            .where(_c.account == account, _c.id > after_id, _c.state.in_(_PENDING))
-            .where(_c.next_at <= now, _c.changed_at <= now - settle)
-            .order_by(_c.id)
-            .limit(limit)
+            _DUE, account=account, after_id=after_id, now=now, settled=now - settle, limit=limit
         )
 
     def unsettled(self, account: str, now: datetime, settle: timedelta, limit: int) -> list[Change]:
@@ -85,10 +95,7 @@ class Queue:
 
     def get(self, account: str, side: Side, collection: str, items: Iterable[str]) -> list[Change]:
         """The rows of these items, whatever their state; an item without a row is absent."""
-        where = and_(_c.account == account, _c.side == side, _c.collection == collection)
-        return self._rows.by_id(
-            self._rows.select().where(where, _c.item.in_(chunk)) for chunk in chunked(items)
-        )
+        return self._rows.by_id(_GET, items, account=account, side=side, collection=collection)
 
     def of_collection(self, account: str, side: Side, collection: str) -> list[str]:
         """The items of the collection that stand in the table, whatever their state."""
@@ -97,21 +104,14 @@ class Queue:
 
     def outside(self, account: str, side: Side, collections: Collection[str]) -> list[Change]:
         """The rows of all other collections, whatever their state."""
-        here = and_(_c.account == account, _c.side == side)
-        keys = set(self._connection.scalars(select(_c.collection).where(here).distinct()))
-        return self._rows.by_id(
-            self._rows.select().where(here, _c.collection == key) for key in keys.difference(collections)
-        )
+        keys = set(self._connection.scalars(_COLLECTIONS, {"account": account, "side": side}))
+        return self._rows.by_id(_OF_COLLECTIONS, keys.difference(collections), account=account, side=side)
 
     def by_account(self, side: Side, collection: str, items: Iterable[str]) -> dict[str, frozenset[str]]:
         """Account -> those of the items of which it has a row, whatever its state."""
         found: dict[str, set[str]] = defaultdict(set)
-        for chunk in chunked(items):
-            query = select(_c.account, _c.item).where(
-                _c.side == side, _c.collection == collection, _c.item.in_(chunk)
-            )
-            for account, item in self._connection.execute(query):
-                found[account].add(item)
+        for account, item in asked(self._connection, _BY_ACCOUNT, items, side=side, collection=collection):
+            found[account].add(item)
         return {account: frozenset(some) for account, some in found.items()}
 
     def coded(self, account: str, code: str) -> list[Change]:
@@ -126,7 +126,7 @@ class Queue:
         where = and_(_c.side == Side.ECS, _c.code == code, _c.error.startswith(beginning, autoescape=True))
         found = select(_c.id, _i.uid).join_from(queue, index_rows, here, isouter=True).where(where)
         uids = {id: uid or "" for id, uid in self._connection.execute(found)}
-        rows = self._rows.by_id(self._rows.select().where(_c.id.in_(ids)) for ids in chunked(uids))
+        rows = self._rows.by_id(_BY_ID, uids)
         return [(row, uids[row.id]) for row in rows]
 
     def named(self, item: str) -> list[Change]:
@@ -146,14 +146,7 @@ class Queue:
         """Takes rows out; one whose item changed again since it was read stays, for the next cycle."""
         rows = [{"_id": c.id, "_version": c.version, "_gone": c.gone} for c in changes]
         if rows:
-            self._connection.execute(
-                delete(queue).where(
-                    _c.id == bindparam("_id"),
-                    _c.version == bindparam("_version", type_=_c.version.type),
-                    _c.gone == bindparam("_gone"),
-                ),
-                rows,
-            )
+            self._connection.execute(_DONE_UNLESS_CHANGED, rows)
 
     def defer(self, ids: Iterable[int], next_at: datetime, code: str, error: str) -> None:
         """One more attempt failed; again at ``next_at``."""
@@ -227,9 +220,8 @@ class Queue:
         return self._connection.execute(query).scalar_one()
 
     def counts(self, account: str) -> Counts:
-        query = select(_c.state, func.count()).where(_c.account == account).group_by(_c.state)
         found: dict[QueueState, int] = {}
-        for state, count in self._connection.execute(query):
+        for state, count in self._connection.execute(_COUNTS, {"account": account}):
             found[state] = count
         pending = sum(found.get(state, 0) for state in _PENDING)
         return Counts(pending, found.get(QueueState.PARKED, 0), found.get(QueueState.HELD, 0))
@@ -243,6 +235,18 @@ class Queue:
     def _set(self, ids: Iterable[int], state: QueueState, **values: object) -> None:
         for chunk in chunked(ids):
             self._connection.execute(update(queue).where(_c.id.in_(chunk)).values(state=state, **values))
+
+
+@cache
+def _recorded(dialect: str) -> Upsert:
+    query = upsert(dialect, queue)
+    new = query.excluded
+    renewed = ("version", "gone", "survivor", "state", "attempts", "code", "error", "changed_at", "next_at")
+    return query.on_conflict_do_update(
+        index_elements=[_c.account, _c.side, _c.collection, _c.item],
+        set_={**{name: new[name] for name in renewed}, "kind": func.coalesce(new.kind, _c.kind)},
+        where=or_(_c.version != new.version, _c.gone != new.gone),
+    )
 
 
 def _parked(only: Only) -> list[ColumnElement[bool]]:
