@@ -11,13 +11,14 @@ from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.account import Mailbox
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.contradicted import contradicted
+from crmsync.daemon.cycle.givenup import make_room
 from crmsync.daemon.cycle.glances import completed, said_before
 from crmsync.daemon.cycle.opening import restricting
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.vouched import vouch
 from crmsync.daemon.cycle.waiting import UNASKED, UNKNOWN, stands_in, wait_for_crm
 from crmsync.daemon.cycle.work import FULL_ACCESS, Answer, Work
-from crmsync.state.model import Change, Pair
+from crmsync.state.model import Change, Pair, PairState
 
 
 def load(cx: Context, works: Sequence[Work]) -> list[Work]:
@@ -256,8 +257,8 @@ def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
             continue
         place = cx.objects[work.pair.crm_collection]
         with cx.state.reading() as tx:
-            taken = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [survivor])
-        if taken:
+            taken = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [survivor]).get(survivor)
+        if taken and (taken.state is PairState.LINKED or work.pair.state is PairState.UNLINKED):
             work.crm = Hidden(work.pair.crm_id)  # unlinked, not deleted: its twin is linked already
             continue
         try:
@@ -269,6 +270,8 @@ def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
         work.pair = replace(work.pair, crm_id=survivor, crm_version="")
         work.crm = answer
         with cx.state.transaction() as tx:
+            if taken:
+                make_room(cx, tx, work.pair)
             tx.pairs.save(work.pair)
 
 

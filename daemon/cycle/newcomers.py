@@ -26,7 +26,8 @@ from crmsync.daemon.cycle.claims import unclaimed
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.delegation import own
 from crmsync.daemon.cycle.former import Former, under_way
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, give_up, hold, link, new_pair
+from crmsync.daemon.cycle.givenup import give_up
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid, with_announced, without_moved

@@ -10,7 +10,8 @@ from crmsync.connectors.contract import Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle.candidates import free_for, own_items, search, spoken_for
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import make_room, met
+from crmsync.daemon.cycle.givenup import make_room
+from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.work import ADOPTED, Work, with_both_halves
 from crmsync.daemon.plan.match import Candidate, Partner, match
 from crmsync.state.model import Action, Detected, Pair

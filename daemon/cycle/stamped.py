@@ -10,7 +10,8 @@ from crmsync.connectors.contract import Gone, Hidden, Record, Side
 from crmsync.connectors.errors import ConnectorError
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context, Place
-from crmsync.daemon.cycle.linking import PARTNER_MISSING, ends, give_up, hold, met, new_pair
+from crmsync.daemon.cycle.givenup import ends, give_up
+from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, met, new_pair
 from crmsync.daemon.cycle.load import fetch, items_gone
 from crmsync.daemon.cycle.owners import claimed
 from crmsync.daemon.cycle.survey import Newcomer, may_be_linked_again

@@ -7,7 +7,8 @@ from typing import Any
 from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.context import Context
-from crmsync.daemon.cycle.linking import make_room, met
+from crmsync.daemon.cycle.givenup import make_room
+from crmsync.daemon.cycle.linking import met
 from crmsync.daemon.cycle.work import BY_HAND
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.finding import (

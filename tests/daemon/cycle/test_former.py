@@ -210,6 +210,46 @@ def test_somebody_else_with_the_same_address_is_no_former_partner(unlinking: Hou
     assert house.engine.matches() == []
 
 
+@pytest.mark.parametrize("given_up", ["untagged", "deleted"])
+def test_a_record_that_is_merged_into_one_that_was_let_go_keeps_its_card(
+    unlinking: House, given_up: str
+) -> None:
+    house = unlinking
+    card = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    former = house.person("Augusta", "King")
+    house.sync()
+    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    if given_up == "untagged":
+        house.ecs.untag(former, "CRM")
+    else:
+        house.ecs.delete(former)
+    house.sync()
+    house.crm.merge(record, survivor)
+    house.sync()
+    house.ecs.edit(card, job_title="Countess")
+    house.sync()
+    assert titles(house.contacts()) == ["Countess"]
+    house.idle()
+
+
+def test_a_record_that_is_merged_into_that_of_another_card_is_unlinked(house: House) -> None:
+    card = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    house.person("Augusta", "King")
+    house.sync()
+    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    house.crm.merge(record, survivor)
+    house.sync()
+    house.ecs.edit(card, job_title="Countess")
+    house.sync()
+    assert [i["first_name"] for i in house.contacts()] == ["Augusta"]
+    assert len(house.cards()) == 2, "nobody has deleted it"
+    house.idle()
+
+
 # ── The delete waits for a decision ──────────────────────────────────────────────────────────────────────────
 
 
