@@ -1,6 +1,6 @@
 """The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
@@ -93,7 +93,7 @@ def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
         ) from error
     crms = {name: _crm(name, crm, now) for name, crm in config.crm.items()}
     accounts = {
-        name: _account(name, account, config.crm[account.crm], crms, now)
+        name: _account(name, account, _unverified(name, config), crms, now)
         for name, account in config.account.items()
     }
     keepers = {n: _keeper(config, n, crms[n], now) for n, crm in config.crm.items() if crm.replica}
@@ -184,18 +184,24 @@ def _auth(config: CrmConfig) -> Auth:
             return Jwt(client_id, username, private_key.reveal(), audience)
 
 
-def _unverified(name: str, config: AccountConfig, crm: CrmConfig) -> list[str]:
-    sources = ((f"account.{name}.source[{n}]", source) for n, source in enumerate(config.source))
-    places: list[tuple[str, Server]] = [*sources, (f"crm.{config.crm}", crm)]
+def _unverified(name: str, config: Config) -> list[str]:
+    """Of the account's own servers, and of those that all of them share."""
+    account = config.account[name]
+    servers: dict[str, Server | None] = {
+        **{f"account.{name}.source[{n}]": source for n, source in enumerate(account.source)},
+        f"crm.{account.crm}": config.crm[account.crm],
+        "login.oidc": config.login.oidc,
+        "alerts.webhook": config.alerts.webhook,
+    }
     return [
-        f"{where}: the certificate of {place.insecure_host} is not checked (`verify = false`)"
-        for where, place in places
-        if not place.verify
+        f"{where}: the certificate of {server.insecure_host} is not checked (`verify = false`)"
+        for where, server in servers.items()
+        if server is not None and not server.verify
     ]
 
 
 def _account(
-    name: str, config: AccountConfig, crm: CrmConfig, crms: Mapping[str, Crm], now: Clock
+    name: str, config: AccountConfig, warnings: Sequence[str], crms: Mapping[str, Crm], now: Clock
 ) -> Account:
     wanted = {kind: config.collection_for(name) for kind, name in _KINDS}
     return Account(
@@ -214,7 +220,7 @@ def _account(
         names=frozenset((*config.addresses, *config.owner_of)),
         private=Private(config.private),
         window=Window(back=config.series_back, ahead=config.series_ahead),
-        warnings=_unverified(name, config, crm),
+        warnings=warnings,
     )
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from crmsync.config.load import parse
 from crmsync.connectors.abilities import Watching
 from crmsync.daemon.app import build
@@ -14,17 +16,39 @@ url = "http://127.0.0.1:9/EWS/Exchange.asmx"
 username = "alice"
 password_env = "ALICE_PASSWORD"
 """
-UNCHECKED = 'verify = false\ninsecure_host = "dav.example.com"\n'
+UNCHECKED = """url = "https://{host}/"
+verify = false
+insecure_host = "{host}"
+"""
+SOURCE, CRM = 'url = "http://127.0.0.1:9/alice/"\n', 'url = "http://127.0.0.1:9"\n'
+WEBHOOK = """
+[alerts.webhook]
+secret_env = "HOOK_SECRET"
+"""
+PROVIDER = """
+[login.oidc]
+client_id = "crmsync"
+client_secret_env = "OIDC_SECRET"
+"""
 
 
-def test_a_certificate_that_is_not_checked_shows_in_the_status(tmp_path: Path) -> None:
-    text = CONFIG.format(folder=tmp_path).replace("http://127.0.0.1:9/alice/", "https://dav.example.com/")
-    engine = build(parse((text + UNCHECKED).encode(), tmp_path / "config.toml", {}))
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("account.alice.source[0]", CONFIG.replace(SOURCE, UNCHECKED)),
+        ("crm.main", CONFIG.replace(CRM, UNCHECKED)),
+        ("alerts.webhook", CONFIG + WEBHOOK + UNCHECKED),
+        ("login.oidc", CONFIG + PROVIDER + UNCHECKED),
+    ],
+)
+def test_a_certificate_that_is_not_checked_shows_in_the_status(tmp_path: Path, where: str, text: str) -> None:
+    text = text.format(folder=tmp_path, host="there.example.com")
+    engine = build(parse(text.encode(), tmp_path / "config.toml", {}))
     (alice,) = engine.status()["accounts"]
     engine.close()
-    (notice,) = alice["notices"]
-    assert "account.alice.source[0]" in notice
-    assert "certificate of dav.example.com is not checked" in notice
+    assert alice["notices"] == [
+        f"{where}: the certificate of there.example.com is not checked (`verify = false`)"
+    ]
 
 
 def test_who_can_be_watched_is_watched(tmp_path: Path) -> None:
