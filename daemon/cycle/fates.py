@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
 from crmsync.daemon.cycle.agreed import entry, fresh_columns, shown_before
@@ -10,6 +11,7 @@ from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.contradicted import listed_as_gone
 from crmsync.daemon.cycle.remade import linked_anew
+from crmsync.daemon.cycle.shared import made_again_by_others
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.work import Work, rules_of, with_both_halves
 from crmsync.daemon.plan.reconcile import DELETED, MADE_AGAIN, UNSEEN, Unlink
@@ -50,8 +52,12 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     if linked_anew(cx, work, side, place, key):
         return
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
+    forestalled = partial(made_again_by_others, cx, pair, side)
+    with cx.state.reading() as tx:
+        if forestalled(tx):
+            return  # its rows stay due: once that is heard of, it is found
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
-    carry_out(cx, [task])
+    carry_out(cx, [task], forestalled)
     if cx.dry:
         return
     cycle = cx.cycle

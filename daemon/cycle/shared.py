@@ -55,6 +55,16 @@ def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset
     return frozenset(qualified(n.place.key, n.record.id) for n in newcomers if n.row.id in rows)
 
 
+def made_again_by_others(cx: Context, pair: Pair, side: Side, tx: Tx) -> frozenset[str]:
+    """The record of the pair, where another account that is linked to it is making it again at this moment, and ours
+    has not begun to; or none."""
+    again = tx.intents.creating(Side.CRM, [pair.crm_id]) if side is Side.CRM else []
+    linked = tx.pairs.get_many(i.pair_id for i in again if i.pair_id is not None)
+    there = {a.name for a in cx.bound}  # nobody else will ever say what became of it
+    accounts = {p.account for p in linked.values() if p.state is PairState.LINKED} & there
+    return frozenset() if cx.account.name in accounts else frozenset(i.item for i in again if accounts)
+
+
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:
     """The external id of the record that is made for this item, by this account or another one."""
     uid, generation = newcomer.record.uid or newcomer.record.id, int(newcomer.row.code == TAKEN)

@@ -145,6 +145,32 @@ def test_a_deleted_record_of_an_edited_card_is_made_again_once(house: House) -> 
     house.idle()
 
 
+@pytest.mark.parametrize("after", ["heard of", "given up", "left"])
+def test_a_record_that_waits_to_be_made_again_in_a_copy_is_made_once(house: House, after: str) -> None:
+    """The copy of the CRM has it, and the second account cannot see it there; it waits for what becomes of it."""
+    card = a_card(house)
+    house.sync()
+    house.crm.delete(house.the_record().id)
+    house.boxes[SHARED].edit(card, job_title="Countess")
+    house.crm.faults.postponed = True
+    house.sync()
+    with house.state.reading() as tx:
+        assert [len(tx.intents.open(name)) for name in ("alice", "bob")] == [1, 0]
+    house.crm.faults.postponed = False
+    if after == "given up":
+        house.settings["alice"]["tag"] = "Customers"
+        house.restart()
+        house.clock.tick(7200)
+        house.sync(names=["alice"])
+    elif after == "left":
+        del house.engine.accounts["alice"]
+    for _ in range(2):
+        house.clock.tick(7200)
+        house.sync()
+    assert [dict(c)["job_title"] for c in house.contacts()] == ["Countess"]
+    assert house.engine.queue() == []
+
+
 def test_a_record_that_two_cards_of_an_account_have_made_again_is_one(house: House) -> None:
     """The first account finds that a person has made it again; the second has a card of its own that goes with that."""
     card = house.boxes[SHARED].put("shared", {**PERSON, "email": "ada@example.com"}, tags=["CRM"])

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from crmsync.connectors.calllog import mapping
@@ -29,7 +30,7 @@ from tests.daemon.cycle.world import Clock
 from tests.daemon.machine.house import House, empty_state
 from tests.daemon.machine.ledger import Ledger
 from tests.daemon.machine.premises import PEOPLE, SHARED, Premises
-from tests.daemon.machine.trouble import Fate, Wires
+from tests.daemon.machine.trouble import Fate, Point, Wires
 
 LOG, LOG_ACCOUNT = "bob", "alice.calls"
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -197,6 +198,8 @@ class CallsHouse(House):
 class CallsLedger(Ledger):
     """A call is deleted on one of three sides, and goes on the two others."""
 
+    _going: Mapping[str, Item] = MappingProxyType({})  # records, just before one of them is deleted
+
     def _rightly_deleted(self, server: str, item: Item) -> bool:
         name = self._name(item)
         unknowable = self.lied_to and name in self.moved
@@ -206,3 +209,22 @@ class CallsLedger(Ledger):
 
     def _partners(self, name: str) -> int:
         return 2 if self.made[LOG, name] else 1
+
+    def _saw(self, point: Point) -> None:
+        """Whoever deletes the task in a list deletes its record; with it goes what the log has told the CRM, and the
+        CRM tells no list."""
+        super()._saw(point)
+        if (point.where, point.what) != ("crm", "delete"):
+            return
+        if not point.after:
+            self._going = {i.id: i for i in self.house.items("crm")}
+        elif record := self._going.get(point.detail):
+            self._went_untold(record)
+
+    def _went_untold(self, record: Item) -> None:
+        for edit in self.edits:
+            untold = self.travels(LOG, edit.column) and not self.travels("crm", edit.column)
+            if edit.over or not untold or (edit.server, edit.name) != (LOG, self._name(record)):
+                continue
+            if self.means(edit.column, record.columns[edit.column], edit.value):
+                edit.over = "gone with its record, from which it goes no further"
