@@ -221,7 +221,8 @@ _NO_YEAR = 1604  # what Apple writes for a date without a year, with or without 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A whole date. One without a year, with a time or with anything else in it is no opinion."""
+    """A whole date. A time that stands behind it (RFC 2426 3.1.5, RFC 6350 4.3.4) is left where it is. A date without a
+    year, or anything else, is no opinion."""
 
     names: tuple[str, ...]  # the first is the one for new lines
 
@@ -238,7 +239,7 @@ class Day:
         found = chosen(self._candidates(card))
         if not found or is_blank(found):
             return None
-        day = plain_date(unescape(found.text_value).strip())
+        day = plain_date(unescape(found.text_value).strip().partition("T")[0])
         partial = day is None or day.year == _NO_YEAR or found.parameter("X-APPLE-OMIT-YEAR")
         return ABSENT if partial else day
 

@@ -31,7 +31,9 @@ class Choice:
 
 CHOICES: Mapping[tuple[Kind, str], Choice] = {
     (Kind.APPOINTMENT, "show_as"): Choice(
-        "ShowAs", {"busy": "Busy", "out_of_office": "OutOfOffice", "free": "Free"}, "busy"
+        "ShowAs",
+        {"busy": "Busy", "out_of_office": "OutOfOffice", "free": "Free", "tentative": "Busy"},  # the nearest
+        "busy",
     ),
     (Kind.TASK, "status"): Choice(
         "Status",

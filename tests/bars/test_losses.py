@@ -2,8 +2,10 @@
 
 import resource
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +134,32 @@ def test_a_disk_that_takes_nothing_more(synced: Office) -> None:
     assert len(emails) == len(set(emails)) == len(PEOPLE) + 1 + 60
     assert len(synced.stored(synced.book)) == len(PEOPLE) + 1 + 60
     synced.quiet()
+
+
+def test_a_state_that_may_only_be_read(synced: Office) -> None:
+    """Nothing is sent that could not be noted first."""
+    writable = _version_of_writers(synced, 3)  # of which SQLite knows nothing: it reads, and refuses to write
+    life_goes_on(synced)
+    before = synced.everything()
+    answer = synced.cli("sync")
+    assert answer.code == 1, answer
+    assert "no write access to the state database" in answer.out
+    assert "needs write access to the file and its directory" in answer.out
+    assert "Traceback" not in answer.out
+    assert synced.everything() == before
+    _version_of_writers(synced, writable)
+    synced.sync()
+    nothing_twice_and_nothing_back(synced, len(PEOPLE) - 2)
+    synced.quiet()
+
+
+def _version_of_writers(made: Office, number: int) -> int:
+    """In the file's header (SQLite's file format, 1.3.3), which holds whoever the user is; the one before."""
+    with closing(sqlite3.connect(state(made))) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with state(made).open("r+b") as file:
+        file.seek(18)
+        (before,) = file.read(1)
+        file.seek(18)
+        file.write(bytes([number]))
+    return before

@@ -140,6 +140,28 @@ def test_hang(small: Scene, place: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("servers", "place", "code"),
+    [
+        ("radicale", "dav changes", 503),
+        ("xandikos", "dav fetch", 429),
+        ("radicale", "crm poll", 429),
+        ("xandikos", "crm update", 503),
+    ],
+    indirect=["servers"],
+)
+def test_a_pause_that_is_asked_for_is_kept(small: Scene, place: str, code: int) -> None:
+    struck = _arm(small, faults.status(code, retry_after=600), place)
+    small.sync()
+    assert struck
+    _disarm(small)
+    asked = small.office.dav_proxy if place.startswith("dav") else small.office.crm_proxy
+    asked.forget()
+    small.sync()
+    assert asked.seen == []
+    small.ends_well()
+
+
+@pytest.mark.parametrize(
     ("servers", "side", "hours"),
     [("radicale", "dav", 5), ("xandikos", "dav", -5), ("xandikos", "crm", 5), ("radicale", "crm", -5)],
     indirect=["servers"],

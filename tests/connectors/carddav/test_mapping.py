@@ -83,7 +83,7 @@ def test_read(line: str, columns: dict[str, Value]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [":--0415", ":1985", ":1985-04", ";VALUE=text:circa 1800", ":19960415T231000Z", ":2006-02-30", ":foo",
+    [":--0415", ":1985", ":1985-04", ";VALUE=text:circa 1800", ":T231000", ":2006-02-30", ":foo",
      ";X-APPLE-OMIT-YEAR=1604:1604-04-16", ":16040416"],
 )  # fmt: skip
 def test_a_partial_date_is_no_opinion(value: str) -> None:
@@ -92,6 +92,16 @@ def test_a_partial_date_is_no_opinion(value: str) -> None:
     assert patch(text, {"birthday": None, "notes": None}, now=NOW) == text
     written = patch(text, {"birthday": date(2000, 1, 2)}, now=NOW)
     assert read(written).columns["birthday"] == date(2000, 1, 2)
+
+
+@pytest.mark.parametrize("value", [":19960415T231000Z", ";VALUE=date-time:1996-04-15T20:12:43+04:00"])
+def test_the_time_of_a_birth_stays_until_the_day_is_another_one(value: str) -> None:
+    text = contact(f"BDAY{value}")
+    assert read(text).columns["birthday"] == date(1996, 4, 15)
+    assert patch(text, {"birthday": date(1996, 4, 15)}, now=NOW) == text
+    written = patch(text, {"birthday": date(2000, 1, 2)}, now=NOW)
+    assert read(written).columns["birthday"] == date(2000, 1, 2)
+    assert "T" not in written.partition("BDAY")[2].partition("\r\n")[0].partition(":")[2]
 
 
 def test_uid_tags_stamp_and_class() -> None:

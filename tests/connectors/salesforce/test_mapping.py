@@ -48,7 +48,7 @@ def test_the_default_table_names_columns_that_exist() -> None:
         ),
         (TASK, {"status": None, "priority": None}, {"Status": "Not Started", "Priority": "Normal"}),
         (TASK, {"status": "cancelled", "completed_at": NOON}, {}),
-        (EVENT, {"show_as": "tentative"}, {}),
+        (EVENT, {"show_as": "tentative"}, {"ShowAs": "Busy"}),
         (
             EVENT,
             {"show_as": "out_of_office", "sensitivity": "confidential"},
