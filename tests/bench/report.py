@@ -1,14 +1,15 @@
 """The page and the plot that the bench writes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from tests.bench.terms import Bar, Results
+from tests.bench.record import Part, joined
+from tests.bench.terms import Bar
 
 _PAGE = """# Performance
 
-Made by `make bench` ({size}); do not edit. Measured on: {machine}.
+Made by `make bench`; do not edit. How it was measured stands at the end.
 
 Everything is measured in a running service, after login and discovery, against servers on the same machine. The
 *floor* is a raw client that does the least that any client has to do for the same work: it asks what changed, fetches
@@ -34,7 +35,14 @@ so that one month of the smaller CRM fills one answer of 2,000 rows: more than t
 
 {details}
 
-Large sizes are measured by `CRMSYNC_BENCH=full make bench`. vdirsyncer only copies, from one address book to another;
+## How it was measured
+
+| part | on | sizes | by |
+| --- | --- | --- | --- |
+{parts}
+
+The large sizes are measured by `CRMSYNC_BENCH=full make bench`, a part alone by `python -m tests.bench --only PART`.
+vdirsyncer only copies, from one address book to another;
 its floor does the same, and what it takes to start it is taken off.
 """
 
@@ -58,7 +66,8 @@ done: each trades a library that others keep well, or a plain sentence in the co
 """
 
 
-def page(results: Results, machine: str, limit: float, size: str) -> str:
+def page(parts: Mapping[str, Part], limit: float) -> str:
+    results = joined(parts.values())
     figures = results.figures
     floor = max(results.floor_cpu.values(), default=0.0)
     least = min(results.floor_cpu.values(), default=0.0)
@@ -66,9 +75,8 @@ def page(results: Results, machine: str, limit: float, size: str) -> str:
     limits = _LIMITS.format(floor=least, left=least / 2, shares=shares)
     rows = "\n".join(f"| {f.what} | {f.size} | {f.measured} | {f.bar} | {_mark(f.met)} |" for f in figures)
     details = "\n".join(f"- {f.what}, {f.size}: {f.detail}" for f in figures if f.detail)
-    return _PAGE.format(
-        rows=rows, details=details, machine=machine, floor=floor, limit=limit, size=size, limits=limits
-    )
+    how = "\n".join(f"| {name} | {p.day} | {p.size} | {p.machine} |" for name, p in parts.items())
+    return _PAGE.format(rows=rows, details=details, floor=floor, limit=limit, parts=how, limits=limits)
 
 
 def _mark(met: bool | None) -> str:

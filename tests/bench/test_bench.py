@@ -1,11 +1,14 @@
 """The bench's own parts: what its servers answer is what the figures rest on."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.bench.conditions import Condition
 from tests.bench.house import Counts, started, working
 from tests.bench.proxy import Counts as Passed
 from tests.bench.proxy import _Requests as Requests
+from tests.bench.record import joined, load, part_of, save
 from tests.bench.replica import OBJECTS
 from tests.bench.replication import both
 from tests.bench.report import page, plot
@@ -84,8 +87,25 @@ def test_the_page_names_what_was_missed() -> None:
     results = Results(say=lambda line: None)
     results.add(Figure("first sync", "10 contacts", "2 x", "1.5 x", False))
     results.add(Figure("idle", "10", "1"))
-    text = page(results, "a machine", 0.4, "the small sizes")
+    text = page({"memory": part_of(results, "2026-01-02", "small", "a machine")}, 0.4)
     assert "| first sync | 10 contacts | 2 x | 1.5 x | **missed** |" in text
+    assert "| memory | 2026-01-02 | small | a machine |" in text
+
+
+def test_a_part_that_is_measured_anew_leaves_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "performance.json"
+    assert load(file) == {}
+    measured = Results(say=lambda line: None, bars=[Bar("10 contacts", "crmsync", 1.2)], floor_cpu={"a": 0.1})
+    measured.add(Figure("first sync", "10 contacts", "2 x", "1.5 x", False, "details"))
+    first = {name: part_of(measured, "2026-01-02", "large", "a machine") for name in ("memory", "later")}
+    save(file, first)
+    assert load(file) == first
+    save(file, {**load(file), "later": part_of(measured, "2026-01-03", "small", "another")})
+    assert [(n, p.day, p.size) for n, p in load(file).items()] == [
+        ("memory", "2026-01-02", "large"),
+        ("later", "2026-01-03", "small"),
+    ]
+    assert joined(load(file).values()).figures == measured.figures * 2
 
 
 def test_the_plot_is_an_image() -> None:
