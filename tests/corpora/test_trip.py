@@ -165,5 +165,8 @@ def _complaints(
 def _idle(synced: House) -> None:
     before = synced.writes()
     report = synced.sync()
-    assert (report["writes"], report["errors"]) == (0, [])
+    with synced.engine.state.reading() as tx:
+        told = [e for cycle in report["cycles"] for e in tx.history.of_cycle(cycle["id"])]
+    written = [(e.ecs_id, e.side.value, e.column, e.old, e.new) for e in told]
+    assert (report["writes"], report["errors"], written) == (0, [], [])
     assert synced.writes() == before
