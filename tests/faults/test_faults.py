@@ -55,6 +55,9 @@ def _cases() -> Iterator[Case]:
     for place in WRITING:
         yield "500 when done", faults.fail_when_done, place, frozenset()
         yield "500", faults.status(500), place, frozenset({"deferred", "unreachable"})
+        if place == "crm create":  # its answer says which record it is; an update has none
+            yield "truncate", faults.truncate, place, frozenset({"protocol"})
+            yield "garble", faults.garble, place, frozenset({"protocol"})
         if place.startswith("dav"):
             yield "412", faults.status(412), place, frozenset({"precondition"})
             yield "423", faults.status(423), place, frozenset({"deferred"})
