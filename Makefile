@@ -36,7 +36,7 @@ bench: $(VENV)/.installed-test ## what syncs cost, against the least that they c
 mutants: $(VENV)/.installed-mutants ## change the deciding part in 500 small ways: do its tests notice? (minutes)
 	@$(BIN)/python -m tests.mutants
 
-nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, in memory, over HTTP, on a Radicale; on two processes: hours
+nightly: $(VENV)/.installed-test ## 100,000 steps of the state machine, in memory, over HTTP, on a Radicale; half an hour
 	@$(BIN)/python -m tests.daemon.machine.nightly
 
 # One stamp per set of packages, so that only the first run, and a changed pyproject.toml, installs anything. A larger
