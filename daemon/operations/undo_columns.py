@@ -9,7 +9,7 @@ from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
-from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
+from crmsync.daemon.operations.undoing import Undone, announced, followed, pair_of
 from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Entry, Intent, Pair
@@ -17,13 +17,14 @@ from crmsync.state.values import decode_columns
 
 
 def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
-    first, found, pair = entries[0], standing(cx, entries[0]), pair_of(cx, entries[0])
+    first, pair = entries[0], pair_of(cx, entries[0])
+    found = followed(cx, first, pair) if pair is not None else None
     if found is None or pair is None:
         for one in entries:
             undone.keep(one, "the item is no longer there, or no longer linked")
         return
     place, record = found
-    open_ = announced(cx, first, Action.UPDATE)
+    open_ = announced(cx, first, Action.UPDATE, found)
     sent = open_ if open_ is not None and _of_an_undo(open_, entries) else None
     back: dict[str, Value] = {}
     for one in entries:
@@ -73,6 +74,7 @@ def _note_columns(
     side, cycle = task.side, cx.cycle
     known = pair.ecs_version if side is Side.ECS else pair.crm_version
     version = task.done.version if before.version == known else known
+    where = replace(pair, ecs_collection=task.place.key, ecs_id=before.id) if side is Side.ECS else pair
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
         tx.conflicts.settle(pair.id, in_step, cx.now())
@@ -84,7 +86,7 @@ def _note_columns(
             replace(pair, ecs_version=version) if side is Side.ECS else replace(pair, crm_version=version)
         )
         for one in (e for e in entries if e.column in back):
-            redone = entry(cx, cycle, pair, side, Action.UPDATE, f"undo of cycle {one.cycle}")
+            redone = entry(cx, cycle, where, side, Action.UPDATE, f"undo of cycle {one.cycle}")
             tx.history.add(
                 [replace(redone, column=one.column, old=before.columns.get(one.column), new=one.old)]
             )

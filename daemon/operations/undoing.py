@@ -36,8 +36,19 @@ class Undone:
 
 
 def standing(cx: Context, one: Entry) -> tuple[Place, Record] | None:
-    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
-    place = cx.place(one.side, key)
+    """What the entry tells of, where it was."""
+    return _found(cx, one.side, one)
+
+
+def followed(cx: Context, one: Entry, pair: Pair) -> tuple[Place, Record] | None:
+    """What the entry tells of, where its link is by now; or where it was, to which it may have come back since."""
+    return _found(cx, one.side, pair) or _found(cx, one.side, one)
+
+
+def _found(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place, Record] | None:
+    ecs = side is Side.ECS
+    key, id = (there.ecs_collection, there.ecs_id) if ecs else (there.crm_collection, there.crm_id)
+    place = cx.place(side, key)
     if place is None:
         return None
     answer = fetch(cx, place, [id]).get(id)
@@ -51,9 +62,12 @@ def pair_of(cx: Context, one: Entry) -> Pair | None:
         return tx.pairs.get(one.pair_id)
 
 
-def announced(cx: Context, one: Entry, action: Action) -> Intent | None:
-    """What an interrupted undo has announced for the item, and nobody has heard of."""
+def announced(
+    cx: Context, one: Entry, action: Action, found: tuple[Place, Record] | None = None
+) -> Intent | None:
+    """What an interrupted undo has announced for the item (where it was found by now), and nobody has heard of."""
     key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
+    key, id = (found[0].key, found[1].id) if found else (key, id)
     with cx.state.reading() as tx:
-        found = tx.intents.open_for(one.account, one.side, key, [id]).get(id)
-    return found if found is not None and found.action == action else None
+        sent = tx.intents.open_for(one.account, one.side, key, [id]).get(id)
+    return sent if sent is not None and sent.action == action else None

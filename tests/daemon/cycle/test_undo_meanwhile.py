@@ -111,3 +111,25 @@ def test_what_an_interrupted_sync_has_carried_over_stays(house: House, side: Sid
     house.idle()
     told = {e["column"] for e in house.engine.item_history(card) if e["new"] in ("Countess", "Navy")}
     assert told == {"job_title", "department"}
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["moved", "moved, and back before anybody looked"])
+def test_an_edit_is_undone_where_its_card_is_by_now(tmp_path: Path, back: bool) -> None:
+    """And its line of the history says where that was."""
+    house = House(tmp_path, people=["alice"])
+    card = house.person(job_title="Analyst")
+    house.sync()
+    house.crm.edit(house.the_record().id, job_title="Countess")
+    (cycle, *_) = (c["id"] for c in house.sync()["cycles"] if c["updated"])
+    there = house.ecs.move(card, house.second)
+    house.sync()
+    if back:
+        there = house.ecs.move(there, house.book)
+    answer = house.engine.undo(cycle)
+    assert (answer["undone"], answer["kept"]) == (1, [])
+    house.sync()
+    assert [c["job_title"] for c in house.cards()] == ["Analyst"]
+    with house.state.reading() as tx:
+        (told,) = tx.history.of_cycle(answer["cycle"])
+    assert told.ecs_id == there
+    house.close()
