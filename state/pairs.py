@@ -25,7 +25,7 @@ _BY_CRM = _OF_ACCOUNT.where(
 _BY_UID = _OF_ACCOUNT.where(_c.ecs_uid.in_(among()))
 _RECORDS = _OF_CRM.where(_c.crm_collection == given("collection"), _c.crm_id.in_(among()))
 _ITEMS = _OF_CRM.where(_c.ecs_collection == given("collection"), _c.ecs_id.in_(among()))
-_UIDS = _OF_CRM.where(_c.ecs_uid.in_(among()))
+_UIDS = _ALL.where(_c.ecs_uid.in_(among()))  # of any CRM: with it, SQLite walks through all pairs of that one
 
 
 class Pairs:
@@ -70,8 +70,9 @@ class Pairs:
     def of_uids(self, crm: str, uids: Iterable[str]) -> dict[str, list[Pair]]:
         """As ``by_uids``, of every account of the CRM login."""
         found: dict[str, list[Pair]] = defaultdict(list)
-        for pair in self._rows.among(_UIDS, uids, crm=crm):
-            found[pair.ecs_uid].append(pair)
+        for pair in self._rows.among(_UIDS, uids):
+            if pair.crm == crm:
+                found[pair.ecs_uid].append(pair)
         return dict(found)
 
     def get(self, id: int) -> Pair | None:

@@ -219,10 +219,16 @@ def to_tel_uri(number: str) -> str | None:
 _NO_YEAR = 1604  # what Apple writes for a date without a year, with or without X-APPLE-OMIT-YEAR
 
 
+def _day_of(text: str) -> date | None:
+    day, _, time = text.partition("T")
+    somewhere = time.endswith("Z") and any(digit in time for digit in "123456789")
+    return None if somewhere else plain_date(day)
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """A whole date. A time that stands behind it (RFC 2426 3.1.5, RFC 6350 4.3.4) is left where it is. A date without a
-    year, or anything else, is no opinion."""
+    year, a moment in UTC (whose day depends on where one is), or anything else is no opinion."""
 
     names: tuple[str, ...]  # the first is the one for new lines
 
@@ -239,7 +245,7 @@ class Day:
         found = chosen(self._candidates(card))
         if not found or is_blank(found):
             return None
-        day = plain_date(unescape(found.text_value).strip().partition("T")[0])
+        day = _day_of(unescape(found.text_value).strip())
         partial = day is None or day.year == _NO_YEAR or found.parameter("X-APPLE-OMIT-YEAR")
         return ABSENT if partial else day
 

@@ -21,6 +21,10 @@ from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
 STAYS = Unlink(f"{DELETED}, where it cannot be made again; the record stays")
+_REMADE = "made_again"  # of a row whose record another account is making again
+_BY_OTHERS = (
+    "another account that is linked to the same record is making it again; once that is heard of, it is found"
+)
 _LOOKED = "out_of_sight"  # of a row whose record was looked for in vain
 
 
@@ -54,8 +58,12 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
     forestalled = partial(made_again_by_others, cx, pair, side)
     with cx.state.reading() as tx:
-        if forestalled(tx):
-            return  # its rows stay due: once that is heard of, it is found
+        others = forestalled(tx)
+    if others:
+        if not cx.dry:
+            with cx.state.transaction() as tx:
+                tx.queue.wait([r.id for r in work.rows], cx.now() + cx.retries.first, _REMADE, _BY_OTHERS)
+        return
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
     carry_out(cx, [task], forestalled)
     if cx.dry:

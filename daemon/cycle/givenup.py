@@ -10,12 +10,13 @@ from crmsync.state.values import qualified
 
 
 def make_room(cx: Context, tx: Tx, pair: Pair) -> None:
-    """A link that was given up binds nothing once one of the two is linked to something else."""
+    """A link that was given up binds nothing once one of the two is linked to something else: by this pair, which may
+    be stored already."""
     known = (
         *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
         *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
     )
-    given_up = {p.id for p in known if p.state is PairState.UNLINKED}
+    given_up = {p.id for p in known if p.state is PairState.UNLINKED and p.id != pair.id}
     for id in given_up:
         tx.close(id, cx.now())
     give_up_again(tx, pair.account, given_up)

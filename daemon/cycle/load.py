@@ -258,7 +258,7 @@ def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
         place = cx.objects[work.pair.crm_collection]
         with cx.state.reading() as tx:
             taken = tx.pairs.by_crm(cx.account.name, cx.crm, place.key, [survivor]).get(survivor)
-        if taken and (taken.state is PairState.LINKED or work.pair.state is PairState.UNLINKED):
+        if taken and not _let_go(cx, work, taken):
             work.crm = Hidden(work.pair.crm_id)  # unlinked, not deleted: its twin is linked already
             continue
         try:
@@ -267,12 +267,22 @@ def _follow_survivors(cx: Context, works: Sequence[Work]) -> None:
             cx.broke(f"“{place.label}”", error, place.login)
             work.crm = None
             continue
+        if taken and not isinstance(answer, Record):
+            work.crm = Hidden(work.pair.crm_id)
+            continue
         work.pair = replace(work.pair, crm_id=survivor, crm_version="")
         work.crm = answer
         with cx.state.transaction() as tx:
             if taken:
                 make_room(cx, tx, work.pair)
             tx.pairs.save(work.pair)
+
+
+def _let_go(cx: Context, work: Work, taken: Pair) -> bool:
+    """Whether the link to the survivor was given up, and its item will not come back as news without it."""
+    if taken.state is PairState.LINKED or work.pair.state is PairState.UNLINKED:
+        return False
+    return taken.untagged or taken.id in items_gone(cx, [taken])[0]
 
 
 def _check_access(cx: Context, works: Sequence[Work]) -> None:

@@ -22,7 +22,7 @@ from crmsync.daemon.cycle.survey import Newcomer
 from crmsync.daemon.cycle.work import Work
 from crmsync.daemon.plan.match import keys_of
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import HeldState, Pair, PairState
+from crmsync.state.model import HeldState, Pair, PairState, QueueState
 from crmsync.state.snapshot import Mark, Snapshot
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns, qualified
@@ -56,13 +56,23 @@ def forestalled(cx: Context, newcomers: Sequence[Newcomer], tx: Tx) -> frozenset
 
 
 def made_again_by_others(cx: Context, pair: Pair, side: Side, tx: Tx) -> frozenset[str]:
-    """The record of the pair, where another account that is linked to it is making it again at this moment, and ours
-    has not begun to; or none."""
+    """The record of the pair, where another account that is linked to it is making it again and will go on trying, and
+    ours has not begun to; or none."""
     again = tx.intents.creating(Side.CRM, [pair.crm_id]) if side is Side.CRM else []
-    linked = tx.pairs.get_many(i.pair_id for i in again if i.pair_id is not None)
+    makers = tx.pairs.get_many(i.pair_id for i in again if i.pair_id is not None)
+    here = (PairState.LINKED, pair.crm_collection, pair.crm_id)
+    makers = {id: p for id, p in makers.items() if (p.state, p.crm_collection, p.crm_id) == here}
     there = {a.name for a in cx.bound}  # nobody else will ever say what became of it
-    accounts = {p.account for p in linked.values() if p.state is PairState.LINKED} & there
-    return frozenset() if cx.account.name in accounts else frozenset(i.item for i in again if accounts)
+    others = [p for p in makers.values() if p.account in there and _is_pending(tx, p)]
+    return frozenset({pair.crm_id}) if others and pair.id not in makers else frozenset()
+
+
+def _is_pending(tx: Tx, pair: Pair) -> bool:
+    rows = (
+        *tx.queue.get(pair.account, Side.ECS, pair.ecs_collection, [pair.ecs_id]),
+        *tx.queue.get(pair.account, Side.CRM, pair.crm_collection, [pair.crm_id]),
+    )
+    return any(row.state in (QueueState.DUE, QueueState.WAITING) for row in rows)
 
 
 def record_key(cx: Context, newcomer: Newcomer, account: str = "") -> str:

@@ -41,8 +41,13 @@ def standing(cx: Context, one: Entry) -> tuple[Place, Record] | None:
 
 
 def followed(cx: Context, one: Entry, pair: Pair) -> tuple[Place, Record] | None:
-    """What the entry tells of, where its link is by now; or where it was, to which it may have come back since."""
-    return _found(cx, one.side, pair) or _found(cx, one.side, one)
+    """What the entry tells of, where its link is by now; or, of an item, where it was, to which it may have come back
+    since."""
+    if (found := _found(cx, one.side, pair)) is not None or one.side is Side.CRM:
+        return found
+    with cx.state.reading() as tx:
+        other = tx.pairs.by_ecs(pair.account, one.ecs_collection, [one.ecs_id]).get(one.ecs_id, pair)
+    return _found(cx, one.side, one) if other.id == pair.id else None
 
 
 def _found(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place, Record] | None:

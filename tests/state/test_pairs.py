@@ -1,16 +1,12 @@
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from crmsync.connectors.contract import Kind, Side
 from crmsync.state.database import Contradiction, State
 from crmsync.state.model import PairState
+from tests.state.plans import plans_of
 from tests.state.samples import BOOK, NOW, SECOND, pair, snapshot
 
 
@@ -173,21 +169,6 @@ def test_clocks(state: State) -> None:
 
 def test_that_nobody_is_waited_for_is_not_looked_up_pair_by_pair(tmp_path: Path) -> None:
     """Every poll asks it: of a hundred thousand pairs it took longer than all the rest of an idle cycle."""
-    asked: list[tuple[str, Any]] = []
-    state = State.open(f"sqlite:///{tmp_path / 'state.db'}", now=lambda: NOW)
-
-    def note(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        with state.reading() as tx:
-            assert tx.awaited.any("main", "Contact") is False
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-        state.close()
-    ((statement, parameters),) = [each for each in asked if "awaited" in each[0]]
-    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
-        plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    (plan,) = plans_of(tmp_path, lambda tx: tx.awaited.any("main", "Contact"), "awaited")
     assert plan[0].startswith("SCAN awaited"), plan
     assert not any(line.startswith("SCAN pairs") for line in plan), plan

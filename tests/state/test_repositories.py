@@ -1,6 +1,7 @@
 """The smaller repositories."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from crmsync.state.database import State
 from crmsync.state.model import Detected, Held, HeldState, IndexRow, What
 from crmsync.state.overall import Overall
 from crmsync.state.transaction import Tx
+from tests.state.plans import plans_of
 from tests.state.samples import BOOK, NOW, SECOND, conflict, entry, held, intent, pair, snapshot
 
 
@@ -366,3 +368,23 @@ def test_conflicts_are_counted_and_read_in_part(state: State) -> None:
         tx.conflicts.resolve(ids[1], "crm", NOW)
         assert (tx.conflicts.count(only), tx.conflicts.count_decided(only)) == (1, 1)
         assert [one.id for one in tx.conflicts.decided(only, 0)] == []
+
+
+def test_a_few_are_looked_up_and_not_searched_for(tmp_path: Path) -> None:
+    """Without statistics SQLite would rather walk through all that an account, or a CRM, has than look up a handful."""
+    items = [f"item-{n}.vcf" for n in range(20)]
+    state = State.open(f"sqlite:///{tmp_path / 'state.db'}", now=lambda: NOW)
+    with state.transaction() as tx:
+        tx.index.put("alice", BOOK, [IndexRow(i, i, "1", frozenset({i}), i, True) for i in items])
+        tx.pairs.add_many([pair(n) for n in range(20)])
+    state.close()
+    uids = [f"uid-{n}" for n in range(20)]
+    plans = [
+        *plans_of(tmp_path, lambda tx: tx.index.get("alice", BOOK, items), "index_"),
+        *plans_of(tmp_path, lambda tx: tx.index.by_uids("alice", items), "index_"),
+        *plans_of(tmp_path, lambda tx: tx.pairs.of_uids("main", uids), "pairs"),
+        *plans_of(tmp_path, lambda tx: tx.pairs.by_uids("alice", uids), "pairs"),
+    ]
+    assert len(plans) == 8
+    ends = ("(rowid=?)", "item=?)", "uid=?)", "row_id=?)", "ecs_uid=? AND account=?)")
+    assert [plan for plan in plans if not plan[0].endswith(ends)] == []

@@ -83,7 +83,7 @@ def test_read(line: str, columns: dict[str, Value]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [":--0415", ":1985", ":1985-04", ";VALUE=text:circa 1800", ":T231000", ":2006-02-30", ":foo",
+    [":--0415", ":1985", ":1985-04", ";VALUE=text:circa 1800", ":19960415T231000Z", ":T231000", ":2006-02-30", ":foo",
      ";X-APPLE-OMIT-YEAR=1604:1604-04-16", ":16040416"],
 )  # fmt: skip
 def test_a_partial_date_is_no_opinion(value: str) -> None:
@@ -94,7 +94,9 @@ def test_a_partial_date_is_no_opinion(value: str) -> None:
     assert read(written).columns["birthday"] == date(2000, 1, 2)
 
 
-@pytest.mark.parametrize("value", [":19960415T231000Z", ";VALUE=date-time:1996-04-15T20:12:43+04:00"])
+@pytest.mark.parametrize(
+    "value", [":19960415T000000Z", ":1996-04-15T23:10:00", ";VALUE=date-time:1996-04-15T20:12:43+04:00"]
+)
 def test_the_time_of_a_birth_stays_until_the_day_is_another_one(value: str) -> None:
     text = contact(f"BDAY{value}")
     assert read(text).columns["birthday"] == date(1996, 4, 15)

@@ -210,6 +210,27 @@ def test_somebody_else_with_the_same_address_is_no_former_partner(unlinking: Hou
     assert house.engine.matches() == []
 
 
+def test_a_card_that_was_unlinked_by_hand_stays_so_when_another_record_is_merged_into_its_own(
+    house: House,
+) -> None:
+    """It has its tag still: without its link it would be news, and get a record of its own."""
+    card = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    former = house.person("Augusta", "King")
+    house.sync()
+    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    house.engine.unlink(former)
+    house.crm.merge(record, survivor)
+    house.sync()
+    for each in (former, card):
+        house.ecs.edit(each, job_title="Countess")
+    house.sync()
+    house.sync()
+    assert titles(house.contacts()) == [None]
+    house.idle()
+
+
 @pytest.mark.parametrize("given_up", ["untagged", "deleted"])
 def test_a_record_that_is_merged_into_one_that_was_let_go_keeps_its_card(
     unlinking: House, given_up: str

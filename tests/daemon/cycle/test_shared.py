@@ -145,7 +145,7 @@ def test_a_deleted_record_of_an_edited_card_is_made_again_once(house: House) -> 
     house.idle()
 
 
-@pytest.mark.parametrize("after", ["heard of", "given up", "left"])
+@pytest.mark.parametrize("after", ["heard of", "given up", "parked", "left"])
 def test_a_record_that_waits_to_be_made_again_in_a_copy_is_made_once(house: House, after: str) -> None:
     """The copy of the CRM has it, and the second account cannot see it there; it waits for what becomes of it."""
     card = a_card(house)
@@ -156,6 +156,7 @@ def test_a_record_that_waits_to_be_made_again_in_a_copy_is_made_once(house: Hous
     house.sync()
     with house.state.reading() as tx:
         assert [len(tx.intents.open(name)) for name in ("alice", "bob")] == [1, 0]
+    assert {r["code"] for r in house.engine.queue() if r["account"] == "bob"} == {"made_again"}
     house.crm.faults.postponed = False
     if after == "given up":
         house.settings["alice"]["tag"] = "Customers"
@@ -164,11 +165,14 @@ def test_a_record_that_waits_to_be_made_again_in_a_copy_is_made_once(house: Hous
         house.sync(names=["alice"])
     elif after == "left":
         del house.engine.accounts["alice"]
+    elif after == "parked":
+        with house.state.transaction() as tx:
+            tx.queue.park([r.id for r in tx.queue.listing("alice")], "deferred", "given up after 8 attempts")
     for _ in range(2):
         house.clock.tick(7200)
-        house.sync()
+        house.sync(names=["bob"] if after == "parked" else ())
     assert [dict(c)["job_title"] for c in house.contacts()] == ["Countess"]
-    assert house.engine.queue() == []
+    assert [r["account"] for r in house.engine.queue() if r["account"] == "bob"] == []
 
 
 def test_a_record_that_two_cards_of_an_account_have_made_again_is_one(house: House) -> None:
