@@ -290,8 +290,8 @@ PLANTED = (
     Planted(
         "the settle time is ignored",
         "crmsync.state.queue",
-        "_c.changed_at <= now - settle",
-        "_c.changed_at <= now",
+        "settled=now - settle, limit",
+        "settled=now, limit",
         ("tests/state/test_queue.py::test_the_settle_time_counts_from_the_last_change",),
     ),
     Planted(

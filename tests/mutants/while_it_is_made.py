@@ -107,4 +107,21 @@ WHILE_IT_IS_MADE = (
             "test_what_stands_in_a_collection_that_is_no_longer_there_is_nobodys_partner",
         ),
     ),
+    Planted(
+        "two accounts make one record again, each for itself",
+        "crmsync.daemon.cycle.shared",
+        "    return frozenset({pair.crm_id}) if others and pair.id not in makers else frozenset()",
+        "    return frozenset()",
+        (
+            "tests/daemon/cycle/test_shared.py::"
+            "test_a_record_that_waits_to_be_made_again_in_a_copy_is_made_once[heard of]",
+        ),
+    ),
+    Planted(
+        "a merge takes the record of a card that was unlinked by hand",
+        "crmsync.daemon.cycle.load",
+        "    return taken.untagged or taken.id in items_gone(cx, [taken])[0]",
+        "    return True",
+        (f"{FORMER}a_card_that_was_unlinked_by_hand_stays_so_when_another_record_is_merged_into_its_own",),
+    ),
 )
