@@ -1,10 +1,11 @@
 """What becomes of a linked pair besides a merge: created again, forgotten, left alone, parked."""
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from crmsync.connectors.contract import Create, Done, Gone, Record, Side, Unreadable
+from crmsync.connectors.contract import Columns, Create, Done, Gone, Record, Side, Unreadable
 from crmsync.daemon.cycle.agreed import entry, fresh_columns, shown_before
 from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
@@ -46,36 +47,48 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     if not cx.grant.whole(side, pair.kind, columns):
         return  # its rows stay due
     generation = pair.generation + 1
-    if side is Side.ECS:
-        key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)
-        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, key, generation)
-        write = Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
-    else:
-        key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
-        write = Create(key, pair.kind, columns, owner=cx.user, original=source)
-    if linked_anew(cx, work, side, place, key):
+    write = _create(cx, pair, side, source, columns, generation)
+    if linked_anew(cx, work, side, place, write.key):
         return
     item = pair.ecs_id if side is Side.ECS else pair.crm_id
-    forestalled = partial(made_again_by_others, cx, pair, side)
-    with cx.state.reading() as tx:
-        others = forestalled(tx)
-    if others:
-        if not cx.dry:
-            with cx.state.transaction() as tx:
-                tx.queue.wait([r.id for r in work.rows], cx.now() + cx.retries.first, _REMADE, _BY_OTHERS)
-        return
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
-    carry_out(cx, [task], forestalled)
-    if cx.dry:
+    forestalled = partial(made_again_by_others, cx, pair, side)
+    if _waits_for_others(cx, work, forestalled):
         return
-    cycle = cx.cycle
+    carry_out(cx, [task], forestalled)
+    if not cx.dry:
+        _note_again(cx, work, task, write.key, generation)
+
+
+def _create(cx: Context, pair: Pair, side: Side, source: Record, columns: Columns, generation: int) -> Create:
+    if side is Side.CRM:
+        key = cx.signer.record_key(cx.account.name, pair.ecs_collection, source.uid or source.id, generation)
+        return Create(key, pair.kind, columns, owner=cx.user, original=source)
+    key = item_key(cx.organisation, pair.crm_id, cx.account.name, generation)
+    stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, key, generation)
+    return Create(key, pair.kind, columns, tag=cx.account.tag, stamp=stamp)
+
+
+def _waits_for_others(cx: Context, work: Work, forestalled: Callable[[Tx], Collection[str]]) -> bool:
+    """Whether another account is making it again; its rows say so."""
+    with cx.state.reading() as tx:
+        if not forestalled(tx):
+            return False
+    if not cx.dry:
+        with cx.state.transaction() as tx:
+            tx.queue.wait([r.id for r in work.rows], cx.now() + cx.retries.first, _REMADE, _BY_OTHERS)
+    return True
+
+
+def _note_again(cx: Context, work: Work, task: Task, key: str, generation: int) -> None:
+    pair, side, cycle = work.pair, task.side, cx.cycle
     with cx.state.transaction() as tx:
         tx.intents.close(task.over)
         done = task.done
         if done is None:
             leave_queued(cx, tx, work.rows, task, pair.ecs_id)
             return
-        if _is_anothers(tx, pair, side, place.key, done.id):
+        if _is_anothers(tx, pair, side, task.place.key, done.id):
             # without external ids its like is all that a repetition can find; the next turn sends one of its own name
             tx.pairs.save(replace(pair, generation=generation))
             cx.again = True
@@ -87,13 +100,12 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
             again = replace(again, ecs_version="", crm_version="")
         tx.pairs.save(again)
         tx.snapshots.put(pair.id, _recreated_snapshot(cx, work, again, side, task))
-        tx.history.add([entry(cx, cycle, again, side, Action.CREATE, reason)])
+        tx.history.add([entry(cx, cycle, again, side, Action.CREATE, task.reason)])
         tx.queue.done_unless_changed(work.rows)
         tx.held.overtaken([pair.id])
-        if (
-            task.repeated or side is Side.CRM
-        ):  # the merge looks at both again; a new CRM id has to reach the stamp
-            # which its list of changes does not say twice
+        if task.repeated or side is Side.CRM:
+            # the merge looks at both again; a new CRM id has to reach the stamp which its list of changes does not say
+            # twice
             gone = side is Side.CRM and listed_as_gone(work.rows)
             woken = [Detected(again.ecs_id, f"{again.ecs_version}#again", gone)]
             tx.queue.record(pair.account, Side.ECS, again.ecs_collection, woken, cx.now())

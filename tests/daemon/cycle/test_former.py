@@ -41,6 +41,17 @@ def the_question(house: House) -> tuple[str, list[str]]:
     return asked["item"] or asked["record"], asked["candidates"]
 
 
+def two_people(house: House) -> tuple[str, str, str, str]:
+    """A card and its record, and another card and that one's record."""
+    card = house.person(**ANALYST)
+    house.sync()
+    record = house.the_record().id
+    other = house.person("Augusta", "King")
+    house.sync()
+    (its,) = (i.id for i in house.items("crm") if i.id != record)
+    return card, record, other, its
+
+
 # ── The link was given up ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -214,12 +225,7 @@ def test_a_card_that_was_unlinked_by_hand_stays_so_when_another_record_is_merged
     house: House,
 ) -> None:
     """It has its tag still: without its link it would be news, and get a record of its own."""
-    card = house.person(**ANALYST)
-    house.sync()
-    record = house.the_record().id
-    former = house.person("Augusta", "King")
-    house.sync()
-    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    card, record, former, survivor = two_people(house)
     house.engine.unlink(former)
     house.crm.merge(record, survivor)
     house.sync()
@@ -236,12 +242,7 @@ def test_a_record_that_is_merged_into_one_that_was_let_go_keeps_its_card(
     unlinking: House, given_up: str
 ) -> None:
     house = unlinking
-    card = house.person(**ANALYST)
-    house.sync()
-    record = house.the_record().id
-    former = house.person("Augusta", "King")
-    house.sync()
-    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    card, record, former, survivor = two_people(house)
     if given_up == "untagged":
         house.ecs.untag(former, "CRM")
     else:
@@ -256,12 +257,7 @@ def test_a_record_that_is_merged_into_one_that_was_let_go_keeps_its_card(
 
 
 def test_a_record_that_is_merged_into_that_of_another_card_is_unlinked(house: House) -> None:
-    card = house.person(**ANALYST)
-    house.sync()
-    record = house.the_record().id
-    house.person("Augusta", "King")
-    house.sync()
-    (survivor,) = (i.id for i in house.items("crm") if i.id != record)
+    card, record, _, survivor = two_people(house)
     house.crm.merge(record, survivor)
     house.sync()
     house.ecs.edit(card, job_title="Countess")
