@@ -44,13 +44,16 @@ class MemoryServer:
         traits: Traits | None = None,
         *,
         name: str = "memory",
+        domain: str = "",
         offset: timedelta = timedelta(0),
         faults: Faults | None = None,
     ) -> None:
         """``now``: our clock, aware and in UTC; ``offset``: how far the server's clock is ahead of it; ``name``: the
-        organisation, where the server is a CRM."""
+        organisation, where the server is a CRM; ``domain``: where its UIDs come from, beside other servers: a UID is
+        one item's everywhere (RFC 6350 section 6.7.6, RFC 5545 section 3.8.4.7)."""
         self.traits = traits or Traits()
         self.name = name
+        self.domain = domain
         self.offset = offset
         self.faults = faults or Faults()
         self.acknowledged: list[str] = []
@@ -141,7 +144,7 @@ class MemoryServer:
         with self._lock:
             kind = kind or self._only_kind(collection)
             self._check(kind, columns)
-            name = uid or f"person-{self._serial + 1}"
+            name = uid or self._fresh_uid("person")
             item = self.insert(
                 collection,
                 f"{collection}/{name}",
@@ -191,7 +194,7 @@ class MemoryServer:
         """A copy as programs make it: a UID of its own, everything else included, the link stamp too."""
         with self._lock:
             original = self._items[item]
-            name = f"copy-{self._serial + 1}"
+            name = self._fresh_uid("copy")
             return self._store(
                 replace(original, id=f"{original.collection}/{name}", uid=name, serial=self._next())
             ).id
@@ -345,6 +348,10 @@ class MemoryServer:
 
     def _computed(self, kind: Kind, columns: dict[str, Value]) -> Columns:
         return {**columns, **{n: f(columns) for n, f in self.traits.computed.get(kind, {}).items()}}
+
+    def _fresh_uid(self, word: str) -> str:
+        name = f"{word}-{self._serial + 1}"
+        return f"{name}@{self.domain}" if self.domain else name
 
     def _only_kind(self, collection: str) -> Kind:
         (kind,) = self._collections[collection].kinds

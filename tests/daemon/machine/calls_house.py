@@ -153,9 +153,10 @@ class CallsHouse(House):
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.fate = Fate()
-        self.ecs = MemoryServer(now=self.clock, traits=groupware())
+        self.ecs, other = (
+            MemoryServer(now=self.clock, traits=groupware(), domain=name) for name in ("alice", SHARED)
+        )
         self.book, self.second = (self.ecs.add(name, Kind.TASK).id for name in ("Contacts", "Private"))
-        other = MemoryServer(now=self.clock, traits=groupware())
         other.add("Shared", Kind.TASK)
         self.log = LogSite(folder / "calls.db", Wires(LOG, self.fate), self.clock)
         self.boxes = {"alice": self.ecs, LOG: self.log, SHARED: other}

@@ -44,10 +44,11 @@ class House(Premises, World):
         self.owner = owner if owner in people else ""
         self.clock = Clock()
         self.fate = Fate()
-        self.ecs = MemoryServer(now=self.clock, traits=ecs)
+        self.ecs, bobs, both = (
+            MemoryServer(now=self.clock, traits=ecs, domain=name) for name in (*PEOPLE, SHARED)
+        )
         self.book, *others = (self.ecs.add(name, Kind.CONTACT).id for name in books)
         self.second = others[0] if others else ""
-        bobs, both = (MemoryServer(now=self.clock, traits=ecs) for _ in range(2))
         bobs.add("Team", Kind.CONTACT)  # ids tell whose an item is
         both.add("Shared", Kind.CONTACT, owner=owner)
         self.boxes = {name: box for name, box in (("alice", self.ecs), ("bob", bobs)) if name in people}

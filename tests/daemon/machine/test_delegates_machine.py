@@ -57,7 +57,7 @@ class DelegateStory(Story):
             assert {e.account for e in brought} <= {"alice"}, brought
 
     def _brought_in(self, item: str) -> list[Entry]:
-        """Not what was moved there with a link (cards on two of these servers may have one UID)."""
+        """Not what was moved there with a link."""
         with self.house.state.reading() as tx:
             entries = tx.history.find(item)
         return [
