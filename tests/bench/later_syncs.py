@@ -1,5 +1,6 @@
 """Later syncs: nothing has changed, or little has. What counts is that they do not grow with what exists."""
 
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from tests.bench.scene import Run, Scene, scene
@@ -10,20 +11,27 @@ IDLE_BYTES, IDLE_CPU = 2_000, 15.0  # ms
 ONE_REQUESTS, ONE_BYTES = 4, 4_000
 TEN_REQUESTS, DELETE_REQUESTS = 24, 102
 RUNS = 5
+FETCHES = ("REPORT multiget", "GET by id", "read back")
+FLAT = 1.1  # times as many bytes; CPU time may be half as much again, since it varies from run to run
+FLAT_CPU = 1.5
+
+Runs = Sequence[Run]
 
 
 def later_syncs(results: Results, sizes: Sizes) -> None:
+    runs: dict[int, dict[str, Runs]] = {}
     for items in sizes.idle:
         with scene(count=True) as stage:
             stage.synced_long_ago(items)
-            _idle(results, stage, items)
-            _one(results, stage, items)
+            runs[items] = {"nothing changed": _idle(results, stage, items), **_one(results, stage, items)}
             _ten(results, stage, items)
             _reconcile(results, stage, items)
             _deletes(results, stage, items)
+    for what in runs[items]:
+        _tell_flat(results, what, {items: found[what] for items, found in runs.items()})
 
 
-def _idle(results: Results, stage: Scene, items: int) -> None:
+def _idle(results: Results, stage: Scene, items: int) -> Runs:
     runs = [_next(stage) for _ in range(RUNS)]
     worst = max(runs, key=lambda r: r.all.requests)
     cpu = mean(r.told["cpu"] for r in runs) * 1000
@@ -46,6 +54,7 @@ def _idle(results: Results, stage: Scene, items: int) -> None:
     results.add(
         Figure("peak memory, nothing changed", _size(items), f"{peak / 1e6:.1f} MB over the start", "flat")
     )
+    return runs
 
 
 def _next(stage: Scene) -> Run:
@@ -53,16 +62,21 @@ def _next(stage: Scene) -> Run:
     return stage.run()
 
 
-def _one(results: Results, stage: Scene, items: int) -> None:
-    """The requests that every sync makes are among them. The look at what the servers answer to the write is the next
-    turn's, and counted with it."""
+def _one(results: Results, stage: Scene, items: int) -> dict[str, Runs]:
+    """By what was changed. The requests that every sync makes are among them. The look at what the servers answer to
+    the write is the next turn's, and counted with it."""
+    runs: dict[str, Runs] = {}
     stage.turn()
-    stage.fill(3, 4, edit=1)
-    _tell_one(results, "one changed in the address book", stage.run(), items)
-    stage.settle()
-    stage.edit_in_crm(5, 6, 1)
-    _tell_one(results, "one changed in the CRM", stage.run(), items)
-    stage.settle()
+    for what in ("one changed in the address book", "one changed in the CRM"):
+        if what.endswith("book"):
+            stage.fill(3, 4, edit=1)
+        else:
+            stage.edit_in_crm(5, 6, 1)
+        runs[what] = [stage.run()]
+        _tell_one(results, what, *runs[what], items)
+        _tell_echo(results, f"our own echo, {what}", _next(stage), items)
+        stage.settle()
+    return runs
 
 
 def _tell_one(results: Results, what: str, run: Run, items: int) -> None:
@@ -76,6 +90,30 @@ def _tell_one(results: Results, what: str, run: Run, items: int) -> None:
     met = beyond <= ONE_REQUESTS and left < ONE_BYTES
     bar = f"{ONE_REQUESTS} requests, {ONE_BYTES // 1000} KB"
     results.add(Figure(what, _size(items), measured, bar, met, _purposes(run)))
+
+
+def _tell_echo(results: Results, what: str, run: Run, items: int) -> None:
+    """What we wrote ourselves is told to us as a change."""
+    fetches = sum(run.all.purposes.get(p, 0) for p in FETCHES)
+    measured = f"{fetches} fetches, {run.all.writes} writes"
+    met = not fetches and not run.all.writes
+    results.add(Figure(what, _size(items), measured, "0 fetches, 0 writes", met, _purposes(run)))
+
+
+def _tell_flat(results: Results, what: str, runs: Mapping[int, Runs]) -> None:
+    """``runs``: by how many items there are."""
+    few, many = min(runs), max(runs)
+    requests = [max(r.all.requests for r in runs[n]) for n in (few, many)]
+    size = max(r.all.bytes for r in runs[many]) / max(r.all.bytes for r in runs[few])
+    cpu = mean(r.told["cpu"] for r in runs[many]) / mean(r.told["cpu"] for r in runs[few])
+    peaks = [max(r.told["peak"] for r in runs[n]) / 1e6 for n in (few, many)]
+    measured = (
+        f"{requests[0]} and {requests[1]} requests, {size:.2f} times the bytes, {cpu:.1f} times the CPU time, "
+        f"{peaks[0]:.1f} and {peaks[1]:.1f} MB over the start"
+    )
+    met = requests[0] == requests[1] and size <= FLAT and cpu <= FLAT_CPU
+    bar = f"as many requests, {FLAT} times the bytes, {FLAT_CPU} times the CPU time"
+    results.add(Figure(f"{what}, grown", f"{few:,} and {many:,} contacts", measured, bar, met))
 
 
 def _ten(results: Results, stage: Scene, items: int) -> None:
@@ -93,9 +131,7 @@ def _ten(results: Results, stage: Scene, items: int) -> None:
 def _reconcile(results: Results, stage: Scene, items: int) -> None:
     for what in ("delete reconciliation, the first", "delete reconciliation, a later one"):
         run = stage.run("reconcile")
-        fetches = sum(
-            n for p, n in run.all.purposes.items() if p in ("REPORT multiget", "GET by id", "read back")
-        )
+        fetches = sum(run.all.purposes.get(p, 0) for p in FETCHES)
         measured = f"{run.all.requests} requests, {fetches} of them fetches, {run.told['wall']:.1f} s"
         detail = f"{_purposes(run)}; peak {run.told['peak'] / 1e6:.1f} MB"
         results.add(

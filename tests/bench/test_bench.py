@@ -1,11 +1,13 @@
 """The bench's own parts: what its servers answer is what the figures rest on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.bench.conditions import Condition
 from tests.bench.house import Counts, started, working
+from tests.bench.later_syncs import later_syncs
 from tests.bench.proxy import Counts as Passed
 from tests.bench.proxy import _Requests as Requests
 from tests.bench.record import joined, load, part_of, save
@@ -13,7 +15,7 @@ from tests.bench.replica import OBJECTS
 from tests.bench.replication import both
 from tests.bench.report import page, plot
 from tests.bench.scene import LOGIN_FORM, scene
-from tests.bench.terms import Bar, Figure, Results
+from tests.bench.terms import QUICK, Bar, Figure, Results
 
 ROWS = [
     {"Id": "1", "Email": "Ada@example.com", "Stamp": "2026-01-01T00:00:00.000+0000", "IsDeleted": False},
@@ -74,6 +76,17 @@ def test_the_service_and_the_floor_do_the_same_work() -> None:
         assert floor.ask("first_sync")["requests"] == 1 + 1 + 1 + 5
         assert crm.ask("/_bench/state") == {"items": 5}
         assert dav.ask("/_bench/state?book=/a0/") == {"items": 5, "changes": 10}
+
+
+@pytest.mark.server
+def test_later_syncs_do_not_grow_and_do_not_fetch_what_they_wrote() -> None:
+    """What depends on counts alone; the bench, which has the machine for itself, looks at times as well."""
+    results = Results(say=lambda line: None)
+    later_syncs(results, replace(QUICK, idle=(500, 600)))
+    echoes = [f for f in results.figures if f.what.startswith("our own echo")]
+    assert [f.met for f in echoes] == [True] * 4, echoes
+    grown = [f.measured for f in results.figures if f.what.endswith("grown")]
+    assert [m.split(" requests")[0] for m in grown] == ["2 and 2", "5 and 5", "5 and 5"], grown
 
 
 def test_the_memory_of_a_replica_does_not_grow_with_its_rows() -> None:
