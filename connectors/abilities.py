@@ -131,6 +131,15 @@ class Settling(Protocol):
 
 
 @runtime_checkable
+class Ordered(Protocol):
+    """The versions of an item have an order. A server that shows an older one than it showed before was restored from a
+    backup."""
+
+    def precedes(self, version: str, other: str) -> bool:
+        """Whether the item had ``version`` before it had ``other``. Pure; False where that cannot be told."""
+
+
+@runtime_checkable
 class Joining(Protocol):
     """A record that several people have a copy of names all of them."""
 

@@ -31,7 +31,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.errors import CursorExpired, Forbidden
 from crmsync.connectors.memory.client import Client
-from crmsync.connectors.memory.native import Grave, Item
+from crmsync.connectors.memory.native import Grave, Item, serial_of
 from crmsync.connectors.memory.search import meets, shares_key
 from crmsync.connectors.memory.server import MemoryServer
 from crmsync.connectors.memory.writing import Writer, record_of, split
@@ -226,6 +226,9 @@ class MemoryCrmConnector(MemoryConnector):
             return frozenset(
                 i.id for i in found if isinstance(i, Item) and not i.hidden and meets(i, selection)
             )
+
+    def precedes(self, version: str, other: str) -> bool:
+        return serial_of(version) < serial_of(other)
 
     def acknowledge(self, ids: Sequence[str]) -> None:
         with self._request("acknowledge"):

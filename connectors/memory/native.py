@@ -47,6 +47,10 @@ class Grave:
     owner: str = ""  # whose it was
 
 
+def serial_of(version: str) -> int:
+    return int(version.removeprefix("v"))
+
+
 def dump(item: Item) -> str:
     """The item's content as text. What the server keeps beside it (id, owner, times) is not in it."""
     content = {

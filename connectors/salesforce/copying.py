@@ -45,6 +45,7 @@ class BesideCopy(SalesforceConnector):
     """With the CRM there. What was kept while it was away has a word in what is written now."""
 
     stands_in = False
+    one_clock = False  # the version that was noted may be the copy's
 
     def __init__(self, table: Table, poll: Poll, conditions: Conditions, desk: Desk) -> None:
         super().__init__(table, poll, conditions)
@@ -89,6 +90,7 @@ class OnCopy(SalesforceConnector):
     """With the CRM away. Shows what it is known to have, and keeps what it shall get."""
 
     stands_in = True
+    one_clock = False
 
     def __init__(self, table: Table, poll: Poll, conditions: Conditions, desk: Desk) -> None:
         super().__init__(table, poll, conditions)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from crmsync.connectors.abilities import Access, Probe
 from crmsync.connectors.contract import (
@@ -33,14 +34,20 @@ from crmsync.connectors.salesforce.table import (
     row_owner,
     row_stamp,
     row_version,
+    version_stamp,
     young,
 )
 
 __all__ = ["SalesforceConnector"]
 
 
+_SKEW = timedelta(seconds=1)  # between servers of one organisation
+
+
 class SalesforceConnector:
     """One object of the organisation. Safe to use from several threads."""
+
+    one_clock = True  # all versions are the organisation's
 
     def __init__(self, table: Table, poll: Poll, conditions: Conditions) -> None:
         self._table = table
@@ -99,6 +106,9 @@ class SalesforceConnector:
     def settled(self, version: str) -> str:
         """Another edit within the same second is for the poll to tell, which looks at the content."""
         return version.partition(YOUNG)[0]
+
+    def precedes(self, version: str, other: str) -> bool:
+        return self.one_clock and version_stamp(other) - version_stamp(version) > _SKEW
 
     def _fresh(self, ids: Sequence[str]) -> Iterator[Ref]:
         """Records so new that their version takes a look at the content."""

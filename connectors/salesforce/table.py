@@ -16,7 +16,7 @@ from crmsync.connectors.salesforce import soql
 from crmsync.connectors.salesforce.client import Client, QueryPage, Row
 from crmsync.connectors.salesforce.describe import Missing, Schema
 from crmsync.connectors.salesforce.faults import InvalidField
-from crmsync.connectors.salesforce.invited import FILES, INVITED, mark, selected
+from crmsync.connectors.salesforce.invited import FILES, INVITED, MARK, mark, selected
 from crmsync.connectors.salesforce.mapping import Mapper
 from crmsync.connectors.salesforce.tables import OWNERLESS, TABLES
 from crmsync.connectors.salesforce.values import Unmappable, instant
@@ -252,6 +252,11 @@ def row_version(row: Row, at: datetime | None) -> str:
     (``…^hash``)."""
     stamp = str(row["SystemModstamp"]) + mark(row)
     return f"{stamp}{YOUNG}{row_key(row)}" if young(row_stamp(row), at) else stamp
+
+
+def version_stamp(version: str) -> datetime:
+    """The SystemModstamp in what ``row_version`` gave."""
+    return instant(version.partition(YOUNG)[0].partition(MARK)[0])
 
 
 def young(stamp: datetime, at: datetime | None) -> bool:

@@ -30,7 +30,7 @@ from crmsync.daemon.cycle.former import make_known
 from crmsync.daemon.cycle.load import load
 from crmsync.daemon.cycle.meetings import Copy, barred, come, copies, is_copy_of, rules_for, with_addresses
 from crmsync.daemon.cycle.owners import owner_account
-from crmsync.daemon.cycle.recover import item_is_older, overwritten, recover, state_is_older
+from crmsync.daemon.cycle.recover import item_is_older, overwritten, record_is_older, recover, state_is_older
 from crmsync.daemon.cycle.shared import follow_others
 from crmsync.daemon.cycle.strangers import relate
 from crmsync.daemon.cycle.unagreed import item_says_more, record_says_more
@@ -206,7 +206,9 @@ def _merge(
     older = state_is_older(cx, work)
     if older:
         doubt.notice(cx, "an item carries a link stamp that is newer than the state")
-    restored = older or item_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
+    restored = (
+        older or item_is_older(cx, work) or record_is_older(cx, work) or doubt.forgotten_agreement(cx, work)
+    )
     rules = rules_for(copy, rules_of(cx, pair.kind))
     standings[Side.ECS] = barred(copy, standings[Side.ECS])
     if acted(work) in cx.account.kept_open:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from crmsync.connectors.abilities import Ordered
 from crmsync.connectors.columns import with_group
 from crmsync.connectors.contract import Columns, Gone, Record, Side, Update, Value
 from crmsync.daemon.cycle.agreed import conflict, entry
@@ -223,6 +224,18 @@ def item_is_older(cx: Context, work: Work) -> bool:
     """The item carries a stamp that we have replaced since: its server was restored from a backup, or a programme wrote
     back what it had read before. What it shows was in step once; that it differs now is nobody's edit."""
     return 0 < generation(cx, work.pair, work.record(Side.ECS)) < work.pair.generation
+
+
+def record_is_older(cx: Context, work: Work) -> bool:
+    """The record has a version that it had before the one that we have seen: the CRM was restored from a backup. That
+    it differs from what was agreed is nobody's edit either."""
+    connector = cx.objects[work.pair.crm_collection].connector
+    known = work.pair.crm_version or (work.snapshot.crm.version if work.snapshot is not None else "")
+    return (
+        isinstance(connector, Ordered)
+        and known != ""
+        and connector.precedes(work.record(Side.CRM).version, known)
+    )
 
 
 def state_is_older(cx: Context, work: Work) -> bool:

@@ -457,6 +457,13 @@ PLANTED = (
         "            elif True:",
         ("tests/daemon/cycle/test_reconcile.py::test_a_login_that_was_let_in_again_starts_anew",),
     ),
+    Planted(
+        "what a restored CRM shows is an edit",
+        "crmsync.daemon.cycle.linked",
+        " or record_is_older(cx, work)",
+        "",
+        ("tests/daemon/losses/test_restored_crm.py::test_it_takes_nothing_back_from_the_mailbox_in_silence",),
+    ),
     # ── What is the organiser's ──────────────────────────────────────────────────────────────────────────────
     Planted(
         "the CRM's edit goes into the copy of somebody else's meeting",

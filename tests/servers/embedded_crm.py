@@ -12,9 +12,10 @@ or as a fixture:
 """
 
 import secrets
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,22 @@ class EmbeddedCrm:
     client_secret: str
     users: Mapping[str, User]  # by username
     crm: Crm
+
+    def backup(self) -> sqlite3.Connection:
+        """Everything that it holds now."""
+        copy = sqlite3.connect(":memory:", check_same_thread=False)
+        with closing(sqlite3.connect(self._file)) as database:
+            database.backup(copy)
+        return copy
+
+    def restore(self, copy: sqlite3.Connection) -> None:
+        """As if nothing had happened since; it goes on running."""
+        with closing(sqlite3.connect(self._file)) as database:
+            copy.backup(database)
+
+    @property
+    def _file(self) -> str:
+        return str(self.crm.database.engine.url.database)
 
     @property
     def sync(self) -> User:
