@@ -1,5 +1,7 @@
 """What Exchange says when it does not do something: about the conversation (an exception), or about one item."""
 
+import re
+
 from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
 from crmsync.connectors.errors import (
     AuthExpired,
@@ -97,6 +99,10 @@ _WORDS = {  # what a person is told, and the short word for it
 }
 
 
+# In the words of Exchange: The value 'x' is invalid according to its datatype; an address without quotes, too.
+_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?|‘[^’]*’?|“[^”]*”?|\S*@\S*")
+
+
 def conversation(code: str, text: str, where: str, *, back_off: float | None = None) -> ConnectorError:
     """The exception for a request that failed as a whole."""
     said = f"{where}: {code}" + (f" ({brief(text)})" if text and text != code else "")
@@ -138,6 +144,7 @@ def deleted(id: str, code: str, text: str, *, back_off: float | None = None) -> 
 
 
 def brief(text: str) -> str:
-    """One line of what a server says, as far as a person can use it."""
-    line = " ".join(text.split())
+    """One line of what a server says, as far as a person can use it. What it quotes of an item, and addresses, are not
+    told: this goes into logs."""
+    line = _QUOTED.sub("…", " ".join(text.split()))
     return "".join(c for c in line[:200] if c.isprintable())

@@ -2,23 +2,15 @@
 They are searched for in everything that the commands and the service print, whatever goes wrong."""
 
 import base64
-import contextlib
-import io
-import logging
-import os
-import re
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crmsync.daemon.cli import main
-from tests.bars.cli import COMMAND, until
+from tests.bars.canary import Tape
 from tests.bars.office import client, write_config
 from tests.servers.dav import DavServer
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -43,14 +35,6 @@ HAPPENED = (
     ),
     *("damaged", "service.ready", "service.stopped"),
 )
-SHOWS_VALUES = {"explain", "history", "conflicts"}
-
-
-@dataclass
-class Said:
-    arguments: tuple[str, ...]
-    out: str
-    err: str
 
 
 @dataclass
@@ -64,26 +48,10 @@ class Stage:
     sf: Any
     book: str
     calendar: str
-    said: list[Said] = field(default_factory=list)
+    tape: Tape
 
     def run(self, *arguments: str, words: bool = False) -> None:
-        """As JSON, with everything that is ever logged; and in ``words``, as a person reads it."""
-        self._run("--debug", *arguments, "--json")
-        if words:
-            self._run(*arguments)
-
-    def _run(self, *arguments: str) -> None:
-        """In this process: starting one for each takes most of the time."""
-        out, err = io.StringIO(), io.StringIO()
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main(["--config", str(self.config), *arguments])
-        finally:
-            root.handlers[:] = handlers
-            root.setLevel(level)
-        self.said.append(Said(arguments, out.getvalue(), err.getvalue()))
+        self.tape.run(*arguments, words=words)
 
     def card(self, name: str, *lines: str, email: str = "") -> str:
         address = email or f"{name}@{HOST}"
@@ -120,10 +88,6 @@ class Stage:
         return {**named, "CRM password": self.crm.sync.password, "wrong password": CRM_SECRET, **tokens}
 
 
-def _environ() -> dict[str, str]:
-    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "400"}
-
-
 @contextmanager
 def stage(directory: Path) -> Iterator[Stage]:
     with (
@@ -142,23 +106,7 @@ def stage(directory: Path) -> Iterator[Stage]:
         config = write_config(directory, dav, crm, crm_proxy.url, ["\n".join(lines) + "\n"])
         sf = client(crm, crm.sync)
         with sf.session:
-            yield Stage(directory, config, dav, dav_proxy, crm_proxy, crm, sf, book, calendar)
-
-
-@contextmanager
-def service(at: Stage) -> Iterator[None]:
-    """The service with everything logged, until the block ends; what it said is kept."""
-    log = at.directory / "service.log"
-    with log.open("w") as output:
-        command = [COMMAND, "--config", str(at.config), "--debug", "run"]
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=_environ())
-        try:
-            until(lambda: "the service runs" in log.read_text() or process.poll() is not None)
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-    at.said.append(Said(("run",), "", log.read_text()))
+            yield Stage(directory, config, dav, dav_proxy, crm_proxy, crm, sf, book, calendar, Tape(config))
 
 
 def everything_happens(at: Stage) -> None:
@@ -211,7 +159,7 @@ def _troubles(at: Stage) -> None:
     at.run("sync")
     at.config.write_text(text)
     (at.directory / "state" / "state.db").rename(at.directory / "state" / "old.db")
-    with service(at):
+    with at.tape.service():
         at.card("late", f"TITLE:{TEXT}")
         at.run("sync")
         at.run("status")
@@ -238,25 +186,9 @@ def _lost(number: int) -> None:
 def test_no_secret_no_text_and_no_address_is_ever_told(tmp_path: Path) -> None:
     with stage(tmp_path) as at:
         everything_happens(at)
-        found = list(_told(at))
-        whole = "\n".join(said.out + said.err for said in at.said)
-    assert found == []
-    assert [one for one in HAPPENED if one not in whole] == []
-    assert any(TEXT in said.out and HOST in said.out for said in at.said if "explain" in said.arguments)
-
-
-def _told(at: Stage) -> Iterator[str]:
-    secrets = at.secrets()
+        secrets = at.secrets()
     assert len(secrets) > 6, "no session of the CRM was seen"
-    for said in at.said:
-        where = " ".join(said.arguments)
-        for name, secret in secrets.items():
-            if secret in said.out + said.err:
-                yield f"{where}: the {name}"
-        shows = bool(SHOWS_VALUES & set(said.arguments)) and "resolve" not in said.arguments
-        text = said.err if shows else said.out + said.err
-        for name in (TEXT, HOST):
-            if name in text:
-                line = next(line for line in text.splitlines() if name in line)
-                shown = re.sub(r"\s+", " ", line)
-                yield f"{where}: {shown[max(0, shown.index(name) - 150) :][:300]}"
+    assert list(at.tape.told(secrets, (TEXT, HOST))) == []
+    whole = at.tape.whole
+    assert [one for one in HAPPENED if one not in whole] == []
+    assert any(TEXT in said.out and HOST in said.out for said in at.tape.said if "explain" in said.arguments)
