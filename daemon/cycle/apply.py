@@ -78,9 +78,9 @@ class Task:
     def over(self) -> list[int]:
         """The intents of a write of which it is known what became. A server that failed, or that asks to try again,
         may have written nonetheless: the next cycle looks, as if the answer had been lost. So it does for what only a
-        copy has."""
+        copy has; and that the last attempt at a create wrote nothing says nothing of those before it."""
         open_ = self.outcome is None or isinstance(self.outcome, Deferred) or self.provisional
-        return [] if open_ else self.intents
+        return [] if open_ or (self.repeated and isinstance(self.outcome, Stale)) else self.intents
 
     @property
     def action(self) -> str:

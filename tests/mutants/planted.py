@@ -458,6 +458,16 @@ PLANTED = (
         ("tests/daemon/cycle/test_reconcile.py::test_a_login_that_was_let_in_again_starts_anew",),
     ),
     Planted(
+        "a create that wrote nothing speaks for the attempt before it",
+        "crmsync.daemon.cycle.apply",
+        "open_ or (self.repeated and isinstance(self.outcome, Stale))",
+        "open_",
+        (
+            "tests/daemon/cycle/test_interrupted_creates.py"
+            "::test_an_edit_after_a_create_that_nobody_heard_of_is_kept_when_the_next_attempt_wrote_nothing",
+        ),
+    ),
+    Planted(
         "what a restored CRM shows is an edit",
         "crmsync.daemon.cycle.linked",
         " or record_is_older(cx, work)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Deferred
+from crmsync.connectors.contract import Deferred, Stale
 from crmsync.connectors.errors import Unreachable
 from crmsync.state.errors import StateError
 from tests.daemon.cycle.world import World
@@ -71,6 +71,27 @@ def test_a_record_that_was_made_without_anybody_hearing_of_it_is_no_newcomer(hou
     house.clock.tick(HOURS)
     house.sync()
     one_of_each(house)
+
+
+@pytest.mark.parametrize("quirks", [(), ("the CRM has no external id",)], ids=["external id", "none"])
+def test_an_edit_after_a_create_that_nobody_heard_of_is_kept_when_the_next_attempt_wrote_nothing(
+    tmp_path: Path, quirks: tuple[str, ...]
+) -> None:
+    """Of the attempt before it, that says nothing."""
+    house = House(tmp_path, quirks, people=["alice"], books=["Contacts"])
+    try:
+        card = house.person(job_title="Analyst")
+        fails_when_done(house)
+        house.sync()
+        house.ecs.edit(card, job_title="Countess")
+        house.crm.faults.answer_next(Stale)
+        house.clock.tick(HOURS)
+        house.sync()
+        house.sync()
+        assert house.the_record().columns["job_title"] == "Countess"
+        one_of_each(house)
+    finally:
+        house.close()
 
 
 def test_a_record_that_a_person_makes_again_before_its_create_was_confirmed_is_the_partner(

@@ -137,7 +137,9 @@ def _run_until_quiet(house: Premises) -> None:
         house.clock.tick(TWO_HOURS)
         house.engine.retry()
         report = house.settle()
-        looking_again = any(row["code"] in LOOKED_FOR_AGAIN for row in house.engine.queue())
+        looking_again = any(
+            row["state"] == "due" or row["code"] in LOOKED_FOR_AGAIN for row in house.engine.queue()
+        )
         errors = [e for e in report["errors"] if not _stands_out_of_sight(house, e)]
         if not report["writes"] and not errors and not looking_again:
             return
