@@ -99,8 +99,11 @@ _WORDS = {  # what a person is told, and the short word for it
 }
 
 
-# In the words of Exchange: The value 'x' is invalid according to its datatype; an address without quotes, too.
-_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?|‘[^’]*’?|“[^”]*”?|\S*@\S*")
+# In the words of Exchange, of any language: The value 'x' is invalid according to its datatype. A value may hold quotes
+# itself: all from the first sign that opens to the last one that closes. An address may stand without any.
+_QUOTED = re.compile(r"(?<!\w)['\"‘“„«‹](?:.*['\"’”“»›](?!\w)|.*)")
+_ADDRESS = re.compile(r"\S*@\S*")
+_LONGEST = 1000
 
 
 def conversation(code: str, text: str, where: str, *, back_off: float | None = None) -> ConnectorError:
@@ -146,5 +149,10 @@ def deleted(id: str, code: str, text: str, *, back_off: float | None = None) -> 
 def brief(text: str) -> str:
     """One line of what a server says, as far as a person can use it. What it quotes of an item, and addresses, are not
     told: this goes into logs."""
-    line = _QUOTED.sub("…", " ".join(text.split()))
-    return "".join(c for c in line[:200] if c.isprintable())
+    line = _ADDRESS.sub("…", _QUOTED.sub("…", one_line(text)))
+    return line[:200]
+
+
+def one_line(text: str) -> str:
+    """Bounded: servers put anything into it."""
+    return "".join(c for c in " ".join(text[:_LONGEST].split()) if c.isprintable())

@@ -10,7 +10,7 @@ from crmsync.connectors.contract import Columns, Gone, Hidden, Kind, Page, Recor
 from crmsync.connectors.errors import CursorExpired, Forbidden, NotFound, ProtocolError
 from crmsync.connectors.ews import conditions, files, mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
-from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, brief
+from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, one_line
 from crmsync.connectors.ews.properties import KEY, SEARCH_KEY, Malformed, Properties
 from crmsync.connectors.ews.rows import category
 from crmsync.connectors.ews.wire import Element, M, T
@@ -198,7 +198,7 @@ class Reader:
     @staticmethod
     def _tags(item: Element) -> frozenset[str] | None:
         words = [e.text or "" for e in item.iterfind(f"{T}Categories/{T}String")]
-        return frozenset(category(brief(word)) for word in words)
+        return frozenset(category(one_line(word)[:200]) for word in words)
 
     # ── what is known of items that are about to be written ──────────────────────────────────────────────────
 

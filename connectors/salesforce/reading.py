@@ -41,7 +41,7 @@ from crmsync.connectors.salesforce.table import (
 __all__ = ["SalesforceConnector"]
 
 
-_SKEW = timedelta(seconds=1)  # between servers of one organisation
+_LATE = timedelta(minutes=2)  # a transaction may be as long, and stamps with when it began (see ``changes``)
 
 
 class SalesforceConnector:
@@ -108,7 +108,10 @@ class SalesforceConnector:
         return version.partition(YOUNG)[0]
 
     def precedes(self, version: str, other: str) -> bool:
-        return self.one_clock and version_stamp(other) - version_stamp(version) > _SKEW
+        try:
+            return self.one_clock and version_stamp(other) - version_stamp(version) > _LATE
+        except ValueError:
+            return False
 
     def _fresh(self, ids: Sequence[str]) -> Iterator[Ref]:
         """Records so new that their version takes a look at the content."""

@@ -11,6 +11,7 @@ from crmsync.daemon.cycle.apply import Task, carry_out, leave_queued, park, writ
 from crmsync.daemon.cycle.arrivals import since
 from crmsync.daemon.cycle.context import Context, exchanged
 from crmsync.daemon.cycle.contradicted import listed_as_gone
+from crmsync.daemon.cycle.recover import record_is_older
 from crmsync.daemon.cycle.remade import linked_anew
 from crmsync.daemon.cycle.shared import made_again_by_others
 from crmsync.daemon.cycle.stamps import item_key
@@ -187,7 +188,7 @@ def leave(cx: Context, work: Work) -> None:
         pair = work.pair
         if isinstance(ecs, Record):
             pair = replace(pair, ecs_version=ecs.version)
-        if isinstance(crm, Record):
+        if isinstance(crm, Record) and not record_is_older(cx, work):
             pair = replace(pair, crm_version=crm.version)
         tx.pairs.save(pair)
 

@@ -137,6 +137,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
         ecs = Seen.EDITED
     if ecs is Seen.GONE and crm is Seen.SAME and record_says_more(cx, work, standings[Side.CRM]):
         crm = Seen.EDITED
+    if ecs is Seen.GONE and crm is Seen.EDITED and record_is_older(cx, work):
+        crm = Seen.SAME  # what a restored CRM shows must not bring the item back
     if copy is not None and ecs is Seen.EDITED and (copy.mute or work.pair.crm_owner != cx.user):
         ecs = Seen.SAME  # it does not speak for the record, and must not make it again
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):

@@ -230,12 +230,10 @@ def record_is_older(cx: Context, work: Work) -> bool:
     """The record has a version that it had before the one that we have seen: the CRM was restored from a backup. That
     it differs from what was agreed is nobody's edit either."""
     connector = cx.objects[work.pair.crm_collection].connector
-    mark = work.snapshot.crm if work.snapshot is not None else Mark(work.pair.crm_id, "")
-    noted = (
-        mark.version if mark.id == work.pair.crm_id else ""
-    )  # else it is of a record that it was linked to before
-    known = work.pair.crm_version or noted
-    version = work.record(Side.CRM).version
+    mark = work.snapshot.crm if work.snapshot is not None else None
+    # another id: it was noted of a record that the item was linked to before
+    noted = mark.version if mark is not None and mark.id == work.pair.crm_id else ""
+    known, version = work.pair.crm_version or noted, work.record(Side.CRM).version
     return isinstance(connector, Ordered) and known != "" and connector.precedes(version, known)
 
 

@@ -19,6 +19,7 @@ from crmsync.daemon.cli import main
 from tests.bars.cli import COMMAND, until
 
 SHOWS_VALUES = {"explain", "history", "conflicts"}
+USAGE = 2  # exit code
 METRICS_TOKEN = "canary-metrics-Qw5!x"
 
 
@@ -38,21 +39,22 @@ class Tape:
     def whole(self) -> str:
         return "\n".join(said.out + said.err for said in self.said)
 
-    def run(self, *arguments: str, words: bool = False) -> str:
-        """As JSON, which it returns, with everything that is ever logged; and in ``words``, as a person reads it."""
-        told = self._run("--debug", *arguments, "--json")
+    def run(self, *arguments: str, words: bool = False, useless: bool = False) -> None:
+        """As JSON, with everything that is ever logged; and in ``words``, as a person reads it. ``useless``: it cannot
+        be carried out at all."""
+        self._run("--debug", *arguments, "--json", useless=useless)
         if words:
-            self._run(*arguments)
-        return told
+            self._run(*arguments, useless=useless)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, useless: bool = False) -> str:
         """In this process: starting one for each takes most of the time."""
         out, err = io.StringIO(), io.StringIO()
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                main(["--config", str(self.config), *arguments])
+                code = main(["--config", str(self.config), *arguments])
+            assert (code == USAGE) == useless, (arguments, code, err.getvalue())
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)

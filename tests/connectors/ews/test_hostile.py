@@ -253,6 +253,11 @@ def test_entities_are_not_let_in_where_large_texts_are(
         ('Cannot resolve "Ada Lovelace" <ada@example.com>.', "Cannot resolve … …"),
         ("The SMTP address ada@example.com has no mailbox", "The SMTP address … has no mailbox"),
         ("The value 'cut of", "The value …"),
+        ("You can't set the value 'my secret note' of it", "You can't set the value … of it"),
+        ("The value 'O'Brien is ill' is invalid", "The value … is invalid"),
+        ("Der Wert „geheimer Text“ ist ungültig", "Der Wert … ist ungültig"),
+        ("La valeur « texte secret » est incorrecte", "La valeur … est incorrecte"),
+        ("'one' is not 'other', you can't", "…, you can't"),
         ("Two\nlines\x00 of  it", "Two lines of it"),
     ],
 )

@@ -9,7 +9,7 @@ from crmsync.connectors.salesforce.copying import BesideCopy, OnCopy
 from crmsync.connectors.salesforce.reading import SalesforceConnector
 
 NONE = cast(Any, None)
-EARLY, LATE = "2026-01-01T10:00:00.000+0000", "2026-01-01T10:00:02.000+0000"
+EARLY, LATE = "2026-01-01T10:00:00.000+0000", "2026-01-01T10:02:01.000+0000"
 MADE = {
     "the object": SalesforceConnector(NONE, NONE, NONE),
     "with a copy beside it": BesideCopy(NONE, NONE, NONE, NONE),
@@ -21,7 +21,9 @@ MADE = {
     ("version", "other", "precedes"),
     [
         (EARLY, LATE, True),
-        (EARLY, "2026-01-01T10:00:01.000+0000", False),  # two servers' clocks
+        (EARLY, "2026-01-01T10:02:00.000+0000", False),  # a transaction that took long
+        (EARLY, "2026-01-01T10:02:01Z", True),
+        ("no time", LATE, False),
         (LATE, EARLY, False),
         (EARLY, EARLY, False),
         (EARLY, f"{EARLY}~content", False),

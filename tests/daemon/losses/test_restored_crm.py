@@ -34,11 +34,33 @@ def test_it_takes_nothing_back_from_the_mailbox_in_silence(house: House) -> None
     house.idle()
 
 
-def test_what_is_edited_in_the_mailbox_before_anybody_notices_is_an_edit(house: House) -> None:
+def test_what_is_edited_in_the_mailbox_before_anybody_notices_is_asked_too(house: House) -> None:
+    """What else differs may have been taken back, or not have been there yet."""
     house.ecs.edit(house.the_card().id, department="Mathematics")
     house.sync()
     assert house.the_card().columns["job_title"] == "Countess"
-    assert {c["column"] for c in house.engine.conflicts()} >= {"job_title"}
+    asked = {(c["column"], c["ecs"], c["crm"]) for c in house.engine.conflicts()}
+    assert asked == {("job_title", "Countess", "Analyst"), ("department", "Mathematics", "Poetry")}
+
+
+def test_who_is_deleted_before_anybody_notices_is_not_brought_back(house: House) -> None:
+    house.ecs.delete(house.the_card().id)
+    house.engine.reconcile()
+    house.sync()
+    assert house.cards() == house.contacts() == []
+    house.idle()
+
+
+def test_what_a_private_item_is_told_meanwhile_is_asked_once_it_is_shown_again(house: House) -> None:
+    card = house.the_card().id
+    house.ecs.mark(card, private=True)
+    house.engine.reconcile()
+    house.sync()
+    house.ecs.mark(card, private=False)
+    house.engine.reconcile()
+    house.sync()
+    assert house.the_card().columns["job_title"] == "Countess"
+    assert {c["column"] for c in house.engine.conflicts()} == {"job_title"}
 
 
 def test_what_is_edited_from_then_on_is_an_edit(house: House) -> None:

@@ -199,9 +199,14 @@ def _missing(
     told = [e for e in entries if e.action == Action.DELETE]
     names = {(_server(house, e), _id(e)): e.old for e in told if e.column == house.named}
     wanted = Counter((server, name) for (server, id), name in names.items() if id not in kept)
+    made = {(_server(house, e), _id(e)) for e in entries if e.action == Action.CREATE}
     found = []
     for (server, name), number in wanted.items():
-        there, was = ([i.columns[house.named] for i in w[server].values()] for w in (after, before))
+        others = _ids(made, server)  # which the undo takes away
+        there, was = (
+            [i.columns[house.named] for i in w[server].values() if i.id not in others]
+            for w in (after, before)
+        )
         if there.count(name) < was.count(name) + number:
             found.append(f"{number} of {name} in {server} are not back")
     return found

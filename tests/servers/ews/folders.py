@@ -29,6 +29,7 @@ class Fault:
     times: int = 1
     back_off: int = 0
     after: bool = False  # it is done, and only the answer is wrong
+    text: str = "asked for by a test"
 
 
 @dataclass
@@ -47,10 +48,10 @@ class FolderOperations:
         try:
             fault = self._fault(operation, thing)
             if fault is not None and not fault.after:
-                raise Refusal(fault.code, "asked for by a test", back_off=fault.back_off)
+                raise Refusal(fault.code, fault.text, back_off=fault.back_off)
             found = do(thing)
             if fault is not None:
-                raise Refusal(fault.code, "asked for by a test", back_off=fault.back_off)
+                raise Refusal(fault.code, fault.text, back_off=fault.back_off)
         except Refusal as refusal:
             return message(operation, error=refusal)
         return message(operation, *found)

@@ -74,9 +74,10 @@ class EwsServer:
     def outbox(self) -> list[tuple[str, str, str]]:
         return self.operations.outbox
 
-    def fail(self, operation: str, code: str, *, item: str = "", times: int = 1, after: bool = False) -> None:
-        """The next ``times`` response messages of this operation (about this item) are this error."""
-        self.operations.faults.append(Fault(operation, code, item, times, after=after))
+    def fail(self, operation: str, code: str, *, item: str = "", times: int = 1, **more: Any) -> None:
+        """The next ``times`` response messages of this operation (about this item) are this error. ``more``: fields of
+        ``Fault``."""
+        self.operations.faults.append(Fault(operation, code, item, times, **more))
 
     def busy(self, operation: str, milliseconds: int, *, times: int = 1) -> None:
         """The next requests of this operation are answered with a fault that asks for a pause."""
