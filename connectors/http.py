@@ -186,7 +186,7 @@ class Http:
             for piece in stream:
                 size += len(piece)
                 if size > limit:
-                    raise TooLarge(f"{url} is larger than {limit} bytes")
+                    raise TooLarge(f"{url.partition('?')[0]} is larger than {limit} bytes")
                 pieces.append(piece)
         return b"".join(pieces)
 

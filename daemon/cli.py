@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None, world: World | None = None) -> 
 
 
 def _defect(shell: Shell, error: Exception) -> int:
-    message = f"a defect of crmsync: {type(error).__name__}: {str(error)[:300]}"
+    message = f"a defect of crmsync: {type(error).__name__}"
     log.debug("the command failed", exc_info=error, extra={"action": "cli.defect"})
     click.echo(f"crmsync: {message}. Please report it, with what --debug shows", err=True)
     return _said("defect", message, shell.json, 1)

@@ -8,7 +8,10 @@ import re
 from crmsync.connectors.dav.contentline import Line, lines_of
 from crmsync.connectors.dav.item import MAX_DEPTH, MAX_LINES, Malformed
 
-_COMPONENT = re.compile(r"[A-Z][A-Z0-9-]{0,30}")
+_COMPONENT = re.compile(  # RFC 6350, 5545, 7953, 9073
+    r"V(CARD|CALENDAR|EVENT|TODO|JOURNAL|FREEBUSY|TIMEZONE|ALARM|AVAILABILITY|LOCATION|RESOURCE)"
+    r"|STANDARD|DAYLIGHT|AVAILABLE|PARTICIPANT"
+)
 
 
 class Component:

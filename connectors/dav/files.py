@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crmsync.connectors.contract import Attachment
 from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.item import File
-from crmsync.connectors.errors import NotFound
+from crmsync.connectors.errors import ConnectorError, NotFound
 from crmsync.connectors.files import decoded, named, size
 
 MAX_ATTACHMENT = 5_000_000  # bytes
@@ -35,9 +35,10 @@ class Files:
     def _content(self, file: File) -> bytes:
         if file.inline:
             return decoded(file.inline)
-        answer = self.dav.get(file.url, limit=self.largest)
+        try:
+            answer = self.dav.get(file.url, limit=self.largest)
+        except ConnectorError as error:  # its URL holds its name
+            raise type(error)("a file of the event cannot be read", retry_after=error.retry_after) from error
         if answer.status != 200:
-            raise NotFound(
-                f"{self.dav.url(file.url)}: the server answers {answer.status} when asked for a file"
-            )
+            raise NotFound(f"the server answers {answer.status} when asked for a file of the event")
         return answer.body

@@ -1,7 +1,5 @@
 """What Exchange says when it does not do something: about the conversation (an exception), or about one item."""
 
-import re
-
 from crmsync.connectors.contract import Deferred, Done, Outcome, Refused, Stale
 from crmsync.connectors.errors import (
     AuthExpired,
@@ -13,6 +11,7 @@ from crmsync.connectors.errors import (
     Throttled,
     Unreachable,
 )
+from crmsync.connectors.told import brief
 
 
 class NotOffered(ProtocolError):
@@ -99,13 +98,6 @@ _WORDS = {  # what a person is told, and the short word for it
 }
 
 
-# In the words of Exchange, of any language: The value 'x' is invalid according to its datatype. A value may hold quotes
-# itself: all from the first sign that opens to the last one that closes. An address may stand without any.
-_QUOTED = re.compile(r"(?<!\w)['\"‘“„«‹](?:.*['\"’”“»›](?!\w)|.*)")
-_ADDRESS = re.compile(r"\S*@\S*")
-_LONGEST = 1000
-
-
 def conversation(code: str, text: str, where: str, *, back_off: float | None = None) -> ConnectorError:
     """The exception for a request that failed as a whole."""
     said = f"{where}: {code}" + (f" ({brief(text)})" if text and text != code else "")
@@ -144,15 +136,3 @@ def written(id: str, code: str, text: str, *, back_off: float | None = None) -> 
 
 def deleted(id: str, code: str, text: str, *, back_off: float | None = None) -> Outcome:
     return Done(id, "") if code in MISSING else written(id, code, text, back_off=back_off)
-
-
-def brief(text: str) -> str:
-    """One line of what a server says, as far as a person can use it. What it quotes of an item, and addresses, are not
-    told: this goes into logs."""
-    line = _ADDRESS.sub("…", _QUOTED.sub("…", one_line(text)))
-    return line[:200]
-
-
-def one_line(text: str) -> str:
-    """Bounded: servers put anything into it."""
-    return "".join(c for c in " ".join(text[:_LONGEST].split()) if c.isprintable())

@@ -10,10 +10,11 @@ from crmsync.connectors.contract import Columns, Gone, Hidden, Kind, Page, Recor
 from crmsync.connectors.errors import CursorExpired, Forbidden, NotFound, ProtocolError
 from crmsync.connectors.ews import conditions, files, mapping, scan, wire
 from crmsync.connectors.ews.client import Answer, Exchange
-from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered, one_line
+from crmsync.connectors.ews.faults import BUSY, LATER, MISSING, NotOffered
 from crmsync.connectors.ews.properties import KEY, SEARCH_KEY, Malformed, Properties
 from crmsync.connectors.ews.rows import category
 from crmsync.connectors.ews.wire import Element, M, T
+from crmsync.connectors.told import one_line
 
 BATCH = 100  # items of one GetItem
 PAGE = 500  # changes of one answer; Exchange gives 512 at most

@@ -18,6 +18,7 @@ from imapclient.imap_utf7 import encode as encode_utf7
 from imapclient.response_parser import parse_fetch_response, parse_response
 
 from crmsync.connectors.imap import wire
+from crmsync.connectors.told import brief
 
 T = TypeVar("T")
 _MESSAGE_ID = b"BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
@@ -260,8 +261,8 @@ def cut(connection: Any) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """One line, bounded: servers put anything into it."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """Without the piece of a message that the library shows where an answer cannot be understood."""
+    return brief(str(error)) or type(error).__name__
 
 
 def _first(value: Any) -> int:

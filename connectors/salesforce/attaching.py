@@ -82,7 +82,7 @@ def _sent(table: Table, message: Made, file: Attachment) -> Outcome | None:
     given = faults.faults(answer.data)
     outcome = faults.outcome(_key(message.write), given)
     if isinstance(outcome, Refused):
-        return Refused(outcome.id, outcome.code, f"its attachment {_name(file)}: {outcome.reason}")
+        return Refused(outcome.id, outcome.code, f"one of its attachments: {outcome.reason}")
     return outcome
 
 

@@ -17,6 +17,7 @@ from crmsync.connectors.errors import (
     Throttled,
     Unreachable,
 )
+from crmsync.connectors.told import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,6 @@ class Malformed(ProtocolError):
 
 
 _NONE = Fault("", "")
-_ADMIN_TEXT = 200  # characters of a validation rule's own text that are shown
 
 
 def faults(reply: object) -> list[Fault]:
@@ -160,6 +160,6 @@ def outcome(item: str, given: Sequence[Fault]) -> Outcome:
 def _sentence(fault: Fault, why: str) -> str:
     subject = ", ".join(fault.fields) or "the record"
     told = ""
-    if fault.code == "FIELD_CUSTOM_VALIDATION_EXCEPTION":  # the text is the administrator's, not the record's
-        told = ": " + "".join(c for c in fault.message if c.isprintable())[:_ADMIN_TEXT]
+    if fault.code == "FIELD_CUSTOM_VALIDATION_EXCEPTION":  # in the administrator's words
+        told = ": " + brief(fault.message)
     return f"{subject} {why}{told} ({fault.code or 'no reason given'})"

@@ -54,7 +54,7 @@ class Mail:
         with self._session() as session:
             refused = session.send_message(self._message(letter))
         if refused:
-            raise Unsent(f"{self.config.host} took the mail, but not for {', '.join(refused)}")
+            raise Unsent(f"{self.config.host} took the mail, but not for {len(refused)} of those in `to`")
 
     def look(self) -> str:
         with self._session() as session:

@@ -68,15 +68,11 @@ def _reasons(cx: Context, work: Work, merged: Merged) -> Iterator[tuple[str, str
         what = ", ".join(sorted(columns))
         place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
         label = place.label if place is not None else ""
-        if (
-            side is Side.ECS
-            and place is not None
-            and (who := called_by(cx, place, work.record(side).columns))
-        ):
+        if side is Side.ECS and place is not None and called_by(cx, place, work.record(side).columns):
             yield (
                 "not_ours",
-                f"{what}: not brought from the CRM into the calendar, because the meeting was called by {who}, and "
-                "what stands there is a copy of it; ask them to change it",
+                f"{what}: not brought from the CRM into the calendar, because the meeting was called by somebody "
+                "else, and what stands there is a copy of it; ask them to change it",
             )
         elif side is Side.ECS:
             yield (

@@ -38,17 +38,18 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
             continue
         columns, cut = _columns(cx, target, record.kind, record.columns, Side.CRM)
         write = Create(record_key(cx, newcomer), record.kind, columns, owner=cx.user, original=record)
-        task = _task(newcomer, target, write, _tagged(newcomer, tagged.get(newcomer.row.id, "")), cut)
+        task = _task(newcomer, target, write, _tagged(cx, newcomer, tagged.get(newcomer.row.id, "")), cut)
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
     repeated = {n.row.id for n, t in tasks if t.repeated or t.met or t.cut}
     _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
 
 
-def _tagged(newcomer: Newcomer, delegate: str) -> str:
+def _tagged(cx: Context, newcomer: Newcomer, delegate: str) -> str:
     """As far as it is known by whom. That an account of a delegate saw the tag first is no proof that it was them."""
     seen = f"first seen through account {delegate}, a delegate" if delegate else ""
-    changed = f"last changed by {newcomer.record.changed_by}" if newcomer.record.changed_by else ""
+    name = "" if cx.dry else newcomer.record.changed_by  # a plan is printed, history is asked for
+    changed = f"last changed by {name}" if name else ""
     by = "; ".join(words for words in (seen, changed) if words)
     return f"tagged{by and f' ({by})'}, and not in the CRM yet"
 

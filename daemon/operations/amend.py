@@ -152,7 +152,7 @@ def _changed(found: Refused, changes: Mapping[str, str]) -> dict[str, Value]:
         try:
             new[name] = decode(type_of(found.record.kind, name), text or None)
         except ValueError as error:
-            raise NoSuchItem(f"“{text}” is no value for {name}: {error}") from error
+            raise NoSuchItem(f"what is given is no value for {name}") from error
     return new
 
 

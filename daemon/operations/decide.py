@@ -88,7 +88,7 @@ def _chosen(conflict: Conflict, keep: str, value: str | None) -> Value:
     try:
         return decode(type_of(conflict.kind, conflict.column), value or None)
     except ValueError as error:
-        raise NoSuchItem(f"“{value}” is no value for column {conflict.column}: {error}") from error
+        raise NoSuchItem(f"what is given is no value for column {conflict.column}") from error
 
 
 def look_again(state: State, item: str, who: Who) -> dict[str, Any]:

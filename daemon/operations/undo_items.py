@@ -47,16 +47,16 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
     assert found is not None
     place, record = found
     known = pair.ecs_version if one.side is Side.ECS else pair.crm_version
-    if record.version != known or _edited(cx, place, pair, one.side, record):
+    # what was announced before is repeated as it was: a copy of the CRM may have it still, and send it one day
+    if sent is None and (record.version != known or _edited(cx, place, pair, one.side, record)):
         with cx.state.transaction() as tx:
-            tx.intents.close([sent.id] if sent is not None else [])
             tx.pairs.save(pair)
         undone.keep(one, "changed by someone since")
         return
     if _others(cx, pair):
         undone.keep(one, "another account has linked it too")
         return
-    write = Delete(record.id, record.version)
+    write = Delete(record.id, record.version if sent is None else sent.expected)
     going = {n: v for n, v in record.columns.items() if v is not None}
     task = Task(place, one.side, write, record.id, one.kind, "undo", pair.id, record.native, going)
     with cx.state.transaction() as tx:

@@ -113,7 +113,7 @@ def test_nested_components_keep_their_lines() -> None:
         ("FN:x\n", "no BEGIN line"),
         ("BEGIN:VCARD\nFN:x\n", "BEGIN:VCARD has no END"),
         ("END:VCARD\n", "END:VCARD has no BEGIN"),
-        ("BEGIN:A\nBEGIN:B\nEND:A\nEND:B\n", "BEGIN:B is closed by END:A"),
+        ("BEGIN:VEVENT\nBEGIN:VALARM\nEND:VEVENT\nEND:VALARM\n", "BEGIN:VALARM is closed by END:VEVENT"),
         ("BEGIN:VCARD\nFN:a\0b\nEND:VCARD\n", "NUL"),
         ("BEGIN:A\n" * 30 + "END:A\n" * 30, "nested more than"),
         ("BEGIN:A\n" + "X:1\n" * MAX_LINES + "END:A\n", "more than 20000 lines"),

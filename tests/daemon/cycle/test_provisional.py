@@ -170,6 +170,24 @@ def test_what_loses_against_a_later_edit_of_the_crm_is_taken_back_in_the_copy(wo
     world.idle()
 
 
+def test_an_undo_that_waits_in_the_copy_does_not_delete_the_card_in_the_end(world: World):
+    """Asked for again while it waits, and the record has another version by then: the copy sends it all the same."""
+    world.person()
+    world.sync()
+    (cycle, *_) = sorted(e["cycle"] for e in world.engine.item_history(world.the_record().id))
+    world.crm.faults.postponed = True
+    assert world.engine.undo(cycle)["undone"] == 0
+    world.crm.touch(world.the_record().id)
+    assert world.engine.undo(cycle)["undone"] == 0
+    world.crm.delete(world.the_record().id)  # by the copy
+    world.crm.faults.postponed = False
+    later(world)
+    later(world)
+    assert (len(world.cards()), world.contacts()) == (1, [])
+    assert world.engine.undo(cycle)["undone"] == 1
+    world.idle()
+
+
 class Copied(Faults):
     """What stands in the copy, and not in the CRM."""
 

@@ -160,7 +160,7 @@ class Ledger:
 
     def _put_back(self, server: str, item: Item, column: str) -> bool:
         """An undo has made it, as a card stood that a person had written."""
-        if any(e.item == item.id for e in self.edits if e.server == server):
+        if any((e.server, e.item, e.column) == (server, item.id, column) for e in self.edits):
             return False
         before = [e for e in self.edits if (e.server, e.name, e.column) == (server, self._name(item), column)]
         return any(same(e.value, item.columns[column]) for e in before)
