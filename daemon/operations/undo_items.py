@@ -217,7 +217,15 @@ def _stands(cx: Context, place: Place, one: Entry, pair: Pair) -> str:
         case Hidden() if id != deleted:
             return "it was put back before, and cannot be seen with this login now"
         case _:
-            return ""
+            return there if one.side is Side.ECS and _was_moved(cx, pair) else ""
+
+
+def _was_moved(cx: Context, pair: Pair) -> bool:
+    """It stands in another collection, or under another name, with its UID."""
+    with cx.state.reading() as tx:
+        rows = tx.index.by_uids(pair.account, [pair.ecs_uid]) if pair.ecs_uid else []
+    places = [(cx.places.get(row.collection), row.item) for row in rows]
+    return any(p is not None and isinstance(fetch(cx, p, [id]).get(id), Record) for p, id in places)
 
 
 def _unlinked(cx: Context, one: Entry, former: Pair | None, done: Done, reason: str) -> Pair:

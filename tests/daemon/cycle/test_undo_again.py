@@ -183,3 +183,27 @@ def test_an_undo_of_an_undo_that_came_to_nothing_leaves_the_question_until_it_is
     waiting = [c["column"] for c in house.engine.conflicts() if not c["resolved"]]
     assert waiting == ([] if written else ["job_title"])
     house.idle()
+
+
+def test_what_was_put_back_and_moved_is_not_put_back_again(tmp_path: Path) -> None:
+    """Nor where nothing but its UID says that it is the same."""
+    house = House(tmp_path, people=["alice"])
+    try:
+        card = house.person(first_name="Ada", email=None, phone_mobile=None)
+        house.sync()
+        house.crm.delete(house.the_record().id)
+        house.sync()
+        with house.state.reading() as tx:
+            cycle = next(
+                n for n in range(1, 9) if any(e.action == Action.DELETE for e in tx.history.of_cycle(n))
+            )
+        assert house.engine.undo(cycle)["undone"] == 1
+        (back,) = house.ecs.all()
+        moved = house.ecs.move(back.id, house.second)
+        house.sync()
+        house.ecs.edit(moved, last_name="King")
+        answer = house.engine.undo(cycle)
+        assert (answer["undone"], len(house.ecs.all())) == (0, 1), answer
+        assert card != moved
+    finally:
+        house.close()
