@@ -65,7 +65,7 @@ def main() -> int:
         floors |= results.floor_cpu
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         parts[name] = part_of(results, day, "large" if full else "small", described())
-    _write({name: parts[name] for name in PARTS if name in parts})
+        _write({name: parts[name] for name in PARTS if name in parts})  # whatever becomes of the next one
     floor = max(floors.values(), default=0.0)
     for which, cost in floors.items():
         print(f"the floor's CPU time a request, {which}: {cost:.2f} ms")

@@ -375,7 +375,7 @@ PLANTED = (
     Planted(
         "undo of a create deletes what people have changed since",
         "crmsync.daemon.operations.undo_items",
-        "    if record.version != known or _edited(cx, place, pair, one.side, record):",
+        "    if sent is None and (record.version != known or _edited(cx, place, pair, one.side, record)):",
         "    if False:",
         (f"{RULES}undo_of_a_create_leaves_alone_what_people_have_changed_since",),
     ),
