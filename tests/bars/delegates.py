@@ -280,9 +280,7 @@ class MailShare(Shared):
         return {_address(user): self._server.users[_address(user)] for user in USERS}
 
     def put(self, name: str) -> None:
-        text = MAIL.format(uid=name).encode()
-        with self._server.session(_address("alice")) as mailbox:
-            assert mailbox.append("INBOX", "", "", text)[0] == "OK"
+        self._server.arrives(_address("alice"), MAIL.format(uid=name).encode())
 
     def tag(self, name: str, by: str) -> None:
         with self._server.session(_address(by)) as mailbox:

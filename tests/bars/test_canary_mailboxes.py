@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.bars.canary import Tape
+from tests.bars.delegates import ACCOUNT, source
 from tests.bars.office import client, configured
 from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.embedded_crm import EmbeddedCrm, embedded_crm
@@ -24,26 +25,6 @@ ALICE, BOB = "alice@example.com", "bob@example.com"
 EWS_PASSWORD, IMAP_PASSWORD, WRONG = "canary-ews-Rt6#b", "canary-imap-Lk9#c", "canary-wrong-Yp2%w"
 TEXT = "canarytext"  # in titles, bodies, file names
 HOST = "canary-host.example"  # in addresses of people
-_ACCOUNTS = """
-[account.alice]
-crm = "main"
-crm_user = "alice@example.com"
-time_zone = "Europe/Berlin"
-[[account.alice.source]]
-type = "ews"
-url = "{ews}"
-username = "alice@example.com"
-password_file = "alice-password"
-
-[account.bob]
-crm = "main"
-crm_user = "bob@example.com"
-[[account.bob.source]]
-type = "imap"
-url = "{imap}"
-username = "bob@example.com"
-password_file = "bob-password"
-"""
 # that the commands did meet what they were to keep silent about
 EXCHANGE_SAYS = (
     "ErrorSchemaValidation",
@@ -78,8 +59,7 @@ class Stage:
         return id
 
     def mail_to_bob(self, id: str) -> None:
-        with self.imap.session(BOB) as mailbox:
-            assert mailbox.append('"INBOX"', "($CRM)", None, _mail(id))[0] == "OK"  # type: ignore[arg-type]
+        self.imap.arrives(BOB, _mail(id), "$CRM")
 
     def secrets(self) -> dict[str, str]:
         tokens = {f"token {n}": t for n, t in enumerate(self.crm_proxy.credentials - {""})}
@@ -112,9 +92,10 @@ def at(tmp_path: Path) -> Iterator[Stage]:
         imap = stack.enter_context(dovecot(users={ALICE: "none", BOB: IMAP_PASSWORD}))
         crm = stack.enter_context(embedded_crm())
         crm_proxy = stack.enter_context(proxy(crm.url))
-        accounts = _ACCOUNTS.format(ews=exchange.url, imap=imap.url)
-        passwords = {"alice": EWS_PASSWORD, "bob": IMAP_PASSWORD}
-        config = configured(tmp_path, crm, accounts, passwords, crm_proxy.url)
+        hers = ACCOUNT.format(name="alice") + source("alice", "ews", exchange.url, ALICE)
+        his = ACCOUNT.format(name="bob") + source("bob", "imap", imap.url, BOB)
+        passwords = {ALICE: EWS_PASSWORD, BOB: IMAP_PASSWORD}
+        config = configured(tmp_path, crm, hers + his, passwords, crm_proxy.url)
         sf = client(crm, crm.sync)
         with sf.session:
             reader = EwsReader(exchange.place, exchange.place.mailboxes[ALICE])
@@ -184,7 +165,7 @@ def _exchange_says_no(at: Stage, event: str) -> None:
 
 def _nobody_is_let_in(at: Stage) -> None:
     folder = at.tape.config.parent
-    for name in ("alice-password", "bob-password"):
+    for name in (f"{ALICE}-password", f"{BOB}-password"):
         right = (folder / name).read_text()
         (folder / name).write_text(WRONG)
         at.tape.run("sync")

@@ -52,11 +52,8 @@ class Desk:
 
     def put(self, message: EmailMessage, folder: str = "INBOX", *flags: str, user: str = ALICE) -> str:
         """Its Message-ID without brackets."""
-        with self.server.session(user) as mail:
-            if folder != "INBOX":
-                mail.create(f'"{folder}"')
-            data = message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-            assert mail.append(f'"{folder}"', f"({' '.join(flags)})", None, data)[0] == "OK"
+        data = message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        self.server.arrives(user, data, " ".join(flags), folder)
         return str(message["Message-ID"]).strip("<>")
 
     def mark(self, id: str, sign: str, flag: str, *, user: str = ALICE) -> None:
@@ -363,10 +360,8 @@ def _corpus() -> list[Path]:
 @pytest.mark.skipif(not _corpus(), reason="CRMSYNC_CORPORA names no folder of real items")
 def test_real_mail_makes_the_trip_and_is_not_altered(made: Desk) -> None:
     """Every one of them becomes an activity, or says why not; on the server each keeps its bytes and its flags."""
-    with made.server.session() as mail:
-        for path in _corpus():
-            data = re.sub(rb"\r?\n", b"\r\n", path.read_bytes())
-            assert mail.append("INBOX", "($CRM)", None, data)[0] == "OK", path
+    for path in _corpus():
+        made.server.arrives(ALICE, re.sub(rb"\r?\n", b"\r\n", path.read_bytes()), "$CRM")
     before = whole_inbox(made)
     made.cli("sync")
     assert whole_inbox(made) == before

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.bars.cli import Cli
+from tests.bars.delegates import ACCOUNT, source
 from tests.bars.office import seated
 from tests.bars.test_mailboxes import mail
 from tests.servers.dovecot import Dovecot, dovecot
@@ -18,27 +19,7 @@ from tests.servers.ews.server import EwsServer, ews
 
 pytestmark = [pytest.mark.bar, pytest.mark.server, pytest.mark.timeout(300)]
 ALICE, BOB = "alice@example.com", "bob@example.com"
-_ACCOUNTS = """
-[account.alice]
-crm = "main"
-crm_user = "alice@example.com"
-[[account.alice.source]]
-type = "ews"
-url = "{ews}"
-username = "alice@example.com"
-password_file = "alice-password"
-collections = ["Mail"]
-max_attachment = "1 MB"
-
-[account.bob]
-crm = "main"
-crm_user = "bob@example.com"
-[[account.bob.source]]
-type = "imap"
-url = "{imap}"
-username = "bob@example.com"
-password_file = "bob-password"
-"""
+MAIL_ONLY = 'collections = ["Mail"]\nmax_attachment = "1 MB"'
 
 
 @dataclass
@@ -75,9 +56,10 @@ def made(tmp_path: Path) -> Iterator[Desk]:
         exchange = stack.enter_context(ews(ALICE))
         imap = stack.enter_context(dovecot())
         crm = stack.enter_context(embedded_crm(sharing={"Contact": "read", "Lead": "read"}))
-        accounts = _ACCOUNTS.format(ews=exchange.url, imap=imap.url)
-        passwords = {"alice": "secret", "bob": imap.users[BOB]}
-        cli, sf = stack.enter_context(seated(tmp_path, crm, accounts, passwords))
+        hers = ACCOUNT.format(name="alice") + source("alice", "ews", exchange.url, ALICE, MAIL_ONLY)
+        his = ACCOUNT.format(name="bob") + source("bob", "imap", imap.url, BOB)
+        passwords = {ALICE: "secret", BOB: imap.users[BOB]}
+        cli, sf = stack.enter_context(seated(tmp_path, crm, hers + his, passwords))
         alice = EwsReader(exchange.place, exchange.place.mailboxes[ALICE])
         yield Desk(exchange, imap, crm, cli, sf, alice)
 
@@ -105,8 +87,7 @@ def test_from_the_tag_to_the_activity_and_back(made: Desk) -> None:
 
 def test_one_message_over_two_protocols_is_one_activity_with_both_people(made: Desk) -> None:
     made.alice.arrives(mail(), "Inbox", "CRM")
-    with made.imap.session(BOB) as mailbox:
-        assert mailbox.append('"INBOX"', "($CRM)", None, mail())[0] == "OK"  # type: ignore[arg-type]
+    made.imap.arrives(BOB, mail(), "$CRM")
     made.sync("alice")
     made.sync("bob")
     made.sync()
@@ -118,8 +99,7 @@ def test_one_message_over_two_protocols_is_one_activity_with_both_people(made: D
 
 
 def test_both_at_once_make_one_activity(made: Desk) -> None:
-    with made.imap.session(BOB) as mailbox:
-        assert mailbox.append('"INBOX"', "($CRM)", None, mail())[0] == "OK"  # type: ignore[arg-type]
+    made.imap.arrives(BOB, mail(), "$CRM")
     made.alice.arrives(mail(), "Inbox", "CRM")
     made.sync()
     made.sync()

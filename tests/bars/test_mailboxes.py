@@ -44,10 +44,7 @@ class Desk:
 
     def arrives(self, mail: bytes, *users: str, folder: str = "INBOX", flags: str = "") -> None:
         for user in users or (ALICE,):
-            with self.server.session(user) as mailbox:
-                mailbox.create(f'"{folder}"')
-                kind, _ = mailbox.append(f'"{folder}"', flags, None, mail)  # type: ignore[arg-type]
-                assert kind == "OK"
+            self.server.arrives(user, mail, flags, folder)
 
     def tags(self, *users: str, folder: str = "INBOX") -> None:
         for user in users or (ALICE,):

@@ -92,8 +92,7 @@ def test_a_mailbox_in_five_accounts(tmp_path: Path) -> None:
         url = f"imap://127.0.0.1:{line.port}"
         text = "".join(account(n) + source(n, "imap", url, logins[n], team) for n in SEEING)
         with place(tmp_path, text, {login: USERS[login] for login in logins.values()}) as made:
-            with server.session(logins["team"]) as mailbox:
-                mailbox.append("INBOX", "($CRM)", "", MAIL.format(uid="one").encode())  # type: ignore[arg-type]
+            server.arrives(logins["team"], MAIL.format(uid="one").encode(), "$CRM")
             in_step(made)
             assert line.asked.count(b"BODY.PEEK[]") == 1
             for sign, status in (("+", "0"), ("-", "1")):

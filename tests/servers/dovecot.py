@@ -149,6 +149,15 @@ class Dovecot:
             connection.login(*self.login(user))
             yield connection
 
+    def arrives(self, user: str, message: bytes, flags: str = "", folder: str = "INBOX") -> None:
+        """``message``: as it stands on the wire; ``flags``: with spaces between them. A folder that is not there is
+        made."""
+        with self.session(user) as mailbox:
+            if folder != "INBOX":
+                mailbox.create(f'"{folder}"')
+            answer = mailbox.append(f'"{folder}"', f"({flags})", "", message)
+            assert answer[0] == "OK", answer
+
     def fill(self, user: str, count: int) -> None:
         """Mail that has been lying in somebody's inbox for long; put there behind the server's back, which is fast."""
         folder = self.place / "mail" / user / "Maildir"

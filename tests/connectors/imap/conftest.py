@@ -41,12 +41,8 @@ class Box:
     def put(
         self, id: str, folder: str = "INBOX", flags: str = "", text: str = "Subject: x\n\nHello\n"
     ) -> str:
-        with self.server.session(self.user) as mail:
-            if folder != "INBOX":
-                mail.create(f'"{folder}"')
-            data = f"Message-ID: <{id}>\n{text}" if id else text
-            answer = mail.append(f'"{folder}"', f"({flags})", None, data.replace("\n", "\r\n").encode())
-            assert answer[0] == "OK", answer
+        data = f"Message-ID: <{id}>\n{text}" if id else text
+        self.server.arrives(self.user, data.replace("\n", "\r\n").encode(), flags, folder)
         return id
 
     def store(self, folder: str, uid: str, sign: str, flag: str) -> None:
