@@ -44,7 +44,7 @@ class FileLocks:
     file are strangers to each other too."""
 
     def __init__(self, database: Path, now: Callable[[], datetime]) -> None:
-        self._database = database
+        self._database = database.resolve()  # one state has one set of locks, by whatever name it is called
         self._now = now
 
     def account(self, name: str) -> AbstractContextManager[None]:

@@ -57,8 +57,11 @@ def confirm(cx: Context, drafts: Sequence[Draft]) -> None:
 
 
 def _something(draft: Draft) -> bool:
-    """Whether the cycle has anything to record of it."""
-    return bool(draft.tasks) or any(_arrived(draft, c) for c in draft.merged.clashes)
+    """Whether the cycle has anything to record of it. That both sides came to the same by themselves is something: the
+    witness has to see that a state is from before it."""
+    old = draft.work.snapshot
+    learned = old is None or old.columns != draft.merged.agreed
+    return learned or bool(draft.tasks) or any(_arrived(draft, c) for c in draft.merged.clashes)
 
 
 def _confirm(cx: Context, tx: Tx, draft: Draft, cycle: int, notes: Notes) -> None:

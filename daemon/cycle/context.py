@@ -126,12 +126,14 @@ class Context:
     paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once
     progress: Callable[[str, int], None] = lambda what, count: None
+    begins: Callable[[], object] = lambda: None  # what has to be done before anything is recorded
     _cycle: int = 0
 
     @property
     def cycle(self) -> int:
         """Its number, given out when it first has something to record: an idle cycle leaves no row behind."""
         if not self._cycle:
+            self.begins()
             with self.state.transaction() as tx:
                 self._cycle = tx.cycles.start(self.account.name, self.now())
         return self._cycle

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from crmsync.connectors.abilities import Settling
 from crmsync.connectors.contract import Gone, Record, Side
-from crmsync.daemon.cycle.context import Context, Place
+from crmsync.daemon.cycle.context import Context, Place, bears_stamps
 from crmsync.daemon.cycle.work import Work
 from crmsync.state.database import State
 from crmsync.state.transaction import Tx
@@ -60,11 +60,14 @@ def compare(state: State, witness: Witness, account: str, now: datetime) -> Doub
         f"the state is older than the last sync: it ends with cycle {there.cycle} of this account, and cycle "
         f"{seen.cycle} was seen"
         if seen.incarnation == there.incarnation
-        else "the state was made anew since the last sync of this account"
+        else "the state was made anew, or replaced, since the last sync of this account"
     )
     doubt = Doubt(now, why)
     with state.transaction() as tx:
         _put(tx, account, doubt)
+        tx.meta.put(
+            _INCARNATION, uuid.uuid4().hex
+        )  # neither what was replaced, nor the other accounts' part, is this
     return doubt
 
 
@@ -115,32 +118,44 @@ def unproven(place: Place, record: Record, since: datetime | None) -> bool:
 
 
 def forgotten_edit(cx: Context, work: Work) -> bool:
-    """One of the two is gone, and what looks like an edit of the other one may be older than that. Asked once, it stays
-    a question until a person has answered, or edits the other one again."""
+    """One of the two is gone, and what looks like an edit of the other one may be older than that."""
     side = Side.CRM if isinstance(work.ecs, Gone) else Side.ECS
     place = cx.place(side, work.pair.crm_collection if side is Side.CRM else work.pair.ecs_collection)
     answer = work.answer(side)
     if place is None or not isinstance(answer, Record):
         return False
-    return unproven(place, answer, cx.doubt or _asked(cx, work))
+    return asked(cx, work) or unproven(place, answer, cx.doubt)
 
 
-def _asked(cx: Context, work: Work) -> datetime | None:
+def asked(cx: Context, work: Work) -> bool:
+    """A person was asked about its delete, and stays asked until there is an answer: that somebody saves what is left,
+    or a job touches it, is none."""
     with cx.state.reading() as tx:
         held = tx.held.for_pair([work.pair.id]).get(work.pair.id)
-    return held.at if held is not None and held.reason.endswith(FORGOTTEN) else None
+    return held is not None and held.reason.endswith(FORGOTTEN)
 
 
 def forgotten_agreement(cx: Context, work: Work) -> bool:
     """The snapshot may not be what both sides last agreed on, or there is none although they have agreed before."""
     if work.snapshot is None:
-        return work.met_before
+        return work.met_before or _met_perhaps(cx, work)
     ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
     stamp, noted = work.record(Side.ECS).stamp, work.snapshot.crm.version
     if stamp is not None and stamp.agreed and unwritten(crm, noted, work.record(Side.CRM).version):
         return False  # whatever we have forgotten, it was not a write to this record
-    seen = ((ecs, work.record(Side.ECS)), (crm, work.record(Side.CRM)))
-    return all(unproven(place, record, cx.doubt) for place, record in seen)
+    return any(
+        unproven(place, work.record(side), cx.doubt) for place, side in ((ecs, Side.ECS), (crm, Side.CRM))
+    )
+
+
+def _met_perhaps(cx: Context, work: Work) -> bool:
+    """Where items bear no stamps nothing tells that two have met before, and what is empty may have been emptied."""
+    ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
+    if bears_stamps(ecs, work.pair.ecs_id):
+        return False
+    return all(
+        unproven(place, work.record(side), cx.doubt) for place, side in ((ecs, Side.ECS), (crm, Side.CRM))
+    )
 
 
 def unwritten(place: Place, noted: str, version: str) -> bool:

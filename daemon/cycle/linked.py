@@ -144,6 +144,8 @@ def _fate(cx: Context, work: Work, copy: Copy | None) -> tuple[object, dict[Side
     if Seen.GONE in (ecs, crm) and doubt.forgotten_edit(cx, work):
         ecs, crm = (Seen.UNSURE if s is Seen.EDITED else s for s in (ecs, crm))
     fate = _missing_again(work, ecs, crm) or decide(ecs, crm, _ties(cx, work, ecs, crm))
+    if isinstance(fate, DeleteOn) and (cx.doubt is not None or doubt.asked(cx, work)):
+        fate = Ask(fate)  # it may have been unlinked, or linked by another account, or edited and edited back
     if isinstance(fate, Recreate) and fate.side is Side.ECS and not receives(cx, work):
         fate = STAYS
     return fate, standings

@@ -139,7 +139,7 @@ def _settle_match(
         return
     if decided is not None and decided.state is HeldState.APPROVED:  # a person said: create it
         verdict = NoPartner()
-    elif isinstance(verdict, NoPartner) and (doubtful := _doubtful(cx, newcomer)) is not None:
+    elif isinstance(verdict, NoPartner) and (doubtful := _doubtful(cx, newcomer, decided)) is not None:
         hold(cx, newcomer, target, doubtful.candidates, PARTNER_MISSING, doubtful.reason)
         return
     match verdict:
@@ -160,24 +160,28 @@ class _Doubtful:
     candidates: tuple[str, ...] = ()
 
 
-def _doubtful(cx: Context, newcomer: Newcomer) -> _Doubtful | None:
-    """Why this may be no news, but something that was linked before our state was lost."""
-    record = newcomer.record
-    if cx.doubt is None or under_way(cx, newcomer):
-        return None
-    if newcomer.side is Side.CRM and doubt.unproven(newcomer.place, record, cx.doubt):
-        return _Doubtful(
-            "it may have had an item that was deleted since: our state is older than the last sync; say whether to "
-            "create that again"
-        )
+_DELETED_SINCE = (
+    "it may have had an item that was deleted since: our state is older than the last sync; say whether to create "
+    "that again"
+)
+
+
+def _doubtful(cx: Context, newcomer: Newcomer, asked: Held | None) -> _Doubtful | None:
+    """Why this may be no news, but something that was linked before our state was lost. Asked once (``asked``), it
+    stays a question until a person has answered: that somebody saves a record, or a job touches it, is no answer."""
+    record, before = newcomer.record, asked.reason if asked is not None else ""
+    if newcomer.side is Side.CRM:
+        doubtful = before == _DELETED_SINCE or doubt.unproven(newcomer.place, record, cx.doubt)
+        return _Doubtful(_DELETED_SINCE) if doubtful else None
     stamp = record.stamp
-    if stamp is not None and (stamp.organisation, stamp.uid) == (cx.organisation, record.uid):
-        return _Doubtful(
-            f"it was linked to {stamp.record}, says a link stamp that our key does not verify; say whether that is its "
-            "partner, or a new one shall be created",
-            (stamp.record,),
-        )
-    return None
+    if stamp is None or (stamp.organisation, stamp.uid) != (cx.organisation, record.uid):
+        return None
+    reason = (
+        f"it was linked to {stamp.record}, says a link stamp that our key does not verify; say whether that is its "
+        "partner, or a new one shall be created"
+    )
+    doubtful = before == reason or (cx.doubt is not None and not under_way(cx, newcomer))
+    return _Doubtful(reason, (stamp.record,)) if doubtful else None
 
 
 # ── CRM -> ECS ───────────────────────────────────────────────────────────────────────────────────────────────

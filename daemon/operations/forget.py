@@ -1,6 +1,7 @@
 """Forget a person: every trace in the state, and what keeps them from being imported again without naming them."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from crmsync.connectors.contract import Columns, Delete, Record, Side
@@ -38,20 +39,26 @@ def forget(
     pairs = list({pair.id: pair for pair in (*pairs, *told)}.values())
     errors: list[dict[str, Any]] = []
     deleted = 0
-    if everywhere:
-        for cx in opened(contexts):
-            mine = [p for p in pairs if p.account == cx.account.name]
-            deleted += sum(_delete(cx, p, side) for p in mine for side in Side)
-            errors += cx.errors
-    with state.transaction() as tx:  # first of all: who is known to be forgotten is found again after a crash
-        tx.forgotten.add(signer.forgotten([email_key(address)]))
-        tx.forgotten.add(forget_calls.signatures(signer, told, [key for _, key in logged]))
-    if calls:
-        calls.erase(logged)  # before the links, which lead to it
-    with state.transaction() as tx:
-        for account in {p.account for p in pairs}:
-            tx.erase([p.id for p in pairs if p.account == account], account)
-        tx.erase_address(address)
+    accounts = sorted({pair.account for pair in pairs})
+    with ExitStack() as held:
+        for account in accounts:
+            held.enter_context(state.lock(account))
+        if everywhere:
+            for cx in opened(contexts):
+                mine = [p for p in pairs if p.account == cx.account.name]
+                deleted += sum(_delete(cx, p, side) for p in mine for side in Side)
+                errors += cx.errors
+        with (
+            state.transaction() as tx
+        ):  # first of all: who is known to be forgotten is found again after a crash
+            tx.forgotten.add(signer.forgotten([email_key(address)]))
+            tx.forgotten.add(forget_calls.signatures(signer, told, [key for _, key in logged]))
+        if calls:
+            calls.erase(logged)  # before the links, which lead to it
+        with state.transaction() as tx:
+            for account in accounts:
+                tx.erase([p.id for p in pairs if p.account == account], account)
+            tx.erase_address(address)
     state.scrub()
     return {"forgotten": len(pairs), "calls": len(logged), "deleted": deleted, "errors": errors}
 

@@ -22,33 +22,39 @@ from crmsync.daemon.operations.finding import (
 from crmsync.daemon.operations.noting import Who
 from crmsync.state.database import State
 from crmsync.state.model import PERSON, Action, Pair, PairState
+from crmsync.state.transaction import Tx
 
 
 def link(state: State, contexts: Sequence[Context], item: str, record: str, who: Who) -> dict[str, Any]:
     """``item``: of the ECS side, or the CRM record that was held; ``record``: its partner. The next sync merges them by
     the account's ``first_link``."""
     cx, pair = _both(contexts, item, record)
-    cycle = cx.cycle
-    with state.transaction() as tx:
-        known = (
-            *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
-            *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
-        )
-        for other in known:
-            if other.state is PairState.LINKED:
-                raise NoSuchItem(
-                    f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
-                )
-        make_room(cx, tx, pair)
-        stored = tx.pairs.add(pair)
-        names = {pair.ecs_id, pair.crm_id}
-        met(tx, [stored])
-        tx.queue.release([r.id for name in names for r in rows_named(tx, name, who.only)])
-        by_hand = f"linked by hand ({who.by})" if who.by else "linked by hand"
-        tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, by_hand)])
-        wake(tx, stored, cx.now())
-        tx.cycles.finish(cycle, cx.now(), {}, [])
+    with state.lock(pair.account):
+        cycle = cx.cycle
+        with state.transaction() as tx:
+            _demand_unlinked(tx, pair)
+            make_room(cx, tx, pair)
+            stored = tx.pairs.add(pair)
+            names = {pair.ecs_id, pair.crm_id}
+            met(tx, [stored])
+            tx.queue.release([r.id for name in names for r in rows_named(tx, name, who.only)])
+            by_hand = f"linked by hand ({who.by})" if who.by else "linked by hand"
+            tx.history.add([entry(cx, cycle, stored, Side.ECS, Action.LINK, by_hand)])
+            wake(tx, stored, cx.now())
+            tx.cycles.finish(cycle, cx.now(), {}, [])
     return {"item": pair.ecs_id, "record": pair.crm_id, "account": pair.account}
+
+
+def _demand_unlinked(tx: Tx, pair: Pair) -> None:
+    known = (
+        *tx.pairs.by_ecs(pair.account, pair.ecs_collection, [pair.ecs_id]).values(),
+        *tx.pairs.by_crm(pair.account, pair.crm, pair.crm_collection, [pair.crm_id]).values(),
+    )
+    for other in known:
+        if other.state is PairState.LINKED:
+            raise NoSuchItem(
+                f"{other.ecs_id} is linked to {other.crm_id} already; `crmsync unlink {other.ecs_id}` first"
+            )
 
 
 def _both(contexts: Sequence[Context], item: str, record: str) -> tuple[Context, Pair]:
@@ -104,12 +110,14 @@ def _unlink(state: State, contexts: Sequence[Context], pair: Pair, who: Who) -> 
         raise NoSuchItem(
             f"the account {pair.account} of “{pair.ecs_id}” is not in the configuration any more"
         )
-    cycle = cx.cycle
-    with state.transaction() as tx:
-        tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
-        tx.overtake([pair.id], cx.now())
-        tx.queue.done([r.id for r in rows_of(tx, pair)])
-        said = f"unlinked by hand ({who.by})" if who.by else "unlinked by hand"
-        by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, said)
-        tx.history.add([replace(by_hand, winner=PERSON)])
-        tx.cycles.finish(cycle, who.now, {"unlinked": 1}, [])
+    with state.lock(pair.account):
+        cycle = cx.cycle
+        with state.transaction() as tx:
+            pair = tx.pairs.get(pair.id) or pair  # as the last sync has left it
+            tx.pairs.save(replace(pair, state=PairState.UNLINKED, reason="unlinked by hand", untagged=False))
+            tx.overtake([pair.id], cx.now())
+            tx.queue.done([r.id for r in rows_of(tx, pair)])
+            said = f"unlinked by hand ({who.by})" if who.by else "unlinked by hand"
+            by_hand = entry(cx, cycle, pair, Side.ECS, Action.UNLINK, said)
+            tx.history.add([replace(by_hand, winner=PERSON)])
+            tx.cycles.finish(cycle, who.now, {"unlinked": 1}, [])

@@ -10,6 +10,7 @@ from crmsync.connectors.contract import Side
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.cycle.stamps import Signer
+from crmsync.daemon.operations.undoing import UNDO
 from crmsync.state.database import State
 from crmsync.state.errors import Locked, StateError
 from crmsync.state.model import Detected, Intent, Pair, PairState
@@ -109,6 +110,7 @@ def _of_account(state: State, cx: Context) -> Iterator[Finding]:
         found = doubt.current(tx, account)
         bare = len(_bare(tx, cx))
         stale = len(_stale(tx, cx))
+        undoing = _undoing(tx, account)
     if found is not None and not found.over:
         yield Finding(
             f"{account}: state", found.sentence, f"crmsync sync {account}, then decide what is held"
@@ -117,8 +119,15 @@ def _of_account(state: State, cx: Context) -> Iterator[Finding]:
         yield Finding(
             f"{account}: links",
             f"{bare} links have no snapshot: what the two last agreed on is not known",
-            f"{DO_IT} has the next sync compare them; where they differ, the account's `first_link` decides",
+            f"{DO_IT} has the next sync compare them; where they differ, a person is asked about those whose items "
+            "bear a link stamp, and the account's `first_link` decides about the others",
             lambda: _compare_anew(state, cx),
+        )
+    for cycle in undoing:
+        yield Finding(
+            f"{account}: undo",
+            f"the undo of cycle {cycle} was interrupted: whether all that it deletes is gone is not known",
+            f"crmsync undo {cycle} once more",
         )
     if stale:
         yield Finding(
@@ -145,13 +154,27 @@ def _compare_anew(state: State, cx: Context) -> str:
 
 
 def _stale(tx: Tx, cx: Context) -> list[Intent]:
-    """A create is repeated, or found, when its item changes; the others are looked for with their pair's row only."""
+    """A create is repeated, or found, when its item changes; the others are looked for with their pair's row only; and
+    an undo that was interrupted is asked for again: what it announced is all that is left of what it deleted."""
     account = cx.account.name
     return [
         intent
         for intent in tx.intents.open(account)
-        if intent.action != "create" and not _awaited(tx, account, intent)
+        if intent.action != "create" and not _of_undo(tx, intent) and not _awaited(tx, account, intent)
     ]
+
+
+def _undoing(tx: Tx, account: str) -> list[str]:
+    """The cycles whose undo was interrupted while it deleted."""
+    return sorted({cycle for intent in tx.intents.open(account) if (cycle := _of_undo(tx, intent))})
+
+
+def _of_undo(tx: Tx, intent: Intent) -> str:
+    """The number of the cycle, or nothing."""
+    pair = tx.pairs.get(intent.pair_id) if intent.pair_id is not None else None
+    if pair is None or intent.action != "delete" or pair.state is not PairState.UNLINKED:
+        return ""
+    return pair.reason.removeprefix(UNDO) if pair.reason.startswith(UNDO) else ""
 
 
 def _awaited(tx: Tx, account: str, intent: Intent) -> bool:

@@ -12,7 +12,8 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.operations.undoing import Undone, announced, followed, pair_of
 from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Action, Entry, Intent, Pair
+from crmsync.state.model import Action, Entry, Intent, Pair, PairState
+from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
 
 
@@ -45,17 +46,22 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
     task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
+    twins = _twins(cx, pair) if first.side is Side.ECS else []
     in_step = wait(cx, pair, [e for e in entries if e.column in back], other)
+    for twin in twins:
+        wait(cx, twin, [e for e in entries if e.column in back], other)
     carry_out(cx, [task])
     if task.done is None:
         if task.over:  # what waited before still does
-            settle(cx, pair, [n for n in back if n not in in_step], task.over)
+            for each in (pair, *twins):
+                settle(cx, each, [n for n in back if n not in in_step], task.over)
         for one in entries:
             undone.keep(one, f"not written: {getattr(task.outcome, 'reason', 'the item changed meanwhile')}")
         return
     if open_ is not None and sent is None and not open_.columns.keys() & back.keys():
         task.intents = [i for i in task.intents if i != open_.id]  # the next cycle looks what became of it
     _note_columns(cx, pair, entries, back, task, record, in_step)
+    _note_agreed(cx, twins, back)
     undone.done += len(back)
 
 
@@ -78,10 +84,7 @@ def _note_columns(
     with cx.state.transaction() as tx:
         tx.intents.close(task.intents)
         tx.conflicts.settle(pair.id, in_step, cx.now())
-        snapshot = tx.snapshots.get(pair.id)
-        if snapshot is not None:
-            kept = {s: {n: v for n, v in some.items() if n not in back} for s, some in snapshot.kept.items()}
-            tx.snapshots.put(pair.id, replace(snapshot, columns={**snapshot.columns, **back}, kept=kept))
+        _agree(tx, pair, back)
         tx.pairs.save(
             replace(pair, ecs_version=version) if side is Side.ECS else replace(pair, crm_version=version)
         )
@@ -90,6 +93,31 @@ def _note_columns(
             tx.history.add(
                 [replace(redone, column=one.column, old=before.columns.get(one.column), new=one.old)]
             )
+
+
+def _note_agreed(cx: Context, twins: Sequence[Pair], back: Columns) -> None:
+    with cx.state.transaction() as tx:
+        for twin in twins:
+            _agree(tx, twin, back)
+
+
+def _agree(tx: Tx, pair: Pair, back: Columns) -> None:
+    snapshot = tx.snapshots.get(pair.id)
+    if snapshot is not None:
+        kept = {s: {n: v for n, v in some.items() if n not in back} for s, some in snapshot.kept.items()}
+        tx.snapshots.put(pair.id, replace(snapshot, columns={**snapshot.columns, **back}, kept=kept))
+
+
+def _twins(cx: Context, pair: Pair) -> list[Pair]:
+    """The links that other accounts have of this very item: to them, too, what is put back must be no edit."""
+    with cx.state.reading() as tx:
+        near = tx.pairs.of_uids(cx.crm, [pair.ecs_uid]).get(pair.ecs_uid, ()) if pair.ecs_uid else ()
+    here = (pair.ecs_collection, pair.ecs_id, pair.crm_id, PairState.LINKED)
+    return [
+        p
+        for p in near
+        if p.account != pair.account and (p.ecs_collection, p.ecs_id, p.crm_id, p.state) == here
+    ]
 
 
 def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:

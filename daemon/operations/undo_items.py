@@ -22,7 +22,7 @@ from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.operations.decide import wake
 from crmsync.daemon.operations.twins import twins
-from crmsync.daemon.operations.undoing import Undone, announced, pair_of, standing
+from crmsync.daemon.operations.undoing import UNDO, Undone, announced, is_gone, pair_of, standing
 from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import PERSON, Action, Entry, Intent, Pair, PairState
@@ -33,14 +33,19 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
     """What the cycle made is deleted again, unless someone has changed it since; the original stays, unlinked. It is
     unlinked first: the cycle that follows an interrupted undo must not take our delete for a person's. What is not
     deleted in the end is linked as before."""
-    found, pair, reason = standing(cx, one), pair_of(cx, one), f"undo of cycle {one.cycle}"
+    found, pair, reason = standing(cx, one), pair_of(cx, one), f"{UNDO}{one.cycle}"
     sent = announced(cx, one, Action.DELETE)
     if pair is not None and pair.reason == reason:  # unlinked by an undo that was interrupted
         pair = replace(pair, state=PairState.LINKED, reason="")
-    if pair is None or (found is None and sent is None):
+    if pair is None or pair.state is PairState.UNLINKED or (found is None and sent is None):
         undone.keep(one, "it is no longer there, or no longer linked")
         return
     if found is None and sent is not None:
+        if not is_gone(cx, one):
+            undone.keep(
+                one, "it cannot be seen now, so whether it was deleted is not known; undo again later"
+            )
+            return
         _note_taken(cx, one, sent.native, decode_columns(one.kind, sent.columns), [sent.id])
         undone.done += 1
         return
@@ -70,7 +75,8 @@ def take_away(cx: Context, one: Entry, undone: Undone) -> None:
         with cx.state.transaction() as tx:
             tx.intents.close(task.over)
             tx.pairs.save(pair)
-    undone.keep(one, "not deleted: it changed meanwhile, or the server refused")
+    unknown = "whether it was deleted is not known; undo again later"
+    undone.keep(one, "not deleted: it changed meanwhile, or the server refused" if task.over else unknown)
 
 
 def _edited(cx: Context, place: Place, pair: Pair, side: Side, record: Record) -> bool:
@@ -86,7 +92,7 @@ def _edited(cx: Context, place: Place, pair: Pair, side: Side, record: Record) -
 def _note_taken(cx: Context, one: Entry, native: str, columns: Columns, intents: Sequence[int]) -> None:
     cycle, pair = cx.cycle, pair_of(cx, one)
     assert pair is not None
-    whole = entry(cx, cycle, pair, one.side, Action.DELETE, f"undo of cycle {one.cycle}")
+    whole = entry(cx, cycle, pair, one.side, Action.DELETE, f"{UNDO}{one.cycle}")
     whole = replace(whole, winner=PERSON)
     with cx.state.transaction() as tx:
         tx.intents.close(intents)
@@ -149,7 +155,7 @@ def _note_back(cx: Context, one: Entry, place: Place, former: Pair | None, task:
     """It stands without a link, and nobody is asked about it any more. None: it has one, which a person wanted after
     the undo had been interrupted."""
     assert task.done is not None
-    cycle, id, reason = cx.cycle, task.done.id, f"undo of cycle {one.cycle}"
+    cycle, id, reason = cx.cycle, task.done.id, f"{UNDO}{one.cycle}"
     if not one.native:
         reason = f"{reason}; {MADE_AGAIN[one.side]}"
     with cx.state.transaction() as tx:
@@ -276,5 +282,5 @@ def link_again(cx: Context, one: Entry, undone: Undone) -> None:
             linked = replace(linked, ecs_version=version)
         tx.pairs.save(linked)
         wake(tx, linked, cx.now())
-        tx.history.add([entry(cx, cycle, linked, Side.ECS, Action.LINK, f"undo of cycle {one.cycle}")])
+        tx.history.add([entry(cx, cycle, linked, Side.ECS, Action.LINK, f"{UNDO}{one.cycle}")])
     undone.done += 1

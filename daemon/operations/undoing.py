@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmsync.connectors.contract import Record, Side
+from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Entry, Intent, Pair
+
+UNDO = "undo of cycle "  # and its number: the reason of what an undo does
 
 
 @dataclass(slots=True)
@@ -54,10 +56,15 @@ def _found(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place, Record]
     ecs = side is Side.ECS
     key, id = (there.ecs_collection, there.ecs_id) if ecs else (there.crm_collection, there.crm_id)
     place = cx.place(side, key)
-    if place is None:
-        return None
-    answer = fetch(cx, place, [id]).get(id)
-    return (place, answer) if isinstance(answer, Record) else None
+    answer = fetch(cx, place, [id]).get(id) if place is not None else None
+    return (place, answer) if place is not None and isinstance(answer, Record) else None
+
+
+def is_gone(cx: Context, one: Entry) -> bool:
+    """The server says that what the entry tells of is not there any more. What it does not show, or cannot, may be."""
+    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
+    place = cx.place(one.side, key)
+    return place is not None and isinstance(fetch(cx, place, [id]).get(id), Gone)
 
 
 def pair_of(cx: Context, one: Entry) -> Pair | None:

@@ -5,23 +5,30 @@ from collections.abc import Sequence
 from crmsync.connectors.contract import Record, Side, Value
 from crmsync.daemon.cycle.context import Context
 from crmsync.daemon.plan.normalise import same
-from crmsync.state.model import Conflict, Entry, Pair
+from crmsync.state.model import Conflict, Entry, Pair, PairState
 
 
 def wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None) -> list[str]:
     """The difference to the other side will wait for a person. That is noted before anything is written: the cycle that
     follows an interrupted undo must not take what was put back for an edit of the other side. Returns the columns in
-    which there will be none: nothing waits for a person in these once the write stands, and not before."""
+    which there will be none: nothing waits for a person in these once the write stands, and not before. What is not
+    linked any more is not exchanged, so that nobody is asked about it."""
+    if pair.state is PairState.UNLINKED:
+        return []
     cycle, in_step = cx.cycle, []
     with cx.state.transaction() as tx:
         waiting = tx.conflicts.open_for([pair.id])
         for one in entries:
             noted = waiting.get((pair.id, one.column))
             if noted is not None and noted.reason == _waits(one):
-                continue  # by an undo that was interrupted; what people have done since is an edit like any other
-            if other is None or one.column not in other.columns:
+                if same(_value(noted, one.side), one.old):
+                    continue  # an undo was interrupted; what people have done since is an edit like any other
+                theirs = _value(noted, one.side.other)  # this undo has put it back
+            elif other is None or one.column not in other.columns:
                 continue
-            if differing := _difference(cx, cycle, pair, one, other.columns[one.column]):
+            else:
+                theirs = other.columns[one.column]
+            if differing := _difference(cx, cycle, pair, one, theirs):
                 tx.conflicts.settle(pair.id, [one.column], cx.now())
                 tx.conflicts.add(differing)
             else:
@@ -31,6 +38,10 @@ def wait(cx: Context, pair: Pair, entries: Sequence[Entry], other: Record | None
 
 def _waits(one: Entry) -> str:
     return f"cycle {one.cycle} was undone; say which value shall stand"
+
+
+def _value(conflict: Conflict, side: Side) -> Value:
+    return conflict.ecs if side is Side.ECS else conflict.crm
 
 
 def settle(cx: Context, pair: Pair, columns: Sequence[str], intents: Sequence[int]) -> None:

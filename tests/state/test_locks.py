@@ -89,3 +89,17 @@ def test_any_account_name_is_a_file_name(tmp_path: Path, account: str) -> None:
     with state.lock(account), state.lock("another"):
         assert len(list((tmp_path / "state.db.lock.d").iterdir())) == 2
     state.close()
+
+
+def test_a_state_has_one_set_of_locks_by_whatever_name_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here").symlink_to(tmp_path / "there")
+    one = State.open(f"sqlite:///{tmp_path}/there/state.db", now=lambda: NOW)
+    other = State.open(f"sqlite:///{tmp_path}/here/state.db", now=lambda: NOW)
+    with one.exclusive(), one.lock("alice"):
+        with pytest.raises(Locked), other.exclusive():
+            pass
+        with pytest.raises(Locked), other.lock("alice"):
+            pass
+    one.close()
+    other.close()
