@@ -124,14 +124,14 @@ class Dav:
         """What a refused request means where nothing more is known about it."""
         what, status = refusal.what, refusal.status
         if status == 401:
-            who = f"the login as {self._username!r}" if self._username else "an anonymous request"
+            who = "the login" if self._username else "an anonymous request"
             return AuthExpired(
                 f"{what}: {who} was refused (401)",
                 hint="check username and password of this source; some servers want an app password",
             )
         if status == 403:
             return Forbidden(
-                f"{what}: {self._username or 'an anonymous user'} may not do this (403)",
+                f"{what}: {'this login' if self._username else 'an anonymous user'} may not do this (403)",
                 hint="ask the server's admin for the right, or take this collection out of the configuration",
             )
         if status in (404, 410):

@@ -160,7 +160,7 @@ class Mail:
             if re.search(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", str(error)):
                 raise Unreachable(f"{self.server.address} does not let anybody in now") from error
             raise AuthExpired(
-                f"{self.server.address} refuses the login of {self.username}",
+                f"{self.server.address} refuses the login",
                 hint="check `username` and the password, and whether the server wants one for applications",
             ) from error
         if connection.has_capability("ENABLE") and connection.has_capability("CONDSTORE"):

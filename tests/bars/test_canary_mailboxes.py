@@ -21,10 +21,11 @@ from tests.servers.proxy import Proxy, proxy
 
 pytestmark = [pytest.mark.bar, pytest.mark.server, pytest.mark.timeout(300)]
 
-ALICE, BOB = "alice@example.com", "bob@example.com"
 EWS_PASSWORD, IMAP_PASSWORD, WRONG = "canary-ews-Rt6#b", "canary-imap-Lk9#c", "canary-wrong-Yp2%w"
 TEXT = "canarytext"  # in titles, bodies, file names
 HOST = "canary-host.example"  # in addresses of people
+ALICE, BOB = f"alice@{HOST}", f"bob@{HOST}"
+CRM_USERS = "@example.com"
 # that the commands did meet what they were to keep silent about
 EXCHANGE_SAYS = (
     "ErrorSchemaValidation",
@@ -175,7 +176,7 @@ def _nobody_is_let_in(at: Stage) -> None:
 
 def test_no_secret_no_text_and_no_address_of_mail_or_exchange_is_ever_told(at: Stage) -> None:
     _everything_happens(at)
-    assert list(at.tape.told(at.secrets(), (TEXT, HOST))) == []
+    assert list(at.tape.told(at.secrets(), (TEXT, HOST, CRM_USERS))) == []
     assert [one for one in HAPPENED if one not in at.tape.whole] == []
     explained = [s for s in at.tape.said if "explain" in s.arguments]
     assert any(TEXT in said.out for said in explained)
