@@ -34,6 +34,12 @@ CRM: Mapping[str, Where] = {
     "update": lambda asked: asked.method == "PATCH" and "Crmsync_Id__c" not in asked.path,
     "delete": lambda asked: asked.method == "DELETE",
 }
+LISTINGS: Mapping[str, Where] = {  # by which a reconciliation proves what is gone
+    "dav": lambda asked: (
+        _dav("PROPFIND", b"getetag", header="depth")(asked) and asked.headers["Depth"] == "1"
+    ),
+    "crm": _query,
+}
 WRITES = ("create", "update", "delete")
 READS = tuple(w for w in (*DAV, *CRM) if w not in WRITES)
 PLACES: Mapping[str, tuple[str, Where]] = {

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.bars.office import Office, office
-from tests.faults.places import PLACES, WRITES
+from tests.faults.places import LISTINGS, PLACES, WRITES, Where
 from tests.faults.scene import AFTER, BEFORE, CARD, Scene, scene
 from tests.servers import faults
 from tests.servers.proxy import Asked, Trouble
@@ -119,6 +119,30 @@ def test_trouble(small: Scene, name: str, trouble: Trouble, place: str, codes: f
         small.later()
         small.engine.reconcile()  # no one can see what is left out of a list of changes; the daily comparison does
     small.ends_well()
+
+
+@pytest.mark.parametrize("trouble", [faults.empty, faults.cut_short], ids=["empty", "cut short"])
+@pytest.mark.parametrize(
+    ("servers", "side"), [("radicale", "dav"), ("xandikos", "dav"), ("radicale", "crm")], indirect=["servers"]
+)
+def test_a_listing_that_lacks_what_is_there(
+    servers: Office, tmp_path: Path, side: str, trouble: Trouble
+) -> None:
+    """In the reconciliation, which takes what a complete listing lacks for deleted: nobody is, on either side."""
+    with scene(servers, tmp_path) as made:
+        made.people()
+        made.later()
+        struck = _strike(made, side, trouble, LISTINGS[side])
+        made.engine.reconcile()
+        assert struck
+        assert made.cards() == made.records() == BEFORE
+        _disarm(made)
+        for _ in range(2):
+            made.later()
+            made.engine.retry()
+            assert made.sync()["errors"] == []
+        assert made.cards() == made.records() == BEFORE
+        assert [made.engine.queue(), made.engine.matches(), made.engine.deletions()] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -268,6 +292,10 @@ def _proxy(small: Scene, side: str) -> object:
 def _arm(small: Scene, trouble: Trouble, place: str) -> list[str]:
     """From now on, at each such request; what it struck."""
     side, where = PLACES[place]
+    return _strike(small, side, trouble, where)
+
+
+def _strike(small: Scene, side: str, trouble: Trouble, where: Where) -> list[str]:
     struck: list[str] = []
 
     def choose(asked: Asked) -> Trouble | None:
