@@ -162,12 +162,8 @@ class Engine:
         report = sync(make, self._bound(account), wish)
         if found is not None:
             report.notices.insert(0, noticed(account.name, found.sentence))
-        if (
-            self.witness is not None
-            and not dry
-            and (found is not None or any(c["id"] for c in report.cycles))
-        ):
-            doubt.testify(state, self.witness, account.name)
+            if not dry:
+                self._testify(account)
         return report
 
     def _compared(self, account: Account, state: State) -> doubt.Doubt | None:
@@ -175,6 +171,11 @@ class Engine:
         return (
             doubt.compare(state, self.witness, account.name, self.now()) if self.witness is not None else None
         )
+
+    def _testify(self, account: Account) -> None:
+        """As soon as a cycle is on record, before it writes anywhere: it may be the last that reaches the disk."""
+        if self.witness is not None:
+            doubt.testify(self.state, self.witness, account.name)
 
     def reconcile(self, names: Sequence[str] = (), *, progress: Progress = no_progress) -> dict[str, Any]:
         """Compare completely what is there with what is linked, then sync. Same answer as ``sync``."""
@@ -463,6 +464,7 @@ class Engine:
             dry=dry,
             grant=grant,
             progress=lambda what, count: progress(account.name, what, count),
+            begun=(lambda: None) if dry else lambda: self._testify(account),
         )
 
     def _bound(self, account: Account) -> list[Account]:

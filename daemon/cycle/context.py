@@ -126,7 +126,8 @@ class Context:
     paused: bool = False  # a server asked for a pause in this cycle
     again: bool = False  # something is left that the next cycle can do at once
     progress: Callable[[str, int], None] = lambda what, count: None
-    begins: Callable[[], object] = lambda: None  # what has to be done before anything is recorded
+    begins: Callable[[], object] = lambda: None  # what has to be done before anything is recorded,
+    begun: Callable[[], object] = lambda: None  # and when it is on record that something will be
     _cycle: int = 0
 
     @property
@@ -136,6 +137,7 @@ class Context:
             self.begins()
             with self.state.transaction() as tx:
                 self._cycle = tx.cycles.start(self.account.name, self.now())
+            self.begun()
         return self._cycle
 
     @property

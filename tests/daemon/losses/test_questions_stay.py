@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.errors import Unreachable
-from crmsync.connectors.memory.faults import ALWAYS
+from crmsync.connectors.memory.faults import ALWAYS, Faults
 from crmsync.connectors.memory.traits import groupware
 from tests.daemon.cycle.world import World
 from tests.daemon.losses.test_doubt import restore, saved
 from tests.daemon.losses.town import NO_LIMIT
+from tests.daemon.machine.trouble import Killed
 
 DAY = 86400
 
@@ -163,6 +164,11 @@ def test_where_items_bear_no_stamps_an_emptied_column_is_asked_about(tmp_path: P
 # ── How it is seen that the state is older ───────────────────────────────────────────────────────────────────
 
 
+def dies(operation: str, detail: str) -> None:
+    if operation == "update":
+        raise Killed
+
+
 def lost(world: World, backup: bytes) -> None:
     """The state is put back to before a record had its card, which a person has deleted meanwhile."""
     world.record()
@@ -217,5 +223,24 @@ def test_nor_a_cycle_that_only_learned_that_both_sides_say_the_same(world: World
     after(world, backup)
     world.crm.edit(record, job_title="Analyst")
     world.sync()
+    assert world.the_record().columns["job_title"] == "Analyst"
+    assert [c["column"] for c in world.engine.conflicts()] == ["job_title"]
+
+
+def test_nor_a_power_cut_in_the_middle_of_a_cycle(world: World) -> None:
+    """The write had reached the CRM, and of the state nothing the disk."""
+    card = world.person(job_title="Analyst")
+    world.sync()
+    record = world.the_record().id
+    backup = copied(world)
+    world.ecs.edit(card, job_title="Countess")
+    world.crm.faults.after = dies  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.sync()
+    world.crm.faults = Faults()
+    after(world, backup)
+    world.crm.edit(record, job_title="Analyst")
+    (notice,) = world.sync()["notices"]
+    assert "older than the last sync" in notice["message"]
     assert world.the_record().columns["job_title"] == "Analyst"
     assert [c["column"] for c in world.engine.conflicts()] == ["job_title"]
