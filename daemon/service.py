@@ -186,13 +186,14 @@ class Service:
                 return self._signals.get(timeout=TURN)
 
     def _keep_claim(self) -> None:
-        """A database server that was restarted has forgotten that this is the only service of its state."""
+        """A database server that was restarted has forgotten that this is the only service of its state, and files may
+        be taken away."""
         try:
             if self.claim is not None:
                 self.claim.renew()
         except Locked as error:
             log.error(
-                "another service has taken this state while its database was away, so this one stops: %s",
+                "this state is not this service's any more, so it stops: %s",
                 error.message,
                 extra={"action": "service.ousted"},
             )

@@ -54,7 +54,7 @@ class FileLocks:
     @contextmanager
     def service(self) -> Iterator[Claim]:
         with self._hold(self._beside(".lock"), "the service of this state"):
-            yield _Lasting()
+            yield _OfFiles(self._database, self._beside(".lock"))
 
     @contextmanager
     def replica(self) -> Iterator[Hold]:
@@ -95,6 +95,29 @@ class _Lasting:
     def renew(self) -> None: ...
 
     def check(self) -> None: ...
+
+
+class _OfFiles:
+    """Nor this one; but whoever removes or replaces the files leaves it with what nobody will ever see again."""
+
+    def __init__(self, *files: Path) -> None:
+        self._files = {file: here for file in files if (here := _identity(file))}
+
+    def renew(self) -> None:
+        for file, was in self._files.items():
+            if _identity(file) != was:
+                raise Locked(
+                    f"{file} was removed or replaced while the service ran",
+                    "stop the service before its state is removed or put back",
+                )
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class AdvisoryLocks:

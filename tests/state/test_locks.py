@@ -103,3 +103,18 @@ def test_a_state_has_one_set_of_locks_by_whatever_name_it_is_called(tmp_path: Pa
             pass
     one.close()
     other.close()
+
+
+@pytest.mark.parametrize("taken", ["state.db", "state.db.lock"])
+def test_a_service_whose_files_are_taken_away_is_told(tmp_path: Path, taken: str) -> None:
+    """It would go on syncing into a database that nobody sees any more, beside the one that is started next."""
+    state = State.open(f"sqlite:///{tmp_path}/state.db", now=lambda: NOW)
+    with state.exclusive() as claim:
+        claim.renew()
+        (tmp_path / taken).unlink()
+        with pytest.raises(Locked, match="removed or replaced"):
+            claim.renew()
+        (tmp_path / taken).touch()
+        with pytest.raises(Locked, match="removed or replaced"):
+            claim.renew()
+    state.close()

@@ -188,7 +188,7 @@ def test_a_service_whose_place_was_taken_stops_in_words(
     finally:
         systemd.close()
     log = said(config)
-    assert "another service has taken this state while its database was away" in log
+    assert "this state is not this service's any more" in log
     assert "action=service.stopped" in log
     assert "Traceback" not in log
 
