@@ -169,6 +169,9 @@ class Stage:
         self._begin: Saved = self.house.save()
         self._endings: dict[tuple[int, str], Ending | str] = {}
         self.moments: list[Moment] = []
+        self.excused = (
+            0  # trials that ended in the one way or the other that cannot be told from what they should have
+        )
         self.house.restore(self._begin)
         self.house.fate.witness = self._remember
         self._play()
@@ -190,6 +193,7 @@ class Stage:
             if alike(found, self._uninterrupted(number, trial.meanwhile)):
                 return ""
         if self._back_again(trial, found) or self._asked(trial, found):
+            self.excused += 1
             return ""
         wanted = self._uninterrupted(trial.number, trial.meanwhile)
         return f"without trouble: {wanted}" if isinstance(wanted, str) else difference(found, wanted)
