@@ -48,7 +48,11 @@ class Server(Table):
     ca_file: ExistingFile | None = Field(
         None, description="PEM file of the authority that signed the server's certificate, if it is your own."
     )
-    verify: Flag = Field(True, description="Check the server's certificate.")
+    verify: Flag = Field(
+        True,
+        description="Check the server's certificate. `false` goes for the host of `url` alone, not for others to which "
+        "it leads.",
+    )
 
     @field_validator("url")
     @classmethod

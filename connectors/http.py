@@ -4,6 +4,7 @@ A thin coat over urllib3 (docs/decisions/0004-http-client.md). It never retries:
 request would do.
 """
 
+import io
 import math
 import re
 import ssl
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from http.client import HTTPResponse
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -29,10 +30,12 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import ProtocolError, Throttled, Unreachable
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of one answer that is held in memory
 MAX_REDIRECTS = 5
+LONGEST = 10  # time-outs that the whole of one answer may take
 _PLAIN_PATH = re.compile(
     r"(?:/[A-Za-z0-9_~%@:=+-]+(?:\.[A-Za-z0-9_~%@:=+-]+)*)+/?"
 )  # nothing to resolve in it
@@ -84,8 +87,10 @@ class Http:
         connections: int = 4,
         timeout: float = 60.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``verify`` False takes any certificate of this one server; the configuration asks for its host by name."""
+        """``verify`` False takes any certificate of this one server; the configuration asks for its host by name.
+        ``timeout``: seconds without a byte; ``clock`` measures what all the waiting for one answer comes to."""
         self.base = base
         self._origin = _origin(base)
         self._prefix = urljoin(base, "/")  # as the base spells its origin
@@ -101,6 +106,7 @@ class Http:
             timeout=urllib3.Timeout(connect=min(timeout, 15.0), read=timeout),
             **(_tls(ca_file, verify) if self._origin.startswith("https:") else {}),
         )
+        self._pool.ConnectionCls = bounded(self._pool.ConnectionCls, LONGEST * timeout, clock)
         self._lock = threading.Lock()
         self.requests = 0
         self.clock_offset = timedelta(0)
@@ -153,7 +159,7 @@ class Http:
             if answer.status not in (301, 302, 307, 308) or not target:
                 return answer, url
             Stream(answer, self._origin).close()
-            url = self._same_origin(urljoin(url, target))
+            url = self._same_origin(resolved(url, target))
         raise ProtocolError(f"{self._origin} keeps redirecting {method} {urlsplit(url).path}")
 
     def _exchange(
@@ -199,7 +205,7 @@ class Http:
         """``url`` may be a path; nearly every one is."""
         if _PLAIN_PATH.fullmatch(url):
             return self._prefix + url[1:]
-        return urljoin(self.base, url)
+        return resolved(self.base, url)
 
     def _target(self, url: str) -> str:
         """What stands in the request line."""
@@ -210,9 +216,9 @@ class Http:
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _same_origin(self, url: str) -> str:
-        if not url.startswith(self._prefix) and _origin(url) != self._origin:
+        if not url.startswith(self._prefix) and (origin := _origin(url)) != self._origin:
             raise ProtocolError(
-                f"{self._origin} points to another host ({_origin(url)}); not followed",
+                f"{self._origin} points to another host ({origin}); not followed",
                 hint="put the new address into the configuration if it is right",
             )
         return url
@@ -222,12 +228,8 @@ class Http:
         if stamp is None or stamp == self._dated:
             return
         self._dated = stamp
-        try:
-            told = parsedate_to_datetime(stamp)
-        except ValueError:
+        if (told := http_date(stamp)) is None:
             return
-        if told.tzinfo is None:
-            told = told.replace(tzinfo=UTC)
         difference = told - self._now()
         self.clock_offset = difference if abs(difference) > timedelta(seconds=2) else timedelta(0)
 
@@ -260,6 +262,44 @@ class Stream:
         self._answer.release_conn()
 
 
+def bounded(kind: Any, seconds: float, clock: Callable[[], float]) -> Any:
+    """A connection whose answers are waited for no longer than that in all, from the status line to the last byte."""
+
+    class Answer(HTTPResponse):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            self.fp = io.BufferedReader(_Awaited(self.fp.detach(), seconds, clock))
+
+    return type("Bounded", (kind,), {"response_class": Answer})
+
+
+class _Awaited(io.RawIOBase):
+    """The bytes of one answer. Each may come in time, and the last one never: only the wait for them counts, because
+    a listing is read as slowly as its items are dealt with."""
+
+    def __init__(self, raw: io.RawIOBase, seconds: float, clock: Callable[[], float]) -> None:
+        self._raw = raw
+        self._left = seconds
+        self._clock = clock
+        # requests-ntlm 1.3 looks here for the server's certificate
+        self._sock = getattr(raw, "_sock", None)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._left <= 0:
+            raise TimeoutError("the answer does not come to an end")
+        begun = self._clock()
+        got = self._raw.readinto(buffer)
+        self._left -= self._clock() - begun
+        return got
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds from a Retry-After header (RFC 9110 10.2.3: seconds or a date), at most an hour."""
     if not value:
@@ -267,10 +307,9 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - now).total_seconds()
-        except (ValueError, TypeError):
+        if (until := http_date(value)) is None:
             return None
+        seconds = (until - now).total_seconds()
     return None if math.isnan(seconds) else min(max(seconds, 0.0), 3600.0)
 
 
@@ -279,9 +318,21 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
+def resolved(base: str, url: str) -> str:
+    """Where ``url`` leads from ``base``. Raises ProtocolError for what is no address: some server has said it."""
+    try:
+        return urljoin(base, url)
+    except ValueError as error:
+        raise ProtocolError(f"{_origin(base)} points to an address that is none; not followed") from error
+
+
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    """Raises ProtocolError, as ``resolved``."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise ProtocolError("a server points to an address that is none; not followed") from error
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
@@ -292,6 +343,12 @@ def _tls(ca_file: str | None, verify: bool) -> dict[str, Any]:
     context = urllib3.util.create_urllib3_context(cert_reqs=ssl.CERT_NONE)
     context.check_hostname = False
     return {"ssl_context": context, "assert_hostname": False}
+
+
+def verified(verify: bool, accepted: str, url: str) -> bool:
+    """Whether the certificate at ``url`` is checked: ``verify`` False was said of the host of ``accepted``, and of no
+    other to which that one leads."""
+    return verify or urlsplit(url).hostname != urlsplit(accepted).hostname
 
 
 def unreachable(origin: str, error: HTTPError) -> Unreachable:

@@ -66,6 +66,8 @@ def trusting(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     """Raises OSError."""
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     if not verify:
+        # said once by the configuration, not at every request
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

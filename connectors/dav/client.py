@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.place import canonical
@@ -20,7 +20,7 @@ from crmsync.connectors.errors import (
     ProtocolError,
     Unreachable,
 )
-from crmsync.connectors.http import Http, Response
+from crmsync.connectors.http import Http, Response, resolved
 
 _MULTISTATUS = 207
 _XML = "application/xml; charset=utf-8"
@@ -47,13 +47,13 @@ class Dav:
         self._username = username
 
     def url(self, href: str) -> str:
-        return urljoin(self.http.base, href)
+        return resolved(self.http.base, href)
 
     def is_own(self, href: str) -> bool:
         """Whether an address leads to this very server, which may be shown our login."""
         try:
             here, there = urlsplit(self.http.base), urlsplit(self.url(href))
-        except ValueError:
+        except (ValueError, ProtocolError):
             return False
         return (here.scheme, here.netloc) == (there.scheme, there.netloc)
 

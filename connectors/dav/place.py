@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from urllib.parse import quote, unquote, urlsplit
 
+from crmsync.connectors.errors import ProtocolError
+
 _PATH_SAFE = "@:!$&'()*+,;=~-._"  # RFC 3986 3.3, pchar
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,180}\Z")
 
@@ -58,8 +60,8 @@ class Place:
 
 
 def canonical(url: str) -> str:
-    """The path of a collection, encoded in one way, with the slash at its end."""
-    segments = _segments(urlsplit(url).path)
+    """The path of a collection, encoded in one way, with the slash at its end. Raises ProtocolError."""
+    segments = _segments(_path(url))
     return "/" + "".join(quote(segment, safe=_PATH_SAFE) + "/" for segment in segments)
 
 
@@ -71,8 +73,15 @@ def file_name(key: str, suffix: str) -> str:
 
 
 def last_segment(url: str) -> str:
-    segments = _segments(urlsplit(url).path)
+    segments = _segments(_path(url))
     return segments[-1] if segments else ""
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError as error:
+        raise ProtocolError("the server names an address that is none") from error
 
 
 def _segments(path: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from crmsync.connectors.contract import Gone, Hidden, Record, Ref, Unreadable
+from crmsync.connectors.dates import http_date
 from crmsync.connectors.dav import contentline, wire
 from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.files import MAX_ATTACHMENT, Files
@@ -242,7 +243,7 @@ class Reader:
             text = contentline.decode(answer.body)
         except Malformed as error:
             return Unreadable(item, version, error.rule, tags=_tags(answer.body.decode(errors="replace")))
-        return self.record(item, version, text, wire.moment(answer.headers.get("Last-Modified")))
+        return self.record(item, version, text, http_date(answer.headers.get("Last-Modified")))
 
     def _changed_at(self, ids: Sequence[str]) -> Mapping[str, tuple[str, datetime]]:
         """Version and time of the last change. A few are asked one by one: a listing costs as much as the collection

@@ -3,20 +3,23 @@
 RFC 4918 (WebDAV), 6578 (sync-collection), 4791 (CalDAV), 6352 (CardDAV). An answer is read as a stream, one
 ``response`` element at a time, so that a listing may be larger than memory. Input is hostile: a document type
 declaration is refused before anything it declares is used, nothing is fetched, and no single answer may grow beyond
-``MAX_ANSWER``.
+``MAX_ANSWER``, nor beyond ``MAX_NODES``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from crmsync.connectors import nodes
+from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import ProtocolError
 
 MAX_ANSWER = 32 * 1024 * 1024  # bytes of one ``response`` element
+MAX_NODES = 200_000  # elements and attributes of one; a megabyte of HTML that is not escaped is half of it
+_LONGEST_NAME = 500  # of an element, its namespace included: each that lies in a long one repeats it
 _PROLOG = 4096  # bytes within which the root element has to begin
 
 DAV = "{DAV:}"
@@ -63,7 +66,7 @@ class Answer:
     conditions: tuple[str, ...] = ()  # Clark names inside ``error``
 
     def modified(self) -> datetime | None:
-        return moment(self.texts.get(MODIFIED))
+        return http_date(self.texts.get(MODIFIED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,24 +132,27 @@ def multistatus(body: Iterable[bytes]) -> Iterator[Answer | Token]:
     until then is right, but it is not everything."""
     parser = _parser()
     prolog = b""
-    pending = 0
+    pending = parts = 0
     rooted = False
     for piece in body:
         if len(prolog) < _PROLOG:
             prolog += piece[:_PROLOG]
             _refuse_prolog(prolog)
         pending += len(piece)
+        parts += nodes.in_xml(piece)
         for event, element in _fed(parser, piece):
             if event == "start":
                 rooted = rooted or _checked_root(element)
                 continue
             if not _is_answer(element):
                 continue
-            pending = 0
+            pending = parts = 0
             yield _token(element) if element.tag == SYNC_TOKEN else _answer(element)
             _drop(element)
         if pending > MAX_ANSWER:
             raise NotXml(f"one answer is larger than {MAX_ANSWER} bytes")
+        if parts > MAX_NODES:
+            raise NotXml(f"one answer has more than {MAX_NODES} parts")
     _closed(parser)
     if not rooted:
         raise NotXml("the answer is not a multistatus")
@@ -163,21 +169,11 @@ def conditions(body: bytes) -> tuple[str, ...]:
     return _names(root) if root.tag == DAV + "error" else ()
 
 
-def moment(text: str | None) -> datetime | None:
-    """An HTTP date (RFC 9110 5.6.7), in UTC; None where it is none."""
-    if not text:
-        return None
-    try:
-        value = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 def _parser() -> etree.XMLPullParser:
     return etree.XMLPullParser(
         events=("start", "end"),
         tag=(DAV + "multistatus", DAV + "response", SYNC_TOKEN),
+        encoding="utf-8",  # whatever it declares: what is looked for in its bytes is found in no other
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -261,7 +257,7 @@ def _answer(element: etree._Element) -> Answer:
 def _properties(propstat: etree._Element, texts: dict[str, str], parts: dict[str, tuple[str, ...]]) -> None:
     for prop in propstat.iterfind(DAV + "prop"):
         for found in prop:
-            name = str(found.tag)
+            name = _name(found)
             texts[name] = found.text or ""
             if len(found):
                 parts[name] = _inside(found)
@@ -271,13 +267,19 @@ def _inside(prop: etree._Element) -> tuple[str, ...]:
     """The leaves: the text of an href, the ``name`` of a component, else the element's own name."""
     leaves = (leaf for leaf in prop.iterdescendants() if not len(leaf))
     return tuple(
-        (leaf.text or "").strip() if leaf.tag == DAV + "href" else str(leaf.get("name") or leaf.tag)
+        (leaf.text or "").strip() if leaf.tag == DAV + "href" else str(leaf.get("name") or _name(leaf))
         for leaf in leaves
     )
 
 
 def _names(error: etree._Element) -> tuple[str, ...]:
-    return tuple(str(child.tag) for child in error)
+    return tuple(map(_name, error))
+
+
+def _name(element: etree._Element) -> str:
+    """In Clark's notation; none for one that is nobody's."""
+    name = str(element.tag)
+    return name if len(name) <= _LONGEST_NAME else ""
 
 
 def _status(line: str | None) -> int:

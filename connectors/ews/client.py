@@ -10,7 +10,7 @@ which a broken answer is a short one.
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,12 +35,13 @@ from exchangelib.version import EXCHANGE_2013_SP1, Version
 from lxml import etree
 from urllib3.exceptions import HTTPError
 
+from crmsync.connectors import nodes
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError
 from crmsync.connectors.ews.auth import ClientCredentials, Login, Tokens, authenticator
 from crmsync.connectors.ews.faults import conversation
 from crmsync.connectors.ews.sessions import Meter, Once, Options, Sessions, in_our_words
 from crmsync.connectors.ews.wire import Element, M, T
-from crmsync.connectors.http import unreachable
+from crmsync.connectors.http import TooLarge, unreachable, verified
 
 # It logs requests and answers with all that is in them: at DEBUG always, at ERROR when something unforeseen happens.
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
@@ -74,11 +75,11 @@ class Exchange:
         self._impersonate = impersonate
         o = self.options
         self._tokens = (
-            Tokens(login, ca_file=o.ca_file, verify=o.verify, now=o.now)
+            Tokens(login, ca_file=o.ca_file, verify=verified(o.verify, url, login.token_url), now=o.now)
             if isinstance(login, ClientCredentials)
             else None
         )
-        self._account = self._opened(o.connections)
+        self._account = self._opened(o)
 
     def call(self, operation: str, payload: Element, *, large: bool = False) -> list[Answer]:
         """One exchange. Raises what the whole of it failed with; each message in it is the caller's to judge.
@@ -110,7 +111,7 @@ class Exchange:
 
     def stream(self, operation: str, payload: Element, *, timeout: float) -> Iterator[bytes]:
         """The pieces of an answer that stays open, over a connection of its own; closed with the iterator."""
-        account = self._opened(1)
+        account = self._opened(replace(self.options, connections=1, endless=True))
         service = _service(operation)(account=account, timeout=timeout)
         service.streaming = True
         try:
@@ -127,15 +128,15 @@ class Exchange:
         if self._tokens:
             self._tokens.close()
 
-    def _opened(self, connections: int) -> "_Account":
+    def _opened(self, options: Options) -> "_Account":
         config = Configuration(
             service_endpoint=self.url,
             auth_type=NOAUTH,
-            retry_policy=Once(self.where, self.options.now),
-            max_connections=connections,
+            retry_policy=Once(self.where, options.now),
+            max_connections=options.connections,
         )
         protocol = Sessions(
-            config, self.options, self.meter, lambda: authenticator(self._login, self._tokens), self.where
+            config, options, self.meter, lambda: authenticator(self._login, self._tokens), self.where
         )
         return _Account(protocol, self._impersonate)
 
@@ -220,6 +221,7 @@ def _answer(message: Element) -> Answer:
 
 # ── XML ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_MAX_NODES = 1_000_000  # elements and attributes of one answer, which may be of 500 items
 _ILLEGAL = re.compile(rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bcBC]|[eEfF]|1[0-9a-fA-F]));")
 _DECLARED = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml[^>]{0,100}?encoding=[\"']utf-8[\"']|[A-Za-z])", re.IGNORECASE
@@ -230,9 +232,13 @@ _CONTROL = re.compile(b"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 def _parsed(data: bytes, *, large: bool) -> Element:
     """Strictly: an answer that was cut off must not look like a short one. Exchange itself writes characters that XML
     forbids, when they stand in an item (seen in all versions); they become question marks."""
+    if nodes.in_xml(data) > _MAX_NODES:
+        raise TooLarge(f"the server's answer has more than {_MAX_NODES} parts")
     large = large and _has_no_doctype(data)
     for attempt in (data, _CONTROL.sub(b"?", _ILLEGAL.sub(b"?", data))):
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=large)
+        parser = etree.XMLParser(
+            resolve_entities=False, no_network=True, load_dtd=False, huge_tree=large, encoding="utf-8"
+        )
         try:
             root = etree.fromstring(attempt, parser)
         except (etree.XMLSyntaxError, ValueError):

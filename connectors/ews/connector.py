@@ -46,6 +46,7 @@ class Settings(TypedDict, total=False):
     ca_file: str | None
     verify: bool
     now: Callable[[], datetime]
+    clock: Callable[[], float]  # measures what the waiting for one answer comes to
     default_zone: ZoneInfo  # of dates that stand for moments
     timeout: float  # seconds without a byte from the server
     connections: int  # at the same time, at most
@@ -76,6 +77,7 @@ class EwsSource:
             connections=settings.get("connections", 4),
             max_answer=settings.get("max_answer", MAX_ANSWER),
             now=settings.get("now", lambda: datetime.now(UTC)),
+            clock=settings.get("clock", time.monotonic),
         )
         self._exchange = Exchange(url, login, impersonate=mailbox if impersonate else "", options=options)
         self._owner = "" if impersonate else mailbox

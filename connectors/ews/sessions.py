@@ -3,10 +3,10 @@
 import random
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -16,12 +16,12 @@ from exchangelib.transport import NOAUTH
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
+from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
 from crmsync.connectors.ews.faults import conversation
-from crmsync.connectors.http import TooLarge, retry_after, unreachable
+from crmsync.connectors.http import LONGEST, TooLarge, bounded, retry_after, unreachable
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer
-_LONGEST = 10  # time-outs that the whole of one answer may take
 _AGENT = "crmsync"
 
 
@@ -33,6 +33,8 @@ class Options:
     connections: int = 4
     max_answer: int = MAX_ANSWER
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    endless: bool = False  # an answer may go on for as long as it likes
 
 
 class Meter:
@@ -50,21 +52,32 @@ class Meter:
 
     def note_clock(self, stamp: str | None) -> None:
         """The Date header has whole seconds: differences under two are ours, not the server's."""
-        try:
-            told = parsedate_to_datetime(stamp or "")
-        except ValueError:
+        if (told := http_date(stamp)) is None:
             return
-        difference = (told if told.tzinfo else told.replace(tzinfo=UTC)) - self._now()
+        difference = told - self._now()
         self.clock_offset = difference if abs(difference) > timedelta(seconds=2) else timedelta(0)
 
 
 class _Adapter(HTTPAdapter):
-    """Counts, and says in our words what went wrong."""
+    """Counts, bounds the time that an answer takes, and says in our words what went wrong."""
 
-    def __init__(self, meter: Meter, where: str) -> None:
+    def __init__(self, meter: Meter, where: str, options: Options) -> None:
         self._meter = meter
         self._where = where
+        self._options = options
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more)
+        if not self._options.endless:
+            kinds: dict[str, Any] = self.poolmanager.pool_classes_by_scheme
+            self.poolmanager.pool_classes_by_scheme = {
+                scheme: type("Bounded", (kind,), {"ConnectionCls": self._bounded(kind.ConnectionCls)})
+                for scheme, kind in kinds.items()
+            }
+
+    def _bounded(self, kind: Any) -> Any:
+        return bounded(kind, LONGEST * self._options.timeout, self._options.clock)
 
     def send(self, request: Any, *args: Any, **more: Any) -> requests.Response:
         self._meter.count()
@@ -77,7 +90,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Session(requests.Session):
-    """Bounds the size of an answer and the time that it takes. It is read after the hooks: that of NTLM looks at the
+    """Bounds the size of an answer. It is read after the hooks: that of NTLM looks at the
     connection's certificate, which is out of reach once an answer has been read."""
 
     session_id = 0  # these two are exchangelib's, for its log
@@ -86,7 +99,6 @@ class _Session(requests.Session):
     def __init__(self, where: str, options: Options) -> None:
         super().__init__()
         self._where = where
-        self._longest = timedelta(seconds=_LONGEST * options.timeout)
         self._largest = options.max_answer
 
     def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
@@ -101,16 +113,12 @@ class _Session(requests.Session):
         return response
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
-        deadline = datetime.now(UTC) + self._longest
         size = 0
         for piece in response.raw.stream(65536, decode_content=True):
             size += len(piece)
             if size > self._largest:
                 response.close()
                 raise TooLarge(f"an answer of {self._where} is larger than {self._largest} bytes")
-            if datetime.now(UTC) > deadline:
-                response.close()
-                raise Unreachable(f"{self._where} does not finish an answer in time")
             yield piece
 
 
@@ -145,7 +153,7 @@ class Sessions(BaseProtocol):  # type: ignore[misc]
         session.headers.update(
             {"Content-Type": "text/xml; charset=utf-8", "Accept-Encoding": "gzip", "User-Agent": _AGENT}
         )
-        session.mount(self.service_endpoint, _Adapter(self._meter, self._where))
+        session.mount(self.service_endpoint, _Adapter(self._meter, self._where, self._options))
         session.verify = _trusted(self._options)
         session.auth = self._auth()
         session.session_id = random.randint(10000, 99999)

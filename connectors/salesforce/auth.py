@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -139,7 +139,7 @@ def _session(reply: Mapping[str, object], url: str) -> Session:
 
 def _identity(address: str) -> tuple[str, str]:
     """Organisation and user from ``https://host/id/00D…/005…``."""
-    parts = urlsplit(address).path.strip("/").split("/")
+    parts = _split(address).path.strip("/").split("/")
     if len(parts) >= 3 and parts[-3] == "id" and is_id(parts[-2]) and is_id(parts[-1]):
         return id18(parts[-2]), id18(parts[-1])
     return "", ""
@@ -151,7 +151,7 @@ def trusted_instance(url: str, instance: str) -> str:
     other ``instance_url`` raises ProtocolError: a token is never sent there."""
     if not instance:
         return url.rstrip("/")
-    ours, theirs = urlsplit(url), urlsplit(instance)
+    ours, theirs = urlsplit(url), _split(instance)
     host, other = (ours.hostname or "").lower(), (theirs.hostname or "").lower()
     same = other == host and (theirs.scheme == "https" or theirs.scheme == ours.scheme)
     below = other.endswith("." + host) or (host.endswith(_VENDOR) and other.endswith(_VENDOR))
@@ -161,6 +161,14 @@ def trusted_instance(url: str, instance: str) -> str:
         f"{_host(url)} sends us to {other or 'an unreadable address'} after the login; the session is not sent there",
         hint="if that address is right, put it into url of this CRM",
     )
+
+
+def _split(address: str) -> SplitResult:
+    """Of what a server says; what is no address has no parts."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _refusal(status: int, reply: Mapping[str, object], url: str, auth: Auth) -> ConnectorError:

@@ -8,11 +8,12 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
+from crmsync.connectors import nodes
+from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import AuthExpired, ProtocolError
-from crmsync.connectors.http import Http, Response, Transport
+from crmsync.connectors.http import Http, Response, TooLarge, Transport, verified
 from crmsync.connectors.salesforce import auth as oauth
 from crmsync.connectors.salesforce import soap
 from crmsync.connectors.salesforce.describe import Schema, parse
@@ -21,6 +22,7 @@ from crmsync.connectors.salesforce.soql import encoded, id18, is_id
 
 Row = Mapping[str, object]  # one record as the REST API writes it
 
+_MAX_NODES = 2_000_000  # values of one answer; 2,000 rows have a tenth of that, and the commas in their texts
 _USAGE = re.compile(r"api-usage=(\d+)/(\d+)")
 
 
@@ -107,8 +109,9 @@ class Client:
             return session
 
     def _http(self, address: str) -> Transport:
+        verify = verified(self._verify, self.url, address)
         return self._transport or Http(
-            address, ca_file=self._ca_file, verify=self._verify, timeout=self._timeout, now=self._now
+            address, ca_file=self._ca_file, verify=verify, timeout=self._timeout, now=self._now
         )
 
     def who(self) -> tuple[str, str]:
@@ -154,7 +157,7 @@ class Client:
             )
         data = _json(response, what)
         if response.status in accept:
-            told = _date(response.headers.get("Date"))
+            told = http_date(response.headers.get("Date"))
             return Answer(response.status, data, None if told is None else told - took, told)
         raise failure(response.status, data, what)
 
@@ -253,20 +256,11 @@ class Client:
             http.close()
 
 
-def _date(stamp: str | None) -> datetime | None:
-    """A Date header (RFC 9110, section 6.6.1)."""
-    if stamp is None:
-        return None
-    try:
-        told = parsedate_to_datetime(stamp)
-    except ValueError:
-        return None
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
-
-
 def _json(response: Response, what: str) -> object:
     if not response.body:
         return None
+    if nodes.in_json(response.body) > _MAX_NODES:
+        raise TooLarge(f"the CRM's answer for {what} has more than {_MAX_NODES} parts")
     try:
         value: object = json.loads(response.body)
     except (ValueError, RecursionError) as error:

@@ -6,12 +6,15 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+from crmsync.connectors import nodes
 from crmsync.connectors.contract import Done, Outcome
 from crmsync.connectors.errors import ProtocolError
+from crmsync.connectors.http import TooLarge
 from crmsync.connectors.salesforce import faults
 from crmsync.connectors.salesforce.soql import clean, id18, is_id
 
 LEADS = 100  # of one call (SOAP API Developer Guide, "convertLead()")
+_MAX_NODES = 1_000_000  # elements and attributes of one answer
 _ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 _PARTNER = "urn:partner.soap.sforce.com"
 
@@ -127,8 +130,12 @@ def errors(result: etree._Element) -> list[faults.Fault]:
 
 
 def parsed(body: bytes) -> etree._Element | None:
-    """None: it is no XML."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    """None: it is no XML. Raises TooLarge."""
+    if nodes.in_xml(body) > _MAX_NODES:
+        raise TooLarge(f"the CRM's answer has more than {_MAX_NODES} parts")
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, encoding="utf-8"
+    )
     try:
         return etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError):

@@ -10,6 +10,7 @@ from lxml import etree
 
 from crmsync.connectors.errors import AuthExpired, ProtocolError, Throttled, Unreachable
 from crmsync.connectors.http import Http
+from crmsync.connectors.salesforce import soap
 from crmsync.connectors.salesforce.soql import id18, is_id
 
 PATH = "/services/Soap/u/59.0"
@@ -74,10 +75,8 @@ def _message(username: str, password: str) -> bytes:
 
 def _texts(body: bytes) -> dict[str, str]:
     """The text of each element, by local name; the first counts."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError):
+    root = soap.parsed(body)
+    if root is None:
         return {}
     found: dict[str, str] = {}
     for element in root.iter(etree.Element):

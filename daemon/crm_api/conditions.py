@@ -6,9 +6,10 @@ If-Match and If-None-Match compare a hash of the record, the others its last mod
 import datetime
 import hashlib
 from collections.abc import Mapping
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from typing import Any
 
+from crmsync.connectors import dates
 from crmsync.state.replica.faults import Fault
 from crmsync.state.replica.records import Row
 from crmsync.state.replica.values import encode_datetime
@@ -72,8 +73,4 @@ def _listed(tags: str, row: Row) -> bool:
 
 
 def parsed_date(text: str | None) -> datetime.datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+    return dates.http_date(text)

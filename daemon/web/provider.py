@@ -12,6 +12,7 @@ from urllib.parse import quote_plus, urlencode
 import urllib3
 
 from crmsync.config.secret import SecretError
+from crmsync.config.values import host
 from crmsync.daemon.outgoing import asked, trusting
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ class Provider:
     ) -> dict[str, Any]:
         given = {"Accept": "application/json", **(headers or {})}
         try:
-            trust = trusting(self.config.ca_file, self.config.verify)
+            # what the provider names may be on other hosts, of which `verify = false` was not said
+            verify = self.config.verify or host(url) != host(self.config.url)
+            trust = trusting(self.config.ca_file, verify)
             answer = asked(method, url, body=body, headers=given, trust=trust, seconds=SECONDS, most=LARGEST)
             if answer.status != 200 or len(answer.body) > LARGEST:
                 raise NotLoggedIn(f"the provider answers with {answer.status}")

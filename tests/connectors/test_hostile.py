@@ -2,11 +2,13 @@
 
 import contextlib
 import gzip
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -16,7 +18,10 @@ from crmsync.connectors.carddav import mapping as carddav_format
 from crmsync.connectors.columns import COLUMNS, Type
 from crmsync.connectors.contract import Create, Done, Kind, Record, Stamp, Update
 from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.dav.wire import multistatus
 from crmsync.connectors.errors import ConnectorError
+from crmsync.connectors.http import Response
+from crmsync.connectors.salesforce.client import _json
 from tests.connectors.dav.bench import Desk, card, desk
 from tests.servers.quirky import BOOK, Reply, quirky
 
@@ -132,27 +137,126 @@ def test_no_id_leads_out_of_the_collection(at: Desk, id: str) -> None:
 
 # ── Oversize answers ─────────────────────────────────────────────────────────────────────────────────────────
 
+_PEAK = """
+import re, sys
+def peak():  # KB; what getrusage says may be the parent's
+    return int(re.search("VmHWM:(.*)kB", open("/proc/self/status").read())[1])
+"""
 _READ = """
-import resource, sys
 from crmsync.connectors.http import Http, TooLarge
 client = Http(sys.argv[1], timeout=30)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 try:
     client.request("GET", "bomb", limit=1_000_000)
 except TooLarge:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(peak() - before)
 """
 
 
-def test_an_answer_that_unpacks_to_a_thousand_times_its_size_is_cut_off() -> None:
-    bomb = gzip.compress(b"\0" * 400_000_000, 9)
+@cache
+def _packed(times: int) -> bytes:
+    return gzip.compress(_packed(times - 1) if times > 1 else b"\0" * 400_000_000, 9)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_an_answer_that_unpacks_to_a_thousand_times_its_size_is_cut_off(times: int) -> None:
+    """However often it is packed."""
+    encoding = ", ".join(["gzip"] * times)
     with quirky() as server:
-        server.before = lambda request: Reply(200, bomb, {"Content-Encoding": "gzip"})
+        server.before = lambda request: Reply(200, _packed(times), {"Content-Encoding": encoding})
         said = subprocess.run(
-            [sys.executable, "-c", _READ, server.url], capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", _PEAK + _READ, server.url],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
     grown = int(said.stdout)
     assert grown < 100_000, f"{grown} KB more"  # of 400,000
+
+
+_PARSE = """
+from crmsync.connectors.dav.wire import multistatus
+from crmsync.connectors.errors import ProtocolError
+from crmsync.connectors.ews.client import _parsed
+from crmsync.connectors.http import Response
+from crmsync.connectors.salesforce.client import _json
+from crmsync.connectors.salesforce.soap import parsed
+def dav(properties):
+    yield b'<multistatus xmlns="DAV:"><response><href>/a</href><propstat><prop>'
+    yield from (properties[at : at + 65536] for at in range(0, len(properties), 65536))
+    yield b"</prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"
+parse = {
+    "dav": lambda: list(multistatus(dav(body))),
+    "ews": lambda: _parsed(b"<e>%s</e>" % body, large=True),
+    "soap": lambda: parsed(b"<e>%s</e>" % body),
+    "json": lambda: _json(Response(200, {}, body, ""), "x"),
+}[sys.argv[1]]
+body = eval(sys.argv[2])
+before = peak()
+try:
+    found = parse()
+    print("taken", peak() - before)
+except ProtocolError as error:
+    print(error.code, peak() - before)
+"""
+_TAGS, _ATTRIBUTES = "b'<a/>' * 7_000_000", """b'<a b="" c="" d="" e=""/>' * 1_200_000"""
+_LONG_NAMES = (
+    """b'<p xmlns:u="%s">%s</p>' % (b"u" * 100_000, b"".join(b"<u:a%d/>" % n for n in range(9999)))"""
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "body", "said"),
+    [
+        ("dav", _TAGS, "not_xml"),
+        ("dav", _ATTRIBUTES, "not_xml"),
+        ("dav", """b"<a %s/>" % b" ".join(b"a%d=''" % n for n in range(2_000_000))""", "not_xml"),
+        ("dav", _LONG_NAMES, "taken"),
+        ("ews", _TAGS, "too_large"),
+        ("ews", _ATTRIBUTES, "too_large"),
+        ("soap", _TAGS, "too_large"),
+        ("json", "b'[%s{}]' % (b'{},' * 20_000_000)", "too_large"),
+        ("json", "b'[%s0]' % (b'[[]],' * 10_000_000)", "too_large"),
+    ],
+)
+def test_an_answer_of_many_small_parts_does_not_fill_the_memory(where: str, body: str, said: str) -> None:
+    """Four bytes on the wire can be 120 in memory, and the name of an element as long as that of its namespace: the
+    largest answers that are read would be gigabytes."""
+    told = subprocess.run(
+        [sys.executable, "-c", _PEAK + _PARSE, where, body],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    code, grown = told.stdout.split()
+    assert code == said
+    assert int(grown) < 150_000, f"{grown} KB more"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "&lt;p class=&quot;x&quot;&gt;it's&lt;/p&gt;" * 20_000,
+        "<![CDATA[" + "<p>some 'text'</p>" * 50_000 + "]]>",
+    ],
+    ids=["escaped", "as it is"],
+)
+def test_a_large_item_is_no_attack(html: str) -> None:
+    one = (
+        f"<response><href>/a</href><propstat><prop><C:calendar-data>{html}</C:calendar-data></prop>"
+        "<status>HTTP/1.1 200 OK</status></propstat></response>"
+    ).encode()
+    head = b'<multistatus xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">'
+    assert len(list(multistatus([head, one, one, b"</multistatus>"]))) == 2
+
+
+def test_a_full_page_of_a_query_is_no_attack() -> None:
+    prose = "Some words of prose, with as many commas as people write in it. "
+    row = {f"Field{n}__c": "some words, and more" for n in range(100)} | {"Description": prose * 400}
+    page = json.dumps([row] * 2_000).encode()
+    assert isinstance(_json(Response(200, {}, page, ""), "x"), list)
 
 
 # ── Reasons ──────────────────────────────────────────────────────────────────────────────────────────────────

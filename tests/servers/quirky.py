@@ -6,6 +6,7 @@ puts into ``before`` runs first: an answer it returns is sent instead.
 """
 
 import re
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -258,7 +259,9 @@ def quirky(sort: str = "addressbook") -> Iterator[Quirky]:
 
 
 @contextmanager
-def served(answer: Callable[[Request], Reply]) -> Iterator[str]:
+def served(
+    answer: Callable[[Request], Reply], *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[str]:
     """A server that answers so; its address, without a path."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -291,15 +294,17 @@ def served(answer: Callable[[Request], Reply]) -> Iterator[str]:
         block_on_close = False
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A client that hung up, having seen enough."""
-            if not isinstance(sys.exception(), ConnectionError):
+            """A client that hung up, having seen enough, or does not trust us."""
+            if not isinstance(sys.exception(), ConnectionError | ssl.SSLError):
                 super().handle_error(request, client_address)
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((host, 0), Handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http{'s' if tls else ''}://{host}:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

@@ -28,8 +28,8 @@ def test_the_login_goes_with_the_first_request(at: Desk) -> None:
 @pytest.mark.parametrize(
     ("status", "expected", "words"),
     [
-        (401, AuthExpired, "alice"),
-        (403, Forbidden, "alice"),
+        (401, AuthExpired, "the login was refused"),
+        (403, Forbidden, "this login may not"),
         (404, NotFound, "nothing at this address"),
         (410, NotFound, "nothing at this address"),
         (429, Throttled, "slow down"),
@@ -90,6 +90,28 @@ def test_a_home_on_another_host_is_not_followed(at: Desk) -> None:
         at.source.collections()
 
 
+@pytest.mark.parametrize("href", ["http://[x/y/", "http://127.0.0.1:99999999/y/"])
+@pytest.mark.parametrize("place", ["home", "principal", "itself"])
+def test_an_href_that_is_no_address(at: Desk, place: str, href: str) -> None:
+    told = {
+        "home": f"<CR:addressbook-home-set><href>{href}</href></CR:addressbook-home-set>",
+        "principal": f"<current-user-principal><href>{href}</href></current-user-principal>",
+        "itself": "<resourcetype><collection/><CR:addressbook/></resourcetype>",
+    }[place]
+    body = (
+        '<multistatus xmlns="DAV:" xmlns:CR="urn:ietf:params:xml:ns:carddav">'
+        f"<response><href>{href if place == 'itself' else BOOK}</href>"
+        f"<propstat><prop>{told}</prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>"
+    )
+    at.server.before = lambda request: Reply(207, body.encode())
+    with pytest.raises(ProtocolError, match="address that is none"):
+        at.source.collections()
+    refused = body.replace("<propstat>", "<status>HTTP/1.1 404 Not Found</status><propstat>")
+    at.server.before = lambda request: Reply(207, refused.encode())
+    with pytest.raises(ConnectorError):
+        at.source.collections()
+
+
 def test_a_server_that_does_not_take_us_for_anybody(at: Desk) -> None:
     body = (
         '<multistatus xmlns="DAV:"><response><href>/dav/book/</href><propstat><prop><current-user-principal>'
@@ -97,7 +119,7 @@ def test_a_server_that_does_not_take_us_for_anybody(at: Desk) -> None:
         "</multistatus>"
     )
     at.server.before = lambda request: Reply(207, body.encode())
-    with pytest.raises(AuthExpired, match="alice"):
+    with pytest.raises(AuthExpired, match="the login was refused"):
         at.source.identity()
 
 

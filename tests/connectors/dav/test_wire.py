@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from lxml import etree
@@ -95,11 +96,23 @@ class TestMultistatus:
         peak(10)
         assert peak(20_000) < 2 * peak(200) + 100_000
 
-    def test_the_time_of_the_last_change_is_utc(self) -> None:
-        assert str(wire.moment("Sun, 22 Nov 2026 11:00:00 +0100")) == "2026-11-22 10:00:00+00:00"
-        assert str(wire.moment("Sun, 22 Nov 2026 10:00:00 GMT")) == "2026-11-22 10:00:00+00:00"
-        assert wire.moment("yesterday") is None
-        assert wire.moment("") is None
+    @pytest.mark.parametrize(
+        ("told", "modified"),
+        [
+            ("Sun, 22 Nov 2026 11:00:00 +0100", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+            ("Fri, 31 Dec 9999 23:59:59 -1400", None),
+            (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", None),
+        ],
+    )
+    def test_the_time_of_the_last_change(self, told: str, modified: datetime | None) -> None:
+        (answer,) = answers(
+            body(
+                "<D:response><D:href>/a</D:href><D:propstat><D:prop><D:getlastmodified>"
+                f"{told}</D:getlastmodified></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+            )
+        )
+        assert isinstance(answer, Answer)
+        assert answer.modified() == modified
 
 
 class TestHostileInput:
@@ -159,6 +172,33 @@ class TestHostileInput:
 
         with pytest.raises(NotXml, match="larger than"):
             list(wire.multistatus(endless()))
+
+    def test_one_answer_of_many_parts_is_cut_off(self) -> None:
+        many = body(f"<D:response><D:prop>{'<D:x/>' * (wire.MAX_NODES + 20_000)}</D:prop></D:response>")
+        with pytest.raises(NotXml, match="parts"):
+            answers(many)
+        assert len(answers(body(_ITEM.format(n=1) * (wire.MAX_NODES // 5)))) == wire.MAX_NODES // 5
+
+    @pytest.mark.parametrize("encoding", ["utf-7", "JAVA"])
+    def test_no_encoding_hides_elements(self, encoding: str) -> None:
+        """They are counted by their first byte."""
+        hidden = "+ADw-D:x/+AD4-\\u003cD:x/>"
+        data = body(f"<D:response><D:href>{hidden}</D:href></D:response>")
+        (answer,) = answers(data.replace(b'"utf-8"', f'"{encoding}"'.encode()))
+        assert isinstance(answer, Answer)
+        assert answer.href == hidden
+
+    def test_a_name_that_lies_in_a_long_namespace_is_nobodys(self) -> None:
+        long = f'<x xmlns="{"u" * 1000}"><y/><z/></x><D:getetag>"1"</D:getetag>'
+        (answer,) = answers(
+            body(
+                f"<D:response><D:propstat><D:prop>{long}</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>"
+                "</D:response>"
+            )
+        )
+        assert isinstance(answer, Answer)
+        assert answer.texts == {"": "", wire.ETAG: '"1"'}
+        assert answer.parts == {"": ("", "")}
 
     def test_conditions_of_a_refusal(self) -> None:
         assert wire.conditions(b'<error xmlns="DAV:"><valid-sync-token/></error>') == (

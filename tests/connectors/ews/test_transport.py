@@ -1,8 +1,9 @@
 """The conversation: logins, pauses, broken answers, certificates; and what must never be written down."""
 
 import logging
-import ssl
+import time
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from crmsync.connectors.errors import (
     Unreachable,
 )
 from crmsync.connectors.ews.auth import Basic, ClientCredentials, Ntlm, Token
+from crmsync.connectors.ews.client import Exchange
 from crmsync.connectors.ews.connector import EwsSource
-from crmsync.daemon.crm_api.tls import make_certificates
+from crmsync.connectors.ews.sessions import Meter, Options
+from crmsync.connectors.ews.wire import element
 from tests.connectors.ews.conftest import ALICE, BOB, SERVICE, Opened, folder, person
+from tests.servers.certificates import certified
+from tests.servers.dripping import DRIPS, dripping
 from tests.servers.ews.server import EwsServer, Reply, ews
 
 ADA = Create("key", Kind.CONTACT, {"first_name": "Ada", "last_name": "Lovelace"})
@@ -70,14 +75,6 @@ def test_ntlm_over_tls_is_bound_to_the_certificate(tmp_path: Path, monkeypatch: 
         source = EwsSource(server.url, Ntlm(ALICE, "hunter2"), ca_file=ca_file)
         assert len(source.collections()) == 4
         source.close()
-
-
-def certified(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
-    """A server's certificate, and the authority that signed it."""
-    files = make_certificates(tmp_path / "tls", datetime.now(UTC))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files.certificate_file, files.key_file)
-    return context, str(files.ca_file)
 
 
 def test_a_token_that_was_given(server: EwsServer, login: Opened) -> None:
@@ -133,6 +130,37 @@ def test_a_server_that_is_busy_says_for_how_long(server: EwsServer, login: Opene
         list(contacts.listing())
     assert pause.value.retry_after == 42.5
     assert list(contacts.listing()) == []  # after a fault the next call goes through
+
+
+@pytest.mark.parametrize("date", [f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1400"])
+def test_a_date_that_is_none_is_as_good_as_no_date(server: EwsServer, login: Opened, date: str) -> None:
+    source = login()
+    server.before = lambda operation, body: Reply(503, b"", {"Date": date, "Retry-After": date})
+    with pytest.raises(Unreachable, match="failed"):
+        source.identity()
+    meter = Meter(lambda: datetime.now(UTC))
+    meter.note_clock(date)
+    assert meter.clock_offset == timedelta(0)
+
+
+@pytest.mark.parametrize(("head", "drop"), DRIPS.values(), ids=DRIPS)
+def test_an_answer_that_drips_comes_to_an_end(head: bytes, drop: bytes) -> None:
+    """None of the waits is a time-out. The clock goes fast, so that nobody has to wait for the end."""
+    with dripping(head, drop) as url:
+        source = EwsSource(url, Basic(ALICE, "secret"), timeout=5, clock=lambda: time.monotonic() * 500)
+        with pytest.raises(Unreachable, match="in time"):
+            source.identity()
+        source.close()
+
+
+def test_notifications_may_drip_for_as_long_as_they_like() -> None:
+    with dripping(*DRIPS["chunks"]) as url:
+        options = Options(timeout=5, clock=lambda: time.monotonic() * 5000)
+        exchange = Exchange(url, Basic(ALICE, "secret"), options=options)
+        pieces = exchange.stream("GetStreamingEvents", element("m:GetStreamingEvents"), timeout=5)
+        assert b"".join(islice(pieces, 20)) == b"x" * 20
+        pieces.close()  # type: ignore[attr-defined]  # a generator
+        exchange.close()
 
 
 def test_busy_in_a_message(server: EwsServer, login: Opened) -> None:
@@ -260,6 +288,27 @@ def test_certificates_are_checked_for_each_login_by_itself(tmp_path: Path) -> No
             sources[0].identity()
         for source in sources:
             source.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_who_hands_out_tokens_elsewhere_shows_a_certificate_that_is_checked(
+    tmp_path: Path, host: str
+) -> None:
+    """``verify`` False was said of the Exchange server."""
+    context, _ = certified(tmp_path)
+    with ews(SERVICE, tls=context) as server:
+        server.clients[SERVICE] = "secret"
+        server.impersonators.add(SERVICE)
+        place = server.url.replace("127.0.0.1", host).replace("EWS/Exchange.asmx", "oauth/token")
+        by = ClientCredentials(SERVICE, "secret", place)
+        source = EwsSource(server.url, by, mailbox=SERVICE, impersonate=True, verify=False)
+        if host == "127.0.0.1":
+            assert source.identity() == SERVICE
+        else:
+            with pytest.raises(Unreachable, match="certificate"):
+                source.identity()
+            assert not server.tokens
+        source.close()
 
 
 # ── what is never written down ───────────────────────────────────────────────────────────────────────────────────

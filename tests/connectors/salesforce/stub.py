@@ -1,6 +1,7 @@
 """A loopback HTTP server that records what it is asked and answers what the test says: the adapter runs unmodified."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ class Stub:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Stub]:
+def serving(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Stub]:
     stub = Stub(script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -115,7 +116,9 @@ def serving(script: Script) -> Iterator[Stub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    stub.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

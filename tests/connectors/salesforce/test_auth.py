@@ -1,6 +1,8 @@
 import base64
 import json
+import socket
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
 from crmsync.connectors.salesforce.auth import ClientCredentials, Jwt, assertion, trusted_instance
-from tests.connectors.salesforce.stub import LOGIN, ORG, Reply, found, serving, source
+from tests.connectors.salesforce.stub import LOGIN, ORG, USER, Reply, found, serving, source
+from tests.servers.certificates import certified
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -143,6 +146,7 @@ def test_where_the_session_may_go(url: str, instance: str) -> None:
         ("https://login.salesforce.com", "https://notsalesforce.com"),
         ("https://crm.example.com", "https://crm.example.com@example.org"),
         ("https://crm.example.com", "not an address"),
+        ("https://crm.example.com", "https://[x/"),
     ],
 )
 def test_where_the_session_never_goes(url: str, instance: str) -> None:
@@ -157,6 +161,43 @@ def test_another_host_is_never_asked() -> None:
         with pytest.raises(ProtocolError):
             crm.user_id("alice@example.com")
         assert not other.requests
+
+
+def test_an_instance_on_another_host_shows_a_certificate_that_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``verify`` False was said of the host that logs us in."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more: resolve(host.replace("eu1.", ""), *more)
+    )  # not every machine knows names below localhost
+    context, _ = certified(tmp_path)
+    user = found({"Id": USER, "IsActive": True})
+    with serving(lambda _: user, context) as stub:
+        url = stub.url.replace("127.0.0.1", "localhost")
+        with source(url, verify=False) as crm:
+            stub.login = lambda _: Reply({"access_token": "t", "instance_url": url})
+            assert crm.user_id("alice@example.com") == USER
+        with source(url, verify=False) as crm:
+            stub.login = lambda _: Reply({"access_token": "t", "instance_url": url.replace("//", "//eu1.")})
+            with pytest.raises(Unreachable, match="certificate"):
+                crm.user_id("alice@example.com")
+        assert (len(stub.logins), len(stub.requests)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"access_token": "t", "instance_url": "https://[x/"},
+        {"access_token": "t", "instance_url": "https://127.0.0.1:99999999"},
+        {"access_token": "t", "id": "https://[x/id/"},
+    ],
+)
+def test_what_is_no_address_is_the_servers_fault(reply: dict[str, str]) -> None:
+    with serving(lambda _: Reply([])) as stub, source(stub.url) as crm:
+        stub.login = lambda _: Reply(reply)
+        with pytest.raises(ProtocolError):
+            crm.identity()
 
 
 def test_userinfo_where_the_reply_has_no_identity() -> None:
