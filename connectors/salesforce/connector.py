@@ -150,8 +150,8 @@ class SalesforceSource:
         active = [row_id(row) for row in rows if row.get("IsActive") is not False]
         if len(active) != 1:
             raise NotFound(
-                "the CRM has no active user of the name in crm_user",
-                hint="it must be the user name of an active user, as Setup > Users shows it",
+                f"the CRM has no active user {soql.clean(username)!r}",
+                hint="crm_user must be the user name of an active user, as Setup > Users shows it",
             )
         return active[0]
 
