@@ -4,7 +4,6 @@ A thin coat over urllib3 (docs/decisions/0004-http-client.md). It never retries:
 request would do.
 """
 
-import io
 import math
 import re
 import ssl
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPResponse
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -30,12 +28,12 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from crmsync.connectors.awaited import LONGEST, bounded
 from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import ProtocolError, Throttled, Unreachable
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of one answer that is held in memory
 MAX_REDIRECTS = 5
-LONGEST = 10  # time-outs that the whole of one answer may take
 _PLAIN_PATH = re.compile(
     r"(?:/[A-Za-z0-9_~%@:=+-]+(?:\.[A-Za-z0-9_~%@:=+-]+)*)+/?"
 )  # nothing to resolve in it
@@ -260,44 +258,6 @@ class Stream:
         if not self._answer.closed:
             self._answer.close()
         self._answer.release_conn()
-
-
-def bounded(kind: Any, seconds: float, clock: Callable[[], float]) -> Any:
-    """A connection whose answers are waited for no longer than that in all, from the status line to the last byte."""
-
-    class Answer(HTTPResponse):
-        def __init__(self, *args: Any, **more: Any) -> None:
-            super().__init__(*args, **more)
-            self.fp = io.BufferedReader(_Awaited(self.fp.detach(), seconds, clock))
-
-    return type("Bounded", (kind,), {"response_class": Answer})
-
-
-class _Awaited(io.RawIOBase):
-    """The bytes of one answer. Each may come in time, and the last one never: only the wait for them counts, because
-    a listing is read as slowly as its items are dealt with."""
-
-    def __init__(self, raw: io.RawIOBase, seconds: float, clock: Callable[[], float]) -> None:
-        self._raw = raw
-        self._left = seconds
-        self._clock = clock
-        # requests-ntlm 1.3 looks here for the server's certificate
-        self._sock = getattr(raw, "_sock", None)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._left <= 0:
-            raise TimeoutError("the answer does not come to an end")
-        begun = self._clock()
-        got = self._raw.readinto(buffer)
-        self._left -= self._clock() - begun
-        return got
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

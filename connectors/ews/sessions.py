@@ -16,10 +16,11 @@ from exchangelib.transport import NOAUTH
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
+from crmsync.connectors.awaited import LONGEST, bounded
 from crmsync.connectors.dates import http_date
 from crmsync.connectors.errors import AuthExpired, ConnectorError, ProtocolError, Throttled, Unreachable
 from crmsync.connectors.ews.faults import conversation
-from crmsync.connectors.http import LONGEST, TooLarge, bounded, retry_after, unreachable
+from crmsync.connectors.http import TooLarge, retry_after, unreachable
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of one answer
 _AGENT = "crmsync"

@@ -7,6 +7,7 @@ first sync that has seen everything.
 
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -65,9 +66,8 @@ def compare(state: State, witness: Witness, account: str, now: datetime) -> Doub
     doubt = Doubt(now, why)
     with state.transaction() as tx:
         _put(tx, account, doubt)
-        tx.meta.put(
-            _INCARNATION, uuid.uuid4().hex
-        )  # neither what was replaced, nor the other accounts' part, is this
+        # another database than the one it replaces, and than the one that the other accounts have seen
+        tx.meta.put(_INCARNATION, uuid.uuid4().hex)
     return doubt
 
 
@@ -139,23 +139,25 @@ def forgotten_agreement(cx: Context, work: Work) -> bool:
     """The snapshot may not be what both sides last agreed on, or there is none although they have agreed before."""
     if work.snapshot is None:
         return work.met_before or _met_perhaps(cx, work)
-    ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
+    crm = cx.objects[work.pair.crm_collection]
     stamp, noted = work.record(Side.ECS).stamp, work.snapshot.crm.version
     if stamp is not None and stamp.agreed and unwritten(crm, noted, work.record(Side.CRM).version):
         return False  # whatever we have forgotten, it was not a write to this record
-    return any(
-        unproven(place, work.record(side), cx.doubt) for place, side in ((ecs, Side.ECS), (crm, Side.CRM))
-    )
+    return any(_unproven(cx, work))
 
 
 def _met_perhaps(cx: Context, work: Work) -> bool:
     """Where items bear no stamps nothing tells that two have met before, and what is empty may have been emptied."""
-    ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
-    if bears_stamps(ecs, work.pair.ecs_id):
+    if bears_stamps(cx.places[work.pair.ecs_collection], work.pair.ecs_id):
         return False
-    return all(
-        unproven(place, work.record(side), cx.doubt) for place, side in ((ecs, Side.ECS), (crm, Side.CRM))
-    )
+    return all(_unproven(cx, work))
+
+
+def _unproven(cx: Context, work: Work) -> Iterator[bool]:
+    """Of each of the two sides, which are both there."""
+    ecs, crm = cx.places[work.pair.ecs_collection], cx.objects[work.pair.crm_collection]
+    yield unproven(ecs, work.record(Side.ECS), cx.doubt)
+    yield unproven(crm, work.record(Side.CRM), cx.doubt)
 
 
 def unwritten(place: Place, noted: str, version: str) -> bool:

@@ -48,9 +48,8 @@ def forget(
                 mine = [p for p in pairs if p.account == cx.account.name]
                 deleted += sum(_delete(cx, p, side) for p in mine for side in Side)
                 errors += cx.errors
-        with (
-            state.transaction() as tx
-        ):  # first of all: who is known to be forgotten is found again after a crash
+        # first of all: who is known to be forgotten is found again after a crash
+        with state.transaction() as tx:
             tx.forgotten.add(signer.forgotten([email_key(address)]))
             tx.forgotten.add(forget_calls.signatures(signer, told, [key for _, key in logged]))
         if calls:

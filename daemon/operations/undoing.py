@@ -6,6 +6,7 @@ from typing import Any
 from crmsync.connectors.contract import Gone, Record, Side
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.work import Answer
 from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Entry, Intent, Pair
 
@@ -53,18 +54,21 @@ def followed(cx: Context, one: Entry, pair: Pair) -> tuple[Place, Record] | None
 
 
 def _found(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place, Record] | None:
+    place, answer = _looked(cx, side, there)
+    return (place, answer) if place is not None and isinstance(answer, Record) else None
+
+
+def _looked(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place | None, Answer | None]:
+    """None where its collection cannot be reached."""
     ecs = side is Side.ECS
     key, id = (there.ecs_collection, there.ecs_id) if ecs else (there.crm_collection, there.crm_id)
     place = cx.place(side, key)
-    answer = fetch(cx, place, [id]).get(id) if place is not None else None
-    return (place, answer) if place is not None and isinstance(answer, Record) else None
+    return place, fetch(cx, place, [id]).get(id) if place is not None else None
 
 
 def is_gone(cx: Context, one: Entry) -> bool:
     """The server says that what the entry tells of is not there any more. What it does not show, or cannot, may be."""
-    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
-    place = cx.place(one.side, key)
-    return place is not None and isinstance(fetch(cx, place, [id]).get(id), Gone)
+    return isinstance(_looked(cx, one.side, one)[1], Gone)
 
 
 def pair_of(cx: Context, one: Entry) -> Pair | None:
