@@ -1,6 +1,7 @@
 """Undo of edits: the old values are put back, where nobody has changed them since."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from crmsync.connectors.columns import with_group
@@ -9,12 +10,14 @@ from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
-from crmsync.daemon.operations.undoing import Undone, announced, followed, pair_of
+from crmsync.daemon.operations.undoing import UNDO, Undone, announced, followed, pair_of, undoes
 from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Action, Entry, Intent, Pair, PairState
 from crmsync.state.transaction import Tx
 from crmsync.state.values import decode_columns
+
+WHOLE = ""  # the column of a line of history that tells of the item itself
 
 
 def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
@@ -27,10 +30,14 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     place, record = found
     open_ = announced(cx, first, Action.UPDATE, found)
     sent = open_ if open_ is not None and _of_an_undo(open_, entries) else None
+    later = _written_later(cx, first, pair, place, record)
     back: dict[str, Value] = {}
     for one in entries:
         shown = place.connector.project(one.kind, {one.column: one.new})
-        if same(record.columns.get(one.column), shown.get(one.column, one.new)):
+        stands = same(record.columns.get(one.column), shown.get(one.column, one.new))
+        if stands and (since := max(later.get(one.column, 0), later.get(WHOLE, 0))):
+            undone.keep(one, f"written since by cycle {since}")
+        elif stands:
             back[one.column] = one.old
         elif sent is not None and _shows(place, record, sent, one):
             back[one.column] = one.old  # an undo that was interrupted has put it back already
@@ -65,6 +72,41 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     undone.done += len(back)
 
 
+def _written_later(cx: Context, first: Entry, pair: Pair, place: Place, record: Record) -> dict[str, int]:
+    """By column, the last cycle after this one whose write still stands. Other accounts write to a shared item, too."""
+    side = first.side
+    with cx.state.reading() as tx:
+        linked = tx.pairs.accounts_of(cx.crm, pair.crm_collection, [pair.crm_id]).get(pair.crm_id, ())
+        lines = tx.history.of_item({pair.id, *(p.id for p in linked)})
+    ecs = side is Side.ECS
+    here = [
+        e
+        for e in lines
+        if e.pair_id == pair.id
+        or (e.ecs_collection if ecs else e.crm_collection, e.ecs_id if ecs else e.crm_id)
+        == (place.key, record.id)
+    ]
+    return still_written(e for e in here if e.cycle > first.cycle and e.side is side)
+
+
+def still_written(lines: Iterable[Entry]) -> dict[str, int]:
+    """By column, the last of these cycles whose write has not been undone; ``WHOLE``: that made the item again, from
+    what its partner holds. An undo takes back one write, and an undo of that brings it again; the undo of an earlier
+    cycle is a write like any other, but where it puts an item back: that is as it stood there."""
+    live: dict[str, dict[int, bool]] = defaultdict(dict)
+    origin: dict[tuple[str, int], int] = {}
+    for e in lines:
+        of = undoes(e)
+        write = origin.get((e.column, of), of)
+        if write in live[e.column]:
+            live[e.column][write] ^= True
+            origin[e.column, e.cycle] = write
+        elif e.action == Action.UPDATE or (e.action == Action.CREATE and not of):
+            live[e.column][e.cycle] = True
+    stands = {column: [c for c, holds in cycles.items() if holds] for column, cycles in live.items()}
+    return {column: max(cycles) for column, cycles in stands.items() if cycles}
+
+
 def _note_columns(
     cx: Context,
     pair: Pair,
@@ -89,7 +131,7 @@ def _note_columns(
             replace(pair, ecs_version=version) if side is Side.ECS else replace(pair, crm_version=version)
         )
         for one in (e for e in entries if e.column in back):
-            redone = entry(cx, cycle, where, side, Action.UPDATE, f"undo of cycle {one.cycle}")
+            redone = entry(cx, cycle, where, side, Action.UPDATE, f"{UNDO}{one.cycle}")
             tx.history.add(
                 [replace(redone, column=one.column, old=before.columns.get(one.column), new=one.old)]
             )

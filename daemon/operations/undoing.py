@@ -1,5 +1,6 @@
 """What undoing columns and undoing whole items have in common: what came of it, and what stands there now."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,13 @@ from crmsync.daemon.plan.reconcile import MADE_AGAIN
 from crmsync.state.model import Action, Entry, Intent, Pair
 
 UNDO = "undo of cycle "  # and its number: the reason of what an undo does
+_CYCLE = re.compile(re.escape(UNDO) + r"(\d+)")
+
+
+def undoes(line: Entry) -> int:
+    """The cycle that this line of an undo takes back; 0: it is none of an undo."""
+    found = _CYCLE.match(line.reason)
+    return int(found[1]) if found else 0
 
 
 @dataclass(slots=True)

@@ -1,11 +1,14 @@
 """What a person has changed meanwhile, and no sync has looked at yet, is not taken for the undo's own write."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.contract import Side
+from crmsync.connectors.contract import Kind, Side
+from crmsync.daemon.operations.undo_columns import still_written
+from crmsync.state.model import Action, Entry
 from tests.daemon.cycle.world import World
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed
@@ -133,3 +136,120 @@ def test_an_edit_is_undone_where_its_card_is_by_now(tmp_path: Path, back: bool) 
         told = [e.ecs_id for e in tx.history.find(there) if e.reason == f"undo of cycle {cycle}"]
     assert told == [there]
     house.close()
+
+
+def written_again(house: House, item: str, value: str) -> int:
+    """The last cycle that wrote this job title, or the item."""
+    with house.state.reading() as tx:
+        wrote = [e for e in tx.history.find(item) if e.action in ("create", "update")]
+    return max(e.cycle for e in wrote if (e.column, e.new) in (("", None), ("job_title", value)))
+
+
+@pytest.mark.parametrize("again", ["edited", "made again"])
+def test_what_a_later_cycle_has_written_again_stays(house: House, again: str) -> None:
+    """It is the same value, and no longer the work of the cycle that is undone a second time."""
+    card = house.person(job_title="Analyst")
+    house.sync()
+    record = house.the_record().id
+    house.crm.edit(record, job_title="Countess")
+    (cycle, *_) = (c["id"] for c in house.sync()["cycles"] if c["updated"])
+    assert house.engine.undo(cycle)["undone"] == 1
+    if again == "edited":
+        house.crm.edit(record, job_title="Baroness")
+        house.sync()
+        house.crm.edit(record, job_title="Countess")
+    else:
+        house.crm.edit(record, department="Navy")
+        house.ecs.delete(card)
+    house.sync()
+    later = written_again(house, house.the_card().id, "Countess")
+    answer = house.engine.undo(cycle)
+    assert (answer["undone"], [k["column"] for k in answer["kept"]]) == (0, ["job_title"])
+    assert answer["kept"][0]["reason"] == f"written since by cycle {later}"
+    assert house.the_card().columns["job_title"] == "Countess"
+    house.sync()
+    house.idle()
+
+
+def test_what_another_account_has_written_again_stays(tmp_path: Path) -> None:
+    house = House(tmp_path, shared=True)
+    box = house.boxes["shared"]
+    ada = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "job_title": "Analyst"}
+    card = box.put(box.collections()[0].id, ada, tags=["CRM"])
+    for _ in range(3):
+        house.sync()
+    (record,) = house.crm.all()
+    house.crm.edit(record.id, job_title="Countess")
+    house.sync()
+    cycle = written_again(house, card, "Countess")
+    house.crm.edit(record.id, job_title="Baroness")
+    house.sync()
+    house.crm.edit(record.id, job_title="Countess")
+    with house.state.reading() as tx:
+        first = next(e.account for e in tx.history.of_cycle(cycle))
+    house.clock.tick()
+    house.engine.sync(["bob" if first == "alice" else "alice"])
+    later = written_again(house, card, "Countess")
+    assert later > cycle
+    (kept,) = house.engine.undo(cycle)["kept"]
+    assert kept["reason"] == f"written since by cycle {later}"
+    assert box.read(card).columns["job_title"] == "Countess"
+    house.close()
+
+
+U, C, D = Action.UPDATE, Action.CREATE, Action.DELETE
+
+
+@pytest.mark.parametrize(
+    ("lines", "stands"),
+    [
+        ([], {}),
+        ([(3, U, "job", "")], {"job": 3}),
+        ([(3, U, "job", ""), (4, U, "job", "")], {"job": 4}),
+        ([(3, U, "job", ""), (4, U, "team", "")], {"job": 3, "team": 4}),
+        ([(3, U, "job", ""), (4, U, "job", "undo of cycle 3")], {}),
+        ([(3, U, "job", ""), (4, U, "job", "undo of cycle 3 (an admin)")], {}),
+        ([(3, U, "job", ""), (4, U, "job", "undo of cycle 3"), (5, U, "job", "undo of cycle 4")], {"job": 3}),
+        (
+            [
+                (3, U, "job", ""),
+                (4, U, "job", "undo of cycle 3"),
+                (5, U, "job", "undo of cycle 4"),
+                (6, U, "job", "undo of cycle 5"),
+            ],
+            {},
+        ),
+        ([(3, U, "job", ""), (4, U, "job", ""), (5, U, "job", "undo of cycle 4")], {"job": 3}),
+        ([(3, U, "job", ""), (4, U, "team", "undo of cycle 3")], {"job": 3, "team": 4}),
+        ([(3, U, "job", "undo of cycle 2")], {"job": 3}),
+        ([(3, U, "job", "undo of cycle 2"), (4, U, "job", "undo of cycle 3")], {}),
+        ([(3, C, "", "deleted, but edited in the CRM")], {"": 3}),
+        ([(3, D, "", "deleted in the CRM"), (4, C, "", "undo of cycle 3; made again")], {}),
+        ([(3, D, "", "deleted in the CRM"), (3, D, "job", "deleted in the CRM")], {}),
+    ],
+)
+def test_what_later_cycles_wrote_and_nobody_has_undone(
+    lines: list[tuple[int, Action, str, str]], stands: dict[str, int]
+) -> None:
+    here = {
+        "account": "alice",
+        "kind": Kind.CONTACT,
+        "side": Side.ECS,
+        "at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    history = [Entry(cycle=n, action=a, column=c, reason=r, **here) for n, a, c, r in lines]  # type: ignore[arg-type]
+    assert still_written(history) == stands
+
+
+def test_cycles_are_undone_one_after_the_other(house: House) -> None:
+    """The last one first: what the undo of a later cycle has put back is what the earlier one wrote."""
+    house.person(job_title="Analyst")
+    house.sync()
+    record = house.the_record().id
+    cycles = []
+    for title in ("Countess", "Baroness"):
+        house.crm.edit(record, job_title=title)
+        cycles += [c["id"] for c in house.sync()["cycles"] if c["updated"]]
+    for cycle, stands in zip(reversed(cycles), ("Countess", "Analyst"), strict=True):
+        assert house.engine.undo(cycle)["undone"] == 1
+        assert house.the_card().columns["job_title"] == stands
