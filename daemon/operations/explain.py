@@ -31,7 +31,8 @@ def explain(state: State, contexts: Sequence[Context], item: str, only: Only = N
         conflicts = [c for p in pairs for c in tx.conflicts.of_pair(p.id)]
     pair, last = (pairs[0] if pairs else None), (entries[-1] if entries else None)
     account = pair.account if pair else last.account if last else next((r.account for r in rows), None)
-    found = _now([cx for cx in contexts if account in (None, cx.account.name)], pair, item)
+    asked = sorted(contexts, key=lambda cx: cx.account.name != account)  # who knew it last, before all others
+    found = _now([cx for cx in asked if pair is None or cx.account.name == account], pair, item)
     if pair is None and not entries and not rows and found is None:
         raise NoSuchItem(f"nothing is known as “{item}”, and no server of the configured accounts has it")
     cx, _, shown = found or (None, None, None)
@@ -43,7 +44,7 @@ def explain(state: State, contexts: Sequence[Context], item: str, only: Only = N
     return {
         "item": pair.ecs_id if pair else ecs[2].id if ecs else (last and last.ecs_id) or item,
         "record": pair.crm_id if pair else shown.id if shown and not ecs else (last and last.crm_id) or None,
-        "account": account or (cx.account.name if cx else None),
+        "account": cx.account.name if cx else account,
         "kind": _kind(pair or shown or last),
         "collection": pair.ecs_collection if pair else None,
         "linked": pair is not None and pair.state is PairState.LINKED,

@@ -190,6 +190,19 @@ def test_what_the_owners_account_does_not_take_is_left_and_said(house: House) ->
     assert "it is in a collection of account alice, whose tag (“Customer”) it does not carry" in reasons
 
 
+def test_an_item_that_its_delegate_sees_no_more_is_asked_of_who_does(house: House) -> None:
+    """The last word about it was the delegate's, before the share was withdrawn."""
+    house.settings["alice"]["tag"] = "Customer"
+    house.restart()
+    card = a_card(house)
+    house.sync()
+    house.seen["bob"] = ("bob",)  # type: ignore[index]
+    house.restart()
+    told = house.engine.explain(card)
+    assert [d["account"] for d in told["decisions"]] == ["bob"]
+    assert (told["account"], told["tagged"], told["linked"]) == ("alice", False, False)
+
+
 def test_a_collection_that_the_owners_account_leaves_out(house: House) -> None:
     house.boxes[SHARED].add("Other", *next(iter(house.boxes[SHARED].collections())).kinds, owner="alice")
     house.only["alice", SHARED] = ("Other",)
