@@ -1,7 +1,8 @@
 """What stands open during one transaction: a repository for each table."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -24,31 +25,48 @@ from crmsync.state.queue import Queue
 from crmsync.state.snapshots import Snapshots
 from crmsync.state.visits import Visits
 
+Kept = TypeVar("Kept")
+
+
+class _Repository(Generic[Kept]):
+    """Of a transaction, made when it is first asked for: most transactions need two or three of them."""
+
+    def __init__(self, made: Callable[[Connection], Kept]) -> None:
+        self._made = made
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, tx: "Tx", owner: type) -> Kept:
+        made = tx.__dict__[self._name] = self._made(tx.connection)
+        return made
+
 
 class Tx:
     """Made by ``State.transaction`` and ``State.reading``; of no use after them, and not for two threads."""
 
+    queue = _Repository(Queue)
+    pairs = _Repository(Pairs)
+    snapshots = _Repository(Snapshots)
+    clocks = _Repository(Clocks)
+    awaited = _Repository(Awaited)
+    cursors = _Repository(Cursors)
+    meta = _Repository(Meta)
+    intents = _Repository(Intents)
+    cycles = _Repository(Cycles)
+    history = _Repository(History)
+    conflicts = _Repository(Conflicts)
+    held = _Repository(HeldItems)
+    index = _Repository(MatchIndex)
+    forgotten = _Repository(Forgotten)
+    jobs = _Repository(Jobs)
+    audit = _Repository(Audit)
+    pulse = _Repository(Pulse)
+    visits = _Repository(Visits)
+    overall = _Repository(Overalls)
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.queue = Queue(connection)
-        self.pairs = Pairs(connection)
-        self.snapshots = Snapshots(connection)
-        self.clocks = Clocks(connection)
-        self.awaited = Awaited(connection)
-        self.cursors = Cursors(connection)
-        self.meta = Meta(connection)
-        self.intents = Intents(connection)
-        self.cycles = Cycles(connection)
-        self.history = History(connection)
-        self.conflicts = Conflicts(connection)
-        self.held = HeldItems(connection)
-        self.index = MatchIndex(connection)
-        self.forgotten = Forgotten(connection)
-        self.jobs = Jobs(connection)
-        self.audit = Audit(connection)
-        self.pulse = Pulse(connection)
-        self.visits = Visits(connection)
-        self.overall = Overalls(connection)
 
     def overtake(self, pair_ids: Collection[int], now: datetime) -> None:
         """Whatever waits for a person about these pairs, or was decided and not carried out, is over: they are not
