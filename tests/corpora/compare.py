@@ -11,6 +11,10 @@ STAMP = "X-CRMSYNC-LINK"
 TOUCHED = frozenset(
     {STAMP, "REV", "LAST-MODIFIED", "DTSTAMP", "SEQUENCE"}
 )  # told of every edit, where they are
+_COMING = frozenset({STAMP, "DTSTAMP"})  # those of them that are added where they are not
+_FOLLOWING = frozenset(
+    {"DURATION", "DTEND", "X-ALT-DESC", "STYLED-DESCRIPTION", "PERCENT-COMPLETE", "COMPLETED"}
+)
 _SEVERAL = frozenset({"CATEGORIES"})  # all such lines are one column
 _OURS = ("VCARD", "VEVENT", "VTODO")
 _HEAD = re.compile(r'((?:[^":]|"[^"]*")*):', re.DOTALL)
@@ -26,23 +30,53 @@ class Where:
     name: str  # upper case, without group
     raw: str  # with its folds
 
+    @property
+    def what(self) -> tuple[tuple[str, ...], str]:
+        return self.path, self.name
 
-def complaints(before: str, after: str, names: Set[str]) -> list[str]:
-    """All that differs but one line of each of these properties (and what tells of an edit) in the item itself."""
+
+def complaints(before: str, after: str, names: Set[str], *, emptied: bool = False) -> list[str]:
+    """All that differs but one line of each of these properties (and what tells of an edit) in the item itself, where
+    it stood. ``emptied``: a column is, so that its line may go; else only those go that said what no longer holds."""
     old, new = list(_placed(before)), list(_placed(after))
     free = names | TOUCHED
+    leaving = names if emptied else names & _FOLLOWING
     found = []
     if [x for x in old if not _is_free(x, free)] != [x for x in new if not _is_free(x, free)]:
         found.append("another line differs, or the order")
     for name in sorted(free):
         gone, come = _differing(old, new, name)
+        if gone and not come and name not in leaving:
+            found.append(f"{name} is gone")
+        if come and not gone and name in TOUCHED - _COMING:
+            found.append(f"there was no {name} before")
         if name in _SEVERAL:
             continue
         if len(gone) > 1 or len(come) > 1:
             found.append(f"more than one {name} differs")
         elif gone and come and not _same_head(gone[0], come[0]):
             found.append(f"{name} has other parameters: {gone[0][:80]!r} {come[0][:80]!r}")
-    return found
+    return found or list(_moved(old, new))
+
+
+def _moved(old: list[Where], new: list[Where]) -> Iterator[str]:
+    """The first line that does not stand where it was. What has changed takes the place of what it was, and what has
+    only come may stand anywhere between the others; categories that are all others go, and others come."""
+    gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
+    places = {each.what for each in gone if each.name not in _SEVERAL}
+    instead = {each.what: each for each in come if each.what in places}
+    rest = list(reversed(new))
+    for line in old:
+        if gone[line] and rest[-1:] != [line]:
+            gone[line] -= 1
+            if line.what not in instead:
+                continue
+            line = instead[line.what]
+        while rest and rest[-1] != line and come[rest[-1]] and rest[-1].what not in places:
+            come[rest.pop()] -= 1
+        if not rest or rest.pop() != line:
+            yield f"{line.name} stands elsewhere: {line.raw[:80]!r}"
+            return
 
 
 def _placed(text: str) -> Iterator[Where]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from crmsync.connectors.contract import Kind
+from crmsync.connectors.contract import Kind, Value
 
 Row = Mapping[str, Any]
 
@@ -17,19 +17,31 @@ class Edit:
         [Row, int], Row
     ]  # of the record as it is, and a number that makes the value unlike others
     lines: frozenset[str]  # names
+    says: Callable[[Row], Value]  # what the column has for the record, once it is edited
+    empties: bool = False
+
+
+def _told(field: str, words: Mapping[str, str] | None = None) -> Callable[[Row], Value]:
+    return lambda row: words[row[field]] if words else row[field]
+
+
+def _begun(row: Row) -> Value:
+    begun: datetime = row["StartDateTime"]
+    return begun.date() if row["IsAllDayEvent"] else begun.replace(tzinfo=UTC)
 
 
 def _text(column: str, field: str, *lines: str, long: bool = False) -> Edit:
     ending = "\nand ü, ; \\ on the next line, which is a long one: " + "x" * 90 if long else ""
-    return Edit(column, lambda row, number: {field: f"Edited, {number}; ß{ending}"}, frozenset(lines))
+    told = f"Edited, {{}}; ß{ending}"
+    return Edit(column, lambda row, number: {field: told.format(number)}, frozenset(lines), _told(field))
 
 
 def _phone(column: str, field: str) -> Edit:
-    return Edit(column, lambda row, number: {field: f"+49 89 {number}"}, frozenset({"TEL"}))
+    return Edit(column, lambda row, number: {field: f"+49 89 {number}"}, frozenset({"TEL"}), _told(field))
 
 
 def _emptied(column: str, field: str, *lines: str) -> Edit:
-    return Edit(column, lambda row, number: {field: None}, frozenset(lines))
+    return Edit(column, lambda row, number: {field: None}, frozenset(lines), lambda row: None, empties=True)
 
 
 def _moved(row: Row, number: int) -> Row:
@@ -44,20 +56,29 @@ _DESCRIPTION = ("DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION")  # its looks 
 _PROGRESS = frozenset({"STATUS", "PERCENT-COMPLETE", "COMPLETED"})
 
 
-def _next(words: tuple[str, ...], field: str) -> Callable[[Row, int], Row]:
-    return lambda row, number: {field: words[(words.index(row[field]) + 1) % len(words)]}
+def _next(column: str, field: str, words: Mapping[str, str], *lines: str) -> Edit:
+    """``words``: of the CRM, and what the column has for them."""
+    turn = [*words]
+
+    def fields(row: Row, number: int) -> Row:
+        return {field: turn[(turn.index(row[field]) + 1) % len(turn)]}
+
+    return Edit(column, fields, frozenset(lines), _told(field, words))
 
 
-_STATUS = _next(("Not Started", "In Progress", "Completed"), "Status")
-_PRIORITY = _next(("High", "Normal", "Low"), "Priority")
-_SHOW_AS = _next(("Busy", "Free", "OutOfOffice"), "ShowAs")
+_STATUS = {"Not Started": "not_started", "In Progress": "in_progress", "Completed": "completed"}
+_PRIORITY = {"High": "high", "Normal": "normal", "Low": "low"}
+_SHOW_AS = {"Busy": "busy", "Free": "free", "OutOfOffice": "out_of_office"}
 
 EDITS: Mapping[Kind, tuple[Edit, ...]] = {
     Kind.CONTACT: (
         _text("last_name", "LastName", "N", "FN"),
         _phone("phone_work", "Phone"),
         Edit(
-            "email", lambda row, number: {"Email": f"edited.{number}@example.com"}, frozenset({"EMAIL", "FN"})
+            "email",
+            lambda row, number: {"Email": f"edited.{number}@example.com"},
+            frozenset({"EMAIL", "FN"}),
+            _told("Email"),
         ),
         _text("job_title", "Title", "TITLE"),
         _text("address_work_street", "MailingStreet", "ADR", long=True),
@@ -65,6 +86,7 @@ EDITS: Mapping[Kind, tuple[Edit, ...]] = {
             "birthday",
             lambda row, number: {"Birthdate": str(date(1950, 1, 1) + timedelta(days=number))},
             frozenset({"BDAY"}),
+            _told("Birthdate"),
         ),
         _phone("phone_mobile", "MobilePhone"),
         _text("first_name", "FirstName", "N", "FN"),
@@ -81,13 +103,18 @@ EDITS: Mapping[Kind, tuple[Edit, ...]] = {
     ),
     Kind.APPOINTMENT: (
         _text("subject", "Subject", "SUMMARY"),
-        Edit("start", _moved, _WHEN),
+        Edit("start", _moved, _WHEN, _begun),
         _text("location", "Location", "LOCATION"),
         _text("description", "Description", *_DESCRIPTION, long=True),
-        Edit("show_as", _SHOW_AS, frozenset({"TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"})),
+        _next("show_as", "ShowAs", _SHOW_AS, "TRANSP", "X-MICROSOFT-CDO-BUSYSTATUS"),
         _emptied("description", "Description", *_DESCRIPTION),
         _emptied("location", "Location", "LOCATION"),
-        Edit("sensitivity", lambda row, number: {"IsPrivate": not row["IsPrivate"]}, frozenset({"CLASS"})),
+        Edit(
+            "sensitivity",
+            lambda row, number: {"IsPrivate": not row["IsPrivate"]},
+            frozenset({"CLASS"}),
+            lambda row: "private" if row["IsPrivate"] else "public",
+        ),
     ),
     Kind.TASK: (
         _text("subject", "Subject", "SUMMARY"),
@@ -95,11 +122,12 @@ EDITS: Mapping[Kind, tuple[Edit, ...]] = {
             "due",
             lambda row, number: {"ActivityDate": str(date(2027, 1, 1) + timedelta(days=number))},
             frozenset({"DUE", "DURATION"}),
+            _told("ActivityDate"),
         ),
-        Edit("status", _STATUS, _PROGRESS),
+        _next("status", "Status", _STATUS, *_PROGRESS),
         _text("description", "Description", *_DESCRIPTION, long=True),
-        Edit("priority", _PRIORITY, frozenset({"PRIORITY"})),
-        Edit("due", lambda row, number: {"ActivityDate": None}, frozenset({"DUE", "DURATION"})),
+        _next("priority", "Priority", _PRIORITY, "PRIORITY"),
+        _emptied("due", "ActivityDate", "DUE", "DURATION"),
         _emptied("description", "Description", *_DESCRIPTION),
     ),
 }

@@ -12,7 +12,7 @@ from crmsync.connectors.caldav import exceptions
 from crmsync.connectors.caldav import mapping as caldav
 from crmsync.connectors.caldav.series import Series
 from crmsync.connectors.carddav import mapping as carddav
-from crmsync.connectors.contract import occurrence_of
+from crmsync.connectors.contract import Value, occurrence_of
 from crmsync.connectors.dav.contentline import decode
 from crmsync.connectors.dav.item import Format, Malformed, NotOurs
 from crmsync.connectors.dav.reading import crlf
@@ -22,11 +22,14 @@ from tests.corpora.compare import complaints
 from tests.corpora.edits import EDITS, Edit
 from tests.corpora.house import House, house
 from tests.corpora.shelf import Resource, shelf
+from tests.corpora.verdicts import REFUSED, judged
 
 FULL = os.environ.get("CRMSYNC_CORPORA_FULL") == "1"
 ROUNDS = max(map(len, EDITS.values())) if FULL else 3
 
 FORMATS: dict[str, Format] = {"addressbook": carddav, "calendar": caldav}
+
+BERLIN = ZoneInfo("Europe/Berlin")  # where Alice is
 
 _LINE_ENDS = re.compile("[\r\n]+")  # XML, in which they travel, knows one only (XML 1.0 2.11)
 
@@ -62,7 +65,7 @@ def test_every_item_is_linked_or_listed_or_not_ours_to_touch(synced: House) -> N
         if each["code"] != "unreadable":
             print(f"  {each['item']}: {each['error']}")
     assert {each["state"] for each in queue} <= {"parked"}
-    assert {r.name: want for r in shelf() if (want := _fate(r)) != _seen(r.name, linked, parked)} == {}
+    assert {r.name: want for r in shelf() if (want := _fate(r)) != _seen(r, linked, parked)} == {}
     assert synced.engine.matches() == []
 
 
@@ -73,14 +76,17 @@ def _fate(resource: Resource) -> str:
         return "let be"
     except Malformed:
         return "parked"
-    return "let be" if item.untouchable else "linked"
+    return "let be" if item.untouchable else REFUSED.get(resource.name, "linked")
 
 
-def _seen(name: str, linked: Mapping[str, Pair], parked: Mapping[str, str]) -> str:
-    """What the CRM refuses was read and is valid, but nothing that it could hold: an address that is none, say."""
-    if name in parked:
-        return "parked" if parked[name] == "unreadable" else "linked"
-    return "linked" if name in linked else "let be"
+def _seen(resource: Resource, linked: Mapping[str, Pair], parked: Mapping[str, str]) -> str:
+    """What the CRM refuses of somebody's own files was read and is valid: that is all that is known of it."""
+    code = parked.get(resource.name)
+    if code is None:
+        return "linked" if resource.name in linked else "let be"
+    if code == "unreadable":
+        return "parked"
+    return code if judged(resource) else "linked"
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
@@ -89,7 +95,7 @@ def test_an_edit_in_the_crm_changes_its_column_and_nothing_else(synced: House, n
     before = {name: synced.stored(r) for name, r in shelves.items()}
     edits: dict[str, Edit] = {}
     refused: Counter[str] = Counter()
-    changed: set[str] = set()
+    changed: dict[str, Value] = {}  # what each column says now
     alone = {n: pair for n, pair in synced.pairs().items() if occurrence_of(n) is None}
     for at, (name, pair) in enumerate(sorted(alone.items())):
         edit, row = _turn(pair, at, number), synced.row(pair)
@@ -98,15 +104,17 @@ def test_an_edit_in_the_crm_changes_its_column_and_nothing_else(synced: House, n
             refused[f"{edit.column}: {error}"] += 1
             continue
         edits[name] = edit
-        if any(row[field] != value for field, value in synced.row(pair).items() if field in fields):
-            changed.add(name)
+        now = synced.row(pair)
+        if any(row[field] != now[field] for field in fields):
+            changed[name] = edit.says(now)
     report = synced.sync()
     print(f"\n{len(edits)} edits, {report['writes']} writes, refused by the CRM: {dict(refused)}")
     assert report["errors"] == []
     assert _complaints(synced, before, edits) == {}
-    said = {r.name for r in shelf() if r.name in changed and _says(r, before[r.name], edits[r.name].column)}
-    untouched = {n: edits[n].column for n in said if synced.stored(shelves[n]) == before[n]}
-    assert untouched == {}, "what was edited has not arrived"
+    said = {n for n in changed if _said(shelves[n], before[n], edits[n].column) is not _NOTHING}
+    stands = {n: _said(shelves[n], synced.stored(shelves[n]), edits[n].column) for n in said}
+    wrong = {n: (edits[n].column, stands[n], changed[n]) for n in said if stands[n] != changed[n]}
+    assert wrong == {}, "what was edited has not arrived"
     assert len(edits) > len(alone) * 9 // 10
     _idle(synced)
 
@@ -126,20 +134,23 @@ def test_an_edit_of_an_occurrence_adds_one_exception_and_nothing_else(synced: Ho
             assert synced.stored(resource) == before[resource.name], resource.name
             continue
         old, new = crlf(decode(before[resource.name])), crlf(decode(synced.stored(resource)))
-        series = Series(new, ZoneInfo("Europe/Berlin"))
+        series = Series(new, BERLIN)
         slot = series.slot(edited[resource.name])
         assert slot is not None
         assert series.occurrence(slot).columns["subject"] == f"Edited {edited[resource.name]}"
-        if slot not in Series(old, ZoneInfo("Europe/Berlin")).changed:
+        if slot not in Series(old, BERLIN).changed:
             lines = exceptions.lines_of(series, series.changed[slot])
             rest = new.replace("".join(line.raw for line in lines), "")
             assert _LINE_ENDS.split(rest) == _LINE_ENDS.split(old), resource.name
     _idle(synced)
 
 
-def _says(resource: Resource, data: bytes, column: str) -> bool:
-    """A birthday without a year, say, is no opinion, and is not written over."""
-    return column in FORMATS[resource.sort].read(crlf(decode(data))).columns
+_NOTHING = object()
+
+
+def _said(resource: Resource, data: bytes, column: str) -> object:
+    """By the text itself. A birthday without a year, say, is no opinion, and is not written over."""
+    return FORMATS[resource.sort].read(crlf(decode(data)), default_zone=BERLIN).columns.get(column, _NOTHING)
 
 
 def _turn(pair: Pair, at: int, number: int) -> Edit:
@@ -156,7 +167,8 @@ def _complaints(
         if old == new:
             continue
         edit = edits.get(resource.name)
-        wrong = complaints(decode(old), decode(new), edit.lines if edit else frozenset())
+        names, emptied = (edit.lines, edit.empties) if edit else (frozenset[str](), False)
+        wrong = complaints(decode(old), decode(new), names, emptied=emptied)
         if wrong:
             found[f"{resource.name} {edit.column if edit else ''}"] = wrong
     return found

@@ -240,7 +240,9 @@ def _corpus() -> list[Path]:
 @pytest.mark.skipif(not _corpus(), reason="CRMSYNC_CORPORA names no folder of real items")
 def test_real_mail_can_be_read() -> None:
     for path in _corpus():
+        begun = time.process_time()
         parsed = parse(path.read_bytes())
+        assert time.process_time() - begun < 2, path
         assert (
             parsed.text
             or parsed.html

@@ -1,7 +1,7 @@
 """What an operator does while the service is at work: changes the configuration, takes cycles back, asks."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from crmsync.daemon.plan.normalise import same
 from crmsync.daemon.plan.reconcile import DeleteRule
 from crmsync.daemon.plan.terms import Direction, Policy, Rule
 from crmsync.state.model import Action, Entry
+from tests.daemon.machine.asking import misinformed, misremembered, witnesses
 from tests.daemon.machine.premises import PEOPLE
 
 RULED = ("job_title", "department", "birthday")
@@ -21,6 +22,7 @@ pick = st.integers(0, 11)
 accounts = st.sampled_from(PEOPLE)
 
 World = Mapping[str, Mapping[str, Item]]  # by server and id
+Ids = Callable[[str, str], Iterable[str]]  # that an item of a server has had
 
 
 class Operating:
@@ -91,7 +93,7 @@ class Operating:
             self.ledger.undoing = False
         after = self._standing()
         with self._watched():
-            wrong = _unasked(self.house, entries, before, after)
+            wrong = _unasked(self.house, entries, before, after, self.chronicle.ids)
             if answer and not answer["errors"]:
                 wrong += _unnamed(self.house, entries, after, answer)
                 wrong += _missing(self.house, entries, before, after, answer)
@@ -111,21 +113,26 @@ class Operating:
     def ask_about_an_item(self, server: str, number: int) -> None:
         if item := self._some(server, number):
             with self._watched():
-                self._asked(item)
+                self._asked(server, item)
 
-    def _asked(self, item: str) -> None:
-        """Nobody knows of an item that no cycle has seen; whatever else is asked has an answer."""
+    def _asked(self, server: str, item: str) -> None:
+        """Nobody knows of an item that no cycle has seen, and no server shows; whatever else is asked has an answer."""
+        quiet = self.house.quiet
         try:
             told = self.house.engine.explain(item)
         except NoSuchItem:
+            assert not (known := witnesses(self.house, server, item, quiet)), (item, known)
             return
         finally:
             self.house.fate.clear()
         assert all(d.get("reason") for d in told["decisions"] if d.get("action") != Action.UNLINK), told
+        assert not (wrong := misinformed(self.house, server, item, told, quiet)), (item, wrong, told)
         try:
-            self.house.engine.item_history(item)
+            lines = self.house.engine.item_history(item)
         except NoSuchItem:
+            lines = []
             assert not told["linked"], told
+        assert not (wrong := misremembered(self.house, item, lines)), (item, wrong, lines)
 
     # ── What they stand on ───────────────────────────────────────────────────────────────────────────────────
 
@@ -141,8 +148,9 @@ class Operating:
         raise NotImplementedError
 
 
-def _unasked(house: Any, entries: list[Entry], before: World, after: World) -> list[str]:
-    """What an undo changed although the cycle had not, or although somebody has changed it since."""
+def _unasked(house: Any, entries: list[Entry], before: World, after: World, ids: Ids) -> list[str]:
+    """What an undo changed although the cycle had not, or although somebody has changed it since. What was moved since
+    is put back where it stands now."""
     found = []
     undone = {(_server(house, e), _id(e), e.column): e for e in entries if e.action == Action.UPDATE}
     for server, items in after.items():
@@ -151,9 +159,10 @@ def _unasked(house: Any, entries: list[Entry], before: World, after: World) -> l
             for column, value in item.columns.items() if was is not None else ():
                 if same(value, was.columns[column]):
                     continue
-                if (one := undone.get((server, id, column))) is None:
+                one = next((undone[k] for i in ids(server, id) if (k := (server, i, column)) in undone), None)
+                if one is None:
                     found.append(f"{server} {id}: {column} was {was.columns[column]!r}, is {value!r}")
-                elif not _shows(house, server, column, one.new, was.columns[column]):
+                elif not house.shows(server, column, one.new, was.columns[column]):
                     found.append(f"{server} {id}: {column} was {was.columns[column]!r} since, is {value!r}")
     made = {(_server(house, e), _id(e)) for e in entries if e.action == Action.CREATE}
     for server, items in before.items():
@@ -175,7 +184,7 @@ def _unnamed(house: Any, entries: list[Entry], after: World, answer: Mapping[str
         if (id, column) in kept or item is None:
             continue
         if not any(
-            _shows(house, server, column, e.old, item.columns[column])
+            house.shows(server, column, e.old, item.columns[column])
             for e in entries
             if (_id(e), e.column) == (id, column)
         ):
@@ -210,11 +219,6 @@ def _missing(
         if there.count(name) < was.count(name) + number:
             found.append(f"{number} of {name} in {server} are not back")
     return found
-
-
-def _shows(house: Any, server: str, column: str, value: Any, shown: Any) -> bool:
-    kept = house.servers[server].traits.keep(house.kind, {column: value}).get(column)
-    return same(value, shown) or same(kept, shown)
 
 
 def _ids(some: set[tuple[str, str]], server: str) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from crmsync.connectors.contract import Collection, Columns, Kind, Outcome, Source
+from crmsync.connectors.contract import Collection, Columns, Kind, Outcome, Source, Value
 from crmsync.connectors.errors import ConnectorError
 from crmsync.connectors.memory.native import Item
 from crmsync.connectors.memory.traits import Traits
@@ -16,6 +16,7 @@ from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.engine import Engine
 from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.daemon.plan.guard import Limit
+from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Pair
 from tests.daemon.cycle.world import RULES, Clock
 from tests.daemon.machine.trouble import Fate, MortalState
@@ -161,6 +162,17 @@ class Premises(ABC):
         """Accounts by the id of their CRM user."""
         return {self.alice: "alice", self.bob: "bob"}
 
+    def person_of(self, account: str) -> str:
+        """Whose account it is: a part of one is not named to anybody."""
+        return self.engine.accounts[account].part_of or account
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is about to go wrong with any server, and none has asked for a pause."""
+        logins: list[Any] = [self.login, *(box for a in self.engine.accounts.values() for box in a.mailboxes)]
+        resting = any(one.resume_at is not None and self.clock() < one.resume_at for one in logins)
+        return not resting and not any(server.faults.pending for server in self.servers.values())
+
     def items(self, server: str) -> list[Item]:
         return list(self.servers[server].all())
 
@@ -172,6 +184,11 @@ class Premises(ABC):
         """Of an ECS collection, by its key in the state."""
         _, _, collection = key.partition(":")
         return next(n for n, s in self.boxes.items() if any(c.id == collection for c in s.collections()))
+
+    def shows(self, server: str, column: str, value: Value, shown: Value) -> bool:
+        """The server, when it was given the value, shows this."""
+        kept = self.servers[server].traits.keep(self.kind, {column: value}).get(column)
+        return same(value, shown) or same(kept, shown)
 
     def left_out(self, account: str, server: str, collection: str) -> bool:
         """The account's configuration leaves this collection out."""

@@ -96,6 +96,11 @@ class Wires(Faults):
         self._outcomes = [(skip - 1, make) for skip, make in self._outcomes if skip]
         return found(item) if found is not None else super().planted(item)
 
+    @property
+    def pending(self) -> bool:
+        """Something is still to fail."""
+        return any(failure.times > 0 for failure in self._failures)
+
     def clear(self) -> None:
         super().clear()
         self._outcomes.clear()
