@@ -368,8 +368,8 @@ PLANTED = (
     Planted(
         "undo ignores what people have changed since",
         "crmsync.daemon.operations.undo_columns",
-        "        if same(record.columns.get(one.column), shown.get(one.column, one.new)):",
-        "        if True:",
+        "        stands = same(record.columns.get(one.column), shown.get(one.column, one.new))",
+        "        stands = True",
         (f"{RULES}undo_leaves_alone_what_people_have_changed_since",),
     ),
     Planted(
