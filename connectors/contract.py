@@ -304,6 +304,7 @@ class Capabilities:
     owned: bool = True  # CRM: its records belong to somebody, who can be what selects them
     receives: bool = True  # new items are made here for what the other side holds; mail is never made up
     batch: int = 100  # items per fetch and per apply
+    concurrent: bool = False  # ``apply`` may run in one thread while another one uses the connector
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The composition root: the only module that knows all parts. It turns a configuration into a working engine."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -47,6 +48,7 @@ from crmsync.state.replica.local.difference import Policy as ReplicaPolicy
 from crmsync.state.witness import Witness
 
 Clock = Callable[[], datetime]
+TURN = 0.0005  # seconds until a thread that has an answer gets its turn beside one that computes; else 0.005
 _POLICIES = {"hold": Policy.ASK, "crm": Policy.CRM, "ecs": Policy.ECS, "latest": Policy.LATEST}
 _CONFLICTS = {
     "ask": ReplicaPolicy.HOLD,
@@ -79,6 +81,7 @@ _ACTIVITIES: tuple[tuple[Kind, ActivityName], ...] = (
 def build(config: Config, *, now: Clock = lambda: datetime.now(UTC)) -> Engine:
     """Raises StateError, and Failure for an environment in which nothing would work. Servers are not asked for anything
     yet, nor secrets read: a login that is wrong concerns only the account that has it."""
+    sys.setswitchinterval(TURN)
     check_urllib3()
     check_extras(source.type for account in config.account.values() for source in account.source)
     check_extras(["oidc"] if config.login.oidc is not None else [])

@@ -7,6 +7,7 @@ account holds that account's lock, so that two never sync it at the same time.
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from crmsync.daemon.alerts.bells import Bells, tried
 from crmsync.daemon.calls import Failure
 from crmsync.daemon.cycle import doubt
 from crmsync.daemon.cycle.commons import Commons
-from crmsync.daemon.cycle.context import Context, RecordCache, Retries
+from crmsync.daemon.cycle.context import BATCH, Context, RecordCache, Retries, one_helper
 from crmsync.daemon.cycle.run import DISCOVERED, Report, Wish, noticed, sync
 from crmsync.daemon.cycle.stamps import Signer
 from crmsync.daemon.operations import (
@@ -67,6 +68,8 @@ class Engine:
     calls: Keeping | None = None
     witness: Witness | None = None  # of how far the state has come
     retries: Retries = field(default_factory=Retries)
+    batch: int = BATCH
+    helper: Callable[[], Executor] = one_helper
     history: timedelta = timedelta(days=90)
     stale_after: timedelta = timedelta(minutes=10)  # without a success an account's light turns to stale
     by_itself: Grant = ALL  # what is exchanged without anybody's word
@@ -459,6 +462,8 @@ class Engine:
             jitter=self.jitter,
             records=records,
             retries=self.retries,
+            batch=self.batch,
+            helper=self.helper,
             bound=bound,
             commons=self._commons,
             dry=dry,

@@ -83,6 +83,7 @@ class DavConnector:
             tags=True,
             stamps=True,
             batch=BATCH,
+            concurrent=True,
         )
 
     @property

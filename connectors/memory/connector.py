@@ -252,4 +252,5 @@ def _capabilities(server: MemoryServer, collection: Collection) -> Capabilities:
         access=traits.access,
         receives=traits.receives,
         batch=traits.batch,
+        concurrent=traits.concurrent,
     )

@@ -37,6 +37,7 @@ class Traits:
     # how it answers
     page: int = 100  # items per answer to a listing
     batch: int = 100  # items per fetch and apply
+    concurrent: bool = False
     whole_changes: bool = False  # ``changes`` tells columns, not only versions
     tells_version: bool = True  # a write is answered with the new version (an ETag)
     reads_back: bool = False  # a write is answered with what stands now

@@ -54,6 +54,7 @@ class Occurrences(ABC, Generic[S]):
     ) -> None:
         """``spool``: from telling of a change to the question what it is."""
         self._calendar = inner
+        self._capabilities = replace(inner.capabilities, concurrent=False)  # the spool is one thread's
         self._telling: Telling[S] = Telling(window, now)
         self._spool = spool
 
@@ -75,7 +76,7 @@ class Occurrences(ABC, Generic[S]):
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._calendar.capabilities
+        return self._capabilities
 
     def project(self, kind: Kind, columns: Columns) -> Columns:
         return self._calendar.project(kind, columns)

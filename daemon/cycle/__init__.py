@@ -9,7 +9,8 @@ shared      ... or as another account has linked it, and what others made again
 delegation  what is in another's collection ... owners      ... is left to that one's account
 newcomers   ... or by a match ...              candidates   ... among these
 former      ... that is linked still, or was   claims       whose a new record may be
-linking     note that two are one, or hold it  births       make the partner that is missing, and stamp the link
+linking     note that two are one, or hold it  births       make the partner that is missing ...
+stamping    ... and write the link onto its item, beside what follows
 commons     what another account has fetched of the very same
 echo        our own writes coming back: dropped
 load        both native items of linked pairs  dating       when contested ones were changed

@@ -1,7 +1,8 @@
 """Apply: every write is announced in the state before it is sent, and sent in batches."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 from crmsync.connectors.columns import with_group
@@ -97,21 +98,55 @@ def carry_out(
     """Send the writes, place by place; each task then has its outcome. A conversation that fails is reported, and what
     it left unknown stays None: the next cycle loads and looks. ``forestalled``: items whose partner somebody else has
     made by the time the creates are announced."""
+    for some in _by_place(cx, tasks):
+        _announce(cx, some, forestalled)
+        try:
+            leaving = _leaving(cx, some)
+            for task, outcome in zip(leaving, _answers(leaving), strict=False):
+                _heard(cx, task, outcome)
+        except ConnectorError as error:
+            _broke(cx, some, error)
+
+
+def send_off(cx: Context, tasks: Sequence[Task], helper: Executor) -> Callable[[], None]:
+    """As ``carry_out``, by the helper's hands: the tasks have their outcomes when what this returns has been called,
+    which waits for them. The helper only talks to the servers; all else is done here."""
+    under_way: list[tuple[list[Task], list[Outcome], Future[None]]] = []
+    for some in _by_place(cx, tasks):
+        _announce(cx, some)
+        leaving, outcomes = _leaving(cx, some), list[Outcome]()
+        under_way.append((leaving, outcomes, helper.submit(_gather, leaving, outcomes)))
+
+    def hear() -> None:
+        for leaving, outcomes, sent in under_way:
+            error = sent.exception()
+            for task, outcome in zip(leaving, outcomes, strict=False):
+                _heard(cx, task, outcome)
+            if isinstance(error, ConnectorError):
+                _broke(cx, leaving, error)
+            elif error is not None:
+                raise error
+
+    return hear
+
+
+def _gather(tasks: Sequence[Task], outcomes: list[Outcome]) -> None:
+    """A conversation that breaks off leaves the known beginning."""
+    for outcome in _answers(tasks):
+        outcomes.append(outcome)
+
+
+def _by_place(cx: Context, tasks: Sequence[Task]) -> Iterable[list[Task]]:
+    """Those that are granted. A dry run intends them, and that is all."""
     tasks = [t for t in tasks if _granted(cx, t)]
     if cx.dry:
         for task in tasks:
             cx.intend(task.ecs_id, task.crm_id, task.side, task.action, task.columns, task.reason)
-        return
+        return []
     by_place: dict[tuple[Side, str], list[Task]] = defaultdict(list)
     for task in tasks:
         by_place[task.side, task.place.key].append(task)
-    for some in by_place.values():
-        _announce(cx, some, forestalled)
-        try:
-            _send(cx, some[0].place, [t for t in some if t.outcome is None])
-        except ConnectorError as error:
-            cx.broke(f"“{some[0].place.label}”", error, some[0].place.login)
-            cx.again = False
+    return by_place.values()
 
 
 def _granted(cx: Context, task: Task) -> bool:
@@ -126,7 +161,9 @@ def _granted(cx: Context, task: Task) -> bool:
             return cx.grant.whole(task.side, task.kind, task.write.columns)
 
 
-def _announce(cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]]) -> None:
+def _announce(
+    cx: Context, tasks: Sequence[Task], forestalled: Callable[[Tx], Collection[str]] = lambda tx: ()
+) -> None:
     """Write the intents. A create that was announced before is repeated as it was, whatever has changed since: only
     then is what it finds its own. It says since when it may stand. What another account, which sees the same item, has
     made or is making since we looked is not sent: the next look finds its link."""
@@ -173,18 +210,33 @@ def _intent(cx: Context, cycle: int, task: Task) -> Intent:
     )
 
 
-def _send(cx: Context, place: Place, tasks: Sequence[Task]) -> None:
-    for task in tasks:  # whoever loses the answer must see what stands there now
-        cx.records.drop(place.key, task.item)
-    outcomes = place.connector.apply([t.write for t in tasks])
-    for task, outcome in zip(tasks, outcomes, strict=False):
-        task.outcome = outcome
-        if isinstance(outcome, Done) and not outcome.provisional:
-            if task.side is Side.ECS and outcome.record is not None:
-                task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
-            cx.writes += 1
-            cx.touched.add(place.key)
-            cx.progress("written", 1)
+def _leaving(cx: Context, tasks: Sequence[Task]) -> list[Task]:
+    """Those that are sent. Whoever loses the answer must see what stands there now."""
+    leaving = [t for t in tasks if t.outcome is None]
+    for task in leaving:
+        cx.records.drop(task.place.key, task.item)
+    return leaving
+
+
+def _answers(tasks: Sequence[Task]) -> Iterable[Outcome]:
+    """Of writes to one place. Raises ConnectorError."""
+    return tasks[0].place.connector.apply([t.write for t in tasks]) if tasks else ()
+
+
+def _heard(cx: Context, task: Task, outcome: Outcome) -> None:
+    task.outcome = outcome
+    if isinstance(outcome, Done) and not outcome.provisional:
+        if task.side is Side.ECS and outcome.record is not None:
+            task.outcome = replace(outcome, record=cx.account.shown(outcome.record))
+        cx.writes += 1
+        cx.touched.add(task.place.key)
+        cx.progress("written", 1)
+
+
+def _broke(cx: Context, tasks: Sequence[Task], error: ConnectorError) -> None:
+    place = tasks[0].place
+    cx.broke(f"“{place.label}”", error, place.login)
+    cx.again = False
 
 
 def leave_queued(cx: Context, tx: Tx, rows: Sequence[Change], task: Task, label: str) -> None:

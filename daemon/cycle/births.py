@@ -1,13 +1,12 @@
-"""Births: make the partner of an item that has none, note the link, and stamp the item with it.
+"""Births: make the partner of an item that has none, and note the link.
 
 The key of a create is derived from the item's identity, so that it is the same one however often it is tried.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from functools import partial
 
-from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side, Update
+from crmsync.connectors.contract import Columns, Create, Done, Kind, Record, Side
 from crmsync.daemon.cycle.agreed import entry, fresh_columns, shown_before
 from crmsync.daemon.cycle.apply import Task, carry_out, foreign, leave_queued, park, written
 from crmsync.daemon.cycle.arrivals import since
@@ -18,6 +17,7 @@ from crmsync.daemon.cycle.meetings import missing
 from crmsync.daemon.cycle.notes import Notes
 from crmsync.daemon.cycle.owners import owner_account
 from crmsync.daemon.cycle.shared import TAKEN, forestalled, record_key
+from crmsync.daemon.cycle.stamping import Stamping
 from crmsync.daemon.cycle.stamps import item_key
 from crmsync.daemon.cycle.strangers import named_in
 from crmsync.daemon.cycle.survey import Newcomer
@@ -28,7 +28,7 @@ from crmsync.state.transaction import Tx
 from crmsync.state.values import qualified
 
 
-def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
+def create_in_crm(cx: Context, newcomers: Sequence[Newcomer], stamping: Stamping) -> None:
     newcomers = _granted(cx, newcomers, Side.CRM)
     tasks, tagged = [], taggers(cx, newcomers)
     for newcomer in newcomers:
@@ -42,7 +42,7 @@ def create_in_crm(cx: Context, newcomers: Sequence[Newcomer]) -> None:
         tasks.append((newcomer, task))
     pairs = _bring_forth(cx, tasks, partial(forestalled, cx, [n for n, _ in tasks]))
     repeated = {n.row.id for n, t in tasks if t.repeated or t.met or t.cut}
-    _stamp(cx, [(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
+    stamping.begin([(n, p) for n, p in pairs if n.row.id not in repeated])  # the merge stamps the others
 
 
 def _tagged(cx: Context, newcomer: Newcomer, delegate: str) -> str:
@@ -262,50 +262,3 @@ def birth_entry(cx: Context, cycle: int, pair: Pair, task: Task) -> Entry:
     action = Action.LINK if task.met else Action.CREATE
     reason = "an item stood under its key already" if task.met else task.reason
     return entry(cx, cycle, pair, task.side, action, reason, winner=task.side.other.value)
-
-
-def _stamp(cx: Context, born: Sequence[tuple[Newcomer, Pair]]) -> None:
-    """Write the link onto the items. Whoever dies before this finds the rows still queued, and stamps then."""
-    tasks = []
-    with cx.state.reading() as tx:
-        snapshots = tx.snapshots.get_many([p.id for n, p in born if n.place.connector.capabilities.remembers])
-    for newcomer, pair in born:
-        capabilities = newcomer.place.connector.capabilities
-        if not bears_stamps(newcomer.place, newcomer.record.id):
-            continue
-        if not capabilities.writable:
-            cx.fail(
-                newcomer.place.label,
-                "read_only",
-                f"“{newcomer.place.label}” cannot be written by this login: its items reach the CRM, "
-                "but nothing from the CRM can come back; give the login write access, or leave the collection out",
-                retry=False,
-            )
-            continue
-        record = newcomer.record
-        limit = capabilities.remembers if pair.crm_version else 0
-        agreed = to_text(snapshots[pair.id], limit) if limit and pair.id in snapshots else ""
-        stamp = cx.signer.stamp(cx.account.name, cx.organisation, pair.crm_id, record.uid, 1, agreed)
-        write = Update(record.id, record.version, record.kind, {}, stamp=stamp)
-        task = Task(newcomer.place, Side.ECS, write, record.id, record.kind, "link stamp", pair.id)
-        tasks.append((newcomer, pair, task))
-    carry_out(cx, [task for _, _, task in tasks])
-    notes = Notes()
-    notes.heard(task for _, _, task in tasks)
-    with cx.state.transaction() as tx:
-        for newcomer, pair, task in tasks:
-            if task.done is not None:
-                version = "" if _edited_meanwhile(newcomer, task.done) else task.done.version
-                notes.pairs.append(replace(pair, ecs_version=version, generation=1))
-                notes.done.append(newcomer.row)
-            else:
-                leave_queued(cx, tx, [newcomer.row], task, newcomer.record.id)
-        notes.write(tx)
-
-
-def _edited_meanwhile(newcomer: Newcomer, done: Done) -> bool:
-    """Another edit stands in what was read back after the stamp: then its version must not pass for our own echo."""
-    if done.record is None:
-        return False
-    before, after = newcomer.record.columns, done.record.columns
-    return any(n in after and after[n] != v for n, v in before.items())

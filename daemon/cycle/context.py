@@ -3,6 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,9 +26,14 @@ from crmsync.daemon.plan.grant import ALL, Grant
 from crmsync.state.database import State
 from crmsync.state.transaction import Tx
 
-BATCH = 500  # rows of the sync table in work at a time: what bounds our memory
+BATCH = 200  # rows of the sync table in work at a time: what bounds our memory
 MAX_WAIT = timedelta(hours=1)
 COUNTS = ("created", "updated", "deleted", "unlinked", "parked", "held", "conflicts")
+
+
+def one_helper() -> Executor:
+    """By whose hands a server is talked to while the cycle goes on: one thread."""
+    return ThreadPoolExecutor(1, thread_name_prefix="helper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ class Context:
     jitter: Callable[[], float]
     records: RecordCache
     retries: Retries = field(default_factory=Retries)
+    batch: int = BATCH
+    helper: Callable[[], Executor] = one_helper
     bound: Sequence[Account] = ()  # all accounts of this CRM login
     commons: Commons = field(default_factory=Commons)  # of all accounts of this engine
     dry: bool = False

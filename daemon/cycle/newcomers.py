@@ -31,6 +31,7 @@ from crmsync.daemon.cycle.linking import PARTNER_MISSING, hold, link, new_pair
 from crmsync.daemon.cycle.load import fetch, rights
 from crmsync.daemon.cycle.shared import by_others, record_key
 from crmsync.daemon.cycle.stamped import by_stamp, by_uid, with_announced, without_moved
+from crmsync.daemon.cycle.stamping import Stamping
 from crmsync.daemon.cycle.survey import FORGOTTEN, Newcomer, note_left, people_forgotten
 from crmsync.daemon.cycle.work import ADOPTED, Work
 from crmsync.daemon.plan.match import Ambiguous, Candidate, Match, NoPartner, Partner, match
@@ -39,12 +40,12 @@ from crmsync.state.transaction import Tx
 from crmsync.state.values import qualified, split
 
 
-def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
+def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer], stamping: Stamping) -> list[Work]:
     """Link or create what the person selected. Returns the links, for the merge.
 
     A create that was announced is repeated also where its item is gone by now: only so it becomes known what it made,
     and the merge can do to that what it does when the partner of any record goes."""
-    create_in_crm(cx, without_moved(cx, [n for n in newcomers if n.lost]))
+    create_in_crm(cx, without_moved(cx, [n for n in newcomers if n.lost]), stamping)
     works, unstamped = by_stamp(cx, with_announced(cx, [n for n in newcomers if not n.lost]))
     moved, unstamped = by_uid(cx, unstamped)
     joined, unstamped = by_others(cx, own(cx, unstamped))
@@ -62,7 +63,7 @@ def bring_to_crm(cx: Context, newcomers: Sequence[Newcomer]) -> list[Work]:
             continue
         works += linked
         births += new
-    create_in_crm(cx, births)
+    create_in_crm(cx, births, stamping)
     return works
 
 

@@ -19,6 +19,7 @@ from crmsync.daemon.cycle.newcomers import bring_to_crm, bring_to_mailbox
 from crmsync.daemon.cycle.opening import open_crm, open_mailboxes, user_id
 from crmsync.daemon.cycle.poll import detect_crm
 from crmsync.daemon.cycle.removals import remove
+from crmsync.daemon.cycle.stamping import Stamping
 from crmsync.daemon.cycle.survey import survey
 from crmsync.daemon.cycle.waiting import put_off, take_up
 from crmsync.daemon.cycle.work import Work
@@ -100,10 +101,13 @@ def cycle(cx: Context, accounts: Sequence[Account], wish: Wish) -> None:
     put_off(cx, _due(cx, wish))
     removals: list[Removal] = []
     # first what is new on the ECS side: it has to be known before anything is made there
-    for rows in _due(cx, wish):
-        fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(pair)]
-        newcomers, again = survey(cx, fresh)
-        removals += sync_linked(cx, _whole(cx, again + bring_to_crm(cx, newcomers)))
+    with Stamping(cx) as stamping:
+        for rows in _due(cx, wish):
+            fresh = [c for c, pair in _with_pairs(cx, rows) if c.side is Side.ECS and not _linked(pair)]
+            newcomers, again = survey(cx, fresh)
+            if works := _whole(cx, again + bring_to_crm(cx, newcomers, stamping)):
+                stamping.finish()
+                removals += sync_linked(cx, works)
     done: set[int] = set()
     for rows in _due(cx, wish):
         removals += sync_linked(cx, [w for w in _works(cx, rows, done) if _settled(cx, w, wish)])
@@ -196,7 +200,7 @@ def _due(cx: Context, wish: Wish) -> Iterator[list[Change]]:
     after = 0
     while True:
         with cx.state.reading() as tx:
-            rows = tx.queue.due(cx.account.name, cx.now(), wish.settle, BATCH, after)
+            rows = tx.queue.due(cx.account.name, cx.now(), wish.settle, cx.batch, after)
         if not rows:
             return
         after = rows[-1].id

@@ -1,5 +1,6 @@
 """apply: repeatable creates, conditional updates and deletes, in order, in batches, touching nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from crmsync.connectors.contract import (
@@ -57,6 +58,29 @@ class Writing:
         made = [done.id for done in bench.done(*creates)]
         assert len(set(made)) == len(keys) == len(bench.listing()) - 1
         assert [done.id for done in bench.done(*creates)] == made
+
+    def test_who_says_so_writes_in_one_thread_and_reads_in_another(self, bench: Bench) -> None:
+        """``Capabilities.concurrent``: what is read beside a write is whole, and each write has its own outcome."""
+        if not bench.can.concurrent:
+            return
+        rest = [done.id for done in bench.done(*(bench.create(f"still {n}") for n in range(30)))]
+        for_stamps = [done.id for done in bench.done(*(bench.create(f"stamped {n}") for n in range(30)))]
+        connector = bench.connector
+        found = {r.id: r for r in connector.fetch(for_stamps) if isinstance(r, Record)}
+        stamp = Stamp("crm", "003000000000001", "", 1, "mac")
+        writes = [
+            Update(i, r.version, bench.kind, {}, stamp=replace(stamp, uid=r.uid)) for i, r in found.items()
+        ]
+        with ThreadPoolExecutor(1) as other:
+            under_way = other.submit(lambda: list(connector.apply(writes)))
+            looks = 0
+            while not under_way.done() or not looks:
+                assert {r.id for r in connector.fetch(rest) if isinstance(r, Record)} == set(rest)
+                looks += 1
+        assert [type(outcome) for outcome in under_way.result()] == [Done] * 30
+        stamped = [r for r in connector.fetch(for_stamps) if isinstance(r, Record)]
+        assert {r.stamp.record for r in stamped if r.stamp} == {stamp.record}
+        assert len(stamped) == 30
 
     # ── update ───────────────────────────────────────────────────────────────────────────────────────────────
 

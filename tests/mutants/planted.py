@@ -16,6 +16,7 @@ ATTENDEES = "tests/daemon/cycle/test_attendees.py::test_"
 DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 MAIL = "tests/daemon/cycle/test_mail.py::test_"
 PROVISIONAL = "tests/daemon/cycle/test_provisional.py::test_"
+STAMPING = "tests/daemon/cycle/test_stamping.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -363,6 +364,20 @@ PLANTED = (
         "        item=qualified(newcomer.place.key, id) if ecs else id,",
         "        item=id,",
         ("tests/daemon/machine/test_same_names.py::test_an_interrupted_create_is_repeated_for_its_own_item",),
+    ),
+    Planted(
+        "stamps that are under way outlive the cycle",
+        "crmsync.daemon.cycle.stamping",
+        "            self._helper.shutdown(wait=True)",
+        "            self._helper.shutdown(wait=False)",
+        (f"{STAMPING}whoever_ends_the_cycle_early_waits_for_what_is_under_way",),
+    ),
+    Planted(
+        "a stamp writes over the link as it is by now",
+        "crmsync.daemon.cycle.stamping",
+        "            elif now.get(pair.id) == pair:",
+        "            else:",
+        (f"{STAMPING}a_link_that_was_changed_meanwhile_is_not_overwritten",),
     ),
     # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
     Planted(

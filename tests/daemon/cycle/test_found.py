@@ -326,6 +326,7 @@ def test_a_lost_state_is_rebuilt_with_one_request_for_many_items(build: Build) -
         house.person(f"Number{number}", "Lovelace", email=f"n{number}@example.com")
     house.sync()
     house.restart_with_nothing()
+    house.engine.batch = 30
     before = house.login.source.requests()
     house.sync()
     assert house.login.source.requests() - before < 20

@@ -61,4 +61,4 @@ def traits_of(quirks: Iterable[str]) -> tuple[Traits, Traits]:
             into.update(more)
             if rewrites:
                 into["rewrites"] = rewrites
-    return groupware(**ecs), crm(**other)
+    return groupware(concurrent=True, **ecs), crm(**other)

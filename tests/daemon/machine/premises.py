@@ -19,6 +19,7 @@ from crmsync.daemon.plan.guard import Limit
 from crmsync.daemon.plan.normalise import same
 from crmsync.state.model import Pair
 from tests.daemon.cycle.world import RULES, Clock
+from tests.daemon.machine.late import Late
 from tests.daemon.machine.trouble import Fate, MortalState
 
 NO_LIMIT = dict.fromkeys(
@@ -128,6 +129,8 @@ class Premises(ABC):
             signer=Signer(b"k" * 32),
             accounts={name: self._account(name) for name in self.seen},
             retries=Retries(budget=3),
+            batch=2,  # stories are short
+            helper=Late,
             by_itself=self.by_itself,
             now=self.clock,
             jitter=lambda: 0.5,
