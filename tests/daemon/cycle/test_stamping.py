@@ -12,9 +12,11 @@ from crmsync.connectors.contract import Write
 from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.memory.connector import MemoryConnector
 from crmsync.connectors.memory.faults import ALWAYS
+from crmsync.daemon.cycle.context import one_helper
 from crmsync.state.errors import StateError
 from crmsync.state.model import Pair
 from tests.daemon.machine.house import House
+from tests.daemon.machine.real_house import RealHouse, real_hosts
 from tests.daemon.machine.trouble import Killed, Point
 
 
@@ -149,3 +151,22 @@ def test_whoever_ends_the_cycle_early_waits_for_what_is_under_way(
     assert over.is_set()
     house.fate.clear()
     in_step(house)
+
+
+def test_with_a_real_thread_over_a_real_server(tmp_path: Path) -> None:
+    """Nine batches, over connections of which each thread has its own."""
+    with real_hosts() as hosts:
+        house = RealHouse(hosts, tmp_path)
+        house.engine.helper, house.engine.batch = one_helper, 5
+        box = house.boxes["alice"]
+        (book, *_) = box.shelves
+        for n in range(43):
+            box.put(book, {"first_name": f"Number{n}", "last_name": "Lovelace"}, tags=["CRM"])
+        report = house.engine.sync()
+        assert (report["errors"], sum(c["created"] for c in report["cycles"])) == ([], 43)
+        texts = [str(i.rest["text"]) for i in box.all() if i.rest]
+        stamps = [line for text in texts for line in text.splitlines() if line.startswith("X-CRMSYNC-LINK")]
+        assert len(stamps) == len(set(stamps)) == len(house.crm.all()) == 43
+        again = house.engine.sync()
+        assert (again["writes"], again["errors"]) == (0, [])
+        house.close()
