@@ -130,12 +130,14 @@ def test_whoever_ends_the_cycle_early_waits_for_what_is_under_way(
 ) -> None:
     """With a real thread: nothing may write for an account whose lock is free again."""
     house.engine.helper = lambda: ThreadPoolExecutor(1)
-    apply, failed, over, cycle = MemoryConnector.apply, Event(), Event(), get_ident()
+    apply, cycle = MemoryConnector.apply, get_ident()
+    failed, returned, over = Event(), Event(), Event()
 
     def slow(self: MemoryConnector, writes: list[Write]) -> object:
         if get_ident() == cycle:
             return apply(self, writes)
         assert failed.wait(60)
+        returned.wait(1)
         answers = list(apply(self, writes))
         over.set()
         return answers
@@ -148,7 +150,9 @@ def test_whoever_ends_the_cycle_early_waits_for_what_is_under_way(
     seven(house)
     house.fate.plan(fails, at=lambda p: (p.where, p.what, p.after) == ("crm", "create", True), skip=3)
     assert [e["message"] for e in house.engine.sync()["errors"]] == ["the disk is full"]
-    assert over.is_set()
+    still_writing = not over.is_set()
+    returned.set()
+    assert not still_writing
     house.fate.clear()
     in_step(house)
 
