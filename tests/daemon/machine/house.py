@@ -36,12 +36,14 @@ class House(Premises, World):
         shared: bool = False,
         owner: str = "",
         books: Sequence[str] = ("Contacts", "Private"),
+        batch: int = Premises.batch,
         **account: Any,
     ) -> None:
         """With contacts only, which a world has beside other kinds: every collection costs time in every cycle.
         ``owner``: whose the shared book is; otherwise nobody's."""
         ecs, crm = traits_of(quirks)
         self.owner = owner if owner in people else ""
+        self.batch = batch
         self.clock = Clock()
         self.fate = Fate()
         self.ecs, bobs, both = (

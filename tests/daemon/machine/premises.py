@@ -97,6 +97,7 @@ class Premises(ABC):
     kind: Kind = Kind.CONTACT  # of all items
     named: str = "first_name"  # the column by which an item is known on every side: nobody edits it
     by_itself: Grant = ALL  # what the service exchanges without anybody's word
+    batch: int = 2  # stories are short
 
     def prepare(self, folder: Path, people: Sequence[str], options: Mapping[str, Any]) -> None:
         """Before ``start``. ``options``: of every account."""
@@ -129,7 +130,7 @@ class Premises(ABC):
             signer=Signer(b"k" * 32),
             accounts={name: self._account(name) for name in self.seen},
             retries=Retries(budget=3),
-            batch=2,  # stories are short
+            batch=self.batch,
             helper=Late,
             by_itself=self.by_itself,
             now=self.clock,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crmsync.connectors.contract import Deferred
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.cycle.context import BATCH
 from crmsync.state.errors import StateError
 from tests.daemon.machine.ending import Ending, alike, difference, ending_of, paired, without
 from tests.daemon.machine.house import House, Saved
@@ -163,7 +164,8 @@ class Stage:
         self._names = scene, world
         self._scene: Scene = SCENES[scene]
         self._expires = world == "expired cursors"
-        self.house = House(folder, WORLDS[world], people=["alice"], books=self._scene.books)
+        batch = 1 if world == "one item a page" else BATCH
+        self.house = House(folder, WORLDS[world], people=["alice"], books=self._scene.books, batch=batch)
         self._scene.prepare(self.house)
         self._links = self.house.crm.traits.links
         self._begin: Saved = self.house.save()
