@@ -22,6 +22,7 @@ class Habits:
     def __init__(self, pace: "Pace | None" = None) -> None:
         self.times = Times.UNKNOWN
         self.without_sync: set[str] = set()  # paths of collections that refuse sync-collection
+        self.keeps_stamps = False  # an item that differs by its stamp alone stands as it was sent
         self.schedules: bool | None = None  # sends invitations by itself (RFC 6638); None: not asked yet
         self.addresses: dict[str, frozenset[str]] = {}  # of a collection's owner, by its path
         self.pace = pace or Pace()

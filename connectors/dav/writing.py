@@ -3,13 +3,14 @@
 Writes go out in groups of ``GROUP``. Before a group, one request looks at what it needs to know: what stands under the
 names of new items, the text of items that are not remembered, the versions of items to delete (there are servers that
 ignore If-Match on DELETE, or If-None-Match on PUT). After it, one request reads back what the server has made of the
-texts; then the outcomes of the group are handed out. An exception in between hands out the known beginning first.
+texts (of links alone, on a server that keeps them to the letter, of the first one); then the outcomes of the group are
+handed out. An exception in between hands out the known beginning first.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import TypeAlias
 
@@ -33,6 +34,7 @@ from crmsync.connectors.dav.client import Dav, Refusal
 from crmsync.connectors.dav.flavour import Flavour
 from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Habits
 from crmsync.connectors.dav.item import Malformed
+from crmsync.connectors.dav.looking import After, Looking
 from crmsync.connectors.dav.place import Place, file_name
 from crmsync.connectors.dav.reading import Found, Reader, version_of
 from crmsync.connectors.dav.verdict import Erase, Put, Sent, Step, judge_erase, judge_put, planned_erase
@@ -52,12 +54,6 @@ class Replace:
     expected: str
     text: str
     before: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _After:
-    items: Mapping[str, Found] = field(default_factory=dict)
-    versions: Mapping[str, Ref | Gone | Hidden] = field(default_factory=dict)
 
 
 class _Steps:
@@ -97,6 +93,7 @@ class Writer:
         self._place = place
         self._flavour = flavour
         self._reader = reader
+        self._looking = Looking(reader, habits)
         self._pace = habits.pace
         self._hearing = hearing
         self._now = now
@@ -306,22 +303,18 @@ class Writer:
 
     def _afterwards(
         self, plans: Sequence[Plan], sent: Mapping[int, Sent], error: ConnectorError | None
-    ) -> tuple[_After, ConnectorError | None]:
+    ) -> tuple[After, ConnectorError | None]:
         """What stands there now, as far as it matters: texts that were taken, and all doubtful steps."""
         if error is not None:
-            return _After(), error
-        steps = [(plans[index], answer) for index, answer in sent.items()]
-        texts = [p for p, answer in steps if isinstance(p, Put) and (answer.taken or answer.doubtful)]
-        doomed = [p.id for p, answer in steps if isinstance(p, Erase) and answer.doubtful]
+            return After(), error
+        steps = [(p, answer) for i, answer in sent.items() if isinstance(p := plans[i], Put | Erase)]
         try:
-            meant = {p.id: p.meant for p in texts if isinstance(p.meant, Record)}
-            there = {found.id: found for found in self._reader.look([p.id for p in texts], meant)}
-            return _After(there, {found.id: found for found in self._reader.versions(doomed)}), None
+            return self._looking.back(steps), None
         except ConnectorError as broken:
-            return _After(), broken
+            return After(), broken
 
     def _judged(
-        self, plans: Sequence[Plan], sent: Mapping[int, Sent], after: _After, *, broken: bool
+        self, plans: Sequence[Plan], sent: Mapping[int, Sent], after: After, *, broken: bool
     ) -> Iterator[Outcome]:
         """In the order of the writes; up to the first whose fate is unknown, if the conversation broke off."""
         for index, plan in enumerate(plans):

@@ -1,7 +1,8 @@
 """Later syncs: nothing has changed, or little has. What counts is that they do not grow with what exists."""
 
-from collections.abc import Mapping, Sequence
-from statistics import mean
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from statistics import mean, median
 
 from tests.bench.scene import Run, Scene, scene
 from tests.bench.terms import Figure, Results, Sizes, kilobytes, thousands
@@ -15,23 +16,29 @@ FETCHES = ("REPORT multiget", "GET by id", "read back")
 FLAT = 1.1  # times as many bytes; CPU time may be half as much again, since it varies from run to run
 FLAT_CPU = 1.5
 
-Runs = Sequence[Run]
+Prepare = Callable[[Scene, int], None]  # with the number of an edit that nothing has had before
+_ONE: Mapping[str, Prepare] = {
+    "one changed in the address book": lambda stage, edit: stage.fill(3, 4, edit=edit),
+    "one changed in the CRM": lambda stage, edit: stage.edit_in_crm(5, 6, edit),
+}
+_ANY: Mapping[str, Prepare] = {"nothing changed": lambda stage, edit: None, **_ONE}
 
 
 def later_syncs(results: Results, sizes: Sizes) -> None:
-    runs: dict[int, dict[str, Runs]] = {}
-    for items in sizes.idle:
-        with scene(count=True) as stage:
+    with ExitStack() as stack:
+        stages = {items: stack.enter_context(scene(count=True)) for items in sizes.idle}
+        for items, stage in stages.items():
             stage.synced_long_ago(items)
-            runs[items] = {"nothing changed": _idle(results, stage, items), **_one(results, stage, items)}
+            _idle(results, stage, items)
+            _one(results, stage, items)
             _ten(results, stage, items)
             _reconcile(results, stage, items)
             _deletes(results, stage, items)
-    for what in runs[items]:
-        _tell_flat(results, what, {items: found[what] for items, found in runs.items()})
+        for what, prepare in _ANY.items():
+            _grown(results, what, prepare, stages)
 
 
-def _idle(results: Results, stage: Scene, items: int) -> Runs:
+def _idle(results: Results, stage: Scene, items: int) -> None:
     runs = [_next(stage) for _ in range(RUNS)]
     worst = max(runs, key=lambda r: r.all.requests)
     cpu = mean(r.told["cpu"] for r in runs) * 1000
@@ -54,7 +61,6 @@ def _idle(results: Results, stage: Scene, items: int) -> Runs:
     results.add(
         Figure("peak memory, nothing changed", _size(items), f"{peak / 1e6:.1f} MB over the start", "flat")
     )
-    return runs
 
 
 def _next(stage: Scene) -> Run:
@@ -62,21 +68,15 @@ def _next(stage: Scene) -> Run:
     return stage.run()
 
 
-def _one(results: Results, stage: Scene, items: int) -> dict[str, Runs]:
-    """By what was changed. The requests that every sync makes are among them. The look at what the servers answer to
-    the write is the next turn's, and counted with it."""
-    runs: dict[str, Runs] = {}
+def _one(results: Results, stage: Scene, items: int) -> None:
+    """The requests that every sync makes are among them. The look at what the servers answer to the write is the next
+    turn's, and counted with it."""
     stage.turn()
-    for what in ("one changed in the address book", "one changed in the CRM"):
-        if what.endswith("book"):
-            stage.fill(3, 4, edit=1)
-        else:
-            stage.edit_in_crm(5, 6, 1)
-        runs[what] = [stage.run()]
-        _tell_one(results, what, *runs[what], items)
+    for what, prepare in _ONE.items():
+        prepare(stage, 1)
+        _tell_one(results, what, stage.run(), items)
         _tell_echo(results, f"our own echo, {what}", _next(stage), items)
         stage.settle()
-    return runs
 
 
 def _tell_one(results: Results, what: str, run: Run, items: int) -> None:
@@ -100,12 +100,18 @@ def _tell_echo(results: Results, what: str, run: Run, items: int) -> None:
     results.add(Figure(what, _size(items), measured, "0 fetches, 0 writes", met, _purposes(run)))
 
 
-def _tell_flat(results: Results, what: str, runs: Mapping[int, Runs]) -> None:
-    """``runs``: by how many items there are."""
-    few, many = min(runs), max(runs)
+def _grown(results: Results, what: str, prepare: Prepare, stages: Mapping[int, Scene]) -> None:
+    """In turns, since a machine that others use as well may be half as fast a minute later."""
+    few, many = min(stages), max(stages)
+    runs: dict[int, list[Run]] = {few: [], many: []}
+    for turn in range(RUNS):
+        for items in (few, many):
+            stages[items].settle()
+            prepare(stages[items], 10 + turn)
+            runs[items].append(stages[items].run())
     requests = [max(r.all.requests for r in runs[n]) for n in (few, many)]
     size = max(r.all.bytes for r in runs[many]) / max(r.all.bytes for r in runs[few])
-    cpu = mean(r.told["cpu"] for r in runs[many]) / mean(r.told["cpu"] for r in runs[few])
+    cpu = median(b.told["cpu"] / a.told["cpu"] for a, b in zip(runs[few], runs[many], strict=True))
     peaks = [max(r.told["peak"] for r in runs[n]) / 1e6 for n in (few, many)]
     measured = (
         f"{requests[0]} and {requests[1]} requests, {size:.2f} times the bytes, {cpu:.1f} times the CPU time, "

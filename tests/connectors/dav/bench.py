@@ -15,6 +15,7 @@ from crmsync.connectors.contract import (
     Record,
     Ref,
     Selection,
+    Stamp,
     Unreadable,
     Update,
     Write,
@@ -79,6 +80,10 @@ def create(key: str, name: str = "Hopper") -> Create:
 
 def rename(id: str, version: str, name: str = "Lovelace") -> Update:
     return Update(id, version, Kind.CONTACT, {"last_name": name})
+
+
+def stamp(id: str, version: str) -> Update:
+    return Update(id, version, Kind.CONTACT, {}, stamp=Stamp("crm", f"record of {id}", id, 1, "mac"))
 
 
 def answering(server: Quirky, method: str, *replies: Reply | None) -> None:

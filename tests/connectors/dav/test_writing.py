@@ -1,5 +1,7 @@
 """apply: conditional and repeatable, on servers that keep the rules and on those that do not."""
 
+import re
+
 import pytest
 
 from crmsync.connectors.contract import (
@@ -14,7 +16,7 @@ from crmsync.connectors.contract import (
 )
 from crmsync.connectors.dav.writing import GROUP
 from crmsync.connectors.errors import NotFound
-from tests.connectors.dav.bench import Desk, answering, applied_but, card, create, rename
+from tests.connectors.dav.bench import Desk, answering, applied_but, card, create, rename, stamp
 from tests.servers.quirky import Reply, Request
 
 
@@ -255,6 +257,62 @@ class TestUpdate:
         assert isinstance(done, Done)
         assert done.record is not None
         assert done.record.uid == ""
+
+
+class TestStamps:
+    """Alone on an item: what nearly all writes of a first sync are."""
+
+    def stamped(self, at: Desk, count: int = GROUP, *, beginning: int = 0) -> list[Done]:
+        names = [f"i{n}.vcf" for n in range(beginning, beginning + count)]
+        versions = [at.server.set(name, card(name)) for name in names]
+        at.fetch(*names)
+        self.before = len(at.server.seen("REPORT"))
+        done = at.apply(*(stamp(name, version) for name, version in zip(names, versions, strict=True)))
+        assert all(isinstance(o, Done) for o in done)
+        assert [o.version for o in done if isinstance(o, Done)] == [at.server.items[n][0] for n in names]
+        return [o for o in done if isinstance(o, Done)]
+
+    def looked_at(self, at: Desk) -> list[int]:
+        """How many items each question after the stamps was about."""
+        return [len(re.findall("href>[^<]", str(r.body))) for r in at.server.seen("REPORT")[self.before :]]
+
+    def test_are_looked_at_until_the_server_has_shown_that_it_keeps_them(self, at: Desk) -> None:
+        self.stamped(at)
+        assert self.looked_at(at) == [GROUP]
+        self.stamped(at, beginning=GROUP)
+        assert self.looked_at(at) == [1]
+
+    def test_are_all_looked_at_where_the_server_rewrites(self, at: Desk) -> None:
+        at.server.rewrites = lambda text: text.replace(b"END:VCARD", b"X-SEEN:1\r\nEND:VCARD")
+        for beginning in (0, GROUP):
+            done = self.stamped(at, beginning=beginning)
+            assert self.looked_at(at) == [GROUP]
+            assert all(o.record is not None and "X-SEEN" in o.record.native for o in done)
+
+    def test_are_all_looked_at_again_when_the_server_begins_to_rewrite(self, at: Desk) -> None:
+        self.stamped(at)
+        at.server.rewrites = lambda text: text.replace(b"Hopper", b"HOPPER")
+        done = self.stamped(at, 10, beginning=GROUP)
+        assert self.looked_at(at) == [1, 9]
+        assert {o.record.columns["last_name"] for o in done if o.record} == {"HOPPER"}
+        assert all(o.record for o in done)
+
+    def test_without_a_version_in_the_answer_are_looked_at(self, at: Desk) -> None:
+        self.stamped(at)
+        at.server.put_etag = False
+        self.stamped(at, 10, beginning=GROUP)
+        assert self.looked_at(at) == [10]
+
+    def test_beside_an_edit_leave_the_edit_to_be_looked_at(self, at: Desk) -> None:
+        self.stamped(at)
+        names = ["a.vcf", "b.vcf", "c.vcf"]
+        versions = {name: at.server.set(name, card(name)) for name in names}
+        at.fetch(*names)
+        self.before = len(at.server.seen("REPORT"))
+        edit = rename("b.vcf", versions["b.vcf"])
+        outcomes = at.apply(stamp("a.vcf", versions["a.vcf"]), edit, stamp("c.vcf", versions["c.vcf"]))
+        assert self.looked_at(at) == [2]
+        assert [isinstance(o, Done) and o.record is not None for o in outcomes] == [True, True, False]
 
 
 class TestDelete:
