@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmsync.connectors.contract import Kind, Side, Value
 
@@ -75,8 +75,30 @@ class PairState(StrEnum):
     UNLINKED = "unlinked"  # remembered, so that it is not imported again before it is tagged again
 
 
+class Spot(NamedTuple):
+    """Where something stands on one side."""
+
+    collection: str
+    id: str
+
+
+class _OnBothSides:
+    """What tells of an item and of a record; either may be empty."""
+
+    __slots__ = ()
+    ecs_collection: str
+    ecs_id: str
+    crm_collection: str
+    crm_id: str
+
+    def on(self, side: Side) -> Spot:
+        if side is Side.ECS:
+            return Spot(self.ecs_collection, self.ecs_id)
+        return Spot(self.crm_collection, self.crm_id)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(_OnBothSides):
     """Which ECS item and which CRM record are one thing; unique both ways within an account."""
 
     id: int = 0
@@ -151,7 +173,7 @@ PERSON = "person"  # ``Entry.winner`` where an item went because somebody said s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(_OnBothSides):
     """One line of history: a column that was written, or something that happened to a whole item."""
 
     id: int = 0

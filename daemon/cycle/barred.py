@@ -66,7 +66,7 @@ def _reasons(cx: Context, work: Work, merged: Merged) -> Iterator[tuple[str, str
     pair = work.pair
     for side, columns in merged.barred.items():
         what = ", ".join(sorted(columns))
-        place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
+        place = cx.place(side, pair.on(side).collection)
         label = place.label if place is not None else ""
         if side is Side.ECS and place is not None and called_by(cx, place, work.record(side).columns):
             yield (

@@ -84,9 +84,7 @@ def _deserted(tx: Tx, pair: Pair, side: Side) -> QueueState | None:
     asked = tx.held.for_pair([pair.id]).get(pair.id)
     if asked is not None:
         return QueueState.HELD if asked.state is HeldState.HELD else QueueState.DUE
-    collection, id = (
-        (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
-    )
+    collection, id = pair.on(side)
     rows = tx.queue.get(pair.account, side, collection, [id]) if pair.state is PairState.LINKED else ()
     return next((r.state for r in rows if r.gone), None)
 

@@ -50,7 +50,7 @@ def _matters(cx: Context, work: Work) -> bool:
 
 
 def _changed(cx: Context, work: Work, side: Side) -> frozenset[str]:
-    place = cx.place(side, work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection)
+    place = cx.place(side, work.pair.on(side).collection)
     assert place is not None  # it answered a moment ago
     known = baseline(cx, place, work, side)
     columns = work.record(side).columns

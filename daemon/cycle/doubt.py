@@ -120,7 +120,7 @@ def unproven(place: Place, record: Record, since: datetime | None) -> bool:
 def forgotten_edit(cx: Context, work: Work) -> bool:
     """One of the two is gone, and what looks like an edit of the other one may be older than that."""
     side = Side.CRM if isinstance(work.ecs, Gone) else Side.ECS
-    place = cx.place(side, work.pair.crm_collection if side is Side.CRM else work.pair.ecs_collection)
+    place = cx.place(side, work.pair.on(side).collection)
     answer = work.answer(side)
     if place is None or not isinstance(answer, Record):
         return False

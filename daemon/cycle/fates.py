@@ -51,7 +51,7 @@ def recreate(cx: Context, work: Work, side: Side, reason: str) -> None:
     write = _create(cx, pair, side, source, columns, generation)
     if linked_anew(cx, work, side, place, write.key):
         return
-    item = pair.ecs_id if side is Side.ECS else pair.crm_id
+    item = pair.on(side).id
     task = Task(place, side, write, item, pair.kind, reason, pair.id, ecs_id=pair.ecs_id, crm_id=pair.crm_id)
     forestalled = partial(made_again_by_others, cx, pair, side)
     if _waits_for_others(cx, work, forestalled):

@@ -125,7 +125,7 @@ def _load_side(cx: Context, works: Sequence[Work], side: Side) -> None:
     by_place: dict[str, list[Work]] = defaultdict(list)
     for work in works:
         if work.answer(side) is None:
-            by_place[work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection].append(work)
+            by_place[work.pair.on(side).collection].append(work)
     for key, some in by_place.items():
         place = cx.place(side, key)
         if place is None:
@@ -139,7 +139,7 @@ def _load_side(cx: Context, works: Sequence[Work], side: Side) -> None:
 def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) -> None:
     wanted = []
     for work in works:
-        id = _id(work.pair, side)
+        id = work.pair.on(side).id
         row = next((r for r in work.rows if r.side is side), None)
         cached = cx.records.take(place.key, id, row.version) if row is not None else None
         if cached is not None:
@@ -147,16 +147,16 @@ def _load_place(cx: Context, place: Place, works: Sequence[Work], side: Side) ->
         else:
             wanted.append(work)
     if isinstance(place.connector, Copying) and wanted:  # of the others nothing is known now: their rows stay
-        here = place.connector.here([_id(w.pair, side) for w in wanted])
-        for work in (w for w in wanted if _id(w.pair, side) not in here):
+        here = place.connector.here([w.pair.on(side).id for w in wanted])
+        for work in (w for w in wanted if w.pair.on(side).id not in here):
             wait_for_crm(cx, work.rows, UNKNOWN)
-        wanted = [w for w in wanted if _id(w.pair, side) in here]
+        wanted = [w for w in wanted if w.pair.on(side).id in here]
     if not wanted:
         return
     ecs = side is Side.ECS
     answers = _fetch_ecs(cx, place, wanted) if ecs else fetch(cx, place, [w.pair.crm_id for w in wanted])
     for work in wanted:
-        _set(work, side, answers.get(_id(work.pair, side), Hidden(_id(work.pair, side))))
+        _set(work, side, answers.get(work.pair.on(side).id, Hidden(work.pair.on(side).id)))
     if side is Side.ECS and any(_denied(w) for w in wanted):
         _doubt(cx, place)
 
@@ -200,10 +200,6 @@ def _doubt(cx: Context, place: Place) -> None:
     cx.again = True
     with cx.state.transaction() as tx:
         cx.list_anew(tx, cx.scope(place))
-
-
-def _id(pair: Pair, side: Side) -> str:
-    return pair.ecs_id if side is Side.ECS else pair.crm_id
 
 
 def _set(work: Work, side: Side, answer: Answer) -> None:

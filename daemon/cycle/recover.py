@@ -176,7 +176,7 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
 def _by_another(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
     """Another account, which sees the same item, has written it since, and told so."""
     with cx.state.reading() as tx:
-        told = tx.history.find(pair.ecs_id if intent.side is Side.ECS else pair.crm_id)
+        told = tx.history.find(pair.on(intent.side).id)
     return any(
         (e.side, e.column, e.ecs_collection) == (intent.side, column, pair.ecs_collection)
         and e.account != pair.account
@@ -212,7 +212,7 @@ def _before(work: Work, intent: Intent) -> Columns:
 
 def _place(cx: Context, work: Work, side: Side) -> Place:
     pair = work.pair
-    place = cx.place(side, pair.ecs_collection if side is Side.ECS else pair.crm_collection)
+    place = cx.place(side, pair.on(side).collection)
     assert place is not None  # it answered a moment ago
     return place
 

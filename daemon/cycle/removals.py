@@ -205,8 +205,7 @@ def _task(cx: Context, removal: Removal) -> Task:
     work, fate = removal.work, removal.fate
     assert isinstance(fate, DeleteOn)
     pair, record = work.pair, work.record(fate.side)
-    key = pair.ecs_collection if fate.side is Side.ECS else pair.crm_collection
-    place = cx.place(fate.side, key)
+    place = cx.place(fate.side, pair.on(fate.side).collection)
     assert place is not None  # it answered a moment ago
     return Task(
         place,

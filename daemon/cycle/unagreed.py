@@ -43,8 +43,7 @@ def _unsent(cx: Context, work: Work, side: Side, there: Standing) -> bool:
     if not any(row.side is side and not row.gone for row in work.rows):
         return False
     kind, rules = work.pair.kind, rules_of(cx, work.pair.kind)
-    key = work.pair.crm_collection if side is Side.ECS else work.pair.ecs_collection
-    place = cx.place(side.other, key)
+    place = cx.place(side.other, work.pair.on(side.other).collection)
     if place is None:
         return False
     held = place.connector.capabilities

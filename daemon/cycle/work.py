@@ -195,7 +195,7 @@ def observe(cx: Context, works: Iterable[Work]) -> None:
         if work.pair.state is not PairState.LINKED:
             continue
         for side in Side:
-            place = cx.place(side, work.pair.ecs_collection if side is Side.ECS else work.pair.crm_collection)
+            place = cx.place(side, work.pair.on(side).collection)
             if place is not None and isinstance(work.answer(side), Record):
                 standing(cx, place, work, side)
     with cx.state.transaction() as tx:

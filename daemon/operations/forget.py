@@ -104,7 +104,7 @@ def _names(columns: Columns, wanted: str) -> bool:
 
 
 def _delete(cx: Context, pair: Pair, side: Side) -> int:
-    key, id = (pair.ecs_collection, pair.ecs_id) if side is Side.ECS else (pair.crm_collection, pair.crm_id)
+    key, id = pair.on(side)
     place = cx.place(side, key)
     if place is None:
         return 0

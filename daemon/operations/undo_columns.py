@@ -78,14 +78,7 @@ def _written_later(cx: Context, first: Entry, pair: Pair, place: Place, record: 
     with cx.state.reading() as tx:
         linked = tx.pairs.accounts_of(cx.crm, pair.crm_collection, [pair.crm_id]).get(pair.crm_id, ())
         lines = tx.history.of_item({pair.id, *(p.id for p in linked)})
-    ecs = side is Side.ECS
-    here = [
-        e
-        for e in lines
-        if e.pair_id == pair.id
-        or (e.ecs_collection if ecs else e.crm_collection, e.ecs_id if ecs else e.crm_id)
-        == (place.key, record.id)
-    ]
+    here = [e for e in lines if e.pair_id == pair.id or e.on(side) == (place.key, record.id)]
     return still_written(e for e in here if e.cycle > first.cycle and e.side is side)
 
 
@@ -163,7 +156,7 @@ def _twins(cx: Context, pair: Pair) -> list[Pair]:
 
 
 def _other_side(cx: Context, pair: Pair, side: Side) -> Record | None:
-    key, id = (pair.crm_collection, pair.crm_id) if side is Side.ECS else (pair.ecs_collection, pair.ecs_id)
+    key, id = pair.on(side.other)
     place = cx.place(side.other, key)
     answer = fetch(cx, place, [id]).get(id) if place is not None else None
     return answer if isinstance(answer, Record) else None

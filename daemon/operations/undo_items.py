@@ -112,7 +112,7 @@ def put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
     the two are not linked."""
     one = next((e for e in entries if not e.column), entries[0])
     columns = {e.column: e.old for e in entries if e.column}
-    place = cx.place(one.side, one.ecs_collection if one.side is Side.ECS else one.crm_collection)
+    place = cx.place(one.side, one.on(one.side).collection)
     if place is None:
         undone.keep(one, "its collection cannot be reached")
         return
@@ -136,7 +136,7 @@ def put_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
         owner=cx.user if one.side is Side.CRM else "",
         native=one.native,
     )
-    task = Task(place, one.side, write, one.ecs_id if one.side is Side.ECS else one.crm_id, one.kind, "undo")
+    task = Task(place, one.side, write, one.on(one.side).id, one.kind, "undo")
     carry_out(cx, [task])
     if task.done is None:
         undone.keep(one, f"not made again: {getattr(task.outcome, 'reason', 'no answer')}")
@@ -216,7 +216,7 @@ def _stands(cx: Context, place: Place, one: Entry, pair: Pair) -> str:
     there = "it was put back before, or its partner is linked to another item by now"
     if pair.state is PairState.LINKED:
         return there
-    deleted, id = (one.ecs_id, pair.ecs_id) if one.side is Side.ECS else (one.crm_id, pair.crm_id)
+    deleted, id = one.on(one.side).id, pair.on(one.side).id
     match fetch(cx, place, [id]).get(id):
         case Record() | Unreadable():
             return there

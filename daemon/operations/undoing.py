@@ -33,7 +33,7 @@ class Undone:
 
     def keep(self, one: Entry, reason: str) -> None:
         """The first reason is the one that is told."""
-        item = one.ecs_id if one.side is Side.ECS else one.crm_id
+        item = one.on(one.side).id
         what = {"item": item, "side": one.side.value, "column": one.column}
         if not any(what.items() <= told.items() for told in self.kept):
             self.kept.append({**what, "reason": reason})
@@ -41,9 +41,7 @@ class Undone:
     def part(self, pair: Pair, side: Side) -> None:
         theirs = "record in the CRM" if side is Side.ECS else "item on the ECS side"
         reason = f"{MADE_AGAIN[side]}; the {theirs} stays deleted"
-        self.partly.append(
-            {"item": pair.ecs_id if side is Side.ECS else pair.crm_id, "side": side.value, "reason": reason}
-        )
+        self.partly.append({"item": pair.on(side).id, "side": side.value, "reason": reason})
 
 
 def standing(cx: Context, one: Entry) -> tuple[Place, Record] | None:
@@ -68,8 +66,7 @@ def _found(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place, Record]
 
 def _looked(cx: Context, side: Side, there: Entry | Pair) -> tuple[Place | None, Answer | None]:
     """None where its collection cannot be reached."""
-    ecs = side is Side.ECS
-    key, id = (there.ecs_collection, there.ecs_id) if ecs else (there.crm_collection, there.crm_id)
+    key, id = there.on(side)
     place = cx.place(side, key)
     return place, fetch(cx, place, [id]).get(id) if place is not None else None
 
@@ -90,8 +87,7 @@ def announced(
     cx: Context, one: Entry, action: Action, found: tuple[Place, Record] | None = None
 ) -> Intent | None:
     """What an interrupted undo has announced for the item (where it was found by now), and nobody has heard of."""
-    key, id = (one.ecs_collection, one.ecs_id) if one.side is Side.ECS else (one.crm_collection, one.crm_id)
-    key, id = (found[0].key, found[1].id) if found else (key, id)
+    key, id = (found[0].key, found[1].id) if found else one.on(one.side)
     with cx.state.reading() as tx:
         sent = tx.intents.open_for(one.account, one.side, key, [id]).get(id)
     return sent if sent is not None and sent.action == action else None
