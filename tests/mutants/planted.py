@@ -379,6 +379,20 @@ PLANTED = (
         "            else:",
         (f"{STAMPING}a_link_that_was_changed_meanwhile_is_not_overwritten",),
     ),
+    Planted(
+        "a server that begins to rewrite links is believed as before",
+        "crmsync.connectors.dav.looking",
+        "            self._habits.keeps_stamps = all(",
+        "            self._habits.keeps_stamps |= all(",
+        (f"{DAV}TestStamps::test_are_all_looked_at_again_when_the_server_begins_to_rewrite",),
+    ),
+    Planted(
+        "a link is believed without a version in the answer",
+        "crmsync.connectors.dav.looking",
+        "isinstance(p.meant, Record) and answer.taken and answer.etag",
+        "isinstance(p.meant, Record) and answer.taken",
+        (f"{DAV}TestStamps::test_without_a_version_in_the_answer_are_looked_at",),
+    ),
     # ── What people may see, and what they did since ─────────────────────────────────────────────────────────
     Planted(
         "undo ignores what people have changed since",

@@ -171,32 +171,6 @@ def test_what_a_later_cycle_has_written_again_stays(house: House, again: str) ->
     house.idle()
 
 
-def test_what_another_account_has_written_again_stays(tmp_path: Path) -> None:
-    house = House(tmp_path, shared=True)
-    box = house.boxes["shared"]
-    ada = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "job_title": "Analyst"}
-    card = box.put(box.collections()[0].id, ada, tags=["CRM"])
-    for _ in range(3):
-        house.sync()
-    (record,) = house.crm.all()
-    house.crm.edit(record.id, job_title="Countess")
-    house.sync()
-    cycle = written_again(house, card, "Countess")
-    house.crm.edit(record.id, job_title="Baroness")
-    house.sync()
-    house.crm.edit(record.id, job_title="Countess")
-    with house.state.reading() as tx:
-        first = next(e.account for e in tx.history.of_cycle(cycle))
-    house.clock.tick()
-    house.engine.sync(["bob" if first == "alice" else "alice"])
-    later = written_again(house, card, "Countess")
-    assert later > cycle
-    (kept,) = house.engine.undo(cycle)["kept"]
-    assert kept["reason"] == f"written since by cycle {later}"
-    assert box.read(card).columns["job_title"] == "Countess"
-    house.close()
-
-
 U, C, D = Action.UPDATE, Action.CREATE, Action.DELETE
 
 

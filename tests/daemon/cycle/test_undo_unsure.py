@@ -13,7 +13,6 @@ from crmsync.daemon.plan.terms import Policy
 from crmsync.state.errors import StateError
 from crmsync.state.model import Action
 from tests.daemon.cycle.world import World
-from tests.daemon.machine.house import House
 
 
 @pytest.fixture
@@ -143,25 +142,3 @@ def test_what_waits_after_both_sides_were_put_back_is_what_both_show(tmp_path: P
     shown = (world.the_card().columns["job_title"], world.the_record().columns["job_title"])
     world.close()
     assert shown == ("Countess", "Countess" if then == "keep ecs" else "Duchess")
-
-
-def test_what_is_put_back_on_a_shared_card_is_no_edit_for_the_other_account(tmp_path: Path) -> None:
-    house = House(tmp_path, shared=True)
-    box = house.boxes["shared"]
-    ada = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "job_title": "Analyst"}
-    card = box.put(box.collections()[0].id, ada, tags=["CRM"])
-    for _ in range(3):
-        house.sync()
-    (record,) = house.crm.all()
-    house.crm.edit(record.id, job_title="Countess")
-    house.sync()
-    with house.state.reading() as tx:
-        cycle = max(e.cycle for e in tx.history.find(card) if e.column == "job_title")
-    house.engine.undo(cycle)
-    for _ in range(3):
-        house.sync()
-    shown = (box.read(card).columns["job_title"], house.crm.read(record.id).columns["job_title"])
-    waiting = house.engine.conflicts(undecided=True)
-    house.close()
-    assert shown == ("Analyst", "Countess")
-    assert {(w["ecs"], w["crm"]) for w in waiting} == {("Analyst", "Countess")}
