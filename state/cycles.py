@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, text, update
 
 from crmsync.state.model import Cycle
 from crmsync.state.rows import Rows, given
@@ -13,6 +13,18 @@ from crmsync.state.tables import cycles
 _c = cycles.c
 _START = insert(cycles).returning(_c.id)
 _FINISH = update(cycles).where(_c.id == given("_id"))
+# Where the next number comes from; SQLite has a line for a table that had a row.
+_SKIP: Mapping[str, Sequence[str]] = {
+    "sqlite": (
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'cycles', 0"
+        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'cycles')",
+        "UPDATE sqlite_sequence SET seq = :last WHERE name = 'cycles' AND seq < :last",
+    ),
+    "postgresql": (
+        "SELECT setval(numbers, :last) FROM (SELECT pg_get_serial_sequence('cycles', 'id')::regclass AS numbers) AS one"
+        " WHERE coalesce(pg_sequence_last_value(numbers), 0) < :last",
+    ),
+}
 
 
 class Cycles:
@@ -24,6 +36,11 @@ class Cycles:
         row = {"account": account, "started": now, "succeeded": False, "counts": {}, "errors": []}
         id: int = self._connection.execute(_START, row).scalar_one()
         return id
+
+    def skip_to(self, last: int) -> None:
+        """Numbers up to this one have been given out, by a state that was lost: none of them is given out again."""
+        for statement in _SKIP[self._connection.dialect.name] if last else ():
+            self._connection.execute(text(statement), {"last": last})
 
     def finish(
         self,

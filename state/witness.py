@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+_MOST = 10**15  # cycles: what is beyond has not been written by us, and no database would take it
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -23,11 +25,11 @@ class Witness:
 
     def last(self, account: str) -> Seen | None:
         """None where nothing was ever noted, or nothing that can be read: then there is nothing to compare with."""
-        try:
-            incarnation, cycle = self._file(account).read_text("ascii").split()
-            return Seen(incarnation, int(cycle))
-        except (OSError, ValueError):
-            return None
+        return _read(self._file(account))
+
+    def furthest(self) -> int:
+        """The last cycle of all accounts, which are numbered together, in whatever database."""
+        return max((seen.cycle for file in self._files() if (seen := _read(file)) is not None), default=0)
 
     def note(self, account: str, seen: Seen) -> None:
         """The caller holds the account's lock. A disk that takes nothing more costs the witness, and nothing else."""
@@ -40,5 +42,19 @@ class Witness:
         except OSError:
             draft.unlink(missing_ok=True)
 
+    def _files(self) -> list[Path]:
+        try:
+            return list(self._folder.iterdir())
+        except OSError:
+            return []
+
     def _file(self, account: str) -> Path:
         return self._folder / quote(account, safe=" @").replace(".", "%2E")
+
+
+def _read(file: Path) -> Seen | None:
+    try:
+        incarnation, cycle = file.read_text("ascii").split()
+        return Seen(incarnation, int(cycle)) if 0 <= int(cycle) < _MOST else None
+    except (OSError, ValueError):
+        return None

@@ -66,6 +66,7 @@ def compare(state: State, witness: Witness, account: str, now: datetime) -> Doub
     doubt = Doubt(now, why)
     with state.transaction() as tx:
         _put(tx, account, doubt)
+        tx.cycles.skip_to(witness.furthest())  # people and logs know the lost ones by their numbers
         # another database than the one it replaces, and than the one that the other accounts have seen
         tx.meta.put(_INCARNATION, uuid.uuid4().hex)
     return doubt

@@ -117,6 +117,17 @@ def test_cycles(state: State) -> None:
         assert tx.cycles.get(99) is None
 
 
+@pytest.mark.parametrize("there", [0, 2])
+def test_numbers_of_cycles_that_were_lost_are_not_given_out_again(state: State, there: int) -> None:
+    with state.transaction() as tx:
+        for _ in range(there):
+            tx.cycles.start("alice", NOW)
+        tx.cycles.skip_to(7)
+        assert tx.cycles.start("alice", NOW) == 8
+        tx.cycles.skip_to(5)
+        assert tx.cycles.start("bob", NOW) == 9
+
+
 @pytest.mark.parametrize(
     ("column", "old", "new"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crmsync.daemon.operations.finding import NoSuchItem
 from crmsync.daemon.plan.terms import Policy
 from tests.daemon.cycle.world import World
 from tests.daemon.losses.town import NO_LIMIT
@@ -71,6 +72,23 @@ def test_a_dry_run_says_it_too_and_leaves_the_sync_to_say_it_again(world: World)
     restore(world, None)
     for options in ({"dry_run": True}, {"dry_run": True}, {}):
         assert [n["code"] for n in world.sync(**options)["notices"]] == ["state_older"]
+
+
+@pytest.mark.parametrize("lost", ["the last cycles", "everything"])
+def test_numbers_of_lost_cycles_are_not_given_out_again(world: World, lost: str) -> None:
+    """Logs and people know them: an undo of one of them must not take back what another one did."""
+    card = world.person(job_title="Analyst")
+    world.sync()
+    backup = saved(world)
+    world.start()
+    world.ecs.edit(card, job_title="Countess")
+    (gone,) = (c["id"] for c in world.sync()["cycles"] if c["updated"])
+    restore(world, backup if lost == "the last cycles" else None)
+    numbers = [c["id"] for c in world.sync()["cycles"]]
+    assert min(numbers) > gone
+    with pytest.raises(NoSuchItem, match=f"no cycle {gone}"):
+        world.engine.undo(gone)
+    assert world.the_record().columns["job_title"] == "Countess"
 
 
 @pytest.mark.parametrize("approve", [True, False])
@@ -191,11 +209,12 @@ def test_differences_are_held_whatever_the_account_does_with_first_links(tmp_pat
     assert held == (None, "Analyst", "Countess")
 
 
-def test_an_unreadable_witness_is_none(world: World) -> None:
+@pytest.mark.parametrize("nonsense", [b"\xff nonsense", b"restored -1", b"restored 9" + 30 * b"9"])
+def test_an_unreadable_witness_is_none(world: World, nonsense: bytes) -> None:
     world.person()
     world.sync()
     (file,) = (world.folder / "witness").iterdir()
-    file.write_bytes(b"\xff nonsense")
+    file.write_bytes(nonsense)
     assert world.sync()["notices"] == []
     world.idle()
 
