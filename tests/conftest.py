@@ -1,4 +1,5 @@
-"""Under CRMSYNC_CI=1 a skipped test is a failed one: what is not tried there is tried nowhere.
+"""Under CRMSYNC_CI=1 a skipped test is a failed one: what is not tried there is tried nowhere. A test fails that makes
+us log what people have written.
 
 And what makes all tests quicker: temporary files in memory, one folder for what a whole run shares, the longest tests
 first, no search for garbage where none is.
@@ -12,6 +13,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from tests.overheard import discreet
 
 STRICT = os.environ.get("CRMSYNC_CI") == "1"
 MEMORY, ROOMY = Path("/dev/shm"), 3 << 30
@@ -63,6 +66,12 @@ def pytest_collection_finish() -> None:
     of all time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    with discreet():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
