@@ -1,5 +1,6 @@
 """The real ``crmsync run`` between a real DAV server and a CRM that is stopped, and started again, while it runs."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -117,7 +118,9 @@ def test_what_changes_meanwhile_is_there_afterwards_once(premises: Premises, sys
         assert (told(premises.config, "conflicts"), premises.here()) == ([], ["Analyst", "Countess"])
         assert end(process) == 0
     log = said(premises.config)
-    assert (log.count("action=replica.away"), log.count("action=replica.back")) == (1, 1)
+    told_of = re.findall(r"action=replica\.(away|back)", log)
+    # once when it begins and once when it ends; a CRM that is just starting may be away once more
+    assert told_of == ["away", "back"] * max(1, len(told_of) // 2)
     assert "Traceback" not in log
 
 
