@@ -174,11 +174,12 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
 
 
 def _by_another(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
-    """Another account, which sees the same item, has written it since, and told so."""
+    """Another account, whose link ends at the same place, has written it since, and told so."""
+    side, there = intent.side, pair.on(intent.side)
     with cx.state.reading() as tx:
-        told = tx.history.find(pair.on(intent.side).id)
+        told = tx.history.find(there.id)
     return any(
-        (e.side, e.column, e.ecs_collection) == (intent.side, column, pair.ecs_collection)
+        (e.side, e.column, e.on(side)) == (side, column, there)
         and e.account != pair.account
         and e.at >= intent.at
         and same(e.new, value)

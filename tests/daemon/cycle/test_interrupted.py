@@ -60,6 +60,29 @@ def test_a_server_that_fails_when_all_is_done_may_have_written(house: House) -> 
     no_intents(house)
 
 
+def test_what_another_account_has_written_meanwhile_is_not_told_as_ours(tmp_path: Path) -> None:
+    """Each of the two has a card of the person, and writes the same to the record; ours was put off."""
+    house = House(tmp_path, books=["Contacts"])
+    ada = {"first_name": "Ada", "last_name": "Lovelace"}
+    cards = {name: box.put(box.collections()[0].id, ada) for name, box in house.boxes.items()}
+    house.ecs.tag(cards["alice"], "CRM")
+    house.sync()
+    (record,) = (r.id for r in house.crm.all())
+    house.engine.link(cards["bob"], record)
+    house.sync()
+    for name, box in house.boxes.items():
+        box.edit(cards[name], job_title="Countess")
+    house.crm.faults.answer(record, failed)
+    house.sync()
+    house.clock.tick(7200)
+    house.sync()
+    with house.state.reading() as tx:
+        told = [e.account for e in tx.history.find(record) if (e.side, e.column) == (Side.CRM, "job_title")]
+    assert (told, house.crm.read(record).columns["job_title"]) == (["bob"], "Countess")
+    house.idle()
+    house.close()
+
+
 def test_a_record_that_is_deleted_between_two_looks_makes_no_card(house: House) -> None:
     """The first listing told of it, the poll right after it that it is gone: nothing links it yet, but it is queued."""
     record = house.record()
