@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -31,12 +31,13 @@ _SYSTEM = (
     *("Id", "OwnerId", "SystemModstamp", "LastModifiedDate", "CreatedDate", "CreatedById", "IsDeleted"),
     "MasterRecordId",
 )
-_INDEXED = ("Id", "Email", EXTERNAL_ID, "Phone", "MobilePhone", "OtherPhone", "HomePhone")
+_INDEXED = ("Id", "Email", EXTERNAL_ID, "Phone", "MobilePhone", "OtherPhone", "HomePhone", "Fax")
 _SELECT = re.compile(
     r"SELECT (?P<fields>.*?) FROM (?P<table>\w+)(?: WHERE (?P<where>.*?))?(?: ORDER BY (?P<order>[\w,]+))?"
     r"(?: LIMIT (?P<limit>\d+))?$",
     re.DOTALL,
 )
+Shown = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def _now() -> str:
@@ -86,7 +87,7 @@ class Contacts:
 class CrmServer:
     def __init__(self) -> None:
         self.contacts = Contacts()
-        self._pages: dict[str, list[dict[str, Any]]] = {}
+        self._pages: dict[str, tuple[list[dict[str, Any]], Shown]] = {}  # a page is made when it is asked for
         self._calls = 0
 
     def __call__(self, request: Request) -> Reply:
@@ -153,7 +154,7 @@ class CrmServer:
         if found["limit"]:
             rows = rows[: int(found["limit"])]
         fields = [f.strip() for f in found["fields"].split(",")]
-        return self._listed([_shown(r, fields, found["table"]) for r in rows])
+        return self._listed(rows, lambda row: _shown(row, fields, found["table"]))
 
     def _rows(self, table: str, where: str) -> list[dict[str, Any]]:
         if table == "User":
@@ -168,17 +169,19 @@ class CrmServer:
             return self.contacts.since(where.split(" >= ")[1].replace("Z", "+0000"))
         return Condition(where).rows(self.contacts.rows.values(), self.contacts.index)
 
-    def _listed(self, rows: list[dict[str, Any]]) -> Reply:
+    def _listed(self, rows: list[dict[str, Any]], shown: Shown) -> Reply:
         if len(rows) <= PAGE:
-            return as_json(200, {"totalSize": len(rows), "done": True, "records": rows})
+            return as_json(200, {"totalSize": len(rows), "done": True, "records": [shown(r) for r in rows]})
         self._calls += 1
-        self._pages = {f"01g{self._calls}": rows}  # one reader at a time: an older one has finished
+        # one reader at a time: an older one has finished
+        self._pages = {f"01g{self._calls}": (rows, shown)}
         return self._page(f"01g{self._calls}-0")
 
     def _page(self, locator: str) -> Reply:
         name, _, start = locator.partition("-")
-        rows, at = self._pages[name], int(start)
-        answer: dict[str, Any] = {"totalSize": len(rows), "records": rows[at : at + PAGE]}
+        (rows, shown), at = self._pages[name], int(start)
+        some = [shown(row) for row in rows[at : at + PAGE]]
+        answer: dict[str, Any] = {"totalSize": len(rows), "records": some}
         if at + PAGE >= len(rows):
             return as_json(200, {**answer, "done": True})
         following = f"/services/data/v59.0/query/{name}-{at + PAGE}"
