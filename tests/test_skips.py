@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]  # what conftest.py imports
 SKIPS = """
 import shutil
 import pytest
@@ -48,7 +49,7 @@ def test_a_skip_is_a_failure_where_everything_has_to_be_tried(
     result = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, "CRMSYNC_CI": strict},
+        env={**os.environ, "CRMSYNC_CI": strict, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
