@@ -13,12 +13,15 @@ from crmsync.connectors.dav.client import Dav, Refusal, basic
 from crmsync.connectors.dav.connector import DavConnector
 from crmsync.connectors.dav.files import MAX_ATTACHMENT
 from crmsync.connectors.dav.flavour import Flavour
-from crmsync.connectors.dav.habits import Habits
+from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Habits
 from crmsync.connectors.dav.place import canonical, last_segment
 from crmsync.connectors.dav.reading import MAX_ITEM
 from crmsync.connectors.errors import Forbidden, NotFound, ProtocolError
 from crmsync.connectors.http import Http, pause
 
+# Beside the writes the cycle reads, and so does the helper that stamps. With none to spare a reader waits for seconds:
+# the pool gives a connection to whoever asks next, and that is the thread that has just given it back.
+_CONNECTIONS = MOST_AT_A_TIME + 2
 _ONE = "="  # before the URL of what is no home but the one collection itself
 _WRITE = frozenset(wire.DAV + name for name in ("all", "write", "write-content"))
 
@@ -68,7 +71,7 @@ class DavSource:
             headers=basic(username, password),
             ca_file=options.get("ca_file"),
             verify=options.get("verify", True),
-            connections=options.get("connections", 4),
+            connections=options.get("connections", _CONNECTIONS),
             timeout=options.get("timeout", 60.0),
             now=self._now,
         )

@@ -5,13 +5,15 @@ names of new items, the text of items that are not remembered, the versions of i
 ignore If-Match on DELETE, or If-None-Match on PUT). After it, one request reads back what the server has made of the
 texts (of links alone, on a server that keeps them to the letter, of the first one); then the outcomes of the group are
 handed out. An exception in between hands out the known beginning first.
+
+The server need not wait for us: a group is planned while the one before is being sent, and that one is read back while
+the next is; unless they meet the same item.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import TypeAlias
 
 from crmsync.connectors.contract import (
@@ -28,20 +30,19 @@ from crmsync.connectors.contract import (
     Update,
     Write,
 )
-from crmsync.connectors.dav import wire
 from crmsync.connectors.dav.audience import TOLD, Hearing
-from crmsync.connectors.dav.client import Dav, Refusal
+from crmsync.connectors.dav.client import Dav
 from crmsync.connectors.dav.flavour import Flavour
-from crmsync.connectors.dav.habits import MOST_AT_A_TIME, Habits
+from crmsync.connectors.dav.habits import Habits
 from crmsync.connectors.dav.item import Malformed
 from crmsync.connectors.dav.looking import After, Looking
 from crmsync.connectors.dav.place import Place, file_name
-from crmsync.connectors.dav.reading import Found, Reader, version_of
+from crmsync.connectors.dav.reading import Found, Reader
+from crmsync.connectors.dav.sending import Answers, Sender, Sending
 from crmsync.connectors.dav.verdict import Erase, Put, Sent, Step, judge_erase, judge_put, planned_erase
 from crmsync.connectors.errors import ConnectorError
 
 GROUP = 100  # writes between two readings back
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds before a locked resource is tried again
 
 Plan: TypeAlias = Step | Outcome
 
@@ -56,23 +57,20 @@ class Replace:
     before: str = ""
 
 
-class _Steps:
-    """What is left to send of a group, and what has come of the rest; several threads share it."""
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Writes to items of which each stands here once: what is planned for it must not depend on what is about to
+    happen to it."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        self.waiting = deque((i, plan) for i, plan in enumerate(plans) if isinstance(plan, Put | Erase))
-        self.sent: dict[int, Sent] = {}
-        self.broken: ConnectorError | None = None
+    writes: list[Write | Replace] = field(default_factory=list)
+    items: set[str] = field(default_factory=set)
 
-    @property
-    def over(self) -> bool:
-        return not self.waiting or self.broken is not None
 
-    def next(self) -> tuple[int, Step] | None:
-        try:
-            return None if self.broken is not None else self.waiting.popleft()
-        except IndexError:  # another thread was quicker
-            return None
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    items: Collection[str]
+    plans: Sequence[Plan]
+    sending: Sending
 
 
 class Writer:
@@ -89,40 +87,61 @@ class Writer:
         default_zone: tzinfo,
         hearing: Hearing,
     ) -> None:
-        self._dav = dav
-        self._place = place
         self._flavour = flavour
         self._reader = reader
         self._looking = Looking(reader, habits)
-        self._pace = habits.pace
         self._hearing = hearing
         self._now = now
-        self._pause = pause
         self._zone = default_zone
+        self._sender = partial(
+            Sender, dav, place, flavour.content_type, habits.pace, hearing=hearing, pause=pause
+        )
 
     def apply(self, writes: Sequence[Write | Replace]) -> Iterator[Outcome]:
-        with ThreadPoolExecutor(MOST_AT_A_TIME, thread_name_prefix="dav-write") as threads:
+        with self._sender() as sender:
+            before: _UnderWay | None = None
             for group in self._groups(writes):
-                plans = self._planned(group)
-                sent, error = self._sent(plans, threads)
-                after, error = self._afterwards(plans, sent, error)
-                yield from self._judged(plans, sent, after, broken=error is not None)
-                if error is not None:
-                    raise error
+                if before is not None and not group.items.isdisjoint(before.items):
+                    yield from self._ended(before)
+                    before = None
+                now = self._begun(group, sender, before)
+                if before is not None:
+                    yield from self._ended(before)
+                before = now
+            if before is not None:
+                yield from self._ended(before)
 
-    def _groups(self, writes: Sequence[Write | Replace]) -> Iterator[Sequence[Write | Replace]]:
-        """An item stands in a group once: what is planned for it must not depend on what is about to happen."""
-        group: list[Write | Replace] = []
-        taken: set[str] = set()
+    def _groups(self, writes: Sequence[Write | Replace]) -> Iterator[_Group]:
+        group = _Group()
         for write in writes:
             item = self._name(write) if isinstance(write, Create) else write.id
-            if item in taken or len(group) == GROUP:
+            if item in group.items or len(group.writes) == GROUP:
                 yield group
-                group, taken = [], set()
-            group.append(write)
-            taken.add(item)
-        if group:
+                group = _Group()
+            group.writes.append(write)
+            group.items.add(item)
+        if group.writes:
             yield group
+
+    def _begun(self, group: _Group, sender: Sender, before: _UnderWay | None) -> _UnderWay:
+        """Planned while the group before is on its way, and sent once that has come to its end."""
+        plans: Sequence[Plan] = ()
+        broken: ConnectorError | None = None
+        try:
+            plans = self._planned(group.writes)
+        except ConnectorError as error:
+            broken = error
+        if before is not None:
+            broken = before.sending.answers().broken or broken
+        steps = {i: plan for i, plan in enumerate(plans) if isinstance(plan, Put | Erase)}
+        return _UnderWay(group.items, plans, sender.begin(steps, broken))
+
+    def _ended(self, under_way: _UnderWay) -> Iterator[Outcome]:
+        plans, answers = under_way.plans, under_way.sending.answers()
+        after, error = self._afterwards(plans, answers)
+        yield from self._judged(plans, answers.sent, after, broken=error is not None)
+        if error is not None:
+            raise error
 
     # ── plan ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,68 +265,13 @@ class Writer:
             else None
         )
 
-    # ── send ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _sent(
-        self, plans: Sequence[Plan], threads: ThreadPoolExecutor
-    ) -> tuple[dict[int, Sent], ConnectorError | None]:
-        """What the server said to each step, by its index in the group; and what broke the conversation, if it did.
-        As many are under way at a time as the server bears; after a break nothing more is sent."""
-        steps = _Steps(plans)
-        while not steps.over:
-            width = self._pace.width
-            helping = min(width, len(steps.waiting)) - 1
-            others = [threads.submit(self._work, steps, width) for _ in range(helping)]
-            self._work(steps, width)
-            for other in others:
-                other.result()
-        return steps.sent, steps.broken
-
-    def _work(self, steps: "_Steps", width: int) -> None:
-        """One of ``width`` that send step by step, until nothing is left or another number would be better."""
-        while self._pace.width == width and (step := steps.next()) is not None:
-            index, put_or_erase = step
-            try:
-                steps.sent[index] = self._send(put_or_erase)
-            except ConnectorError as error:
-                steps.broken = steps.broken or error
-
-    def _send(self, step: Step) -> Sent:
-        """423: somebody holds the resource or, on Xandikos, writes to the collection at all."""
-        sent = self._send_once(step)
-        for seconds in _PAUSES:
-            if sent.status != 423:
-                break
-            self._pace.pushed_back()
-            self._pause(seconds)
-            sent = self._send_once(step)
-        else:
-            return sent
-        self._pace.went_well()
-        return sent
-
-    def _send_once(self, step: Step) -> Sent:
-        href = self._place.href(step.id)
-        match step:
-            case Put():
-                answer = self._dav.put(href, step.text, self._flavour.content_type, expected=step.expected)
-            case Erase():
-                answer = self._dav.delete(href, expected=step.expected, silently=self._hearing.silently)
-        conditions = wire.conditions(answer.body) if answer.status >= 400 else ()
-        if isinstance(step, Put) and not step.expected and answer.status in (404, 410):
-            refusal = Refusal(answer.status, conditions, f"PUT {answer.url}")
-            raise self._dav.error(refusal)  # it is the collection that is missing
-        return Sent(answer.status, version_of(answer.headers.get("ETag")), conditions)
-
     # ── judge ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _afterwards(
-        self, plans: Sequence[Plan], sent: Mapping[int, Sent], error: ConnectorError | None
-    ) -> tuple[After, ConnectorError | None]:
+    def _afterwards(self, plans: Sequence[Plan], answers: Answers) -> tuple[After, ConnectorError | None]:
         """What stands there now, as far as it matters: texts that were taken, and all doubtful steps."""
-        if error is not None:
-            return After(), error
-        steps = [(p, answer) for i, answer in sent.items() if isinstance(p := plans[i], Put | Erase)]
+        if answers.broken is not None:
+            return After(), answers.broken
+        steps = [(p, answer) for i, answer in answers.sent.items() if isinstance(p := plans[i], Put | Erase)]
         try:
             return self._looking.back(steps), None
         except ConnectorError as broken:

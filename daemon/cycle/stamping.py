@@ -42,22 +42,23 @@ class Stamping:
 
     def begin(self, born: Sequence[tuple[Newcomer, Pair]]) -> None:
         """The items with their new links, as they have just been noted."""
-        if not born:
-            return
-        self.finish()
         stamps = _stamps(self._cx, born)
         tasks = [task for _, _, task in stamps]
+        if not tasks:
+            return
         if not all(task.place.connector.capabilities.concurrent for task in tasks):
+            self.finish()
             carry_out(self._cx, tasks)
             _note(self._cx, stamps)
-        elif tasks:
-            hear = send_off(self._cx, tasks, self._helper)
+            return
+        hear = send_off(self._cx, tasks, self._helper)  # behind those that are under way
 
-            def finish() -> None:
-                hear()
-                _note(self._cx, stamps)
+        def finish() -> None:
+            hear()
+            _note(self._cx, stamps)
 
-            self._finish = finish
+        self.finish()
+        self._finish = finish
 
     def finish(self) -> None:
         """Waits for the stamps that are under way, and notes what came of them."""

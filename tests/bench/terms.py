@@ -48,7 +48,7 @@ class Sizes:
     accounts: tuple[int, int]  # how many, and contacts of each
     copied: int  # rows of a CRM that is replicated
     watched: int  # seconds, half of them with open status pages
-    repeats: int  # of small first syncs; the best counts
+    turns: int  # of a first sync and its floor, where a turn is not long; the one in the middle counts
 
 
 QUICK = Sizes(
@@ -59,7 +59,7 @@ QUICK = Sizes(
     accounts=(25, 20),
     copied=20_000,
     watched=40,
-    repeats=2,
+    turns=1,
 )
 FULL = Sizes(
     first=(1_000, 10_000),
@@ -69,7 +69,7 @@ FULL = Sizes(
     accounts=(1_000, 200),
     copied=100_000,
     watched=600,
-    repeats=3,
+    turns=3,
 )
 
 

@@ -17,6 +17,7 @@ DELEGATION = "tests/daemon/cycle/test_delegation.py::test_"
 MAIL = "tests/daemon/cycle/test_mail.py::test_"
 PROVISIONAL = "tests/daemon/cycle/test_provisional.py::test_"
 STAMPING = "tests/daemon/cycle/test_stamping.py::test_"
+OVERLAP = "tests/connectors/dav/test_groups_overlap.py::test_"
 DAV = "tests/connectors/dav/test_writing.py::"
 
 
@@ -378,6 +379,27 @@ PLANTED = (
         "            elif now.get(pair.id) == pair:",
         "            else:",
         (f"{STAMPING}a_link_that_was_changed_meanwhile_is_not_overwritten",),
+    ),
+    Planted(
+        "a write is planned by what stands there before another one to its item has ended",
+        "crmsync.connectors.dav.writing",
+        "                if before is not None and not group.items.isdisjoint(before.items):",
+        "                if before is not None and False:",
+        (f"{OVERLAP}what_meets_an_item_that_is_under_way_is_planned_when_that_has_ended",),
+    ),
+    Planted(
+        "writes go on leaving after the conversation has broken off",
+        "crmsync.connectors.dav.sending",
+        "        self._steps.waiting.clear()",
+        "        pass",
+        (f"{OVERLAP}after_a_reading_back_that_breaks_off_nothing_more_leaves",),
+    ),
+    Planted(
+        "whoever reads waits for a connection until nobody writes",
+        "crmsync.connectors.dav.source",
+        "_CONNECTIONS = MOST_AT_A_TIME + 2",
+        "_CONNECTIONS = MOST_AT_A_TIME",
+        (f"{OVERLAP}whoever_reads_need_not_wait_for_those_who_write",),
     ),
     Planted(
         "a server that begins to rewrite links is believed as before",
