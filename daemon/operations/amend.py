@@ -90,18 +90,13 @@ def amend(
     whole = {n: new.get(n, record.columns.get(n)) for n in with_group(record.kind, frozenset(new))}
     known = {n: v for n, v in whole.items() if n in record.columns or n in new}
     write = Update(record.id, record.version, record.kind, known)
-    task = Task(
-        found.place,
-        Side.ECS,
-        write,
-        record.id,
-        record.kind,
-        "edited by a person",
-        found.pair.id if found.pair else None,
-    )
+    # of no pair: if its answer is lost, the next cycle must not take what stands there for a write of its own
+    task = Task(found.place, Side.ECS, write, record.id, record.kind, "edited by a person")
     with state.lock(cx.account.name):
         carry_out(cx, [task])
         if task.done is None:
+            with state.transaction() as tx:
+                tx.intents.close(_own(task))
             reason = getattr(
                 task.outcome, "reason", "the item changed meanwhile, or its server did not answer"
             )
@@ -135,10 +130,16 @@ def _note(state: State, found: Refused, task: Task, new: Columns, who: Who) -> N
         for name, value in new.items()
     ]
     with state.transaction() as tx:
-        tx.intents.close(task.intents)
+        tx.intents.close(_own(task))
         tx.history.add(lines)
         tx.queue.retry(ids=[found.row.id])
         tx.cycles.finish(cycle, cx.now(), {"updated": 1}, cx.errors)
+
+
+def _own(task: Task) -> list[int]:
+    """Its intent. One that was announced for the item before is a sync's, and what became of that is still looked
+    for."""
+    return task.intents[-1:]
 
 
 def _changed(found: Refused, changes: Mapping[str, str]) -> dict[str, Value]:

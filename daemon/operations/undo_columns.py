@@ -10,6 +10,7 @@ from crmsync.daemon.cycle.agreed import entry
 from crmsync.daemon.cycle.apply import Task, carry_out
 from crmsync.daemon.cycle.context import Context, Place
 from crmsync.daemon.cycle.load import fetch
+from crmsync.daemon.cycle.recover import overwritten
 from crmsync.daemon.operations.undoing import UNDO, Undone, announced, followed, pair_of, undoes
 from crmsync.daemon.operations.waiting import settle, wait
 from crmsync.daemon.plan.normalise import same
@@ -52,7 +53,7 @@ def columns_back(cx: Context, entries: Sequence[Entry], undone: Undone) -> None:
         return
     other = _other_side(cx, pair, first.side)  # before anything is written: it may not answer
     write = Update(record.id, record.version, first.kind, back)
-    task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id)
+    task = Task(place, first.side, write, record.id, first.kind, "undo", pair.id, overwritten(record, write))
     twins = _twins(cx, pair) if first.side is Side.ECS else []
     in_step = wait(cx, pair, [e for e in entries if e.column in back], other)
     for twin in twins:

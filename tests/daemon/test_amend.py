@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from crmsync.connectors.contract import Kind, Outcome, Refused
+from crmsync.connectors.errors import Unreachable
 from crmsync.connectors.memory.traits import crm
 from crmsync.daemon.operations.finding import NoSuchItem
 from tests.daemon.cycle.world import World
+from tests.daemon.machine.trouble import Killed
 
 WHO = "alice, on the status page"
 
@@ -128,3 +130,23 @@ def test_another_persons_item_is_not_there(world: World, refused: str) -> None:
         world.engine.reject_columns(refused, ["bob"])
     with pytest.raises(NoSuchItem):
         world.engine.undo(1, ["bob"])
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [(Unreachable("the answer was lost"), NoSuchItem), (Killed(), Killed)],
+    ids=["answer lost", "killed"],
+)
+def test_an_edit_that_was_interrupted_is_carried_on_all_the_same(
+    world: World, refused: str, fault: BaseException, told: type[BaseException]
+) -> None:
+    world.ecs.faults.fail("update", fault, after=True)
+    with pytest.raises(told):
+        edit(world, refused, job_title="Countess")
+    assert world.the_card().columns["job_title"] == "Countess"
+    world.sync()
+    world.engine.retry()
+    world.sync()
+    assert world.the_card().columns["job_title"] == world.the_record().columns["job_title"] == "Countess"
+    assert world.engine.conflicts() == []
+    world.idle()

@@ -381,6 +381,23 @@ PLANTED = (
         (f"{STAMPING}a_link_that_was_changed_meanwhile_is_not_overwritten",),
     ),
     Planted(
+        "nothing is kept of what an undo writes over",
+        "crmsync.daemon.operations.undo_columns",
+        'first.kind, "undo", pair.id, overwritten(record, write))',
+        'first.kind, "undo", pair.id)',
+        (
+            "tests/daemon/cycle/test_undo_again.py"
+            "::test_what_an_interrupted_undo_has_replaced_stands_in_the_history[exact-ecs]",
+        ),
+    ),
+    Planted(
+        "an edit by a person's hand passes for a write of ours",
+        "crmsync.daemon.operations.amend",
+        '"edited by a person")',
+        '"edited by a person", found.pair.id if found.pair else None)',
+        ("tests/daemon/test_amend.py::test_an_edit_that_was_interrupted_is_carried_on_all_the_same[killed]",),
+    ),
+    Planted(
         "a write is planned by what stands there before another one to its item has ended",
         "crmsync.connectors.dav.writing",
         "                if before is not None and not group.items.isdisjoint(before.items):",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from crmsync.connectors.contract import Refused, Side
+from crmsync.daemon.cycle.recover import INTERRUPTED
 from crmsync.state.model import Action
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed, Point
@@ -207,3 +208,21 @@ def test_what_was_put_back_and_moved_is_not_put_back_again(tmp_path: Path) -> No
         assert card != moved
     finally:
         house.close()
+
+
+@pytest.mark.parametrize("side", Side)
+def test_what_an_interrupted_undo_has_replaced_stands_in_the_history(house: House, side: Side) -> None:
+    card = house.person(job_title="Analyst")
+    house.sync()
+    if side is Side.ECS:
+        house.crm.edit(house.the_record().id, job_title="Countess")
+    else:
+        house.ecs.edit(card, job_title="Countess")
+    house.sync()
+    line = house.engine.item_history(card)[-1]
+    assert (line["side"], line["column"]) == (side.value, "job_title")
+    dies(house, line["cycle"], after("update", "alice" if side is Side.ECS else "crm"))
+    house.sync()
+    told = next(e for e in house.engine.item_history(card) if e["reason"] == INTERRUPTED)
+    assert (told["column"], told["old"], told["new"]) == ("job_title", "Countess", "Analyst")
+    nothing_waits(house)
