@@ -160,15 +160,10 @@ def many_accounts(results: Results, sizes: Sizes) -> None:
     """All accounts of one CRM login, in their turns within one interval, as the scheduler gives them."""
     accounts, items = sizes.accounts
     with scene(accounts=accounts, count=True, select="linked") as stage:
-        for number in range(accounts):
-            first = number * items
-            stage.fill(first, first + items, account=f"a{number}")
-        for _ in range(4):  # seen, synced once they have settled, seen again, old news
+        stage.synced_long_ago(items)
+        for _ in range(2):
             stage.run("turns")
-            stage.later(60)
-        stage.later()
-        stage.run("turns")
-        stage.later(60)
+            stage.turn()
         run = stage.run("turns")
     told = run.told
     cores = told["cpu"] / 60

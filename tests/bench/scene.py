@@ -70,6 +70,7 @@ class Scene:
     worker: Worker
     folder: Path
     proxies: tuple[Server, Server] | None = None
+    accounts: int = 1
     now: float = 0.0  # seconds that all clocks are ahead
 
     def fill(self, start: int, end: int, *, edit: int = 0, account: str = "a0") -> None:
@@ -97,13 +98,16 @@ class Scene:
         return Run(told, *(counted(proxy) for proxy in self.proxies))
 
     def synced_long_ago(self, items: int) -> None:
-        """So many contacts on both sides, and the state that their first sync has left behind."""
-        for start, end in ((0, items), (TEMPLATE, TEMPLATE + 1)):
-            self.fill(start, end)
+        """So many contacts of each account on both sides, and the state that their first sync has left behind."""
+        total = self.accounts * items
+        for number in range(self.accounts):
+            self.fill(number * items, (number + 1) * items, account=f"a{number}")
+        self.fill(TEMPLATE, TEMPLATE + 1)
+        for start, end in ((0, total), (TEMPLATE, TEMPLATE + 1)):
             self.crm.ask(f"/_bench/fill?from={start}&to={end}")
         self.later()
         seeded = self.worker.ask("seed")["items"]
-        assert seeded == items, seeded
+        assert seeded == total, seeded
         self.worker.ask("forget")
         told = self.run().told
         assert told["writes"] == 0, told
@@ -164,7 +168,7 @@ def scene(
         for server in (dav, crm):
             server.ask("/_bench/delay", str(delay))
         worker.ask("login")
-        yield Scene(dav, crm, worker, folder, proxies)
+        yield Scene(dav, crm, worker, folder, proxies, accounts)
 
 
 @dataclass

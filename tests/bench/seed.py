@@ -3,6 +3,7 @@
 Large collections would take an hour to sync first, and what a later sync costs does not depend on how the state came
 about."""
 
+from collections import deque
 from collections.abc import Mapping
 
 from crmsync.connectors.contract import Columns, Kind, Record, Ref, Value
@@ -19,21 +20,31 @@ _AT_ONCE = 5_000
 
 
 def seed(engine: Engine) -> int:
-    """How many there are, the last one not counted."""
-    (account,) = engine.accounts.values()
-    cx = engine.context(account)
-    open_crm(cx)
-    open_mailboxes(cx)
-    (book,) = cx.places.values()
-    records = cx.object_for(Kind.CONTACT)
-    assert records is not None
-    ends = list(zip(book.connector.listing(), records.connector.listing(), strict=True))
-    agreed = _agreed(book, records, *ends[-1])
-    for some in batched(ends, _AT_ONCE):
-        with cx.state.transaction() as tx:
-            pairs = tx.pairs.add_many([_pair(cx, book, records, *both) for both in some])
-            tx.snapshots.put_many({p.id: _snapshot(p, _of(agreed, p.ecs_id)) for p in pairs})
-    return len(ends) - 1
+    """The records are the partners of the accounts' cards, in the order of both; the template stands last among all
+    records, and last in the first account. Returns how many there are without it."""
+    count = 0
+    agreed: Columns = {}
+    waiting: deque[Ref] = deque()
+    for account in engine.accounts.values():
+        cx = engine.context(account)
+        open_crm(cx)
+        open_mailboxes(cx)
+        (book,) = cx.places.values()
+        people = cx.object_for(Kind.CONTACT)
+        assert people is not None
+        cards, ends = deque(book.connector.listing()), list[tuple[Ref, Ref]]()
+        if not agreed:
+            waiting.extend(people.connector.listing())
+            ends.append((cards.pop(), waiting.pop()))
+            agreed = _agreed(book, people, *ends[0])
+        count += len(cards)
+        ends += [(card, waiting.popleft()) for card in cards]
+        for some in batched(ends, _AT_ONCE):
+            with cx.state.transaction() as tx:
+                pairs = tx.pairs.add_many([_pair(cx, book, people, *both) for both in some])
+                tx.snapshots.put_many({p.id: _snapshot(p, _of(agreed, p.ecs_id)) for p in pairs})
+    assert not waiting
+    return count
 
 
 def _agreed(book: Place, records: Place, card: Ref, record: Ref) -> Columns:
