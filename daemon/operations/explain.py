@@ -13,7 +13,7 @@ from crmsync.daemon.cycle.opening import open_crm
 from crmsync.daemon.cycle.survey import left_alone, people_forgotten
 from crmsync.daemon.operations.finding import NoSuchItem, Only, answering, open_ecs, rows_named, within
 from crmsync.state.database import State
-from crmsync.state.model import Action, Conflict, Entry, Pair, PairState
+from crmsync.state.model import Action, Change, Conflict, Entry, Pair, PairState
 from crmsync.state.snapshot import Snapshot, to_xml
 from crmsync.state.values import encode, encode_columns
 
@@ -43,7 +43,7 @@ def explain(state: State, contexts: Sequence[Context], item: str, only: Only = N
         decisions.append({"what": "look", "reason": _why_not(*found)})
     return {
         "item": pair.ecs_id if pair else ecs[2].id if ecs else (last and last.ecs_id) or item,
-        "record": pair.crm_id if pair else shown.id if shown and not ecs else (last and last.crm_id) or None,
+        "record": pair.crm_id if pair else shown.id if shown and not ecs else _record(item, last, rows),
         "account": cx.account.name if cx else account,
         "kind": _kind(pair or shown or last),
         "collection": pair.ecs_collection if pair else None,
@@ -132,6 +132,12 @@ def _in_crm(cx: Context, item: str) -> Found | None:
         except ConnectorError as error:
             cx.broke(f"“{place.label}”", error, place.login)
     return None
+
+
+def _record(item: str, last: Entry | None, rows: Sequence[Change]) -> str | None:
+    """Of what has no link, and no server shows at the moment: its last one; or the id that was asked for is one."""
+    one = item if any(r.side is Side.CRM and r.item == item for r in rows) else None
+    return (last and last.crm_id) or one
 
 
 def _kind(known: Pair | Record | Unreadable | Entry | None) -> str | None:

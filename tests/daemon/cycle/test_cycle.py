@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crmsync.connectors.errors import Unreachable
+from crmsync.connectors.errors import Throttled, Unreachable
 from crmsync.connectors.memory.faults import ALWAYS
 from crmsync.daemon.account import Private
 from crmsync.daemon.operations.finding import NoSuchItem
@@ -528,3 +528,16 @@ def test_an_item_is_explained_also_while_the_crm_does_not_answer(world: World) -
     world.crm.faults.fail("identity", Unreachable("no answer"), times=ALWAYS)
     assert world.engine.explain(card)["tagged"] is False
     assert "tag" in why(world, card)
+
+
+def test_a_record_that_only_waits_is_explained_as_one_also_while_the_crm_does_not_answer(
+    world: World,
+) -> None:
+    record = world.record()
+    world.ecs.faults.fail("create", Throttled("later"))
+    world.sync()
+    world.crm.faults.fail("identity", Unreachable("no answer"), times=ALWAYS)
+    world.crm.faults.fail("fetch", Unreachable("no answer"), times=ALWAYS)
+    told = world.engine.explain(record)
+    assert [row["side"] for row in told["queue"]] == ["crm"]
+    assert (told["item"], told["record"], told["account"]) == (record, record, "alice")

@@ -24,7 +24,7 @@ def misinformed(house: Premises, server: str, item: str, told: Told, quiet: bool
     told_as = {what: told[what] for what in ("item", "record", "account", "collection", "linked", "reason")}
     told_as |= {"snapshot": told["snapshot"], "synced": told["synced"]}
     told_as |= {f"{side} version": told["versions"][side] for side in ("ecs", "crm")}
-    known = [_of_pair(house, p) for p in mine] or [_of_none(house, server, item, told)]
+    known = [_of_pair(house, p) for p in mine] or [_of_none(house, server, item, told, quiet)]
     found = [f"{told_as}, but it is {known}"] if told_as not in known else []
     if told["tagged"] not in (tags := set(_tagged(house, server, item, told, mine, quiet))):
         found.append(f"tagged is {told['tagged']}, not {tags}")
@@ -80,7 +80,7 @@ def _of_pair(house: Premises, pair: Pair) -> Told:
     }
 
 
-def _of_none(house: Premises, server: str, item: str, told: Told) -> Told:
+def _of_none(house: Premises, server: str, item: str, told: Told, quiet: bool) -> Told:
     """Its partner is the last that it had."""
     last = _last(house, item)
     ecs, crm = (last.ecs_id, last.crm_id) if last else ("", "")
@@ -89,23 +89,25 @@ def _of_none(house: Premises, server: str, item: str, told: Told) -> Told:
         "item": (ecs or item) if server == "crm" else item,
         "record": (crm or None) if server != "crm" else item,
         "account": told["account"]
-        if told["account"] in _persons(house, server, item)
+        if told["account"] in _persons(house, server, item, quiet)
         else "of none of these",
         "linked": False,
         **dict.fromkeys(nothing),
     }
 
 
-def _persons(house: Premises, server: str, item: str) -> set[str]:
-    """Who may tell of an item without a link: the last that had to do with it, or who sees it where that one does
-    not."""
+def _persons(house: Premises, server: str, item: str, quiet: bool) -> set[str]:
+    """Who may tell of an item without a link: the last that had to do with it, or who sees it where that one does not,
+    or may not have been answered."""
     last = _last(house, item)
     knew = [last.account] if last else [r.account for r in _rows(house, item, [])] or [*house.seen]
     there = [i for i in house.items(server) if i.id == item]
     seeing = (
         [a for a in house.seen if any(_sees(house, a, server, i) for i in there)] if server != "crm" else []
     )
-    return {house.person_of(a) for a in [*knew, *(a for a in seeing if not set(knew) & set(seeing))]}
+    return {
+        house.person_of(a) for a in [*knew, *(a for a in seeing if not quiet or not set(knew) & set(seeing))]
+    }
 
 
 def _last(house: Premises, item: str) -> Entry | None:
