@@ -169,21 +169,25 @@ def _entries(cx: Context, work: Work, intent: Intent, stands: Columns) -> list[E
             winner=intent.side.other.value,
         )
         for n, value in stands.items()
-        if not same(before.get(n), value) and not _by_another(cx, intent, pair, n, value)
+        if not same(before.get(n), value) and not _told(cx, intent, pair, n, value)
     ]
 
 
-def _by_another(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
-    """Another account, whose link ends at the same place, has written it since, and told so."""
+def _told(cx: Context, intent: Intent, pair: Pair, column: str, value: Value) -> bool:
+    """Another account, whose link ends at the same place, has written it since, and told so; or it was told of this
+    very write, the rest of which may yet arrive."""
     side, there = intent.side, pair.on(intent.side)
     with cx.state.reading() as tx:
-        told = tx.history.find(there.id)
+        lines = tx.history.find(there.id)
     return any(
         (e.side, e.column, e.on(side)) == (side, column, there)
-        and e.account != pair.account
-        and e.at >= intent.at
         and same(e.new, value)
-        for e in told
+        and (
+            e.at >= intent.at
+            if e.account != pair.account
+            else (e.cycle, e.reason) == (intent.cycle, INTERRUPTED)
+        )
+        for e in lines
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from crmsync.connectors.contract import Deferred, Side
 from crmsync.connectors.errors import Unreachable
+from crmsync.daemon.cycle.recover import INTERRUPTED
 from tests.daemon.machine.house import House
 from tests.daemon.machine.trouble import Killed, Point
 
@@ -56,6 +57,29 @@ def test_a_server_that_fails_when_all_is_done_may_have_written(house: House) -> 
     house.sync()
     assert house.the_card().columns["job_title"] == "Baroness"
     assert [c for c in house.engine.conflicts() if c["winner"] is None] == []
+    house.idle()
+    no_intents(house)
+
+
+def test_a_write_that_stands_in_part_is_told_once_however_often_it_is_found(house: House) -> None:
+    """The rest may yet arrive, so it stays announced until the CRM has taken another write."""
+    card = house.person(job_title="Analyst", company="Engines")
+    house.sync()
+    record = house.the_record().id
+    house.ecs.edit(card, job_title="Countess", company="Looms")
+    dies(house, after("update", "crm"))
+    house.crm.edit(record, company="Mills")
+
+    def told() -> list[tuple[object, object]]:
+        lines = house.engine.item_history(card)
+        found = [e for e in lines if (e["column"], e["reason"]) == ("job_title", INTERRUPTED)]
+        return [(e["old"], e["new"]) for e in found]
+
+    dies(house, lambda p: (p.what, p.after) == ("commit", True) and bool(told()))
+    house.sync()
+    assert told() == [("Analyst", "Countess")]
+    house.sync()
+    assert house.the_record().columns["company"] == house.the_card().columns["company"]
     house.idle()
     no_intents(house)
 
